@@ -1,0 +1,216 @@
+"""The one formula, summed literally, on every space: slow, exact, the oracle that engines are held to.
+
+``(k * f)(p) = sum_q a_q K(v_q) rho_in(h_q)^{-1} f(q)``, where ``carry(s(p), v_q) = s(q) h_q``. May import
+groups, geometry, kernels and domains; never an engine.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Domain
+from erlangen.domains.builders import CHUNK, ball_rule
+from erlangen.domains.domain import Field
+from erlangen.geometry import Frame
+from erlangen.groups import Representation
+from erlangen.kernels import defect
+
+Kernel = Callable[..., Tensor]
+Signal = Tensor | Callable[..., Tensor]
+
+LARGEST_DEFECT = 1e-6
+
+
+def correlate(
+    domain: Domain,
+    kernel: Kernel,
+    f: Signal,
+    *,
+    radius: float | None = None,
+    in_field: Field = "scalar",
+    out_field: Field = "scalar",
+    nodes: int = 32,
+) -> Tensor:
+    r"""The cross-correlation ``(k * f)(p) = int k(v) f(carry(s(p), v)) J(v) dv``, on any geometry.
+
+    A sampled f is summed over its samples, with their weights and the kernel at each one's normal
+    coordinates; a callable f is evaluated at nodes carried out from p, with no interpolation at all.
+    Between field types the formula is
+
+    - into a regular field: ``(k * f)(p, i) = int k(h_i^{-1} v) f(carry(s(p), v)) J(v) dv``, any kernel k(v);
+    - out of a regular field: ``int int k(v, h) F(carry(s(p) h_i, v) h) J(v) dv dh``, any kernel k(v, h);
+    - into or out of vectors and signs: K(v) is a matrix ``(..., d_out, d_in)``.
+
+    Args:
+        domain: where the result is sampled (and f, if it is a tensor).
+        kernel: takes frame components ``(..., n)``; for a regular in_field also h ``(..., n, n)``.
+        f: ``(*batch, [fibre,] *space)``, or a callable on points ``(..., m)`` (on frames, for a regular
+            in_field).
+        radius: kernels are cut there; None sums over all samples (a callable f needs one).
+        in_field, out_field: "scalar", "regular", "vector" or "sign".
+        nodes: for a callable f, Gauss nodes along the radius.
+
+    Returns:
+        ``(*batch, [fibre,] *space)``.
+
+    Raises:
+        ValueError: for a kernel that the structure group does not leave alone, with its measured
+            defect and the ways out; for a radius beyond the injectivity radius.
+
+    Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019, eq. (10).
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> line = er.Euclidean(1).grid(256, spacing=0.1)
+        >>> f = torch.sin(line.points[..., 0])
+        >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
+    """
+    if isinstance(f, Tensor):
+        rho_in = domain.representation(in_field)
+        axes = domain.space_axes
+        domain = domain.sized(tuple(f.shape[-axes:]))
+    else:
+        rho_in = domain.representation(in_field)
+    rho_out = domain.representation(out_field)
+    reach = domain.geometry.injectivity_radius
+    if radius is not None and not 0 < radius <= reach:
+        raise ValueError(
+            f"radius is {radius}, expected a positive length up to the injectivity radius {reach:.6g} of "
+            f"{domain.geometry}, beyond which a kernel would meet itself"
+        )
+    K = _matrix_kernel(kernel, rho_in, rho_out)
+    if rho_in.name == rho_out.name == "scalar":
+        _refuse_if_moved(domain, kernel, radius)
+    if isinstance(f, Tensor):
+        return _sum_over_samples(domain, K, f, radius, rho_in, rho_out)
+    if radius is None:
+        raise ValueError("f is a function without samples: give radius=, the support of the kernel")
+    return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)
+
+
+def convolve(
+    domain: Domain, kernel: Kernel, f: Signal, *, radius: float | None = None, nodes: int = 32
+) -> Tensor:
+    r"""The convolution on R^n: ``int k(x - y) f(y) dy``, the correlation with the flipped kernel.
+
+    Args and Returns: as `correlate`.
+
+    Raises:
+        ValueError: elsewhere than on R^n, where there is no flip.
+    """
+    geometry = domain.geometry
+    if geometry.ambient != geometry.dim or geometry.injectivity_radius < float("inf"):
+        raise ValueError(
+            f"convolution flips the kernel, k(-v), which is defined on R^n only, not on {geometry}; use correlate"
+        )
+    return correlate(domain, lambda v: kernel(-v), f, radius=radius, nodes=nodes)
+
+
+def _matrix_kernel(kernel: Kernel, rho_in: Representation, rho_out: Representation) -> Kernel:
+    """K(v), ``(..., d_out, d_in)``, from the kernel in the form its field types ask for."""
+    if not {rho_in.name, rho_out.name} <= {"scalar", "regular"}:
+        return kernel
+    into, out_of = rho_out.fibre, rho_in.fibre
+    if into is None and out_of is None:
+        return lambda v: kernel(v)[..., None, None]
+
+    def carried_round(v: Tensor) -> Tensor:
+        """K(v)[i, j] = k(h_i^{-1} v, h_i^{-1} h_j), with one h_i for a scalar that goes out."""
+        one = torch.eye(v.shape[-1], dtype=v.dtype)[None]
+        turns = one if into is None else into.elements.to(v)  # (i, n, n)
+        turned = torch.einsum("iab,...a->...ib", turns, v)  # h_i^{-1} v
+        if out_of is None:
+            return kernel(turned)[..., None]
+        relative = turns.mT[:, None] @ out_of.elements.to(v)  # (i, j, n, n)
+        pairs = turned[..., None, :].expand(*turned.shape[:-1], len(out_of), -1)
+        return kernel(pairs, relative.expand(*pairs.shape[:-1], -1, -1)) * out_of.weight
+
+    return carried_round
+
+
+def _refuse_if_moved(domain: Domain, kernel: Kernel, radius: float | None) -> None:
+    geometry = domain.geometry
+    if radius is None:
+        radius = geometry.injectivity_radius
+    if radius == float("inf"):  # measure it over the extent of the samples
+        points = domain.points.flatten(0, -2)
+        radius = float((points - points[0]).norm(dim=-1).max()) or 1.0
+    moved = defect(kernel, geometry.structure, radius)
+    if not moved <= LARGEST_DEFECT:
+        raise ValueError(
+            f"the structure group {geometry.structure} moves this kernel: max |k(h v) - k(v)| is {moved:.2g} "
+            f"of max |k|, expected at most {LARGEST_DEFECT:g}, or the result would depend on the frames. "
+            "Symmetrize it (erlangen.kernels.symmetrize), or lift: out_field=\"regular\" takes any kernel"
+        )
+
+
+def _sum_over_samples(
+    domain: Domain,
+    K: Kernel,
+    f: Tensor,
+    radius: float | None,
+    rho_in: Representation,
+    rho_out: Representation,
+) -> Tensor:
+    geometry, (points, bases) = domain.geometry, domain.frames
+    axes = domain.space_axes
+    q = Frame(points.flatten(0, -2), bases.flatten(0, -3))
+    weights = domain.weights.flatten()
+    values = f.flatten(-axes).to(torch.float64)
+    values = values if rho_in.has_axis else values[..., None, :]  # (*batch, d, q)
+    size = max(1, CHUNK // (len(weights) * max(1, rho_in.dim * rho_out.dim)))
+    rows = []
+    for start in range(0, len(weights), size):
+        p = q.at(slice(start, start + size))
+        u = Frame(p.point[:, None], p.basis[:, None])
+        v = geometry.coordinates(u, q.point)  # (p, q, n)
+        h = geometry.gauge(q, geometry.carry(u, v))
+        a = weights if geometry.measure == "space" else weights / geometry.density(v)
+        if radius is not None:
+            a = torch.where(v.norm(dim=-1) < radius, a, 0.0)
+        terms = K(v) @ rho_in.inverse(h) * a.expand(v.shape[:-1])[..., None, None]  # (p, q, d, d)
+        rows.append(torch.einsum("pqij,...jq->...ip", terms.to(values), values))
+    return _shaped(torch.cat(rows, -1), f.dtype, rho_out, domain)
+
+
+def _sum_over_nodes(
+    domain: Domain,
+    K: Kernel,
+    f: Callable[..., Tensor],
+    radius: float,
+    rho_in: Representation,
+    rho_out: Representation,
+    nodes: int,
+) -> Tensor:
+    geometry, (points, bases) = domain.geometry, domain.frames
+    p = Frame(points.flatten(0, -2), bases.flatten(0, -3))
+    v, a = ball_rule(domain.dim, radius, nodes)
+    if geometry.measure == "space":
+        a = a * geometry.density(v)
+    kernels = K(v) * a[:, None, None]  # (j, d_out, d_in)
+    rows = []
+    size = max(1, CHUNK // (len(v) * max(1, rho_in.dim)))
+    for start in range(0, len(p.point), size):
+        u = p.at(slice(start, start + size))
+        u = geometry.carry(Frame(u.point[:, None], u.basis[:, None]), v.expand(len(u.point), -1, -1))
+        if rho_in.fibre is not None:
+            turned = Frame(u.point[..., None, :], u.basis[..., None, :, :]).turn(rho_in.fibre.elements)
+            point = turned.point.expand(*turned.basis.shape[:-2], -1)
+            values = f(Frame(point, turned.basis))  # (p, j, fibre)
+        elif rho_in.name == "scalar":
+            values = f(u.point)[..., None]
+        else:
+            raise ValueError(
+                f"f is a function and in_field is {rho_in.name!r}, expected a scalar or regular field; "
+                "sample it instead"
+            )
+        values = values * geometry.contains(u.point)[..., None]
+        rows.append(torch.einsum("jab,pjb->ap", kernels, values))
+    return _shaped(torch.cat(rows, -1), torch.float64, rho_out, domain)
+
+
+def _shaped(rows: Float[Tensor, "*batch d p"], dtype: torch.dtype, rho: Representation, domain: Domain) -> Tensor:
+    rows = rows if rho.has_axis else rows[..., 0, :]
+    return rows.unflatten(-1, tuple(domain.weights.shape)).to(dtype)

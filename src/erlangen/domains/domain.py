@@ -1,0 +1,192 @@
+"""The one contract of every domain: points, weights, fibre, and the engine it hands out."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains.interpolation import Interpolation
+from erlangen.engines import Engine, PointEngine
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation, determinant, regular, standard, trivial
+from erlangen.kernels import KernelBasis, Rings
+
+Field = Literal["scalar", "regular", "vector", "sign"]
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """What a layer asks of a domain: the fields, the kernel's reach and resolution, the grid's options.
+
+    ``radius=0`` is a kernel at one point; ``depthwise`` one that does not mix along the fibre.
+    """
+
+    in_field: Field = "scalar"
+    out_field: Field = "scalar"
+    radius: float = 0.0
+    rings: int = 1
+    band_in: int | None = None
+    band_out: int | None = None
+    depthwise: bool = False
+    stride: int = 1
+    padding: int | str = "same"
+    dilation: int = 1
+    padding_mode: str = "zeros"
+
+
+class Domain(ABC):
+    r"""Samples of a space: a geometry, points, quadrature weights and a fibre.
+
+    A domain is immutable; layers hold it and share its tables. Copies of a layer keep the same domain.
+
+    Attributes:
+        geometry: the space, with frames and `carry`.
+        fibre: the samples of H that regular fields have at each point, or None.
+        shape: the sizes of the space axes; None if any size will do.
+    """
+
+    geometry: Geometry
+    fibre: Fibre | None
+    shape: tuple[int, ...] | None
+
+    def __init__(self) -> None:
+        self._engines: dict[KernelSpec, Engine] = {}
+
+    @property
+    @abstractmethod
+    def points(self) -> Float[Tensor, "*space m"]:
+        """The samples, in float64."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> Float[Tensor, "*space"]:
+        """The measure of each sample, in float64: ``int f dmu = sum_q w_q f(q)``."""
+
+    @property
+    @abstractmethod
+    def interpolation(self) -> Interpolation:
+        """How to read a field between the samples."""
+
+    @abstractmethod
+    def sized(self, shape: tuple[int, ...]) -> "Domain":
+        """This domain with the given sizes; ValueError if it has others."""
+
+    @abstractmethod
+    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        """The radius in units of the space, and the number of rings, of the kernel that was asked for."""
+
+    @abstractmethod
+    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
+        """The engine for kernels with a neighbourhood."""
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the space."""
+        return self.geometry.dim
+
+    @property
+    def default_field(self) -> Field:
+        """The richest field that the domain carries: regular with a fibre, else scalar."""
+        return "scalar" if self.fibre is None else "regular"
+
+    @property
+    def frames(self) -> Frame:
+        """The frames s(p) at the samples."""
+        return self.geometry.frames(self.points)
+
+    def engine(self, spec: KernelSpec) -> Engine:
+        """The engine for a kernel; made once, then shared by every layer that asks for the same."""
+        engine = self._engines.get(spec)
+        if engine is None:
+            engine = self._engines[spec] = self._build(spec)
+        return engine
+
+    def representation(self, field: Field) -> Representation:
+        """The representation of H behind a field's name."""
+        if field == "regular":
+            if self.fibre is None:
+                raise ValueError(
+                    f"a regular field needs samples of H = {self.geometry.structure}, but this domain has "
+                    "no fibre; build it with rotations=8, or stay with scalar fields"
+                )
+            return regular(self.fibre)
+        if field == "vector":
+            return standard(self.dim)
+        if field == "scalar":
+            return trivial()
+        if field == "sign":
+            return determinant()
+        raise ValueError(f'field is {field!r}, expected "scalar", "regular", "vector" or "sign"')
+
+    def act(
+        self,
+        g: Float[Tensor, "d d"],
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        r"""The field moved by a symmetry of the space: ``(g F)(u) = F(g^{-1} u)``, interpolated.
+
+        Args:
+            g: the symmetry, a matrix as the geometry takes it.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+            interpolation: how to read between the samples; None takes the domain's own.
+        """
+        rho = self.representation(field)
+        domain = self.sized(f.shape[-self.space_axes :])
+        u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
+        u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
+        reading = interpolation or domain.interpolation
+        index, weight, h = reading.transported(domain, u)  # (p, k), (p, k), (p, k, n, n)
+        values = f.flatten(-self.space_axes)
+        values = values if rho.has_axis else values[..., None, :]  # (*batch, d, q)
+        matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
+        moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
+        return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
+
+    @property
+    def space_axes(self) -> int:
+        """The number of space axes of a field."""
+        return self.dim if self.shape is None else len(self.shape)
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
+        H = self.geometry.structure
+        rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
+        if spec.depthwise:
+            basis = KernelBasis.depthwise(H, rings, rho_in)
+        else:
+            basis = KernelBasis.build(H, rings, rho_in, rho_out, spec.band_in, spec.band_out)
+        if len(basis) == 0:
+            raise ValueError(
+                f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
+                f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
+            )
+        if spec.radius == 0:
+            return PointEngine(basis)
+        if spec.radius > self.geometry.injectivity_radius:
+            raise ValueError(
+                f"radius is {spec.radius}, beyond the injectivity radius "
+                f"{self.geometry.injectivity_radius:.6g} of {self.geometry}, where a kernel would meet "
+                "itself; take a smaller radius"
+            )
+        return self._correlator(basis, spec)
+
+    def __deepcopy__(self, memo: object) -> "Domain":
+        return self
+
+
+def without_grid_options(spec: KernelSpec) -> None:
+    """Refuse the options that only a lattice has."""
+    plain = replace(spec, stride=1, padding="same", dilation=1, padding_mode="zeros")
+    if spec != plain:
+        raise ValueError(
+            f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
+            f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
+            "resample to a coarser domain instead"
+        )

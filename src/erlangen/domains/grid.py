@@ -1,0 +1,138 @@
+"""Flat rectangular grids, where torch's convolutions do the work."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
+from erlangen.engines import Engine, LatticeEngine
+from erlangen.geometry import Geometry
+from erlangen.groups import Fibre
+from erlangen.kernels import KernelBasis
+
+
+class Grid(Domain):
+    """A lattice of samples on a flat space.
+
+    Args:
+        geometry: the flat space.
+        shape: the number of samples on each axis, or None for any.
+        steps: ``(n, n)``, row i the step of array axis i in coordinates.
+        origin: ``(n,)``, the first sample; None centres the grid at zero.
+        periodic: the axes on which the last sample is next to the first.
+        fibre: the samples of H for regular fields.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        shape: Sequence[int] | None,
+        steps: Float[Tensor, "n n"],
+        *,
+        origin: Float[Tensor, "n"] | None = None,
+        periodic: Sequence[bool] = (),
+        fibre: Fibre | None = None,
+    ) -> None:
+        super().__init__()
+        self.geometry, self.fibre = geometry, fibre
+        self.shape = None if shape is None else _checked(shape, geometry.dim)
+        self.steps = steps.to(torch.float64)
+        self.origin = origin
+        self.periodic = tuple(periodic) or (False,) * geometry.dim
+
+    def __repr__(self) -> str:
+        return f"Grid({self.geometry}, shape={self.shape})"
+
+    def __reduce__(self) -> tuple:
+        arguments = (self.geometry, self.shape, self.steps)
+        options = {"origin": self.origin, "periodic": self.periodic, "fibre": self.fibre}
+        return _rebuild, (arguments, options)
+
+    @property
+    def points(self) -> Tensor:
+        axes = [torch.arange(length, dtype=torch.float64) for length in self._sizes()]
+        index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+        return self._first() + index @ self.steps
+
+    @property
+    def weights(self) -> Tensor:
+        volume = float(torch.linalg.det(self.steps).abs())
+        return torch.full(self._sizes(), volume, dtype=torch.float64)
+
+    @property
+    def interpolation(self) -> Interpolation:
+        return self.interpolated(4)
+
+    def interpolated(self, taps: int) -> Interpolation:
+        """Lagrange interpolation with `taps` samples on each axis."""
+        return LatticeInterpolation(
+            self.geometry, self._sizes(), self._first(), self.steps, taps
+        )
+
+    def sized(self, shape: tuple[int, ...]) -> "Grid":
+        if self.shape is None:
+            return Grid(
+                self.geometry, shape, self.steps, periodic=self.periodic, fibre=self.fibre
+            )
+        if tuple(shape) != self.shape:
+            raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
+        return self
+
+    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        if (kernel_size is None) == (radius is None):
+            raise ValueError(
+                f"kernel_size={kernel_size}, radius={radius}: expected one of them, "
+                "such as kernel_size=5"
+            )
+        if radius is not None:
+            return radius, rings or 3
+        if kernel_size < 1 or kernel_size % 2 == 0:  # type: ignore[operator]
+            raise ValueError(
+                f"kernel_size is {kernel_size}, expected an odd number, so that the kernel has a "
+                f"centre; take {max(kernel_size + 1, 1)}"  # type: ignore[operator]
+            )
+        spacing = float(self.steps.norm(dim=1).min())
+        return kernel_size / 2 * spacing, rings or (kernel_size + 1) // 2  # type: ignore[operator]
+
+    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
+        return LatticeEngine(
+            basis,
+            self.steps,
+            stride=spec.stride,
+            padding=spec.padding,
+            dilation=spec.dilation,
+            padding_mode=spec.padding_mode,
+            periodic=self.periodic,
+        )
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        # a kernel at one point strides and pads as any other
+        if spec.radius == 0 and spec != replace(spec, stride=1, padding="same"):
+            spec = replace(spec, radius=float(self.steps.norm(dim=1).min()) / 2)
+        return super()._build(spec)
+
+    def _sizes(self) -> tuple[int, ...]:
+        if self.shape is None:
+            raise ValueError("this grid takes any size, expected one; call sized(shape) first")
+        return self.shape
+
+    def _first(self) -> Tensor:
+        if self.origin is not None:
+            return self.origin
+        extent = torch.tensor(self._sizes(), dtype=torch.float64) - 1
+        return -(extent @ self.steps) / 2
+
+
+def _checked(shape: Sequence[int], n: int) -> tuple[int, ...]:
+    shape = tuple(int(length) for length in shape)
+    if len(shape) != n or min(shape) < 1:
+        raise ValueError(f"shape is {shape}, expected {n} positive sizes")
+    return shape
+
+
+def _rebuild(arguments: tuple, options: dict) -> Grid:
+    return Grid(*arguments, **options)

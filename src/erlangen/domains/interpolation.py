@@ -1,0 +1,113 @@
+"""Reading a field between its samples: Lagrange polynomials on grids, of any order."""
+
+import itertools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from erlangen.geometry import Frame, Geometry
+
+if TYPE_CHECKING:
+    from erlangen.domains.domain import Domain
+
+
+class Interpolation(ABC):
+    """Weights of a few samples for the value at any point."""
+
+    @abstractmethod
+    def read(self, p: Float[Tensor, "k m"]) -> tuple[Int[Tensor, "k s"], Float[Tensor, "k s"]]:
+        """Samples and weights with ``f(p) = sum_s w_s f(q_s)``; weight zero outside of the domain."""
+
+    def transported(self, domain: "Domain", u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Samples, weights and turns with ``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``.
+
+        The frame u is carried to each sample, where it is ``s(q) h``.
+
+        Shapes: u ``(k,)``; ``(k, s)``, ``(k, s)``, ``(k, s, n, n)``.
+        """
+        geometry = domain.geometry
+        index, weight = self.read(u.point)
+        frames = domain.frames
+        samples = Frame(frames.point.flatten(0, -2)[index], frames.basis.flatten(0, -3)[index])
+        start = Frame(u.point[:, None], u.basis[:, None])
+        arrived = geometry.carry(start, geometry.coordinates(start, samples.point))
+        return index, weight, geometry.gauge(samples, arrived)
+
+
+class NoInterpolation(Interpolation):
+    """For scattered points: there is no reading between them."""
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        raise ValueError(
+            "scattered points carry no interpolation, expected a grid; use the weighted-sum builder, "
+            "or resample on a grid"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeInterpolation(Interpolation):
+    r"""Lagrange interpolation of `taps` samples on each axis of a flat lattice.
+
+    Args:
+        geometry: the flat space, whose gluings bring a sample beyond a seam back.
+        shape: the number of samples on each axis.
+        origin: ``(n,)``, the first sample.
+        steps: ``(n, n)``, row i the step of axis i.
+        taps: an even number of samples on each axis; 4 is cubic.
+    """
+
+    geometry: Geometry
+    shape: tuple[int, ...]
+    origin: Float[Tensor, "n"]
+    steps: Float[Tensor, "n n"]
+    taps: int = 4
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        inverse = torch.linalg.inv(self.steps)
+        position = (p - self.origin) @ inverse  # in samples
+        # a point on a sample up to rounding reads that sample alone
+        position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
+        first = torch.floor(position) - (self.taps // 2 - 1)
+        nodes = first[..., None] + torch.arange(self.taps, dtype=p.dtype)  # (k, n, taps)
+        weights = lagrange(nodes, position)
+        inside = self.geometry.contains(p)
+        indices, totals = [], []
+        for choice in itertools.product(range(self.taps), repeat=p.shape[-1]):
+            axes = torch.arange(p.shape[-1])
+            index, valid = self._index(nodes[:, axes, list(choice)])
+            indices.append(index)
+            totals.append(weights[:, axes, list(choice)].prod(-1) * valid * inside)
+        return torch.stack(indices, -1), torch.stack(totals, -1)
+
+    def _index(self, node: Tensor) -> tuple[Tensor, Tensor]:
+        """The sample at a lattice position, and whether there is one."""
+        point = self.origin + node @ self.steps
+        home = self.geometry.carry(  # glued into the fundamental domain
+            self.geometry.frames(point), torch.zeros_like(point)
+        ).point
+        index = ((home - self.origin) @ torch.linalg.inv(self.steps)).round().long()
+        size = torch.tensor(self.shape)
+        valid = ((index >= 0) & (index < size)).all(-1)
+        index = torch.where(valid[..., None], index, torch.zeros_like(index))
+        flat = torch.zeros_like(index[..., 0])
+        for axis, length in enumerate(self.shape):
+            flat = flat * length + index[..., axis]
+        return flat, valid
+
+
+def lagrange(
+    nodes: Float[Tensor, "*batch taps"], x: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch taps"]:
+    """The values at x of the Lagrange polynomials on the nodes."""
+    count = nodes.shape[-1]
+    weights = torch.ones_like(nodes)
+    for i in range(count):
+        for j in range(count):
+            if i != j:
+                ratio = (x - nodes[..., j]) / (nodes[..., i] - nodes[..., j])
+                weights[..., i] = weights[..., i] * ratio
+    return weights

@@ -1,0 +1,25 @@
+"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels.
+
+All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
+
+- `PointEngine`: kernels at one point only, a matrix in channels and fibre;
+- `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d;
+- `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
+"""
+
+from erlangen.engines.centred import centred
+from erlangen.engines.engine import Engine
+from erlangen.engines.lattice import LatticeEngine
+from erlangen.engines.point import PointEngine
+from erlangen.engines.stencil import Stencil, StencilEngine
+from erlangen.engines.table import Table
+
+__all__ = [
+    "Engine",
+    "LatticeEngine",
+    "PointEngine",
+    "Stencil",
+    "StencilEngine",
+    "Table",
+    "centred",
+]

@@ -1,0 +1,45 @@
+"""The one interface of every engine."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.groups import Representation
+
+
+class Engine(ABC):
+    r"""Correlates fields with kernels ``sum_b w_b psi_b`` of one basis, on one domain.
+
+    Attributes:
+        rho_in: the type of field that comes in.
+        rho_out: the type that goes out.
+        power: ``(b,)``, the summed squared weights of each basis function for one output value: what
+            an initialization divides by.
+    """
+
+    rho_in: Representation
+    rho_out: Representation
+    power: Float[Tensor, "b"]
+
+    @abstractmethod
+    def apply(
+        self,
+        field: Float[Tensor, "batch channel *space"],
+        coefficients: Float[Tensor, "out channel_per_group b"],
+        groups: int = 1,
+    ) -> Float[Tensor, "batch out *space"]:
+        """The field ``sum_c sum_b w[o, c, b] (psi_b * f_c)``; fibre axes come after the channels."""
+
+    def __deepcopy__(self, memo: object) -> "Engine":
+        return self
+
+
+def fold(field: Tensor, rho: Representation) -> Tensor:
+    """``(batch, channel, [fibre,] *space)`` to ``(batch, channel fibre, *space)``."""
+    return field.flatten(1, 2) if rho.has_axis else field
+
+
+def unfold(field: Tensor, rho: Representation) -> Tensor:
+    """The way back from `fold`."""
+    return field.unflatten(1, (-1, rho.dim)) if rho.has_axis else field

@@ -1,0 +1,26 @@
+"""Kernels at one point: a matrix in channels and along the fibre, the same at every sample."""
+
+import torch
+from torch import Tensor
+
+from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.table import Table
+from erlangen.kernels import KernelBasis
+
+
+class PointEngine(Engine):
+    """``(k * f)(p) = K(0) f(p)``, with K(0) commuting with all of H; the same on every domain."""
+
+    def __init__(self, basis: KernelBasis) -> None:
+        self.rho_in, self.rho_out = basis.rho_in, basis.rho_out
+        zero = torch.zeros(basis.rings.n, dtype=torch.float64)
+        values = basis(zero)  # (b, d_out, d_in)
+        self.power = values.square().sum((1, 2)) / basis.rho_out.dim
+        self.values = Table(values)
+
+    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        values = self.values.like(coefficients)
+        matrix = torch.einsum("ocb,bij->oicj", coefficients, values).flatten(0, 1).flatten(1)
+        x = fold(field, self.rho_in)
+        y = torch.nn.functional.conv1d(x.flatten(2), matrix[..., None], groups=groups)
+        return unfold(y.unflatten(2, x.shape[2:]), self.rho_out)

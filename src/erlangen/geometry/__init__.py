@@ -1,0 +1,10 @@
+"""The contract of every space: frames, and how they are carried. May import groups, nothing else.
+
+All that a kernel, a domain or a layer ever asks of a space is in `Geometry`; the spaces themselves
+are in `erlangen.spaces`.
+"""
+
+from erlangen.geometry.frame import Frame
+from erlangen.geometry.geometry import Geometry, Measure
+
+__all__ = ["Frame", "Geometry", "Measure"]

@@ -1,0 +1,32 @@
+"""Frames: a point, and a way to look from it."""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Frame(NamedTuple):
+    r"""A frame ``u`` of an n-dimensional space: a point and a basis of its tangent space.
+
+    The structure group acts from the right, on the basis: ``u h = (p, E h)``. The columns of
+    ``basis`` are the axes of the frame in the coordinates of ``point``, so a kernel that sees
+    components ``v`` sees the tangent vector ``E v``.
+
+    Shapes: point ``(..., m)``, basis ``(..., m, n)``.
+    """
+
+    point: Float[Tensor, "*batch m"]
+    basis: Float[Tensor, "*batch m n"]
+
+    def turn(self, h: Float[Tensor, "*batch n n"]) -> "Frame":
+        """The frame ``u h``: the same point, seen with the axes mixed by ``h``."""
+        return Frame(self.point, self.basis @ h)
+
+    def at(self, index: object) -> "Frame":
+        """The frames at ``index`` of the batch."""
+        return Frame(self.point[index], self.basis[index])  # type: ignore[index]
+
+    def tangent(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch m"]:
+        """The tangent vector ``E v`` whose components in this frame are ``v``."""
+        return (self.basis @ v[..., None])[..., 0]

@@ -1,0 +1,156 @@
+"""Fibres: the samples of a structure group that a regular field has at each point."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.groups.structure import TOLERANCE, StructureGroup
+
+
+class Fibre(ABC):
+    r"""Samples ``h_0, ..., h_{N-1}`` of H, and the functions on H that they determine.
+
+    A regular field has the value ``F(p, i) = F(s(p) h_i)`` at sample i.
+
+    Attributes:
+        elements: ``(N, n, n)``, the identity first.
+        weight: the measure of one sample; 1 for a finite group, 2 pi / N for SO(2).
+    """
+
+    elements: Float[Tensor, "N n n"]
+    weight: float
+
+    @abstractmethod
+    def interpolate(self, h: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch N"]:
+        """Weights ``w`` with ``F(h) = sum_j w_j F(h_j)``."""
+
+    @abstractmethod
+    def finer(self, factor: int) -> "Fibre":
+        """The fibre with `factor` times as many samples (a finite group has no more)."""
+
+    @abstractmethod
+    def frequencies(self, band: int | None) -> list[tuple[int, Float[Tensor, "N N"]]]:
+        """Each frequency up to `band` (None: all) with the projection on its functions."""
+
+    def lowpass(self, band: int | None) -> Float[Tensor, "N N"]:
+        """The projection on the functions of frequency at most `band`; None keeps all."""
+        return torch.stack([projection for _, projection in self.frequencies(band)]).sum(0)
+
+    @property
+    def default_band(self) -> int | None:
+        """The highest frequency that kernels use unless told; None for no limit."""
+        return None
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def regular(self, h: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch N N"]:
+        r"""The regular representation: ``(rho(h) F)(h_i) = F(h^{-1} h_i)``."""
+        return self.interpolate(h.mT[..., None, :, :] @ self.elements)
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteFibre(Fibre):
+    """All elements of a finite structure group."""
+
+    group: StructureGroup
+
+    def __post_init__(self) -> None:
+        if not self.group.is_finite:
+            raise ValueError(
+                f"{self.group} has infinitely many elements, expected a finite group; "
+                "sample it with rotations=N"
+            )
+        object.__setattr__(self, "elements", self.group.components)
+        object.__setattr__(self, "weight", 1.0)
+
+    def interpolate(self, h: Tensor) -> Tensor:
+        same = (h[..., None, :, :] - self.elements).abs().amax((-2, -1)) < math.sqrt(TOLERANCE)
+        if not bool(same.any(-1).all()):
+            raise ValueError(
+                f"a frame is turned by an element outside of {self.group}, expected one of its "
+                f"{len(self)} elements; name the larger group with symmetry="
+            )
+        return same.to(torch.float64)
+
+    def finer(self, factor: int) -> "FiniteFibre":
+        return self
+
+    def frequencies(self, band: int | None) -> list[tuple[int, Tensor]]:
+        return [(0, torch.eye(len(self), dtype=torch.float64))]
+
+
+@dataclass(frozen=True, eq=False)
+class CircleFibre(Fibre):
+    r"""N equispaced turns of the plane, with or without the mirrors.
+
+    Index ``s N + r`` is the element ``r^r m^s`` with r the turn by 2 pi / N and m: y -> -y. Between
+    the samples a function is the trigonometric polynomial through them, so a turn by any angle is
+    a Fourier phase, and a turn by 2 pi / N is a roll.
+
+    Args:
+        rotations: N.
+        reflections: whether the mirrors belong to the fibre.
+        length: the measure of the whole circle; None counts samples (weight 1).
+    """
+
+    rotations: int
+    reflections: bool = False
+    length: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rotations < 1:
+            raise ValueError(
+                f"rotations is {self.rotations}, expected at least 1; 8 is a good choice"
+            )
+        build = StructureGroup.dihedral if self.reflections else StructureGroup.cyclic
+        object.__setattr__(self, "elements", build(self.rotations).components)
+        weight = 1.0 if self.length is None else self.length / self.rotations
+        object.__setattr__(self, "weight", weight)
+
+    @property
+    def default_band(self) -> int | None:
+        # A kernel below the Nyquist frequency can be turned by any angle. The smallest groups have
+        # nothing between their elements worth that price.
+        return (self.rotations - 1) // 2 if self.rotations > 4 else None
+
+    def interpolate(self, h: Tensor) -> Tensor:
+        mirrored = torch.linalg.det(h) < 0
+        if not self.reflections and bool(mirrored.any()):
+            raise ValueError(
+                "a frame is mirrored, but this fibre holds turns only; "
+                "build the domain with reflections=True"
+            )
+        angle = torch.atan2(h[..., 1, 0], h[..., 0, 0])  # of r^r m^s: its first column
+        offset = angle[..., None] - self._angles
+        weights = torch.stack([self._wave(m, offset) for m in range(self.rotations // 2 + 1)])
+        weights = weights.sum(0)
+        if not self.reflections:
+            return weights
+        sheets = torch.stack([~mirrored, mirrored], -1).to(torch.float64)  # (..., 2)
+        return (sheets[..., :, None] * weights[..., None, :]).flatten(-2)
+
+    def finer(self, factor: int) -> "CircleFibre":
+        return CircleFibre(self.rotations * factor, self.reflections, self.length)
+
+    def frequencies(self, band: int | None) -> list[tuple[int, Tensor]]:
+        offset = self._angles[:, None] - self._angles
+        most = self.rotations // 2
+        copies = 2 if self.reflections else 1
+        return [
+            (m, torch.block_diag(*[self._wave(m, offset)] * copies))
+            for m in range((most if band is None else min(band, most)) + 1)
+        ]
+
+    @property
+    def _angles(self) -> Tensor:
+        return 2 * math.pi * torch.arange(self.rotations, dtype=torch.float64) / self.rotations
+
+    def _wave(self, m: int, angle: Tensor) -> Tensor:
+        """The part of frequency m of the N samples' reproducing kernel, a cosine."""
+        alone = m == 0 or 2 * m == self.rotations
+        return torch.cos(m * angle) * ((1 if alone else 2) / self.rotations)

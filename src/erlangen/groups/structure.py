@@ -1,0 +1,153 @@
+"""Structure groups: the compact groups H of orthogonal matrices that turn frames."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TOLERANCE = 1e-8  # absolute: two orthogonal matrices closer than this are the same element
+
+
+@dataclass(frozen=True, eq=False)
+class StructureGroup:
+    r"""A compact group ``H`` inside O(n): a Lie algebra and one matrix for each component.
+
+    ``H = { exp(sum_a t_a X_a) c }`` with ``X_a`` in ``algebra`` and ``c`` in ``components``. A
+    finite group has an empty algebra, and its components are its elements.
+
+    Shapes: algebra ``(a, n, n)``, antisymmetric; components ``(c, n, n)``, orthogonal, the
+    identity first.
+    """
+
+    algebra: Float[Tensor, "a n n"]
+    components: Float[Tensor, "c n n"]
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _name(self.algebra, self.components))
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def dim(self) -> int:
+        """The dimension n of the space that H turns."""
+        return self.components.shape[-1]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether H has finitely many elements."""
+        return len(self.algebra) == 0
+
+    def sample(self, count: int = 8, seed: int = 0) -> Float[Tensor, "k n n"]:
+        """Elements to test an invariance on: all of a finite group, else `count` random ones.
+
+        A few random elements of a connected compact group generate a dense subgroup of it, so a
+        (continuous) function that they leave alone, H leaves alone.
+        """
+        if self.is_finite:
+            return self.components
+        generator = torch.Generator().manual_seed(seed)
+        t = 2 * math.pi * torch.rand(
+            count, len(self.algebra), generator=generator, dtype=torch.float64
+        )
+        turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, self.algebra))
+        return (turns[:, None] @ self.components).flatten(0, 1)  # (count * c, n, n)
+
+    @staticmethod
+    def trivial(n: int) -> "StructureGroup":
+        """The group that turns nothing."""
+        return StructureGroup(_no_algebra(n), _identity(n)[None])
+
+    @staticmethod
+    def finite(generators: Iterable[Tensor]) -> "StructureGroup":
+        """The finite group that the given orthogonal matrices generate (their closure under @)."""
+        generators = [g.to(torch.float64) for g in generators]
+        n = generators[0].shape[-1]
+        elements = _closure(_identity(n)[None], generators)
+        return StructureGroup(_no_algebra(n), elements)
+
+    @staticmethod
+    def cyclic(order: int) -> "StructureGroup":
+        """C_N: the turns of the plane by multiples of 2 pi / N, counter-clockwise."""
+        return StructureGroup(_no_algebra(2), turn(2 * math.pi * torch.arange(order).double() / order))
+
+    @staticmethod
+    def dihedral(order: int) -> "StructureGroup":
+        """D_N: C_N with the mirrors; element ``s N + r`` is ``r^r m^s``, with ``m: y -> -y``."""
+        turns = StructureGroup.cyclic(order).components
+        mirror = torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
+        return StructureGroup(_no_algebra(2), torch.cat([turns, turns @ mirror]))
+
+    @staticmethod
+    def special_orthogonal(n: int) -> "StructureGroup":
+        """SO(n): all turns."""
+        return StructureGroup(_antisymmetric(n), _identity(n)[None])
+
+    @staticmethod
+    def orthogonal(n: int) -> "StructureGroup":
+        """O(n): all turns and mirrors."""
+        mirror = _identity(n)
+        mirror[-1, -1] = -1.0
+        return StructureGroup(_antisymmetric(n), torch.stack([_identity(n), mirror]))
+
+
+def turn(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2 2"]:
+    """The counter-clockwise turn of the plane by `angle` radians, in float64."""
+    angle = angle.to(torch.float64)
+    c, s = torch.cos(angle), torch.sin(angle)
+    return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+
+
+def _identity(n: int) -> Tensor:
+    return torch.eye(n, dtype=torch.float64)
+
+
+def _no_algebra(n: int) -> Tensor:
+    return torch.zeros(0, n, n, dtype=torch.float64)
+
+
+def _antisymmetric(n: int) -> Tensor:
+    """The basis E_ij - E_ji, i > j, of so(n)."""
+    i, j = torch.tril_indices(n, n, offset=-1)
+    basis = torch.zeros(len(i), n, n, dtype=torch.float64)
+    index = torch.arange(len(i))
+    basis[index, i, j], basis[index, j, i] = 1.0, -1.0
+    return basis
+
+
+def _closure(elements: Tensor, generators: list[Tensor], most: int = 1000) -> Tensor:
+    """All products of the generators, each once."""
+    frontier = elements
+    while len(frontier):
+        products = torch.cat([frontier @ g for g in generators])
+        frontier = products[:0]
+        for product in products:
+            if (elements - product).abs().amax((-2, -1)).min() > TOLERANCE:
+                elements = torch.cat([elements, product[None]])
+                frontier = torch.cat([frontier, product[None]])
+        if len(elements) > most:
+            raise ValueError(
+                f"these matrices generate more than {most} elements; expected a finite group. "
+                "Give the closure's Lie algebra instead: StructureGroup(algebra, components)"
+            )
+    return elements
+
+
+def _name(algebra: Tensor, components: Tensor) -> str:
+    n, count = components.shape[-1], len(components)
+    mirrors = bool((torch.linalg.det(components) < 0).any())
+    if len(algebra) == 0 and count == 1:
+        return "trivial"
+    if 0 < len(algebra) == n * (n - 1) // 2:
+        return f"O({n})" if mirrors else f"SO({n})"
+    if len(algebra) == 0 and count == 2 and mirrors:
+        flipped = torch.diagonal(components[1]) < 0
+        if flipped.sum() == 1 and torch.equal(components[1].abs().round(), _identity(n)):
+            return f"Z2: reflection of axis {int(flipped.nonzero())}"
+    if len(algebra) == 0 and n == 2:
+        return f"D{count // 2}" if mirrors else f"C{count}"
+    return f"compact subgroup of O({n}), dimension {len(algebra)}, {count} components"

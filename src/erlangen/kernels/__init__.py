@@ -1,0 +1,13 @@
+"""Kernels: functions on the tangent space that the structure group leaves alone. May import groups.
+
+`KernelBasis` is what layers learn in: radial rings times angular harmonics, with the coefficients
+that solve ``K(h v) = rho_out(h) K(v) rho_in(h)^{-1}``. `defect` and `symmetrize` treat the kernels
+that a user writes.
+"""
+
+from erlangen.kernels.basis import KernelBasis
+from erlangen.kernels.harmonics import harmonics, sphere_rule
+from erlangen.kernels.invariance import defect, symmetrize
+from erlangen.kernels.rings import Rings
+
+__all__ = ["KernelBasis", "Rings", "defect", "harmonics", "sphere_rule", "symmetrize"]

@@ -1,0 +1,83 @@
+"""Gaussian rings: the radial part of a kernel, band-limited and smooth at the centre."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre
+
+
+@dataclass(frozen=True)
+class Rings:
+    r"""Polar-separable functions on R^n: spheres that carry a harmonic, blurred by a Gaussian.
+
+    ``psi_{j,l,c}(v) = R_{j,l}(|v|) Y_{l,c}(v / |v|)`` where R_{j,l} is the harmonic of degree l on
+    the sphere of radius rho_j, blurred with standard deviation `blur` (Funk and Hecke):
+
+    ``R_{j,l}(r) = mean over t of exp(-(r^2 + rho_j^2 - 2 r rho_j t) / (2 blur^2)) P_l(t)``,
+
+    times a window that falls to zero at `radius`. Unlike a Gaussian of r times an angular wave this is
+    smooth at the centre, where only l = 0 is not zero. With ``count`` spheres the unit is
+    ``u = radius / (count - 1/2)`` (one pixel for kernel_size = 2 count - 1); the spheres lie
+    evenly between 0 and ``radius - u``, and carry the degrees ``l <= (2/3) (rho_j + u) / u``, so that
+    no angular wave is shorter than the grid can turn.
+
+    Args:
+        n: the dimension.
+        radius: the support, in the units of the space.
+        count: the number of rings, the centre included.
+    """
+
+    n: int
+    radius: float
+    count: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise ValueError(f"radius is {self.radius}, expected a positive length")
+        if self.count < 1:
+            raise ValueError(f"rings is {self.count}, expected at least 1 (the centre)")
+
+    @property
+    def unit(self) -> float:
+        """The length u that a kernel resolves."""
+        return self.radius / (self.count - 0.5)
+
+    @property
+    def terms(self) -> list[tuple[float, int]]:
+        """The pairs (rho_j, l), ring by ring."""
+        pairs = [(0.0, 0)]
+        for j in range(1, self.count):
+            rho = j * (self.count - 1.5) / (self.count - 1)  # in units
+            most = math.floor(2 / 3 * (rho + 1) + 1e-9)
+            pairs += [(rho * self.unit, l) for l in range(min(most, 1 if self.n == 1 else most) + 1)]
+        return pairs
+
+    def profile(
+        self, rho: float, degree: int, r: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        """R_{j,l}(r), for r of any shape."""
+        t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
+        blur = 0.75 * self.unit
+        distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
+        wave = w * legendre(self.n, degree, t)
+        blurred = (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
+        if degree:
+            blurred = torch.where(r > 0, blurred, 0.0)
+        return blurred * self._window(r)
+
+    def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:
+        """The harmonics Y_{l,c} of the direction of v; at v = 0 they are multiplied by zero."""
+        r = v.norm(dim=-1, keepdim=True)
+        fallback = torch.zeros_like(v)
+        fallback[..., 0] = 1.0
+        direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
+        return harmonics(self.n, degree)(direction)
+
+    def _window(self, r: Tensor) -> Tensor:
+        edge = 0.7 * self.unit
+        inside = ((self.radius - r) / edge).clamp(0.0, 1.0)
+        return torch.sin(inside * math.pi / 2) ** 2

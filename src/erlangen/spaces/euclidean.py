@@ -1,0 +1,82 @@
+"""R^n, moved by translations, by rotations as well, or by all isometries."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from erlangen.domains import Grid
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import StructureGroup
+
+Symmetry = Literal["translations", "roto-translations", "isometries"]
+
+
+class Euclidean(Geometry):
+    r"""R^n. Carrying walks straight on: ``carry((x, E), v) = (x + E v, E)``.
+
+    Args:
+        n: the dimension.
+        symmetry: "translations" (any kernel), "roto-translations" (H = SO(n)) or "isometries"
+            (H = O(n)).
+        structure: a structure group of your own between those, such as C_8 on the plane.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        symmetry: Symmetry = "translations",
+        *,
+        structure: StructureGroup | None = None,
+    ) -> None:
+        if n < 1:
+            raise ValueError(f"n is {n}, expected a dimension of at least 1")
+        self.dim = self.ambient = n
+        self.structure = structure or structure_of(symmetry, n)
+
+    def __repr__(self) -> str:
+        return f"Euclidean({self.dim}), H = {self.structure}"
+
+    def frame(self, p: Tensor) -> Tensor:
+        identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
+        return identity.expand(*p.shape[:-1], -1, -1)
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        point = u.point + u.tangent(v)
+        return Frame(point, u.basis.expand(*point.shape[:-1], -1, -1))
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        return (u.basis.mT @ (q - u.point)[..., None])[..., 0]
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``."""
+        return affine(g, u)
+
+    def grid(self, *shape: int, spacing: float = 1.0) -> Grid:
+        """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
+
+        Args:
+            shape: the number of samples on each axis.
+            spacing: between neighbours.
+        """
+        return Grid(self, shape, spacing * torch.eye(self.dim).double())
+
+
+def affine(g: Tensor, u: Frame) -> Frame:
+    """``x -> A x + b`` on frames of R^n, for ``g = [[A, b], [0, 1]]``."""
+    g = g.to(u.point)
+    A, b = g[:-1, :-1], g[:-1, -1]
+    return Frame(u.point @ A.T + b, A @ u.basis)
+
+
+def structure_of(symmetry: str, n: int) -> StructureGroup:
+    """The stabilizer of the origin of R^n under the named group."""
+    if symmetry == "translations":
+        return StructureGroup.trivial(n)
+    if symmetry == "isometries":
+        return StructureGroup.orthogonal(n)
+    if symmetry == "roto-translations":
+        return StructureGroup.special_orthogonal(n) if n > 1 else StructureGroup.trivial(1)
+    raise ValueError(
+        f'symmetry is {symmetry!r}, expected "translations", "roto-translations" or "isometries"'
+    )

@@ -1,0 +1,61 @@
+"""A Lie group as a space: it moves over itself."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from erlangen.domains import Samples
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import MatrixGroup, StructureGroup
+
+
+class GroupSpace(Geometry):
+    r"""A matrix group G on itself: ``carry(g, v) = g exp(v)``, and nothing turns frames.
+
+    A point is the group element, its d x d entries row by row; the frame at g is the left-invariant
+    one, with columns ``g X_i``. The left-invariant (Haar) measure has
+    ``J(v) = |det int_0^1 exp(-s ad_v) ds|``, which is ``(2 - 2 cos t) / t^2`` on SE(2).
+
+    Args:
+        group: the matrix group, such as ``er.groups.SE(2)``.
+    """
+
+    injectivity_radius = math.pi
+
+    def __init__(self, group: MatrixGroup) -> None:
+        self.group = group
+        self.dim, self.ambient = group.dim, group.size**2
+        self.structure = StructureGroup.trivial(group.dim)
+
+    def __repr__(self) -> str:
+        return f"{self.group} on itself"
+
+    def element(self, p: Tensor) -> Tensor:
+        """The matrix of a point: ``(..., d d)`` to ``(..., d, d)``."""
+        return p.unflatten(-1, (self.group.size, self.group.size))
+
+    def frame(self, p: Tensor) -> Tensor:
+        axes = self.element(p)[..., None, :, :] @ self.group.generators.to(p)  # (..., n, d, d)
+        return axes.flatten(-2).mT
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        return self.frames((self.element(u.point) @ self.group.exp(v)).flatten(-2))
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
+
+    def density(self, v: Tensor) -> Tensor:
+        ad, n = self.group.ad(v), self.dim
+        block = torch.zeros(*v.shape[:-1], 2 * n, 2 * n, dtype=v.dtype, device=v.device)
+        block[..., :n, :n] = -ad
+        block[..., :n, n:] = torch.eye(n, dtype=v.dtype, device=v.device)
+        # exp [[-ad, 1], [0, 0]] has int_0^1 exp(-s ad) ds in its corner
+        return torch.linalg.det(torch.matrix_exp(block)[..., :n, n:]).abs()
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
+
+    def samples(self, elements: Tensor, weights: Tensor) -> Samples:
+        """Group elements ``(*space, d, d)`` with the Haar measure ``(*space)`` of each."""
+        return Samples(self, elements.flatten(-2), weights)

@@ -1,0 +1,143 @@
+"""Photographs: the plane, sampled at the pixels of images of any size."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Grid, Interpolation
+from erlangen.domains.domain import Field
+from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.spaces.euclidean import Euclidean, structure_of
+
+# images: columns are x to the right, rows are -y
+PIXELS = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
+
+
+class Plane(Grid):
+    r"""The plane in pixels: columns are x to the right, rows are -y, the image's centre is the origin.
+
+    A turn by +90 degrees is ``torch.rot90(f, 1, (-2, -1))``. With `rotations` the structure group is
+    C_N (with `reflections` D_N), and regular fields have N (2 N) values at each pixel; without, fields
+    are scalar and kernels isotropic.
+
+    Args:
+        rotations: N, the turns by 2 pi / N in the fibre; multiples of 4 hold the pixel grid's turns.
+        reflections: whether flips belong to the fibre.
+        symmetry: "translations" allows any kernel; without it and without rotations, "isometries".
+        shape: (height, width), or None for any.
+    """
+
+    def __init__(
+        self,
+        rotations: int | None = None,
+        reflections: bool = False,
+        *,
+        symmetry: str | None = None,
+        shape: tuple[int, int] | None = None,
+    ) -> None:
+        if rotations is not None and symmetry is not None:
+            raise ValueError(
+                f"rotations={rotations} and symmetry={symmetry!r}: expected one of them; "
+                "rotations=N already names the symmetry"
+            )
+        if reflections and rotations is None:
+            raise ValueError(
+                "reflections=True without rotations, expected rotations=N beside it; "
+                "isotropic kernels (Plane()) are mirror-symmetric anyway"
+            )
+        self.rotations, self.reflections, self.symmetry = rotations, reflections, symmetry
+        fibre = None
+        if rotations is None:
+            structure = structure_of(symmetry or "isometries", 2)
+        else:
+            fibre = CircleFibre(rotations, reflections)
+            build = StructureGroup.dihedral if reflections else StructureGroup.cyclic
+            structure = build(rotations)
+        super().__init__(Euclidean(2, structure=structure), shape, PIXELS, fibre=fibre)
+
+    def __repr__(self) -> str:
+        options = [f"rotations={self.rotations}"] * (self.rotations is not None)
+        options += ["reflections=True"] * self.reflections
+        options += [f'symmetry="{self.symmetry}"'] * (self.symmetry is not None)
+        options += [f"shape={self.shape}"] * (self.shape is not None)
+        return f"Plane({', '.join(options)})"
+
+    def __reduce__(self) -> tuple:
+        return _rebuild, (self.rotations, self.reflections, self.symmetry, self.shape)
+
+    @property
+    def recipe(self) -> dict:
+        """The arguments that make this domain again, as plain values."""
+        return {
+            "rotations": self.rotations,
+            "reflections": self.reflections,
+            "symmetry": self.symmetry,
+        }
+
+    def sized(self, shape: tuple[int, ...]) -> "Plane":
+        if self.shape is None:
+            return Plane(self.rotations, self.reflections, symmetry=self.symmetry, shape=shape)  # type: ignore[arg-type]
+        super().sized(shape)
+        return self
+
+    def turn(self, degrees: float) -> Float[Tensor, "3 3"]:
+        """The turn about the image's centre, counter-clockwise."""
+        # exact zeros and ones at the pixel grid's own turns
+        quarter = {0: (1.0, 0.0), 90: (0.0, 1.0), 180: (-1.0, 0.0), 270: (0.0, -1.0)}
+        angle = math.radians(degrees)
+        c, s = quarter.get(degrees % 360, (math.cos(angle), math.sin(angle)))
+        return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+    def flip(self) -> Float[Tensor, "3 3"]:
+        """The mirror m: y -> -y, which turns an image upside down."""
+        return torch.diag(torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64))
+
+    def act(
+        self,
+        g: Tensor,
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        r"""The field moved by an isometry of the plane: ``(g F)(u) = F(g^{-1} u)``.
+
+        The pixel grid's own turns and flips permute the pixels (and exchange height and width);
+        every other one interpolates, with zeros beyond the image.
+
+        Args:
+            g: ``[[A, b], [0, 1]]``, about the image's centre, in pixels.
+            f: ``(*batch, [fibre,] height, width)``.
+            field: its type.
+            interpolation: how to read between the pixels; None takes 8 pixels on each axis.
+        """
+        g = g.to(torch.float64)
+        if is_grid_symmetry(g):
+            moved = permute_pixels(g, f)
+            rho = self.representation(field)
+            if not rho.has_axis:
+                return moved * rho.matrix(g[:2, :2])[0, 0].to(f)
+            return torch.einsum("ij,...jhw->...ihw", rho.matrix(g[:2, :2]).to(f), moved)
+        reading = interpolation or self.sized(f.shape[-2:]).interpolated(8)
+        return super().act(g, f, field, interpolation=reading)
+
+
+def is_grid_symmetry(g: Float[Tensor, "3 3"]) -> bool:
+    """Whether g permutes the pixels about the image's centre: a turn by 90 degrees or a flip."""
+    whole = (g - g.round()).abs().max() < 1e-12
+    return bool(whole) and bool((g[:2, 2] == 0).all())
+
+
+def permute_pixels(g: Float[Tensor, "3 3"], f: Tensor) -> Tensor:
+    """``f(g^{-1} x)`` for a symmetry of the pixel grid."""
+    A = g[:2, :2].round()
+    if torch.linalg.det(A) < 0:  # A = turn m, and m comes first
+        f, A = f.flip(-2), A @ torch.diag(torch.tensor([1.0, -1.0]).double())
+    quarters = round(math.degrees(math.atan2(float(A[1, 0]), float(A[0, 0]))) / 90) % 4
+    return torch.rot90(f, quarters, (-2, -1))
+
+
+def _rebuild(rotations: int | None, reflections: bool, symmetry: str | None, shape) -> Plane:  # noqa: ANN001
+    return Plane(rotations, reflections, symmetry=symmetry, shape=shape)

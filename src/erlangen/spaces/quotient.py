@@ -1,0 +1,190 @@
+"""Flat quotients of R^n: the cylinder, the torus, the flat Moebius strip, the Klein bottle."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from erlangen.domains import Domain, Grid, Samples
+from erlangen.domains.interpolation import LatticeInterpolation
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import FiniteFibre, StructureGroup
+from erlangen.spaces.euclidean import affine
+
+
+@dataclass(frozen=True, eq=False)
+class Gluing:
+    """The deck transformation ``x -> A x + length e_axis``, with A diagonal and A e_axis = e_axis."""
+
+    axis: int
+    length: float
+    signs: tuple[float, ...]  # the diagonal of A
+
+    @property
+    def matrix(self) -> Tensor:
+        """A, which glues frames."""
+        return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
+
+
+class FlatQuotient(Geometry):
+    r"""R^n divided by deck transformations: everything happens on the cover, then is glued.
+
+    A point has its coordinates in the fundamental domain, ``0 <= x_axis < length`` on glued axes
+    and ``|x_axis| <= width / 2`` on the others. H is what the gluings generate, the holonomy of
+    the flat metric; ``symmetry="isometries"`` adds the mirrors of each axis that commute with them.
+
+    Args:
+        gluings: the generators of the deck group.
+        widths: the extent of each axis that is not glued (inf for none), by axis.
+        symmetry: None, or "isometries" for kernels that the lengthwise mirrors leave alone as well.
+    """
+
+    def __init__(
+        self,
+        gluings: Sequence[Gluing],
+        widths: Sequence[float],
+        *,
+        symmetry: Literal["isometries"] | None = None,
+        name: str = "FlatQuotient",
+    ) -> None:
+        if symmetry not in (None, "isometries"):
+            raise ValueError(f'symmetry is {symmetry!r}, expected None or "isometries"')
+        self.gluings, self.widths, self.name = tuple(gluings), tuple(widths), name
+        self.dim = self.ambient = n = len(self.widths)
+        for extent in (*(g.length for g in gluings), *self.widths):
+            if not extent > 0:
+                raise ValueError(f"an extent is {extent}, expected a positive length")
+        turns = [g.matrix for g in self.gluings]
+        if symmetry == "isometries":
+            turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
+        self.structure = StructureGroup.finite(turns)
+        self.injectivity_radius = min(g.length for g in self.gluings) / 2
+
+    def __repr__(self) -> str:
+        return f"{self.name}, H = {self.structure}"
+
+    def frame(self, p: Tensor) -> Tensor:
+        identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
+        return identity.expand(*p.shape[:-1], -1, -1)
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        return self.glue(Frame(u.point + u.tangent(v), u.basis))
+
+    def glue(self, u: Frame) -> Frame:
+        """The frame of the cover u, brought into the fundamental domain."""
+        point, basis = u
+        basis = basis.expand(*point.shape[:-1], -1, -1)
+        for g in self.gluings:
+            signs = torch.tensor(g.signs, dtype=point.dtype, device=point.device)
+            turns = torch.floor(point[..., g.axis] / g.length)
+            mirror = torch.where((turns % 2 == 1)[..., None], signs, torch.ones_like(signs))
+            shift = torch.zeros_like(point)
+            shift[..., g.axis] = turns * g.length
+            point = (point - shift) * mirror
+            # a point a rounding below zero would land on the length itself
+            seam = torch.zeros_like(point, dtype=torch.bool)
+            seam[..., g.axis] = point[..., g.axis] >= g.length
+            point, basis = torch.where(seam, point - g.length, point), mirror[..., None] * basis
+        return Frame(point, basis)
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        best: Tensor | None = None
+        for copies in itertools.product((0, -1, 1), repeat=len(self.gluings)):
+            image = q
+            for g, copy in reversed(list(zip(self.gluings, copies, strict=True))):
+                if copy:
+                    shift = torch.zeros_like(q)
+                    shift[..., g.axis] = copy * g.length
+                    image = image * torch.tensor(g.signs, dtype=q.dtype, device=q.device) + shift
+            v = (u.basis.mT @ (image - u.point)[..., None])[..., 0]
+            if best is None:
+                best = v
+            else:
+                closer = v.norm(dim=-1) < best.norm(dim=-1) - 1e-12
+                best = torch.where(closer[..., None], v, best)
+        if best is None:
+            raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
+        return best
+
+    def contains(self, p: Tensor) -> Tensor:
+        widths = torch.tensor(self.widths, dtype=p.dtype, device=p.device)
+        return (p.abs() <= widths / 2).logical_or(torch.isinf(widths)).all(-1)
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
+        return self.glue(affine(g, u))
+
+    def grid(self, *shape: int) -> Domain:
+        """Samples at even distances, on glued axes from zero, on the others centred.
+
+        The regular fibre is all of H, where it is not trivial.
+
+        Args:
+            shape: the number of samples on each axis.
+        """
+        n = self.dim
+        if len(shape) != n or min(shape) < 1:
+            raise ValueError(f"shape is {shape}, expected {n} positive sizes")
+        glued = {g.axis: g.length for g in self.gluings}
+        spacing = [glued.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
+        steps = torch.diag(torch.tensor(spacing, dtype=torch.float64))
+        origin = torch.tensor(
+            [0.0 if axis in glued else (1 - size) * spacing[axis] / 2 for axis, size in enumerate(shape)],
+            dtype=torch.float64,
+        )
+        fibre = FiniteFibre(self.structure) if len(self.structure.components) > 1 else None
+        periodic = [axis in glued for axis in range(n)]
+        lattice = Grid(self, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
+        if all(sign == 1 for g in self.gluings for sign in g.signs):
+            return lattice
+        reading = LatticeInterpolation(self, shape, origin, steps)
+        return Samples(self, lattice.points, lattice.weights, fibre=fibre, interpolation=reading)
+
+
+def Moebius(
+    length: float = 2.0,
+    width: float = 1.0,
+    *,
+    symmetry: Literal["isometries"] | None = None,
+) -> FlatQuotient:
+    r"""The flat Moebius strip: ``(x, y) ~ (x + length, -y)``, with ``|y| <= width / 2``.
+
+    Its holonomy is Z2, the reflection of axis 1. (The usual band in R^3 is not flat, and has O(2).)
+
+    Args:
+        length: the way once around the strip.
+        width: the extent across it.
+        symmetry: "isometries" adds the lengthwise mirror to H.
+    """
+    gluing = Gluing(0, length, (1.0, -1.0))
+    name = f"Moebius(length={length}, width={width})"
+    return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
+
+
+def Cylinder(
+    length: float = 2.0,
+    width: float = 1.0,
+    *,
+    symmetry: Literal["isometries"] | None = None,
+) -> FlatQuotient:
+    """The flat cylinder: ``(x, y) ~ (x + length, y)``, with ``|y| <= width / 2``; H is trivial."""
+    gluing = Gluing(0, length, (1.0, 1.0))
+    name = f"Cylinder(length={length}, width={width})"
+    return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
+
+
+def FlatTorus(
+    lengths: Sequence[float] = (1.0, 1.0),
+    *,
+    symmetry: Literal["isometries"] | None = None,
+) -> FlatQuotient:
+    """The flat torus R^n / (lengths Z^n); H is trivial."""
+    ones = (1.0,) * len(lengths)
+    gluings = [Gluing(axis, length, ones) for axis, length in enumerate(lengths)]
+    name = f"FlatTorus({tuple(lengths)})"
+    return FlatQuotient(gluings, [math.inf] * len(lengths), symmetry=symmetry, name=name)
+

@@ -1,0 +1,49 @@
+"""The domains that the tests run over, one of each kind."""
+
+import math
+
+import torch
+
+import erlangen as er
+from erlangen.domains import Samples
+
+DOMAINS = {
+    "line": lambda: er.Euclidean(1).grid(12, spacing=0.5),
+    "line, mirrored": lambda: er.Euclidean(1, "isometries").grid(12),
+    "circle": lambda: er.FlatTorus((12.0,)).grid(12),
+    "plane, any kernel": lambda: er.Plane(symmetry="translations", shape=(7, 6)),
+    "plane, isotropic": lambda: er.Plane(shape=(6, 7)),
+    "plane, C4": lambda: er.Plane(rotations=4, shape=(6, 5)),
+    "plane, C3": lambda: er.Plane(rotations=3, shape=(5, 5)),
+    "plane, C8": lambda: er.Plane(rotations=8, shape=(5, 6)),
+    "plane, D4": lambda: er.Plane(rotations=4, reflections=True, shape=(5, 5)),
+    "space": lambda: er.Euclidean(3, "isometries").grid(4, 5, 4),
+    "space, any kernel": lambda: er.Euclidean(3).grid(4, 3, 4),
+    "torus": lambda: er.FlatTorus((7.0, 6.0)).grid(7, 6),
+    "cylinder": lambda: er.Cylinder(8.0, 5.0).grid(8, 5),
+    "moebius": lambda: er.Moebius(8.0, 5.0).grid(8, 5),
+    "moebius, isometries": lambda: er.Moebius(8.0, 4.0, symmetry="isometries").grid(8, 4),
+    "sphere": lambda: er.Sphere().grid(6),
+    "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
+    "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 8, rotations=4),
+    "SE(2)": lambda: se2_grid(4, 4),
+}
+RADIUS = {"line": 1.25, "sphere": 1.2, "sphere, lifted": 1.2, "sphere, O(2)": 1.2}
+
+
+def se2_grid(turns: int, size: int) -> Samples:
+    """SE(2) on itself: `turns` angles at each of size x size places of the unit lattice."""
+    space = er.GroupSpace(er.groups.SE(2))
+    angle = 2 * math.pi * torch.arange(turns).double() / turns
+    place = torch.arange(size).double() - (size - 1) / 2
+    t, x, y = torch.meshgrid(angle, place, place, indexing="ij")
+    g = torch.eye(3).double().expand(*t.shape, 3, 3).clone()
+    g[..., 0, 0], g[..., 0, 1], g[..., 1, 0], g[..., 1, 1] = t.cos(), -t.sin(), t.sin(), t.cos()
+    g[..., 0, 2], g[..., 1, 2] = x, y
+    return space.samples(g, torch.full(t.shape, 2 * math.pi / turns, dtype=torch.float64))
+
+
+def field_shape(domain, field: str) -> tuple[int, ...]:
+    """The axes of a field after the channels."""
+    rho = domain.representation(field)
+    return ((rho.dim,) if rho.has_axis else ()) + domain.shape
