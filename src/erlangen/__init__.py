@@ -4,7 +4,7 @@ Move a kernel over a space and correlate: `Plane`, `Sphere`, `Moebius`, ... are 
 layers and networks, `correlate` the formula itself, `verify` the proof, `fit` and `predict` the main job.
 """
 
-from erlangen import groups, kernels
+from erlangen import groups, kernels, models, nn
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
     Cylinder,
@@ -30,5 +30,7 @@ __all__ = [
     "correlate",
     "groups",
     "kernels",
+    "models",
+    "nn",
 ]
 __version__ = "0.1.0"

@@ -149,6 +149,18 @@ class Domain(ABC):
         moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
         return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
 
+    def coarser(self) -> "Domain":
+        """The domain of half the samples on each axis, where `downsample` goes."""
+        raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
+
+    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
+        """The blurred field ``(batch, channel, *space)`` on the coarser domain; `circular` treats it as periodic."""
+        raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
+
+    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
+        """A field of the coarser domain on this one, of the given sizes."""
+        raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
+
     @property
     def space_axes(self) -> int:
         """The number of space axes of a field."""

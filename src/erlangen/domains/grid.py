@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
-from erlangen.engines import Engine, LatticeEngine
+from erlangen.engines import Engine, LatticeEngine, centred, resample
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre
 from erlangen.kernels import KernelBasis
@@ -97,6 +97,41 @@ class Grid(Domain):
             )
         spacing = float(self.steps.norm(dim=1).min())
         return kernel_size / 2 * spacing, rings or (kernel_size + 1) // 2  # type: ignore[operator]
+
+    def coarser(self) -> "Grid":
+        if self.shape is None:
+            return self
+        grids = [centred(length, 2) for length in self.shape]
+        twice = torch.tensor([twice for _, twice in grids], dtype=torch.float64)
+        shape = [length for length, _ in grids]
+        origin = self._first() + (twice / 2) @ self.steps
+        return Grid(
+            self.geometry,
+            shape,
+            2 * self.steps,
+            origin=origin,
+            periodic=self.periodic,
+            fibre=self.fibre,
+        )
+
+    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
+        return resample.downsample(field, self._circles(tuple(field.shape[2:]), circular))
+
+    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
+        return resample.upsample(field, size, self._circles(size, circular))
+
+    def _circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
+        """The axes to resample as circles: the periodic ones, and if asked all of even size."""
+        for periodic, length in zip(self.periodic, size, strict=True):
+            if periodic and length % 2:
+                raise ValueError(
+                    f"sizes are {size}: every second sample of an odd periodic axis is no periodic grid, "
+                    "expected even sizes there"
+                )
+        return [
+            periodic or (circular and length % 2 == 0)
+            for periodic, length in zip(self.periodic, size, strict=True)
+        ]
 
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         return LatticeEngine(

@@ -8,7 +8,8 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 """
 
 from erlangen.engines.centred import centred
-from erlangen.engines.engine import Engine
+from erlangen.engines import resample
+from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.stencil import Stencil, StencilEngine
@@ -22,4 +23,7 @@ __all__ = [
     "StencilEngine",
     "Table",
     "centred",
+    "fold",
+    "resample",
+    "unfold",
 ]

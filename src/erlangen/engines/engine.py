@@ -16,11 +16,13 @@ class Engine(ABC):
         rho_out: the type that goes out.
         power: ``(b,)``, the summed squared weights of each basis function for one output value: what
             an initialization divides by.
+        smoothness: ``(b,)``, the relative amplitude that each coefficient should start with.
     """
 
     rho_in: Representation
     rho_out: Representation
     power: Float[Tensor, "b"]
+    smoothness: Float[Tensor, "b"]
 
     @abstractmethod
     def apply(
@@ -35,11 +37,22 @@ class Engine(ABC):
         return self
 
 
-def fold(field: Tensor, rho: Representation) -> Tensor:
-    """``(batch, channel, [fibre,] *space)`` to ``(batch, channel fibre, *space)``."""
-    return field.flatten(1, 2) if rho.has_axis else field
+def fold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
+    """``(batch, channel, [fibre,] *space)`` to ``(batch, group fibre channel, *space)``.
+
+    Channels innermost, so that a field in torch's channels_last format is folded without a copy.
+    """
+    if not rho.has_axis:
+        return field
+    if groups == 1:
+        return field.transpose(1, 2).flatten(1, 2)
+    return field.unflatten(1, (groups, -1)).transpose(2, 3).flatten(1, 3)
 
 
-def unfold(field: Tensor, rho: Representation) -> Tensor:
+def unfold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
     """The way back from `fold`."""
-    return field.unflatten(1, (-1, rho.dim)) if rho.has_axis else field
+    if not rho.has_axis:
+        return field
+    if groups == 1:
+        return field.unflatten(1, (rho.dim, -1)).transpose(1, 2)
+    return field.unflatten(1, (groups, rho.dim, -1)).transpose(2, 3).flatten(1, 2)

@@ -9,12 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines.centred import centred
+from erlangen.engines.convolve import convolve
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
-
-CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-
 
 class LatticeEngine(Engine):
     r"""``(k * f)(x) = sum_j k(x_j - x) f(x_j) a`` over the samples of a flat grid, a the volume of a cell.
@@ -49,6 +47,7 @@ class LatticeEngine(Engine):
                 'not keep its centre, expected dilation=1 and padding="same"'
             )
         self.rho_in, self.rho_out = basis.rho_in, basis.rho_out
+        self.smoothness = basis.smoothness
         self.basis, self.steps = basis, steps
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode = padding_mode
@@ -59,38 +58,44 @@ class LatticeEngine(Engine):
         self.power = taps.square().flatten(1).sum(1) / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        channels = field.shape[1]
+        if self.basis.is_diagonal and groups == channels == len(coefficients):
+            return self._depthwise(field, coefficients)
+        x = fold(field, self.rho_in, groups)
+        grids = [centred(length, self.stride) for length in x.shape[2:]]
+        taps = self._table(tuple(twice % 2 for _, twice in grids)).like(coefficients)
+        if self.basis.is_diagonal:
+            taps = torch.diag_embed(taps.movedim(1, -1)).movedim((-2, -1), (1, 2))
+        grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
+        filters = torch.einsum("gocb,bij...->giojc...", grouped, taps)
+        filters = filters.flatten(0, 2).flatten(1, 2)  # (g d_out out, d_in channel, *k)
+        x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
+        y = convolve(x, filters, self.stride, padding, self.dilation, groups)
+        return unfold(y, self.rho_out, groups)
+
+    def _depthwise(self, field: Tensor, coefficients: Tensor) -> Tensor:
+        """Every channel and fibre value by a filter of its own."""
         x = fold(field, self.rho_in)
         grids = [centred(length, self.stride) for length in x.shape[2:]]
         taps = self._table(tuple(twice % 2 for _, twice in grids)).like(coefficients)
-        if self.basis.is_diagonal:  # every channel and fibre value has its own filter
-            filters = torch.einsum("ocb,bi...->oic...", coefficients, taps).flatten(0, 1)
-            groups = groups * self.rho_in.dim
-        else:
-            filters = torch.einsum("ocb,bij...->oicj...", coefficients, taps)
-            filters = filters.flatten(0, 1).flatten(1, 2)  # (out d_out, channel d_in, *k)
+        filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
         x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
-        y = CONVOLUTIONS[len(self.steps)](
-            x, filters, None, self.stride, padding, self.dilation, groups
-        )
+        y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1])
         return unfold(y, self.rho_out)
 
     def _pad(
         self, x: Tensor, size: Sequence[int], twice: Sequence[int]
     ) -> tuple[Tensor, list[int]]:
-        """The field with its neighbourhood, and the zeros that the convolution adds by itself."""
+        """The field with its neighbourhood, and the zeros that the convolution is to add."""
         widths = [self.padding] * len(size)
         if self.padding == "same":  # outermost node minus first output, in samples
             widths = [
                 (self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)
             ]
-        by_convolution = [0] * len(widths)
-        for axis, width in enumerate(widths):
-            mode = "circular" if self.periodic[axis] else self.padding_mode
-            if mode == "zeros" and width >= 0:
-                by_convolution[axis] = width
-            elif width:
-                x = pad_axis(x, axis - len(widths), width, mode)
-        return x, by_convolution
+        modes = ["circular" if p else self.padding_mode for p in self.periodic]
+        if all(mode == "zeros" for mode in modes) and min(widths) >= 0:
+            return x, widths
+        return pad(x, widths, modes), [0] * len(widths)
 
     def _table(self, halves: tuple[int, ...]) -> Table:
         """The kernels on the lattice; on axes with a half, shifted by half a sample."""
@@ -101,7 +106,7 @@ class LatticeEngine(Engine):
 
     def _sample(self, halves: tuple[int, ...]) -> Tensor:
         radius = self.basis.rings.radius
-        inverse = torch.linalg.inv(self.steps)  # offsets = v @ inverse
+        inverse = torch.linalg.inv(self.steps)  # offset = v @ inverse
         axes = []
         for axis, half in enumerate(halves):
             reach = radius * float(inverse[:, axis].norm())
@@ -115,25 +120,20 @@ class LatticeEngine(Engine):
         return values.movedim((-3, -2, -1), (0, 1, 2)).contiguous()
 
 
-def pad_axis(x: Tensor, axis: int, width: int, mode: str) -> Tensor:
-    """`width` more samples on both sides of one axis (fewer if negative)."""
-    length = x.shape[axis]
-    if width < 0:
-        return x.narrow(axis, -width, length + 2 * width)
-    if mode == "zeros":
-        index = [0, 0] * (-axis)
-        index[-2:] = [width, width]
-        return F.pad(x, index)
-    if width > (length if mode == "circular" else length - 1) and mode != "replicate":
-        raise ValueError(
-            f"the kernel reaches {width} samples over an axis of {length}, too far for padding_mode="
-            f'"{mode}"; take a smaller kernel or padding_mode="zeros"'
-        )
-    i = torch.arange(-width, length + width, device=x.device)
-    if mode == "circular":
-        i = i % length
-    elif mode == "reflect":
-        i = (length - 1) - ((length - 1) - i.abs()).abs()
-    else:
-        i = i.clamp(0, length - 1)
-    return x.index_select(axis, i)
+def pad(x: Tensor, widths: Sequence[int], modes: Sequence[str]) -> Tensor:
+    """More samples on both sides of each axis (fewer where negative), each axis in its own mode."""
+    for axis, (width, mode, length) in enumerate(zip(widths, modes, x.shape[2:], strict=True)):
+        if width < 0:
+            x = x.narrow(2 + axis, -width, length + 2 * width)
+        most = {"circular": length, "reflect": length - 1}.get(mode, width)
+        if width > most:
+            raise ValueError(
+                f"the kernel reaches {width} samples beyond an axis of {length}, too far for padding_mode="
+                f'"{mode}"; take a smaller kernel or padding_mode="zeros"'
+            )
+    for mode in dict.fromkeys(modes):
+        amounts = [max(w, 0) if m == mode else 0 for w, m in zip(widths, modes, strict=True)]
+        if any(amounts):
+            both_sides = [amount for amount in reversed(amounts) for _ in range(2)]
+            x = F.pad(x, both_sides, mode="constant" if mode == "zeros" else mode)
+    return x

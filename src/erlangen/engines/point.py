@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from erlangen.engines.convolve import CONVOLUTIONS
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
@@ -13,6 +14,7 @@ class PointEngine(Engine):
 
     def __init__(self, basis: KernelBasis) -> None:
         self.rho_in, self.rho_out = basis.rho_in, basis.rho_out
+        self.smoothness = basis.smoothness
         zero = torch.zeros(basis.rings.n, dtype=torch.float64)
         values = basis(zero)  # (b, d_out, d_in)
         self.power = values.square().sum((1, 2)) / basis.rho_out.dim
@@ -20,7 +22,9 @@ class PointEngine(Engine):
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         values = self.values.like(coefficients)
-        matrix = torch.einsum("ocb,bij->oicj", coefficients, values).flatten(0, 1).flatten(1)
-        x = fold(field, self.rho_in)
-        y = torch.nn.functional.conv1d(x.flatten(2), matrix[..., None], groups=groups)
-        return unfold(y.unflatten(2, x.shape[2:]), self.rho_out)
+        grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
+        matrix = torch.einsum("gocb,bij->giojc", grouped, values).flatten(0, 2).flatten(1)
+        x = fold(field, self.rho_in, groups)
+        convolve = CONVOLUTIONS[x.dim() - 2]
+        y = convolve(x, matrix.unflatten(1, (-1,) + (1,) * (x.dim() - 2)), groups=groups)
+        return unfold(y, self.rho_out, groups)

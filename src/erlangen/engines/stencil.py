@@ -47,6 +47,7 @@ class StencilEngine(Engine):
 
     def __init__(self, basis: KernelBasis, stencil: Stencil, shape: tuple[int, ...]) -> None:
         self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
+        self.smoothness = basis.smoothness
         constants, transport = expand_transport(basis.rho_in, stencil.h)  # (t, d, d), (e, t)
         scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
         weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
@@ -69,15 +70,14 @@ class StencilEngine(Engine):
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         batch = field.shape[0]
-        x = fold(field, self.rho_in).flatten(2).to(coefficients.dtype)  # (batch, channel d, q)
+        x = fold(field, self.rho_in, groups).flatten(2).to(coefficients.dtype)  # (n, g k c, q)
         tables = [table.like(coefficients) for table in self.tables]
-        y = stencil_apply(x.flatten(0, 1).T.contiguous(), *tables)  # (s, p, batch channel d)
-        y = y.unflatten(2, (batch, groups, -1, self.rho_in.dim))  # s p n g c k
-        matrix = torch.einsum("ocb,bsik->oicks", coefficients, self.mix.like(coefficients))
-        matrix = matrix.unflatten(0, (groups, -1))  # g o i c k s
-        z = torch.einsum("goicks,spngck->ngoip", matrix, y)
-        z = z.flatten(1, 3).unflatten(2, self.shape)
-        return unfold(z, self.rho_out)
+        y = stencil_apply(x.flatten(0, 1).T.contiguous(), *tables)  # (s, p, n g k c)
+        y = y.unflatten(2, (batch, groups, self.rho_in.dim, -1))
+        grouped = coefficients.unflatten(0, (groups, -1))
+        matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
+        z = torch.einsum("goicks,spngkc->ngiop", matrix, y)
+        return unfold(z.flatten(1, 3).unflatten(2, self.shape), self.rho_out, groups)
 
 
 def expand_transport(

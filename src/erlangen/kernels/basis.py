@@ -1,5 +1,6 @@
 """Kernel bases: k = sum_b w_b psi_b, where the w_b are what a layer learns."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ class KernelBasis:
 
         def solved(degree: int) -> tuple[Tensor, Tensor]:
             D = turned(group.dim, degree, h.mT)  # (N, b, c): k = Y_b carried round
-            return torch.diag_embed(D.permute(1, 2, 0)), torch.ones(D.shape[1]).double()
+            return torch.diag_embed(D.permute(1, 2, 0)) / math.sqrt(len(h)), torch.ones(D.shape[1]).double()
 
         return KernelBasis._assemble(rings, rho, rho, solved, is_diagonal=True)
 
@@ -88,9 +89,8 @@ class KernelBasis:
             block[:, start : start + counts[term]] = solutions
             blocks.append(block)
             amplitudes.append(smooth / (1 + degree))
-        return KernelBasis(
-            rings, rho_in, rho_out, torch.cat(blocks), torch.cat(amplitudes), is_diagonal
-        )
+        mix = torch.cat(blocks) * math.sqrt(rho_out.dim)  # one value that goes out has unit norm
+        return KernelBasis(rings, rho_in, rho_out, mix, torch.cat(amplitudes), is_diagonal)
 
     def __len__(self) -> int:
         return len(self.mix)

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre
+from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,22 @@ class Rings:
             pairs += [(rho * self.unit, l) for l in range(min(most, 1 if self.n == 1 else most) + 1)]
         return pairs
 
+    @cache
+    def _norm(self, rho: float, degree: int) -> float:
+        """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
+        t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
+        r = self.radius * (t + 1) / 2
+        power = self._blurred(rho, degree, r).square() * r ** (self.n - 1)
+        total = sphere_area(self.n) * (power * w).sum() * self.radius / 2
+        return math.sqrt(float(total) * self.unit**self.n)
+
     def profile(
         self, rho: float, degree: int, r: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
-        """R_{j,l}(r), for r of any shape."""
+        """R_{j,l}(r) for r of any shape, with ``int |psi|^2 dv = unit^-n``."""
+        return self._blurred(rho, degree, r) / self._norm(rho, degree)
+
+    def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
         blur = 0.75 * self.unit
         distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t

@@ -82,6 +82,10 @@ class Plane(Grid):
         super().sized(shape)
         return self
 
+    def coarser(self) -> Grid:
+        """On images of any size the coarser images are such images again, in their own pixels."""
+        return self if self.shape is None else super().coarser()
+
     def turn(self, degrees: float) -> Float[Tensor, "3 3"]:
         """The turn about the image's centre, counter-clockwise."""
         # exact zeros and ones at the pixel grid's own turns

@@ -1,0 +1,77 @@
+"""What the networks are built from."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.nn import Correlation, Gated, Norm, ReLU
+
+
+@dataclass(frozen=True)
+class Style:
+    """The choices that all blocks of a network share."""
+
+    kernel_size: int | None = 5
+    radius: float | None = None
+    padding_mode: str = "zeros"
+    separable: bool = True
+    nonlinearity: Literal["relu", "gated"] = "relu"
+    oversampling: int = 2
+
+    @property
+    def kernel(self) -> dict[str, Any]:
+        """The arguments of a correlation."""
+        return {
+            "kernel_size": self.kernel_size,
+            "radius": self.radius,
+            "padding_mode": self.padding_mode,
+        }
+
+    def coarser(self) -> "Style":
+        """On half the samples a kernel of as many samples has twice the radius."""
+        return self if self.radius is None else replace(self, radius=2 * self.radius)
+
+    def activation(self, domain: Domain, channels: int) -> nn.Module:
+        """The nonlinearity."""
+        if self.nonlinearity == "gated":
+            return Gated(domain, channels)
+        return ReLU(domain, oversampling=self.oversampling)
+
+
+class ConvBlock(nn.Module):
+    """Correlation, norm, nonlinearity, between fields of the domain's own type."""
+
+    def __init__(self, domain: Domain, in_channels: int, out_channels: int, style: Style) -> None:
+        super().__init__()
+        field = domain.default_field
+        self.correlation = Correlation(
+            domain,
+            in_channels,
+            out_channels,
+            **style.kernel,
+            bias=False,
+            in_field=field,
+            out_field=field,
+            separable=style.separable,
+        )
+        self.norm = Norm(domain, out_channels)
+        self.activation = style.activation(domain, out_channels)
+
+    def forward(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
+        return self.activation(self.norm(self.correlation(field)))
+
+
+class ResidualBlock(nn.Module):
+    """Two blocks, the second one's nonlinearity after the sum with what came in."""
+
+    def __init__(self, domain: Domain, channels: int, style: Style) -> None:
+        super().__init__()
+        self.first = ConvBlock(domain, channels, channels, style)
+        self.second = ConvBlock(domain, channels, channels, style)
+
+    def forward(self, field: Float[Tensor, "batch channels *space"]) -> Tensor:
+        inner = self.second.norm(self.second.correlation(self.first(field)))
+        return self.second.activation(field + inner)

@@ -1,0 +1,85 @@
+"""The classification network."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.models.blocks import ConvBlock, ResidualBlock, Style
+from erlangen.nn import Correlation, GlobalPool, Lift, Norm, Pool, Project
+
+
+class Classifier(nn.Module):
+    r"""An invariant classifier: lift, residual blocks with pooling between, project, pool, classify.
+
+    Args:
+        domain: where the images live.
+        in_channels: scalar fields in.
+        out_channels: classes (logits).
+        width: fields at the finest level; twice as many at each next one.
+        depth: how often the resolution is halved.
+        padding_mode, separable, kernel_size, radius, nonlinearity, oversampling, projection: as in `UNet`.
+        pooling: "mean" or "max" between the levels.
+
+    Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels)``.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> net = er.models.Classifier(er.Plane(rotations=8), in_channels=1, out_channels=10)
+        >>> net(torch.randn(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        in_channels: int,
+        out_channels: int,
+        width: int = 8,
+        depth: int = 2,
+        *,
+        padding_mode: str = "zeros",
+        separable: bool = True,
+        kernel_size: int | None = 5,
+        radius: float | None = None,
+        nonlinearity: Literal["relu", "gated"] = "relu",
+        oversampling: int = 2,
+        projection: Literal["mean", "max"] = "max",
+        pooling: Literal["mean", "max"] = "mean",
+    ) -> None:
+        super().__init__()
+        if depth < 0 or width < 1:
+            raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
+        self.domain = domain
+        style = Style(
+            kernel_size if radius is None else None,
+            radius,
+            padding_mode,
+            separable,
+            nonlinearity,
+            oversampling,
+        )
+        layer = Correlation if domain.fibre is None else Lift
+        layers: list[nn.Module] = [
+            layer(domain, in_channels, width, **style.kernel, bias=False),
+            Norm(domain, width),
+            style.activation(domain, width),
+        ]
+        circular = padding_mode == "circular"
+        for level in range(depth + 1):
+            layers.append(ResidualBlock(domain, width, style))
+            if level < depth:
+                layers.append(Pool(domain, pooling, circular=circular))
+                domain, style = domain.coarser(), style.coarser()
+                layers.append(ConvBlock(domain, width, 2 * width, style))
+                width *= 2
+        if domain.fibre is not None:
+            layers.append(Project(domain, projection))
+        self.features = nn.Sequential(*layers, GlobalPool(domain))
+        self.head = nn.Linear(width, out_channels)
+
+    def forward(
+        self, image: Float[Tensor, "batch in_channels *space"]
+    ) -> Float[Tensor, "batch out_channels"]:
+        return self.head(self.features(image))

@@ -1,0 +1,159 @@
+"""The segmentation network."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.models.blocks import ConvBlock, Style
+from erlangen.nn import Correlation, Down, Lift, Norm, Project, Up
+
+
+class UNet(nn.Module):
+    r"""An equivariant U-Net: lift, encode, decode with skips, project; any size in, the same size out.
+
+    On a domain with a fibre all inner fields are regular, ``width 2^level`` of them at each level; without,
+    they are scalar. Levels are resampled about one centre at every size, so turns and flips of the pixel grid
+    that lie in the group commute with the network exactly.
+
+    Args:
+        domain: where the images live, such as ``er.Plane(rotations=8)``.
+        in_channels, out_channels: scalar fields in and out (logits).
+        width: fields at the finest level.
+        depth: how often the resolution is halved; number of resolutions - 1.
+        exact_shifts: integer shifts commute too, exactly; needs padding_mode="circular" and
+            sizes divisible by 2^depth.
+        padding_mode: as in `torch.nn.Conv2d`.
+        separable: mix channels at each point, then correlate each channel by itself.
+        kernel_size: of all correlations, in samples; or
+        radius: in units of the space at the finest level.
+        nonlinearity: "relu" (on a finer fibre) or "gated" (exact at every angle).
+        oversampling: how much finer the fibre is for the ReLU.
+        projection: "mean" or "max" over the fibre.
+
+    Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels, *space)``.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> net = er.models.UNet(er.Plane(rotations=8), in_channels=3, out_channels=1)
+        >>> net(torch.randn(2, 3, 97, 128)).shape
+        torch.Size([2, 1, 97, 128])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        in_channels: int,
+        out_channels: int,
+        width: int = 8,
+        depth: int = 3,
+        *,
+        exact_shifts: bool = False,
+        padding_mode: str = "zeros",
+        separable: bool = True,
+        kernel_size: int | None = 5,
+        radius: float | None = None,
+        nonlinearity: Literal["relu", "gated"] = "relu",
+        oversampling: int = 2,
+        projection: Literal["mean", "max"] = "mean",
+    ) -> None:
+        super().__init__()
+        if depth < 0 or width < 1:
+            raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
+        if exact_shifts and padding_mode != "circular":
+            raise ValueError(
+                f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
+                'expected padding_mode="circular"'
+            )
+        self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
+        self.exact_shifts = exact_shifts
+        self.options = {
+            "width": width,
+            "depth": depth,
+            "exact_shifts": exact_shifts,
+            "padding_mode": padding_mode,
+            "separable": separable,
+            "kernel_size": kernel_size,
+            "radius": radius,
+            "nonlinearity": nonlinearity,
+            "oversampling": oversampling,
+            "projection": projection,
+        }
+        style = Style(
+            kernel_size if radius is None else None,
+            radius,
+            padding_mode,
+            separable,
+            nonlinearity,
+            oversampling,
+        )
+        circular = padding_mode == "circular"
+        domains, styles = [domain], [style]
+        for _ in range(depth):
+            domains.append(domains[-1].coarser())
+            styles.append(styles[-1].coarser())
+        widths = [width * 2**level for level in range(depth + 1)]
+        lifted, field = domain.fibre is not None, domain.default_field
+
+        def mixing(domain: Domain, before: int, after: int) -> nn.Module:
+            pointwise = {"kernel_size": 1} if radius is None else {"radius": 0.0}
+            return Correlation(
+                domain, before, after, **pointwise, bias=False, in_field=field, out_field=field
+            )
+
+        layer = Lift if lifted else Correlation
+        self.lift = nn.Sequential(
+            layer(domain, in_channels, width, **style.kernel, bias=False),
+            Norm(domain, width),
+            style.activation(domain, width),
+        )
+        self.encoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        self.down = nn.ModuleList()
+        self.mix = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for level, here in enumerate(domains):
+            before = widths[max(level - 1, 0)]
+            self.encoder.append(ConvBlock(here, before, widths[level], styles[level]))
+            if level < depth:
+                self.down.append(Down(here, circular=circular, exact_shifts=exact_shifts))
+                self.mix.append(mixing(domains[level + 1], widths[level + 1], widths[level]))
+                self.up.append(Up(here, circular=circular))
+                self.decoder.append(ConvBlock(here, widths[level], widths[level], styles[level]))
+        self.project = Project(domain, projection) if lifted else nn.Identity()
+        self.head = Correlation(domain, width, out_channels, 1)
+
+    def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
+        self._check_input(image)
+        skips: list[tuple[Tensor, Tensor | None]] = []
+        field = self.lift(image)
+        for level, block in enumerate(self.encoder):
+            field = block(field)
+            if level < len(self.down):
+                coarse = self.down[level](field)
+                coarse, phase = coarse if self.exact_shifts else (coarse, None)
+                skips.append((field, phase))
+                field = coarse
+        for level in reversed(range(len(self.up))):
+            skip, phase = skips[level]
+            size = tuple(skip.shape[-self.domain.space_axes :])
+            # A block on the two fields side by side would mix skip and field by two matrices, and mixing commutes with
+            # interpolation: the same in a sum, mixed where it is cheap.
+            field = skip + self.up[level](self.mix[level](field), size, phase)
+            field = self.decoder[level](field)
+        return self.head(self.project(field))
+
+    def _check_input(self, image: Tensor) -> None:
+        axes = 2 + self.domain.space_axes
+        if image.dim() != axes or image.shape[1] != self.in_channels:
+            raise ValueError(
+                f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, *space), "
+                f"{axes} axes"
+            )
+        halvings = 2 ** len(self.down)
+        if self.exact_shifts and any(size % halvings for size in image.shape[2:]):
+            raise ValueError(
+                f"exact_shifts halves sizes {tuple(image.shape[2:])} {len(self.down)} times, expected "
+                f"multiples of {halvings}"
+            )

@@ -1,0 +1,24 @@
+"""Layers: `Lift`, `Correlation`, `Project`, and what stands between them, on any domain.
+
+Signatures are torch's, with the domain first. May import domains and everything below, no models.
+"""
+
+from erlangen.nn.correlation import Correlation, Lift
+from erlangen.nn.nonlinearity import Gated, Pointwise, ReLU
+from erlangen.nn.norm import Norm
+from erlangen.nn.project import GlobalPool, Project
+from erlangen.nn.resample import Down, Pool, Up
+
+__all__ = [
+    "Correlation",
+    "Down",
+    "Gated",
+    "GlobalPool",
+    "Lift",
+    "Norm",
+    "Pointwise",
+    "Pool",
+    "Project",
+    "ReLU",
+    "Up",
+]

@@ -1,0 +1,259 @@
+"""The linear equivariant layers: a kernel of learned coefficients, moved over the domain."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.domains import Domain, KernelSpec
+from erlangen.domains.domain import Field
+
+
+class Correlation(nn.Module):
+    r"""``(k * f)(u) = int k(v, h) f(carry(u, v) h) J(v) dv dh + bias`` with ``k = sum_b w_b psi_b``.
+
+    The arguments of `torch.nn.Conv2d`, in its order, with the domain first. Kernels respect the structure group H:
+    between scalar fields they are invariant, ``k(h v) = k(v)``, between regular ones any kernel is.
+
+    Args:
+        domain: where the fields live.
+        in_channels, out_channels: the number of fields (a regular field counts once, not N times).
+        kernel_size: the kernel's diameter in samples, odd; on grids.
+        stride: keep every stride-th sample, placed symmetrically about the centre at every size; on grids.
+        padding: "same", or samples added on each side; on grids.
+        dilation: samples between the nodes of the kernel; on grids.
+        groups: blocks of channels that do not mix.
+        bias: one for each channel, the same at all points and along the fibre; vector and sign fields
+            have none, since no value but zero is the same in every frame.
+        padding_mode: "zeros", "reflect", "replicate" or "circular"; on grids.
+        radius: the kernel's radius in units of the space, instead of kernel_size.
+        rings: the number of rings of the kernel, the centre included; (kernel_size + 1) / 2, or 3.
+        in_field, out_field: "scalar", "regular", "vector" or "sign".
+        separable: mix channels and fibre at each point, then correlate each channel by itself.
+        fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
+
+    Shapes:
+        - input: ``(batch, in_channels, [fibre,] *space)``
+        - output: ``(batch, out_channels, [fibre,] *space)``; ``ceil(size / stride)`` on strided axes.
+
+    Raises:
+        ValueError: for what the domain or its group does not allow, saying what it does.
+
+    Reference: Cohen, Geiger & Weiler 2019 (the kernel constraint); Knigge et al. 2022 (separable).
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> plane = er.Plane(rotations=8)
+        >>> layer = er.nn.Correlation(plane, 4, 6, 5, in_field="regular", out_field="regular")
+        >>> layer(torch.randn(1, 4, 8, 32, 32)).shape
+        torch.Size([1, 6, 8, 32, 32])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | None = None,
+        stride: int = 1,
+        padding: int | str = "same",
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        radius: float | None = None,
+        rings: int | None = None,
+        in_field: Field = "scalar",
+        out_field: Field = "scalar",
+        separable: bool = False,
+        fibre_band: int | None = None,
+    ) -> None:
+        super().__init__()
+        _check(in_channels, out_channels, groups, padding, padding_mode)
+        self.domain = domain
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.in_field, self.out_field, self.separable = in_field, out_field, separable
+        reach, count = domain.reach(kernel_size, radius, rings)
+        limit = domain.fibre.default_band if domain.fibre is not None else None
+        band = fibre_band if fibre_band is not None else limit
+        spec = KernelSpec(
+            in_field,
+            out_field,
+            radius=reach,
+            rings=count,
+            band_in=band,
+            band_out=band,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            padding_mode=padding_mode,
+        )
+        factory = {"device": device, "dtype": dtype}
+        if separable:
+            self.mixing_spec, spec = _separate(spec)
+            mixing = domain.engine(self.mixing_spec)
+            shape = (out_channels, in_channels // groups, len(mixing.power))
+            self.mixing = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
+        self.spec = spec
+        engine = domain.engine(spec)
+        per_group = 1 if separable else in_channels // groups
+        shape = (out_channels, per_group, len(engine.power))
+        self.weight = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
+        has_bias = bias and engine.rho_out.has_invariants
+        self.bias = nn.Parameter(torch.empty(out_channels, **factory)) if has_bias else None  # type: ignore[arg-type]
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """White noise of variance 1 comes out with variance 2, as a ReLU likes it; smooth kernels first."""
+        _initialize(self.weight, self.domain, self.spec, gain=math.sqrt(2))
+        if self.separable:
+            _initialize(self.mixing, self.domain, self.mixing_spec, gain=1.0)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(
+        self, field: Float[Tensor, "batch in_channels *space"]
+    ) -> Float[Tensor, "batch out_channels *space"]:
+        engine = self.domain.engine(self.spec)
+        self._check_input(field)
+        if self.separable:
+            field = self.domain.engine(self.mixing_spec).apply(field, self.mixing, self.groups)
+            field = engine.apply(field, self.weight, self.out_channels)
+        else:
+            field = engine.apply(field, self.weight, self.groups)
+        if self.bias is None:
+            return field
+        return field + self.bias.view(-1, *[1] * (field.dim() - 2))
+
+    def extra_repr(self) -> str:
+        text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
+        text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
+        return text + ", separable=True" * self.separable
+
+    def _check_input(self, field: Tensor) -> None:
+        rho = self.domain.representation(self.in_field)
+        axes = 2 + rho.has_axis + self.domain.space_axes
+        expected = f"(batch, {self.in_channels}, {f'{rho.dim}, ' if rho.has_axis else ''}*space)"
+        if (
+            field.dim() != axes
+            or field.shape[1] != self.in_channels
+            or (rho.has_axis and field.shape[2] != rho.dim)
+        ):
+            raise ValueError(
+                f"the field has shape {tuple(field.shape)}, expected {expected}, {axes} axes in all, for "
+                f"{self.in_channels} {self.in_field} fields on {self.domain}"
+            )
+        self.domain.sized(tuple(field.shape[-self.domain.space_axes :]))
+
+
+class Lift(Correlation):
+    r"""From scalar fields to regular ones: ``(k * f)(p, i) = int k(h_i^{-1} v) f(carry(s(p), v)) J(v) dv``.
+
+    Any kernel will do; the arguments are those of `Correlation`.
+
+    Shapes:
+        - input: ``(batch, in_channels, *space)``
+        - output: ``(batch, out_channels, fibre, *space)``
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> er.nn.Lift(er.Plane(rotations=8), 3, 16, kernel_size=7)(torch.randn(1, 3, 33, 40)).shape
+        torch.Size([1, 16, 8, 33, 40])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | None = None,
+        stride: int = 1,
+        padding: int | str = "same",
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        radius: float | None = None,
+        rings: int | None = None,
+        separable: bool = False,
+        fibre_band: int | None = None,
+    ) -> None:
+        super().__init__(
+            domain,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+            radius=radius,
+            rings=rings,
+            in_field="scalar",
+            out_field="regular",
+            separable=separable,
+            fibre_band=fibre_band,
+        )
+
+
+def _separate(spec: KernelSpec) -> tuple[KernelSpec, KernelSpec]:
+    """The kernel at one point that mixes, and the one that moves each channel by itself.
+
+    The second may raise a frequency along the fibre by its angular degree, so the first stays
+    below the limit by as much.
+    """
+    from dataclasses import replace
+
+    from erlangen.kernels import Rings
+
+    same_field = spec.in_field == spec.out_field
+    highest = max(degree for _, degree in Rings(2, 1.0, spec.rings).terms)
+    band = spec.band_out
+    mixing = KernelSpec(
+        spec.in_field,
+        spec.in_field,
+        band_in=spec.band_in,
+        band_out=None if band is None else max(band - highest, 1),
+    )
+    return mixing, replace(spec, depthwise=same_field)
+
+
+def _initialize(weight: Tensor, domain: Domain, spec: KernelSpec, gain: float) -> None:
+    """Normal coefficients, as large as the basis function is smooth, for an output of variance gain^2."""
+    engine = domain.engine(spec)
+    with torch.no_grad():
+        smooth = engine.smoothness
+        total = (weight.shape[1] * (smooth.square() * engine.power).sum()).sqrt()
+        scale = gain * smooth / total
+        weight.normal_().mul_(scale.to(weight))
+
+
+def _check(
+    in_channels: int, out_channels: int, groups: int, padding: int | str, padding_mode: str
+) -> None:
+    if in_channels < 1 or out_channels < 1:
+        raise ValueError(f"channels are {in_channels} and {out_channels}, expected at least 1 each")
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"groups is {groups}, expected a divisor of in_channels ({in_channels}) and out_channels "
+            f"({out_channels})"
+        )
+    if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
+        raise ValueError(
+            f'padding_mode is {padding_mode!r}, expected "zeros", "reflect", "replicate" or "circular"'
+        )
+    if padding != "same" and (not isinstance(padding, int) or padding < 0):
+        raise ValueError(
+            f'padding is {padding!r}, expected "same" or a number of samples, the same on every side'
+        )

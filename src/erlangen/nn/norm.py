@@ -1,0 +1,159 @@
+"""Normalization over batch, fibre and space."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.domains.domain import Field
+from erlangen.engines import fold, unfold
+
+
+class Norm(nn.BatchNorm1d):
+    r"""Batch normalization that H does not see: statistics over batch, fibre and space.
+
+    ``y = weight (x - mean) / sqrt(var + eps) + bias``, for each channel, with torch's arguments after
+    the domain. Vector and sign fields, which have no mean, are divided by their root mean square.
+
+    Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> plane = er.Plane(rotations=8)
+        >>> er.nn.Norm(plane, 16)(torch.randn(2, 16, 8, 9, 9)).shape
+        torch.Size([2, 16, 8, 9, 9])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        field: Field | None = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        self.domain, self.field = domain, field or domain.default_field
+        self.rho = domain.representation(self.field)
+        if not self.rho.has_invariants:
+            self.register_parameter("bias", None)
+
+    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self._check_input_dim(field)
+        by_batch = self.training or self.running_var is None
+        folded = fold(field, self.rho)
+        if by_batch:
+            y, mean, var = self._by_batch(folded)
+            if self.training and self.running_var is not None:
+                self._remember(mean, var, folded.numel() // self.num_features)
+        else:
+            mean, var, weight, bias = (
+                None if x is None else x.repeat(self.rho.dim)
+                for x in (self.running_mean, self.running_var, self.weight, self.bias)
+            )
+            if not self.rho.has_invariants:
+                mean = torch.zeros_like(var)
+            y = F.batch_norm(folded, mean, var, weight, bias, False, 0.0, self.eps)
+        return unfold(y, self.rho)
+
+    def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The field normalized by its own statistics, and these."""
+        if self.rho.has_invariants:
+            return _normalize(x, self.weight, self.bias, self.rho.dim, self.eps)
+        grouped = x.unflatten(1, (self.rho.dim, -1))
+        axes = [0, 1, *range(3, grouped.dim())]
+        var = grouped.square().mean(axes)
+        scale = torch.rsqrt(var + self.eps) * (1.0 if self.weight is None else self.weight)
+        y = grouped * scale.view(-1, *[1] * (x.dim() - 2))
+        return y.flatten(1, 2), torch.zeros_like(var), var.detach()
+
+    def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Running statistics, as torch keeps them: with the unbiased variance."""
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
+            unbiased = var * (count / max(count - 1, 1))
+            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)  # type: ignore[union-attr,arg-type]
+            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)  # type: ignore[union-attr,arg-type]
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        axes = 2 + self.rho.has_axis + self.domain.space_axes
+        if input.dim() != axes or input.shape[1] != self.num_features:
+            raise ValueError(
+                f"the field has shape {tuple(input.shape)}, expected {axes} axes with {self.num_features} "
+                f"channels, for {self.field} fields on {self.domain}"
+            )
+
+    def extra_repr(self) -> str:
+        return f'{self.domain}, {self.num_features}, field="{self.field}"'
+
+
+def _normalize(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, fibre: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalization of ``(batch, fibre channel, *space)`` with one statistic for each channel."""
+    channels = x.shape[1] // fibre
+    weight = x.new_ones(channels) if weight is None else weight
+    bias = x.new_zeros(channels) if bias is None else bias
+    return _FibreNorm.apply(x, weight, bias, fibre, eps)
+
+
+class _FibreNorm(torch.autograd.Function):
+    """torch's normalization of every (fibre, channel), corrected to statistics shared along the fibre.
+
+    Two passes over the field, as for plain channels; torch alone would need a layout that convolutions copy.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, fibre: int, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        y, means, inverses = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        variances = (inverses.reciprocal().square() - eps).clamp_min(0.0)
+        by_channel = means.view(fibre, -1), variances.view(fibre, -1)
+        mean = by_channel[0].mean(0)
+        var = (by_channel[1] + (by_channel[0] - mean).square()).mean(0)
+        scale = weight.to(var) * torch.rsqrt(var + eps)
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        y.mul_((scale.repeat(fibre) / inverses).view(shape).to(y))
+        shift = (means - mean.repeat(fibre)) * scale.repeat(fibre) + bias.to(var).repeat(fibre)
+        y.add_(shift.view(shape).to(y))
+        ctx.save_for_backward(x, weight, mean, var)
+        ctx.fibre, ctx.eps = fibre, eps
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, var = ctx.saved_tensors
+        fibre, eps = ctx.fibre, ctx.eps
+        scale = weight.to(var) * torch.rsqrt(var + eps)
+        # as if the statistics were constants, ...
+        grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            grads[0],
+            x,
+            weight.to(var).repeat(fibre),
+            mean.repeat(fibre),
+            var.repeat(fibre),
+            None,
+            None,
+            False,
+            eps,
+            [True, True, True],
+        )
+        by_weight, by_bias = by_weight.view(fibre, -1).sum(0), by_bias.view(fibre, -1).sum(0)
+        # ... then what they contribute: -scale (mean g + x_hat mean(g x_hat))
+        count = x.numel() // len(mean)
+        slope = -scale * by_weight * torch.rsqrt(var + eps) / count
+        offset = -scale * by_bias / count - slope * mean
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        grad.addcmul_(x, slope.repeat(fibre).view(shape).to(x))
+        grad.add_(offset.repeat(fibre).view(shape).to(x))
+        return grad, by_weight.to(weight), by_bias.to(weight), None, None

@@ -1,0 +1,137 @@
+"""Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.domains.domain import Field
+from erlangen.engines import fold, resample, unfold
+from erlangen.nn.project import Reduction
+
+MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+class Down(nn.Module):
+    r"""Half the samples on each axis, after a Gaussian against aliasing.
+
+    The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With
+    `exact_shifts` the field is periodic, and the phase of the samples follows its content, so that integer
+    shifts commute with it; the phase goes to `Up`.
+
+    Args:
+        domain: where the field lives; the result lives on ``domain.coarser()``.
+        field: its type; None for the domain's own.
+        circular: treat the field as periodic; otherwise the blur sees what lies inside alone.
+        exact_shifts: sample in the phase that the content chooses.
+
+    Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``, and with exact_shifts the
+    phase ``(batch, n)`` beside it.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        field: Field | None = None,
+        *,
+        circular: bool = False,
+        exact_shifts: bool = False,
+    ) -> None:
+        super().__init__()
+        self.domain, self.field = domain, field or domain.default_field
+        self.circular, self.exact_shifts = circular, exact_shifts
+        domain.coarser()  # refuses where there is none
+
+    def forward(
+        self, field: Float[Tensor, "batch channel *space"]
+    ) -> Tensor | tuple[Tensor, Int[Tensor, "batch n"]]:
+        rho = self.domain.representation(self.field)
+        folded = fold(field, rho)
+        if self.exact_shifts:
+            coarse, phase = resample.downsample_by_content(folded)
+            return unfold(coarse, rho), phase
+        return unfold(self.domain.downsample(folded, self.circular), rho)
+
+    def extra_repr(self) -> str:
+        return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
+
+
+class Up(nn.Module):
+    r"""From the coarser domain back, by linear interpolation.
+
+    Args:
+        domain: the finer domain, where the result lives.
+        field: the field's type; None for the domain's own.
+        circular: treat the field as periodic, as `Down` did.
+
+    Shapes: ``(batch, channel, [fibre,] *half)`` to ``(batch, channel, [fibre,] *size)``.
+    """
+
+    def __init__(
+        self, domain: Domain, field: Field | None = None, *, circular: bool = False
+    ) -> None:
+        super().__init__()
+        self.domain, self.field = domain, field or domain.default_field
+        self.circular = circular
+
+    def forward(
+        self,
+        field: Float[Tensor, "batch channel *half"],
+        size: tuple[int, ...],
+        phase: Int[Tensor, "batch n"] | None = None,
+    ) -> Tensor:
+        """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
+        rho = self.domain.representation(self.field)
+        folded = fold(field, rho)
+        if phase is not None:
+            return unfold(resample.upsample_by_content(folded, phase), rho)
+        return unfold(self.domain.upsample(folded, tuple(size), self.circular), rho)
+
+    def extra_repr(self) -> str:
+        return f'{self.domain}, field="{self.field}"'
+
+
+class Pool(nn.Module):
+    r"""Local pooling: the maximum over neighbours (or nothing, for the mean), then `Down`.
+
+    Args:
+        domain: where the field lives.
+        reduction: "max" over 3 samples on each axis before the blur, or "mean", the blur alone.
+        field: its type; None for the domain's own.
+        circular: treat the field as periodic.
+
+    Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``.
+
+    Reference: Zhang 2019 (maximum, blur, then sample).
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        reduction: Reduction = "mean",
+        field: Field | None = None,
+        *,
+        circular: bool = False,
+    ) -> None:
+        super().__init__()
+        if reduction not in ("max", "mean"):
+            raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
+        self.reduction = reduction
+        self.down = Down(domain, field, circular=circular)
+
+    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        if self.reduction == "max":
+            rho = self.down.domain.representation(self.down.field)
+            folded = fold(field, rho)
+            n = folded.dim() - 2
+            if self.down.circular:
+                around = resample.pad(folded, [1] * n, ["circular"] * n)
+                folded = MAX_POOLS[n](around, 3, 1)
+            else:
+                folded = MAX_POOLS[n](folded, 3, 1, 1)
+            field = unfold(folded, rho)
+        return self.down(field)
+
+    def extra_repr(self) -> str:
+        return f'"{self.reduction}"'
