@@ -4,7 +4,7 @@ Move a kernel over a space and correlate: `Plane`, `Sphere`, `Moebius`, ... are 
 layers and networks, `correlate` the formula itself, `verify` the proof, `fit` and `predict` the main job.
 """
 
-from erlangen import groups, kernels, models, nn
+from erlangen import groups, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
     Cylinder,
@@ -32,5 +32,6 @@ __all__ = [
     "kernels",
     "models",
     "nn",
+    "verify",
 ]
 __version__ = "0.1.0"

@@ -9,6 +9,7 @@ from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
 from erlangen.domains.samples import Samples
+from erlangen.domains.symmetry import Symmetry
 
 __all__ = [
     "Domain",
@@ -16,6 +17,7 @@ __all__ = [
     "Interpolation",
     "KernelSpec",
     "Samples",
+    "Symmetry",
     "gather",
     "lagrange",
     "weighted_sum",

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, PointEngine
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, trivial
@@ -148,6 +149,14 @@ class Domain(ABC):
         matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
         moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
         return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
+
+    def symmetries(self) -> list[Symmetry]:
+        """Symmetries worth testing, the exact ones first; none where a domain names none."""
+        return []
+
+    def centre(self, field: Tensor) -> Tensor:
+        """Where a moved field can be compared: True away from the edges, ``(*space)``."""
+        return torch.ones(field.shape[-self.space_axes :], dtype=torch.bool, device=field.device)
 
     def coarser(self) -> "Domain":
         """The domain of half the samples on each axis, where `downsample` goes."""

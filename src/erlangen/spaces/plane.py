@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains import Grid, Interpolation
+from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.domain import Field
 from erlangen.groups import CircleFibre, StructureGroup
 from erlangen.spaces.euclidean import Euclidean, structure_of
@@ -98,6 +98,36 @@ class Plane(Grid):
         """The mirror m: y -> -y, which turns an image upside down."""
         return torch.diag(torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64))
 
+    def shift(self, right: float, up: float) -> Float[Tensor, "3 3"]:
+        """The shift by so many pixels to the right and up."""
+        g = torch.eye(3, dtype=torch.float64)
+        g[0, 2], g[1, 2] = right, up
+        return g
+
+    def symmetries(self) -> list[Symmetry]:
+        """The pixel grid's turns and flips, angles in between, and shifts by whole pixels."""
+        flips = self.rotations is None or self.reflections
+        turns = self.symmetry != "translations"
+        found = []
+        for degrees in (90, 180, 270):
+            member = turns and (self.rotations is None or (degrees * self.rotations) % 360 == 0)
+            found.append(Symmetry(f"turn {degrees}", self.turn(degrees), True, member))
+        for degrees in (0, 90, 180, 270):
+            name = f"flip, turn {degrees}" if degrees else "flip"
+            member = turns and flips and found[max(degrees // 90 - 1, 0)].in_group | (degrees == 0)
+            found.append(Symmetry(name, self.turn(degrees) @ self.flip(), True, member))
+        for degrees in (5, 15, 22.5, 30, 45, 77):
+            found.append(Symmetry(f"turn {degrees:g}", self.turn(degrees), False, turns))
+        for right, up in ((1, 0), (0, 1), (3, -2)):
+            found.append(Symmetry(f"shift ({right}, {up})", self.shift(right, up), False, True))
+        return found
+
+    def centre(self, field: Tensor) -> Tensor:
+        """The disc inside the image, an eighth of its height or width from the edge."""
+        height, width = field.shape[-2:]
+        r = Plane(shape=(height, width)).points.norm(dim=-1)
+        return (r <= 0.375 * min(height, width)).to(field.device)
+
     def act(
         self,
         g: Tensor,
@@ -119,8 +149,8 @@ class Plane(Grid):
         """
         g = g.to(torch.float64)
         if is_grid_symmetry(g):
-            moved = permute_pixels(g, f)
             rho = self.representation(field)
+            moved = permute_pixels(g, f)
             if not rho.has_axis:
                 return moved * rho.matrix(g[:2, :2])[0, 0].to(f)
             return torch.einsum("ij,...jhw->...ihw", rho.matrix(g[:2, :2]).to(f), moved)

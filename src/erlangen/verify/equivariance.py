@@ -1,0 +1,178 @@
+"""N(g.f) against g.N(f), for every g."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from erlangen.domains import Domain, Symmetry
+from erlangen.domains.domain import Field
+from erlangen.nn import Correlation, Down
+from erlangen.verify.gradient import gradient_error
+from erlangen.verify.report import LayerRow, Report, Row, Square
+
+
+def equivariance(
+    module: nn.Module,
+    x: Tensor,
+    domain: Domain,
+    elements: Sequence[Symmetry] | None = None,
+    *,
+    in_field: Field = "scalar",
+    layers: bool = False,
+    gradients: bool = True,
+    show: bool = True,
+) -> Report:
+    r"""Measure the defect ``|N(g f) - g N(f)|`` of a module for elements g of the group, and print it.
+
+    An element is exact here if it belongs to the domain's group and permutes the samples: then the defect
+    is rounding, the largest difference relative to the largest centred output. All others (angles in between,
+    elements outside of the group) interpolate; their defect is the Euclidean norm relative to the
+    centred output on the part away from the edges, with the interpolation's own defect beside it.
+
+    The module is measured as it is, in the mode it is in. Before any training, biases are zero and
+    prove little: see `randomized`.
+
+    Args:
+        module: from fields on the domain to fields on it (or on a coarser grid), or to invariants
+            ``(batch, features)``.
+        x: ``(batch, channel, [fibre,] *space)``.
+        domain: where x lives.
+        elements: symmetries to measure; None for ``domain.symmetries()``.
+        in_field: the type of x.
+        layers: also measure the output of every layer, for each element.
+        gradients: also measure gradients, for the exact elements.
+        show: print the table.
+
+    Raises:
+        ValueError: if the output does not vary, which would prove nothing.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> plane = er.Plane(rotations=4)
+        >>> net = er.models.UNet(plane, 3, 1, width=2, depth=1)
+        >>> report = er.verify.equivariance(net, torch.randn(1, 3, 17, 20), plane, show=False)
+        >>> report.worst < 1e-4
+        True
+    """
+    elements = _as_this_module_sees_them(module, domain.symmetries()) if elements is None else elements
+    if not elements:
+        raise ValueError(
+            f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
+        )
+    y, inner = _run(module, x, layers)
+    _refuse_constant(y)
+    rows, layer_rows, square = [], [], None
+    for element in elements:
+        moved_in = _mover(domain, element, in_field)
+        moved_out = _mover(domain, element, field_of(y, domain))
+        moved_x = moved_in(x)
+        y_of_moved, inner_of_moved = _run(module, moved_x, layers)
+        moved_y = moved_out(y)
+        exact = element.is_exact
+        gradient = gradient_error(module, x, moved_in, moved_out) if gradients and exact else None
+        floor = None if exact else _floor(domain, element, y)
+        rows.append(Row(element, _error(domain, y_of_moved, moved_y, exact), gradient, floor))
+        for name, here in inner.items():
+            moved_here = _mover(domain, element, field_of(here, domain))(here)
+            error = _error(domain, inner_of_moved[name], moved_here, exact)
+            layer_rows.append(LayerRow(name, element.name, exact, error))
+        if square is None or element.name == "turn 45":
+            square = Square(element.name, x, moved_x, y, y_of_moved, moved_y)
+    report = Report(str(domain), type(module).__name__, str(x.dtype), rows, layer_rows, square)
+    if show:
+        print(report)  # noqa: T201
+    return report
+
+
+def field_of(y: Tensor, domain: Domain) -> Field | None:
+    """The field type of an output, by its axes; None for invariants ``(batch, features)``."""
+    axes = y.dim() - domain.space_axes
+    if y.dim() == 2:
+        return None
+    if axes not in (2, 3):
+        raise ValueError(
+            f"the module's output has shape {tuple(y.shape)}, expected (batch, channel, [fibre,] *space) or "
+            "(batch, features)"
+        )
+    return "scalar" if axes == 2 else "regular"
+
+
+def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> list[Symmetry]:
+    """Whole shifts are permutations of the samples where every layer treats the field as periodic."""
+    correlations = [m for m in module.modules() if isinstance(m, Correlation)]
+    downs = [m for m in module.modules() if isinstance(m, Down)]
+    circular = bool(correlations) and all(
+        m.spec.padding_mode == "circular" or m.spec.rings == 1 for m in correlations
+    )
+    exact = all(m.exact_shifts for m in downs) and all(m.spec.stride == 1 for m in correlations)
+    return [
+        Symmetry(e.name, e.matrix, exact, True, True) if circular and "shift" in e.name else e
+        for e in elements
+    ]
+
+
+def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:
+    if field is None:
+        return lambda f: f
+    if element.circular:
+        right, up = (int(step) for step in element.matrix[:2, 2])
+        return lambda f: f.roll((-up, right), (-2, -1))
+    return lambda f: domain.act(element.matrix, f, field)
+
+
+def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    inner: dict[str, Tensor] = {}
+    hooks = []
+    if layers:
+
+        def keep(name: str) -> Callable[..., None]:
+            def hook(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> None:
+                inner[name] = (output[0] if isinstance(output, tuple) else output).detach()
+
+            return hook
+
+        hooks = [
+            m.register_forward_hook(keep(f"{name} ({type(m).__name__})"))
+            for name, m in module.named_modules()
+            if name and not list(m.children())
+        ]
+    with torch.no_grad():
+        y = module(x)
+    for hook in hooks:
+        hook.remove()
+    return y, inner
+
+
+def _refuse_constant(y: Tensor) -> None:
+    spread = (y - y.mean()).abs().max() if y.numel() > 1 else y.abs().max()
+    if not bool(spread > 1e-6 * y.abs().max()):
+        raise ValueError(
+            "the module's output does not vary, and a constant commutes with everything; expected a varying "
+            "output: give a varying x, or a module with random parameters (er.verify.randomized)"
+        )
+
+
+def _error(domain: Domain, a: Tensor, b: Tensor, exact: bool) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    if a.dim() == 2:
+        return float((a - b).abs().max() / b.abs().max().clamp_min(1e-300))
+    axes = tuple(range(-domain.space_axes, 0))
+    centred = b - b.mean(axes, keepdim=True)
+    if exact:
+        return float((a - b).abs().max() / centred.abs().max().clamp_min(1e-300))
+    where = domain.centre(b)
+    inside = b[..., where]
+    centred = inside - inside.mean(-1, keepdim=True)
+    return float((a - b)[..., where].norm() / centred.norm().clamp_min(1e-300))
+
+
+def _floor(domain: Domain, element: Symmetry, y: Tensor) -> float | None:
+    """What interpolating the output there and back costs by itself."""
+    if element.permutes or element.circular or field_of(y, domain) is None:
+        return 0.0
+    field = field_of(y, domain) or "scalar"
+    there = domain.act(element.matrix, y, field)
+    back = domain.act(torch.linalg.inv(element.matrix), there, field)
+    return _error(domain, back, y, exact=False)

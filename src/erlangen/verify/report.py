@@ -1,0 +1,142 @@
+"""What was measured, as a table, a plot and a page."""
+
+import html
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from erlangen.domains import Symmetry
+
+
+@dataclass(frozen=True)
+class Row:
+    """One element: the defect of outputs, of gradients (exact elements), and of interpolation itself."""
+
+    element: Symmetry
+    output: float
+    gradient: float | None
+    floor: float | None
+
+    @property
+    def kind(self) -> str:
+        """Why the defect is what it is."""
+        if self.element.is_exact:
+            return "exact here"
+        return "interpolated" if self.element.in_group else "not in the group"
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer's output, for one element."""
+
+    layer: str
+    element: str
+    exact: bool
+    output: float
+
+
+@dataclass(frozen=True, eq=False)
+class Square:
+    """The commuting square of one element: f, g f, N f, N g f and g N f."""
+
+    name: str
+    f: Tensor
+    gf: Tensor
+    Nf: Tensor
+    Ngf: Tensor
+    gNf: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The result of `equivariance`; ``print(report)`` is the table.
+
+    Attributes:
+        domain, module, dtype: what was measured.
+        rows: one for each element.
+        layers: with layers=True, one for each layer and element.
+        square: the pictures of one element.
+    """
+
+    domain: str
+    module: str
+    dtype: str
+    rows: list[Row]
+    layers: list[LayerRow] = field(default_factory=list)
+    square: Square | None = None
+
+    @property
+    def worst(self) -> float:
+        """The largest defect, of outputs, over the elements that are exact here."""
+        return max((row.output for row in self.rows if row.element.is_exact), default=0.0)
+
+    @property
+    def worst_gradient(self) -> float:
+        """The largest defect of gradients over the elements that are exact here."""
+        return max((row.gradient or 0.0 for row in self.rows if row.element.is_exact), default=0.0)
+
+    @property
+    def worst_interpolated(self) -> float:
+        """The largest defect over all other elements."""
+        return max((row.output for row in self.rows if not row.element.is_exact), default=0.0)
+
+    def __str__(self) -> str:
+        width = max(12, *(len(row.element.name) for row in self.rows))
+        lines = [
+            f"{self.module} on {self.domain}, {self.dtype}",
+            f"{'element':<{width}}  {'kind':<16}  {'output':>9}  {'gradient':>9}  {'floor':>9}",
+        ]
+        for row in self.rows:
+            numbers = "  ".join(f"{_number(x):>9}" for x in (row.output, row.gradient, row.floor))
+            lines.append(f"{row.element.name:<{width}}  {row.kind:<16}  {numbers}")
+        lines.append(
+            f"worst exact {self.worst:.1e} (gradients {self.worst_gradient:.1e}), "
+            f"worst interpolated {self.worst_interpolated:.1e}"
+        )
+        return "\n".join([*lines, *self._layer_table()])
+
+    def _layer_table(self) -> list[str]:
+        """For each layer the worst defect so far, and what it adds to the one before."""
+        if not self.layers:
+            return []
+        names = list(dict.fromkeys(row.layer for row in self.layers))
+        width = max(len(name) for name in names)
+        lines = ["", f"{'layer':<{width}}  {'exact':>9}  {'interpolated':>12}  {'added':>9}"]
+        before = 0.0
+        for name in names:
+            exact, other = (
+                max((r.output for r in self.layers if r.layer == name and r.exact is e), default=0.0)
+                for e in (True, False)
+            )
+            added = f"{other - before:>+9.1e}"
+            lines.append(f"{name:<{width}}  {exact:>9.1e}  {other:>12.1e}  {added}")
+            before = other
+        return lines
+
+    def plot(self, path: str | Path) -> Path:
+        """A bar for each element, on a logarithmic scale; written to `path` as a picture."""
+        from erlangen.figures import defects
+
+        return defects(self, path)
+
+    def html(self, path: str | Path) -> Path:
+        """One page that opens offline: the table, the bars and the commuting square in pictures."""
+        from erlangen.figures import commuting_square, defects, embedded
+
+        path = Path(path)
+        pictures = [embedded(defects(self))]
+        if self.square is not None:
+            pictures.insert(0, embedded(commuting_square(self.square)))
+        images = "\n".join(f'<img alt="" src="{picture}">' for picture in pictures)
+        path.write_text(
+            "<!doctype html><meta charset='utf-8'><title>Equivariance</title>"
+            "<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto}"
+            "img{max-width:100%}pre{overflow-x:auto;background:#f6f6f4;padding:1rem}</style>"
+            f"<h1>N(g f) = g N(f)?</h1><pre>{html.escape(str(self))}</pre>{images}\n"
+        )
+        return path
+
+
+def _number(x: float | None) -> str:
+    return "" if x is None else f"{x:.1e}"
