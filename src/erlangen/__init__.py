@@ -4,7 +4,7 @@ Move a kernel over a space and correlate: `Plane`, `Sphere`, `Moebius`, ... are 
 layers and networks, `correlate` the formula itself, `verify` the proof, `fit` and `predict` the main job.
 """
 
-from erlangen import groups, kernels, models, nn, verify
+from erlangen import figures, groups, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
     Cylinder,
@@ -28,6 +28,7 @@ __all__ = [
     "Sphere",
     "convolve",
     "correlate",
+    "figures",
     "groups",
     "kernels",
     "models",

@@ -1,6 +1,6 @@
 """Reading a field between its samples: Lagrange polynomials on grids, of any order."""
 
-import itertools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,36 +67,27 @@ class LatticeInterpolation(Interpolation):
     taps: int = 4
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        inverse = torch.linalg.inv(self.steps)
-        position = (p - self.origin) @ inverse  # in samples
+        n = p.shape[-1]
+        position = (p - self.origin) @ torch.linalg.inv(self.steps)  # in samples
         # a point on a sample up to rounding reads that sample alone
         position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
         first = torch.floor(position) - (self.taps // 2 - 1)
         nodes = first[..., None] + torch.arange(self.taps, dtype=p.dtype)  # (k, n, taps)
         weights = lagrange(nodes, position)
-        inside = self.geometry.contains(p)
-        indices, totals = [], []
-        for choice in itertools.product(range(self.taps), repeat=p.shape[-1]):
-            axes = torch.arange(p.shape[-1])
-            index, valid = self._index(nodes[:, axes, list(choice)])
-            indices.append(index)
-            totals.append(weights[:, axes, list(choice)].prod(-1) * valid * inside)
-        return torch.stack(indices, -1), torch.stack(totals, -1)
+        corners = torch.cartesian_prod(*[torch.arange(self.taps)] * n).view(-1, n)  # (s, n)
+        axes = torch.arange(n)
+        index, valid = self._index(nodes[:, axes, corners])
+        weight = weights[:, axes, corners].prod(-1) * valid
+        return index, weight * self.geometry.contains(p)[:, None]
 
-    def _index(self, node: Tensor) -> tuple[Tensor, Tensor]:
+    def _index(self, node: Float[Tensor, "k s n"]) -> tuple[Tensor, Tensor]:
         """The sample at a lattice position, and whether there is one."""
-        point = self.origin + node @ self.steps
-        home = self.geometry.carry(  # glued into the fundamental domain
-            self.geometry.frames(point), torch.zeros_like(point)
-        ).point
+        home = self.geometry.home(self.origin + node @ self.steps)
         index = ((home - self.origin) @ torch.linalg.inv(self.steps)).round().long()
         size = torch.tensor(self.shape)
         valid = ((index >= 0) & (index < size)).all(-1)
-        index = torch.where(valid[..., None], index, torch.zeros_like(index))
-        flat = torch.zeros_like(index[..., 0])
-        for axis, length in enumerate(self.shape):
-            flat = flat * length + index[..., axis]
-        return flat, valid
+        strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
+        return (index * strides).sum(-1) * valid, valid
 
 
 def lagrange(

@@ -65,6 +65,10 @@ class Geometry(ABC):
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
 
+    def home(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+        """The coordinates that `points` use for p, where several name one point."""
+        return p
+
     def contains(self, p: Float[Tensor, "*batch m"]) -> Tensor:
         """Whether p belongs to the space (false beyond a boundary)."""
         return torch.ones(p.shape[:-1], dtype=torch.bool, device=p.device)

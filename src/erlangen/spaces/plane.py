@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -56,6 +57,7 @@ class Plane(Grid):
             build = StructureGroup.dihedral if reflections else StructureGroup.cyclic
             structure = build(rotations)
         super().__init__(Euclidean(2, structure=structure), shape, PIXELS, fibre=fibre)
+        self._readings: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def __repr__(self) -> str:
         options = [f"rotations={self.rotations}"] * (self.rotations is not None)
@@ -147,15 +149,39 @@ class Plane(Grid):
             field: its type.
             interpolation: how to read between the pixels; None takes 8 pixels on each axis.
         """
-        g = g.to(torch.float64)
+        g, rho = g.to(torch.float64), self.representation(field)
         if is_grid_symmetry(g):
-            rho = self.representation(field)
             moved = permute_pixels(g, f)
             if not rho.has_axis:
                 return moved * rho.matrix(g[:2, :2])[0, 0].to(f)
             return torch.einsum("ij,...jhw->...ihw", rho.matrix(g[:2, :2]).to(f), moved)
-        reading = interpolation or self.sized(f.shape[-2:]).interpolated(8)
-        return super().act(g, f, field, interpolation=reading)
+        # the plane is flat: every frame is turned by the same A, whatever the sample
+        index, weight = self._moved_pixels(g, tuple(f.shape[-2:]), interpolation)
+        values = f.flatten(-2).flatten(0, -2)  # (m, pixels)
+        table = values.T.contiguous()
+        moved = F.embedding_bag(index, table, mode="sum", per_sample_weights=weight.to(f)).T
+        moved = moved.reshape(f.shape)
+        matrix = rho.matrix(g[:2, :2]).to(f)
+        if not rho.has_axis:
+            return moved * matrix[0, 0]
+        return torch.einsum("ij,...jhw->...ihw", matrix, moved)
+
+    def _moved_pixels(
+        self, g: Tensor, shape: tuple[int, ...], interpolation: Interpolation | None
+    ) -> tuple[Tensor, Tensor]:
+        """The pixels and weights that ``g^{-1} x`` is read from; the last few are remembered."""
+        key = (tuple(g.flatten().tolist()), shape)
+        if interpolation is None and key in self._readings:
+            return self._readings[key]
+        sized = self.sized(shape)
+        inverse = torch.linalg.inv(g)
+        points = sized.points.flatten(0, 1) @ inverse[:2, :2].T + inverse[:2, 2]
+        found = (interpolation or sized.interpolated(8)).read(points)
+        if interpolation is None:
+            if sum(index.numel() for index, _ in self._readings.values()) > 4_000_000:
+                self._readings.clear()
+            self._readings[key] = found
+        return found
 
 
 def is_grid_symmetry(g: Float[Tensor, "3 3"]) -> bool:

@@ -110,6 +110,9 @@ class FlatQuotient(Geometry):
             raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
         return best
 
+    def home(self, p: Tensor) -> Tensor:
+        return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
+
     def contains(self, p: Tensor) -> Tensor:
         widths = torch.tensor(self.widths, dtype=p.dtype, device=p.device)
         return (p.abs() <= widths / 2).logical_or(torch.isinf(widths)).all(-1)

@@ -62,7 +62,10 @@ def equivariance(
         )
     y, inner = _run(module, x, layers)
     _refuse_constant(y)
+    if field_of(y, domain) == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
+        elements = [element for element in elements if element.in_group]
     rows, layer_rows, square = [], [], None
+    axes = domain.space_axes
     for element in elements:
         moved_in = _mover(domain, element, in_field)
         moved_out = _mover(domain, element, field_of(y, domain))
@@ -73,7 +76,9 @@ def equivariance(
         gradient = gradient_error(module, x, moved_in, moved_out) if gradients and exact else None
         floor = None if exact else _floor(domain, element, y)
         rows.append(Row(element, _error(domain, y_of_moved, moved_y, exact), gradient, floor))
-        for name, here in inner.items():
+        for name, here in inner.items() if element.in_group else ():
+            if "shift" in element.name and here.shape[-axes:] != x.shape[-axes:]:
+                continue  # a shift by whole pixels is another one on a coarser grid
             moved_here = _mover(domain, element, field_of(here, domain))(here)
             error = _error(domain, inner_of_moved[name], moved_here, exact)
             layer_rows.append(LayerRow(name, element.name, exact, error))

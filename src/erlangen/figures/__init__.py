@@ -1,0 +1,18 @@
+"""Pictures, with matplotlib (``pip install "erlangen[figures]"``). May import domains and below."""
+
+from erlangen.figures.canvas import embedded, save, shown
+from erlangen.figures.curves import history
+from erlangen.figures.defects import defects
+from erlangen.figures.overlay import angles, predictions
+from erlangen.figures.square import commuting_square
+
+__all__ = [
+    "angles",
+    "commuting_square",
+    "defects",
+    "embedded",
+    "history",
+    "predictions",
+    "save",
+    "shown",
+]

@@ -1,0 +1,35 @@
+"""The equivariance report as bars."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, figure, save
+
+if TYPE_CHECKING:
+    from erlangen.verify import Report
+
+COLOURS = {"exact here": SECOND, "interpolated": ACCENT, "not in the group": MUTED}
+
+
+def defects(report: "Report", path: str | Path | None = None) -> Any:
+    """A bar for each element's defect, on a logarithmic scale, with the interpolation's own as a mark.
+
+    Returns:
+        The figure, or the path it was written to.
+    """
+    rows = report.rows[::-1]
+    canvas, ((axis,),) = figure(1, 1, 7.0, 0.8 + 0.26 * len(rows))
+    values = [max(row.output, 1e-17) for row in rows]
+    axis.barh(range(len(rows)), values, left=1e-17, color=[COLOURS[row.kind] for row in rows])
+    for i, row in enumerate(rows):
+        if row.floor:
+            axis.plot([row.floor] * 2, [i - 0.4, i + 0.4], color=INK, linewidth=2)
+    axis.set_xscale("log")
+    axis.set_xlim(1e-17, max(2.0, 2 * max(values)))
+    axis.set_yticks(range(len(rows)), [row.element.name for row in rows], fontsize=9)
+    axis.set_xlabel("|N(g f) - g N(f)|, relative (black mark: interpolation alone)")
+    kinds = {row.kind for row in rows}
+    handles = [axis.barh([0], [0], color=c) for kind, c in COLOURS.items() if kind in kinds]
+    axis.legend(handles, [k for k in COLOURS if k in kinds], fontsize=8, loc="upper right")
+    axis.spines[["top", "right"]].set_visible(False)
+    return canvas if path is None else save(canvas, path)

@@ -1,0 +1,78 @@
+"""Segmentations over their photographs, and scores over angles."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from erlangen.figures.canvas import ACCENT, MUTED, SECOND, blank, figure, save, shown
+
+
+def predictions(
+    images: Sequence[Tensor],
+    predicted: Sequence[Tensor],
+    truth: Sequence[Tensor] | None = None,
+    path: str | Path | None = None,
+) -> Any:
+    """Each photograph with the outline of what is predicted (red) and true (white).
+
+    Args:
+        images: ``(3, height, width)`` within [0, 1].
+        predicted, truth: ``(height, width)``, class indices.
+
+    Returns:
+        The figure, or the path it was written to.
+    """
+    columns = min(4, len(images))
+    rows = math.ceil(len(images) / columns)
+    canvas, axes = figure(rows, columns, 2.8 * columns, 2.9 * rows)
+    for axis in axes.flat:
+        blank(axis)
+    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(shown(image))
+        outline(axis, predicted[i], ACCENT)
+        if truth is not None:
+            outline(axis, truth[i], "white")
+    return canvas if path is None else save(canvas, path)
+
+
+def outline(axis: Any, mask: Tensor, colour: str) -> None:
+    """The boundary of each class but 0."""
+    values = mask.cpu().numpy()
+    for label in np.unique(values[values > 0]):
+        if (values != label).any():
+            axis.contour(values == label, levels=[0.5], colors=[colour], linewidths=0.9)
+
+
+def angles(
+    scores: Mapping[str, Mapping[float, float]],
+    path: str | Path | None = None,
+    label: str = "IoU",
+) -> Any:
+    """A polar plot: the score of each network against the angle the photographs were turned by.
+
+    Args:
+        scores: for each network its score by angle, in degrees.
+        label: what the scores are.
+
+    Returns:
+        The figure, or the path it was written to.
+    """
+    canvas, ((axis,),) = figure(1, 1, 5.4, 5.2, subplot_kw={"projection": "polar"})
+    colours = [ACCENT, SECOND, MUTED, "#6b8f2f", "#8f5a2f", "#5b3f8c"]
+    for (name, by_angle), colour in zip(scores.items(), colours, strict=False):
+        degrees = sorted(by_angle)
+        around = [*degrees, degrees[0] + 360]
+        axis.plot(
+            [math.radians(a) for a in around],
+            [by_angle[a % 360 if a % 360 in by_angle else a - 360] for a in around],
+            color=colour,
+            label=name,
+        )
+    axis.set_ylim(0, 1)
+    axis.set_title(f"{label} by angle", fontsize=11)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=9)
+    return canvas if path is None else save(canvas, path)
