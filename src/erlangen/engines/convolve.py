@@ -15,10 +15,23 @@ def convolve(
 ) -> Tensor:
     """``conv{1,2,3}d``, channels last; depthwise ones on the plane with a faster gradient."""
     n = filters.dim() - 2
-    x = x.contiguous(memory_format=FORMATS[n])
+    x = in_format(x, FORMATS[n])
     if n == 2 and groups == x.shape[1] == len(filters) and x.device.type == "cpu" and dilation == 1:
         return _Depthwise2d.apply(x, filters, stride, tuple(padding))
     return CONVOLUTIONS[n](x, filters, None, stride, padding, dilation, groups)
+
+
+def in_format(x: Tensor, memory_format: torch.memory_format) -> Tensor:
+    """x in a memory format, by its strides as well.
+
+    The stride of a batch of one can be anything and still count as contiguous, but torch's convolutions
+    choose their format by it.
+    """
+    x = x.contiguous(memory_format=memory_format)
+    if x.shape[0] == 1 and x.stride(0) != x[0].numel() and not torch.compiler.is_compiling():
+        strides = (x[0].numel(), *x.stride()[1:])
+        return x.as_strided(x.shape, strides)
+    return x
 
 
 class _Depthwise2d(torch.autograd.Function):

@@ -40,19 +40,24 @@ class Engine(ABC):
 def fold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
     """``(batch, channel, [fibre,] *space)`` to ``(batch, group fibre channel, *space)``.
 
-    Channels innermost, so that a field in torch's channels_last format is folded without a copy.
+    Channels innermost, so that a field in torch's channels_last format is folded without a copy; by way of
+    ``(batch, *space, ...)``, or a batch of one would lose the strides of that format.
     """
     if not rho.has_axis:
         return field
-    if groups == 1:
-        return field.transpose(1, 2).flatten(1, 2)
-    return field.unflatten(1, (groups, -1)).transpose(2, 3).flatten(1, 3)
+    last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, fibre, channel)
+    if groups > 1:
+        last = last.unflatten(-1, (groups, -1)).movedim(-2, -3).flatten(-3, -2)
+    return last.flatten(-2).movedim(-1, 1)
 
 
 def unfold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
     """The way back from `fold`."""
     if not rho.has_axis:
         return field
+    last = field.movedim(1, -1)  # (batch, *space, group fibre channel)
     if groups == 1:
-        return field.unflatten(1, (rho.dim, -1)).transpose(1, 2)
-    return field.unflatten(1, (groups, rho.dim, -1)).transpose(2, 3).flatten(1, 2)
+        last = last.unflatten(-1, (rho.dim, -1))
+    else:
+        last = last.unflatten(-1, (groups, rho.dim, -1)).movedim(-3, -2).flatten(-2)
+    return last.movedim(-1, 1).movedim(-1, 2)

@@ -1,0 +1,26 @@
+"""The main job: train a segmentation network on a folder of photographs, keep it, predict with it.
+
+Needs ``pip install "erlangen[train]"``. May import everything but the command line.
+"""
+
+from erlangen.train.angles import iou_by_angle
+from erlangen.train.checkpoint import load, save
+from erlangen.train.data import Photographs, find_photographs
+from erlangen.train.fit import Run, Settings, fit
+from erlangen.train.predict import predict
+from erlangen.train.scenes import generate
+from erlangen.train.segmenter import Segmenter
+
+__all__ = [
+    "Photographs",
+    "Run",
+    "Segmenter",
+    "Settings",
+    "find_photographs",
+    "fit",
+    "generate",
+    "iou_by_angle",
+    "load",
+    "predict",
+    "save",
+]

@@ -1,0 +1,135 @@
+"""Networks on disc: weights as safetensors, the recipe as JSON. Loading runs no code."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from erlangen.models import UNet
+from erlangen.spaces import Plane
+from erlangen.train.segmenter import Segmenter
+
+FORMAT = 1
+
+
+def save(model: Segmenter, path: str | Path) -> Path:
+    """Write ``path/model.safetensors`` and ``path/model.json``, each whole or not at all.
+
+    Args:
+        model: what `fit` returns.
+        path: a folder, made if it is missing.
+
+    Raises:
+        ValueError: for weights that are not finite, or a network that is no UNet on the plane.
+        OSError: if the disc is full; what was there before is still there.
+    """
+    from safetensors.torch import save as pack
+
+    net = model.net
+    if not isinstance(net, UNet) or not isinstance(net.domain, Plane):
+        raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet on the plane")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"{len(broken)} tensors hold NaN or infinity ({broken[0]} first), expected finite weights; the "
+            "training diverged: take a smaller learning rate"
+        )
+    packed = pack(state)
+    recipe = {
+        "format": FORMAT,
+        "domain": {"name": "Plane", **net.domain.recipe},
+        "model": {
+            "name": "UNet",
+            "in_channels": net.in_channels,
+            "out_channels": net.out_channels,
+            **net.options,
+        },
+        "size": model.size,
+        "sha256": hashlib.sha256(packed).hexdigest(),
+    }
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    write_whole(path / "model.safetensors", packed)
+    write_whole(path / "model.json", (json.dumps(recipe, indent=2) + "\n").encode())
+    return path
+
+
+def load(path: str | Path) -> Segmenter:
+    """The network that `save` wrote, in eval mode.
+
+    Raises:
+        ValueError: for a folder that holds none, one of another format, or one whose parts do not fit.
+    """
+    from safetensors.torch import load as unpack
+
+    path = Path(path)
+    try:
+        recipe = json.loads((path / "model.json").read_text())
+        packed = (path / "model.safetensors").read_bytes()
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path} holds no network that can be read ({error}); expected the folder that "
+            "`erlangen train` wrote, with model.json and model.safetensors"
+        ) from error
+    if recipe.get("format") != FORMAT:
+        raise ValueError(
+            f"{path / 'model.json'} has format {recipe.get('format')!r}, expected {FORMAT}; read it with the "
+            "version of erlangen that wrote it"
+        )
+    if hashlib.sha256(packed).hexdigest() != recipe.get("sha256"):
+        raise ValueError(
+            f"{path / 'model.safetensors'} is not the file that model.json was written with; expected both "
+            "from one training; copy them together"
+        )
+    model = _build(recipe, path)
+    _fill(model, unpack(packed), path)
+    return model.eval()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside the file, then put it in its place: a reader finds the old one or the new one."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} could not be written ({error}); what was there before is unharmed; make room and try again"
+        ) from error
+
+
+def _build(recipe: dict[str, Any], path: Path) -> Segmenter:
+    domain, model = dict(recipe["domain"]), dict(recipe["model"])
+    names = (domain.pop("name", None), model.pop("name", None))
+    if names != ("Plane", "UNet"):
+        raise ValueError(f"{path / 'model.json'} names {names}, expected a UNet on a Plane")
+    try:
+        net = UNet(Plane(**domain), **model)
+    except TypeError as error:
+        raise ValueError(
+            f"{path / 'model.json'} asks for what this version does not know ({error}); read it with the "
+            "version of erlangen that wrote it"
+        ) from error
+    return Segmenter(net, size=recipe["size"])
+
+
+def _fill(model: Segmenter, state: dict[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    wrong = [n for n in expected if n not in state or state[n].shape != expected[n].shape]
+    wrong += [n for n in state if n not in expected]
+    if wrong:
+        raise ValueError(
+            f"{path / 'model.safetensors'} does not fit the network of model.json ({wrong[0]} first of "
+            f"{len(wrong)}); expected the weights of that network"
+        )
+    with torch.no_grad():
+        model.load_state_dict(state)

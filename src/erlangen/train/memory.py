@@ -1,0 +1,26 @@
+"""The allocator: what a training step frees, the next one needs again."""
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep freed memory for the next step instead of handing it back to the kernel.
+
+    Tensors above 32 MiB are otherwise mapped anew at every step, and on a CPU the kernel then spends about as long
+    clearing pages as the step computes. Changes nothing but speed and the memory that the process holds.
+
+    Returns:
+        Whether there was such an allocator (Linux with glibc).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        kept = libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        trimmed = libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+    except (OSError, AttributeError):
+        return False
+    return bool(kept and trimmed)

@@ -1,0 +1,38 @@
+"""A network with the scale and the colours of the photographs it was trained on."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Segmenter(nn.Module):
+    r"""Photographs in [0, 1] to logits: ``net((image - mean) / std)``.
+
+    Args:
+        net: from 3 colours to logits.
+        mean, std: of the training photographs' colours.
+        size: the longer side, in pixels, that photographs are shrunk to (None keeps them).
+
+    Shapes: ``(batch, 3, height, width)`` to ``(batch, out_channels, height, width)``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        net: nn.Module,
+        mean: Float[Tensor, "3"] | None = None,
+        std: Float[Tensor, "3"] | None = None,
+        size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.net, self.size = net, size
+        self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
+        self.register_buffer("std", torch.ones(3) if std is None else std)
+
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Tensor:
+        return self.net((image - self.mean.view(3, 1, 1)) / self.std.view(3, 1, 1))
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
