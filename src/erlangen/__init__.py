@@ -1,8 +1,11 @@
 """Erlangen: equivariant neural networks by cross-correlation, on every space people have signals on.
 
-Move a kernel over a space and correlate: `Plane`, `Sphere`, `Moebius`, ... are the spaces, `nn` and `models` the
-layers and networks, `correlate` the formula itself, `verify` the proof, `fit` and `predict` the main job.
+Move a kernel over a space and correlate: `Plane`, `Sphere`, `Moebius`, ... are the spaces, `nn` and
+`models` the layers and networks, `correlate` the formula itself, `verify` the proof, `fit` and `predict`
+the main job.
 """
+
+from typing import Any
 
 from erlangen import figures, groups, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
@@ -17,6 +20,11 @@ from erlangen.spaces import (
     Sphere,
 )
 
+__version__ = "0.1.0"
+
+# the main job needs Pillow and others: imported when it is used
+_TRAIN = ("fit", "load", "predict", "save")
+
 __all__ = [
     "Cylinder",
     "Euclidean",
@@ -29,10 +37,28 @@ __all__ = [
     "convolve",
     "correlate",
     "figures",
+    "fit",
     "groups",
     "kernels",
+    "load",
     "models",
     "nn",
+    "predict",
+    "save",
+    "train",
     "verify",
 ]
-__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name != "train" and name not in _TRAIN:
+        raise AttributeError(f"module 'erlangen' has no attribute {name!r}")
+    import importlib
+
+    try:
+        train = importlib.import_module("erlangen.train")
+    except ImportError as error:
+        raise ImportError(
+            f'erlangen.{name} needs {error.name}; pip install "erlangen[train]"', name=error.name
+        ) from error
+    return train if name == "train" else getattr(train, name)

@@ -103,7 +103,8 @@ def convolve(
     geometry = domain.geometry
     if geometry.ambient != geometry.dim or geometry.injectivity_radius < float("inf"):
         raise ValueError(
-            f"convolution flips the kernel, k(-v), which is defined on R^n only, not on {geometry}; use correlate"
+            f"convolution flips the kernel, k(-v), which is defined on R^n only, "
+            f"not on {geometry}; use correlate"
         )
     return correlate(domain, lambda v: kernel(-v), f, radius=radius, nodes=nodes)
 
@@ -142,7 +143,7 @@ def _refuse_if_moved(domain: Domain, kernel: Kernel, radius: float | None) -> No
         raise ValueError(
             f"the structure group {geometry.structure} moves this kernel: max |k(h v) - k(v)| is {moved:.2g} "
             f"of max |k|, expected at most {LARGEST_DEFECT:g}, or the result would depend on the frames. "
-            "Symmetrize it (erlangen.kernels.symmetrize), or lift: out_field=\"regular\" takes any kernel"
+            'Symmetrize it (erlangen.kernels.symmetrize), or lift: out_field="regular" takes any kernel'
         )
 
 
@@ -211,6 +212,8 @@ def _sum_over_nodes(
     return _shaped(torch.cat(rows, -1), torch.float64, rho_out, domain)
 
 
-def _shaped(rows: Float[Tensor, "*batch d p"], dtype: torch.dtype, rho: Representation, domain: Domain) -> Tensor:
+def _shaped(
+    rows: Float[Tensor, "*batch d p"], dtype: torch.dtype, rho: Representation, domain: Domain
+) -> Tensor:
     rows = rows if rho.has_axis else rows[..., 0, :]
     return rows.unflatten(-1, tuple(domain.weights.shape)).to(dtype)

@@ -163,7 +163,7 @@ class Domain(ABC):
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, *space)`` on the coarser domain; `circular` treats it as periodic."""
+        """The blurred field ``(batch, channel, *space)`` on the coarser domain, periodic if `circular`."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:

@@ -69,15 +69,11 @@ class Grid(Domain):
 
     def interpolated(self, taps: int) -> Interpolation:
         """Lagrange interpolation with `taps` samples on each axis."""
-        return LatticeInterpolation(
-            self.geometry, self._sizes(), self._first(), self.steps, taps
-        )
+        return LatticeInterpolation(self.geometry, self._sizes(), self._first(), self.steps, taps)
 
     def sized(self, shape: tuple[int, ...]) -> "Grid":
         if self.shape is None:
-            return Grid(
-                self.geometry, shape, self.steps, periodic=self.periodic, fibre=self.fibre
-            )
+            return Grid(self.geometry, shape, self.steps, periodic=self.periodic, fibre=self.fibre)
         if tuple(shape) != self.shape:
             raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
         return self
@@ -85,11 +81,12 @@ class Grid(Domain):
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if (kernel_size is None) == (radius is None):
             raise ValueError(
-                f"kernel_size={kernel_size}, radius={radius}: expected one of them, "
-                "such as kernel_size=5"
+                f"kernel_size={kernel_size}, radius={radius}: expected one of them, such as kernel_size=5"
             )
         if radius is not None:
             return radius, rings or 3
+        if kernel_size == 1:
+            return 0.0, 1
         if kernel_size < 1 or kernel_size % 2 == 0:  # type: ignore[operator]
             raise ValueError(
                 f"kernel_size is {kernel_size}, expected an odd number, so that the kernel has a "

@@ -90,9 +90,7 @@ class LatticeInterpolation(Interpolation):
         return (index * strides).sum(-1) * valid, valid
 
 
-def lagrange(
-    nodes: Float[Tensor, "*batch taps"], x: Float[Tensor, "*batch"]
-) -> Float[Tensor, "*batch taps"]:
+def lagrange(nodes: Float[Tensor, "*batch taps"], x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch taps"]:
     """The values at x of the Lagrange polynomials on the nodes."""
     count = nodes.shape[-1]
     weights = torch.ones_like(nodes)

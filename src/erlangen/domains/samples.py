@@ -58,7 +58,11 @@ class Samples(Domain):
 
     def __reduce__(self) -> tuple:
         arguments = (self.geometry, self._points, self._weights)
-        options = {"fibre": self.fibre, "interpolation": self._interpolation, "builder": self.builder}
+        options = {
+            "fibre": self.fibre,
+            "interpolation": self._interpolation,
+            "builder": self.builder,
+        }
         return _rebuild, (arguments, options)
 
     @property
@@ -79,6 +83,8 @@ class Samples(Domain):
         return self
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        if kernel_size == 1 and radius is None:
+            return 0.0, 1
         if kernel_size is not None or radius is None:
             raise ValueError(
                 f"kernel_size={kernel_size}, radius={radius}: expected radius=, in the units of the space, "
@@ -92,7 +98,7 @@ class Samples(Domain):
         if stencil is None:
             build = weighted_sum if self.builder == "weighted_sum" else gather
             stencil = self._stencils[spec.radius] = build(self, spec.radius)
-        return StencilEngine(basis, stencil, self.shape)
+        return StencilEngine(basis, stencil, tuple(self._weights.shape))
 
 
 def _rebuild(arguments: tuple, options: dict) -> Samples:

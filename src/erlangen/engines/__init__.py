@@ -7,8 +7,8 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
 """
 
-from erlangen.engines.centred import centred
 from erlangen.engines import resample
+from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine

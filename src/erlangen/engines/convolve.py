@@ -42,9 +42,7 @@ class _Depthwise2d(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, filters: Tensor, stride: int, padding: tuple[int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, filters: Tensor, stride: int, padding: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(x, filters)
         ctx.stride, ctx.padding = stride, padding
         return F.conv2d(x, filters, None, stride, padding, 1, x.shape[1])
@@ -82,7 +80,12 @@ def _filter_gradient(
 
 
 def _gradient(
-    x: Tensor, filters: Tensor, grad: Tensor, stride: int, padding: tuple[int, int], mask: list[bool]
+    x: Tensor,
+    filters: Tensor,
+    grad: Tensor,
+    stride: int,
+    padding: tuple[int, int],
+    mask: list[bool],
 ) -> Any:
     return torch.ops.aten.convolution_backward(
         grad, x, filters, None, [stride] * 2, padding, [1, 1], False, [0, 0], x.shape[1], mask

@@ -14,6 +14,7 @@ from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
 
+
 class LatticeEngine(Engine):
     r"""``(k * f)(x) = sum_j k(x_j - x) f(x_j) a`` over the samples of a flat grid, a the volume of a cell.
 
@@ -83,15 +84,12 @@ class LatticeEngine(Engine):
         y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1])
         return unfold(y, self.rho_out)
 
-    def _pad(
-        self, x: Tensor, size: Sequence[int], twice: Sequence[int]
-    ) -> tuple[Tensor, list[int]]:
+    def _pad(self, x: Tensor, size: Sequence[int], twice: Sequence[int]) -> tuple[Tensor, list[int]]:
         """The field with its neighbourhood, and the zeros that the convolution is to add."""
-        widths = [self.padding] * len(size)
-        if self.padding == "same":  # outermost node minus first output, in samples
-            widths = [
-                (self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)
-            ]
+        if isinstance(self.padding, int):
+            widths = [self.padding] * len(size)
+        else:  # "same": outermost node minus first output, in samples
+            widths = [(self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)]
         modes = ["circular" if p else self.padding_mode for p in self.periodic]
         if all(mode == "zeros" for mode in modes) and min(widths) >= 0:
             return x, widths

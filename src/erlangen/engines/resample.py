@@ -57,7 +57,7 @@ def upsample(
         ValueError: if no axis of that size has this coarse grid.
     """
     n = len(size)
-    for axis, (fine, coarse) in enumerate(zip(size, x.shape[2:], strict=True)):
+    for fine, coarse in zip(size, x.shape[2:], strict=True):
         if centred(fine, 2)[0] != coarse:
             raise ValueError(
                 f"an axis of {coarse} samples cannot become {fine}, expected {2 * coarse - 1} or {2 * coarse}"
@@ -102,8 +102,8 @@ def downsample_by_content(
 ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
     r"""Every second sample of the blurred periodic field, in the phase that holds the most energy.
 
-    A shift of the field by one sample shifts the phase, so that nothing is lost: the coarse field shifts by whole
-    samples. The phase is returned, for `upsample_by_content`.
+    A shift of the field by one sample shifts the phase, so that nothing is lost: the coarse field
+    shifts by whole samples. The phase is returned, for `upsample_by_content`.
 
     Reference: Chaman & Dokmanic 2021 (adaptive polyphase sampling).
     """
@@ -128,9 +128,7 @@ def downsample_by_content(
     return chosen, torch.stack(bits, 1)
 
 
-def upsample_by_content(
-    x: Float[Tensor, "batch channel *space"], phase: Int[Tensor, "batch n"]
-) -> Tensor:
+def upsample_by_content(x: Float[Tensor, "batch channel *space"], phase: Int[Tensor, "batch n"]) -> Tensor:
     """Linear interpolation on a periodic grid twice as fine, whose samples of that phase are given."""
     n = x.dim() - 2
     for axis in range(n):

@@ -39,8 +39,8 @@ class Stencil:
 class StencilEngine(Engine):
     r"""Layers see basis functions, never nodes.
 
-    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over entries is
-    ``sum_{a,t} (mix_ba D_t) S_{at} f`` with the scalar sparse operators
+    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
+    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f`` with the scalar sparse operators
     ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)`` from q_e to p_e. They are kept as an index and weights, by
     rows and transposed.
     """
@@ -129,7 +129,12 @@ def stencil_adjoint(
 
 def _bags(index: Tensor, x: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     return F.embedding_bag(
-        index, x.contiguous(), offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
+        index,
+        x.contiguous(),
+        offsets,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
     )
 
 

@@ -2,11 +2,12 @@
 
 from erlangen.figures.canvas import embedded, save, shown
 from erlangen.figures.curves import history
-from erlangen.figures.defects import defects
+from erlangen.figures.defects import Bar, defects
 from erlangen.figures.overlay import angles, predictions
 from erlangen.figures.square import commuting_square
 
 __all__ = [
+    "Bar",
     "angles",
     "commuting_square",
     "defects",

@@ -7,9 +7,7 @@ from typing import Any
 from erlangen.figures.canvas import ACCENT, SECOND, figure, save
 
 
-def history(
-    rows: Sequence[Mapping[str, float]], path: str | Path | None = None
-) -> Any:
+def history(rows: Sequence[Mapping[str, float]], path: str | Path | None = None) -> Any:
     """Loss and validation score against minutes.
 
     Args:

@@ -59,9 +59,7 @@ class Geometry(ABC):
         """J(v), where dmu = J(v) dv is the invariant measure in normal coordinates."""
         return torch.ones_like(v[..., 0])
 
-    def distance(
-        self, p: Float[Tensor, "*batch m"], q: Float[Tensor, "*batch m"]
-    ) -> Float[Tensor, "*batch"]:
+    def distance(self, p: Float[Tensor, "*batch m"], q: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
 
@@ -77,9 +75,7 @@ class Geometry(ABC):
         """The frames s(p) themselves."""
         return Frame(p, self.frame(p))
 
-    def components(
-        self, u: Frame, w: Float[Tensor, "*batch m k"]
-    ) -> Float[Tensor, "*batch n k"]:
+    def components(self, u: Frame, w: Float[Tensor, "*batch m k"]) -> Float[Tensor, "*batch n k"]:
         """The components in u of tangent vectors at its point, given as columns."""
         E = u.basis
         return torch.linalg.solve(E.mT @ E, E.mT @ w)
@@ -108,4 +104,3 @@ class Geometry(ABC):
         u = self.frames(p)
         arrived = self.carry(u, self.components(u, v[..., None])[..., 0])
         return arrived.tangent(self.components(u, w[..., None])[..., 0])
-

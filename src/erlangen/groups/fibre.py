@@ -104,9 +104,7 @@ class CircleFibre(Fibre):
 
     def __post_init__(self) -> None:
         if self.rotations < 1:
-            raise ValueError(
-                f"rotations is {self.rotations}, expected at least 1; 8 is a good choice"
-            )
+            raise ValueError(f"rotations is {self.rotations}, expected at least 1; 8 is a good choice")
         build = StructureGroup.dihedral if self.reflections else StructureGroup.cyclic
         object.__setattr__(self, "elements", build(self.rotations).components)
         weight = 1.0 if self.length is None else self.length / self.rotations
@@ -122,8 +120,7 @@ class CircleFibre(Fibre):
         mirrored = torch.linalg.det(h) < 0
         if not self.reflections and bool(mirrored.any()):
             raise ValueError(
-                "a frame is mirrored, but this fibre holds turns only; "
-                "build the domain with reflections=True"
+                "a frame is mirrored, but this fibre holds turns only; build the domain with reflections=True"
             )
         angle = torch.atan2(h[..., 1, 0], h[..., 0, 0])  # of r^r m^s: its first column
         offset = angle[..., None] - self._angles

@@ -51,9 +51,7 @@ class MatrixGroup(ABC):
         X = self.generators
         brackets = torch.einsum("iab,jbc->ijac", X, X) - torch.einsum("jab,ibc->ijac", X, X)
         flat = X.flatten(1).T  # (d d, n)
-        structure = torch.linalg.lstsq(
-            flat, brackets.flatten(2).flatten(0, 1).T
-        ).solution  # (n, n n)
+        structure = torch.linalg.lstsq(flat, brackets.flatten(2).flatten(0, 1).T).solution  # (n, n n)
         structure = structure.unflatten(1, (self.dim, self.dim))  # [k, i, j]
         return torch.einsum("kij,...i->...kj", structure.to(v), v)
 

@@ -50,9 +50,7 @@ def trivial() -> Representation:
 
 def determinant() -> Representation:
     """Signs: a mirrored frame sees the negative value."""
-    return Representation(
-        "sign", 1, lambda h: torch.linalg.det(h).round()[..., None, None], has_axis=False
-    )
+    return Representation("sign", 1, lambda h: torch.linalg.det(h).round()[..., None, None], has_axis=False)
 
 
 def standard(n: int) -> Representation:

@@ -51,9 +51,7 @@ class StructureGroup:
         if self.is_finite:
             return self.components
         generator = torch.Generator().manual_seed(seed)
-        t = 2 * math.pi * torch.rand(
-            count, len(self.algebra), generator=generator, dtype=torch.float64
-        )
+        t = 2 * math.pi * torch.rand(count, len(self.algebra), generator=generator, dtype=torch.float64)
         turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, self.algebra))
         return (turns[:, None] @ self.components).flatten(0, 1)  # (count * c, n, n)
 

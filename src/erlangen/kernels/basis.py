@@ -18,9 +18,10 @@ from erlangen.kernels.solve import solve, turned
 class KernelBasis:
     r"""Matrix-valued kernels ``psi_b(v)`` in R^{d_out x d_in} that respect the structure group.
 
-    ``psi_b(v) = sum_a R_a(|v|) Y_a(v / |v|) mix[b, a]``, with ``psi_b(h v) = rho_out(h) psi_b(v) rho_in(h)^{-1}``.
-    Where a field is regular its values are kept to the frequencies `band` along the fibre, each basis function
-    to one frequency in and one out, so that a turn by any angle stays exact.
+    ``psi_b(v) = sum_a R_a(|v|) Y_a(v / |v|) mix[b, a]``, with
+    ``psi_b(h v) = rho_out(h) psi_b(v) rho_in(h)^{-1}``. Where a field is regular its values are kept
+    to a band of frequencies along the fibre, each basis function to one frequency in and one out, so that
+    a turn by any angle stays exact.
 
     Attributes:
         rings: the radial parts and their degrees.

@@ -86,7 +86,7 @@ def gegenbauer_rule(n: int, count: int) -> tuple[Tensor, Tensor]:
 
 @cache
 def sphere_rule(n: int, count: int) -> tuple[Tensor, Tensor]:
-    """Directions ``(k, n)`` and weights ``(k,)`` for the average over S^{n-1}, exact below degree 2 count - 1."""
+    """Directions ``(k, n)``, weights ``(k,)``: the average over S^{n-1}, exact below degree 2 count - 1."""
     if n == 1:
         return torch.tensor([[1.0], [-1.0]]).double(), torch.full((2,), 0.5).double()
     if n == 2:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -58,7 +57,6 @@ class Rings:
             pairs += [(rho * self.unit, l) for l in range(min(most, 1 if self.n == 1 else most) + 1)]
         return pairs
 
-    @cache
     def _norm(self, rho: float, degree: int) -> float:
         """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
         t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
@@ -67,9 +65,7 @@ class Rings:
         total = sphere_area(self.n) * (power * w).sum() * self.radius / 2
         return math.sqrt(float(total) * self.unit**self.n)
 
-    def profile(
-        self, rho: float, degree: int, r: Float[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch"]:
+    def profile(self, rho: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape, with ``int |psi|^2 dv = unit^-n``."""
         return self._blurred(rho, degree, r) / self._norm(rho, degree)
 

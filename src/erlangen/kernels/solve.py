@@ -18,9 +18,9 @@ def solve(
     r"""All ``K(v) = sum_c Y_c(v) X_c`` of one degree with ``K(h v) = rho_out(h) K(v) rho_in(h)^{-1}``.
 
     In coefficients: ``sum_c' D(h)_{c c'} X_c' = rho_out(h)^{-1} X_c rho_in(h)``, where
-    ``Y(h v) = D(h) Y(v)``. Regular fields are induced from the group of one element, so a kernel into them is a
-    free row carried round (Frobenius): ``K(v)[i, :] = k(h_i^{-1} v) rho_in(h_i)^{-1}``, and one out of
-    them a free column. All else is a null space, at random elements of H.
+    ``Y(h v) = D(h) Y(v)``. Regular fields are induced from the group of one element, so a kernel into
+    them is a free row carried round (Frobenius): ``K(v)[i, :] = k(h_i^{-1} v) rho_in(h_i)^{-1}``, and one
+    out of them a free column. All else is a null space, at random elements of H.
 
     Returns:
         An orthonormal basis of the solutions (the same one on every machine).
@@ -54,9 +54,7 @@ def _rows_carried_round(fibre: Fibre, rho_in: Representation, degree: int, count
     return torch.einsum("iec,bej,ijk->bcik", D, free, rho_in.inverse(h))
 
 
-def _columns_carried_round(
-    fibre: Fibre, rho_out: Representation, degree: int, count: int
-) -> Tensor:
+def _columns_carried_round(fibre: Fibre, rho_out: Representation, degree: int, count: int) -> Tensor:
     h = fibre.elements
     D = turned(h.shape[-1], degree, h.mT)  # D(h_j^{-1}), (N, c, c)
     free = torch.eye(count * rho_out.dim, dtype=torch.float64).unflatten(1, (count, rho_out.dim))
@@ -87,4 +85,3 @@ def _null_space(
 @cache
 def _rule(n: int, degree: int) -> tuple[Tensor, Tensor]:
     return sphere_rule(n, degree + 2)
-

@@ -97,10 +97,7 @@ class UNet(nn.Module):
         lifted, field = domain.fibre is not None, domain.default_field
 
         def mixing(domain: Domain, before: int, after: int) -> nn.Module:
-            pointwise = {"kernel_size": 1} if radius is None else {"radius": 0.0}
-            return Correlation(
-                domain, before, after, **pointwise, bias=False, in_field=field, out_field=field
-            )
+            return Correlation(domain, before, after, 1, bias=False, in_field=field, out_field=field)
 
         layer = Lift if lifted else Correlation
         self.lift = nn.Sequential(
@@ -138,8 +135,8 @@ class UNet(nn.Module):
         for level in reversed(range(len(self.up))):
             skip, phase = skips[level]
             size = tuple(skip.shape[-self.domain.space_axes :])
-            # A block on the two fields side by side would mix skip and field by two matrices, and mixing commutes with
-            # interpolation: the same in a sum, mixed where it is cheap.
+            # A block on the two fields side by side would mix each by a matrix of its own, and mixing
+            # commutes with interpolation: so mix where it is cheap, and add.
             field = skip + self.up[level](self.mix[level](field), size, phase)
             field = self.decoder[level](field)
         return self.head(self.project(field))

@@ -13,8 +13,8 @@ from erlangen.domains.domain import Field
 class Correlation(nn.Module):
     r"""``(k * f)(u) = int k(v, h) f(carry(u, v) h) J(v) dv dh + bias`` with ``k = sum_b w_b psi_b``.
 
-    The arguments of `torch.nn.Conv2d`, in its order, with the domain first. Kernels respect the structure group H:
-    between scalar fields they are invariant, ``k(h v) = k(v)``, between regular ones any kernel is.
+    The arguments of `torch.nn.Conv2d`, in its order, with the domain first. Kernels respect the structure
+    group H: between scalar fields they are invariant, ``k(h v) = k(v)``, between regular ones any kernel is.
 
     Args:
         domain: where the fields live.
@@ -76,7 +76,9 @@ class Correlation(nn.Module):
         _check(in_channels, out_channels, groups, padding, padding_mode)
         self.domain = domain
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.in_field, self.out_field, self.separable = in_field, out_field, separable
+        self.in_field: Field = in_field
+        self.out_field: Field = out_field
+        self.separable = separable
         reach, count = domain.reach(kernel_size, radius, rings)
         limit = domain.fibre.default_band if domain.fibre is not None else None
         band = fibre_band if fibre_band is not None else limit
@@ -239,9 +241,7 @@ def _initialize(weight: Tensor, domain: Domain, spec: KernelSpec, gain: float) -
         weight.normal_().mul_(scale.to(weight))
 
 
-def _check(
-    in_channels: int, out_channels: int, groups: int, padding: int | str, padding_mode: str
-) -> None:
+def _check(in_channels: int, out_channels: int, groups: int, padding: int | str, padding_mode: str) -> None:
     if in_channels < 1 or out_channels < 1:
         raise ValueError(f"channels are {in_channels} and {out_channels}, expected at least 1 each")
     if groups < 1 or in_channels % groups or out_channels % groups:

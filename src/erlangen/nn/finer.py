@@ -15,7 +15,8 @@ CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
 class Finer:
     r"""``up``: a band-limited function at `factor` times as many samples; ``down``: its band-limited part.
 
-    The finer samples come in an order of their own: the fibre's own samples first, which `up` leaves as they are.
+    The finer samples come in an order of their own: the fibre's own samples first, which `up` leaves as
+    they are.
     """
 
     def __init__(self, fibre: Fibre, factor: int) -> None:
@@ -44,9 +45,7 @@ class Finer:
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
 
-def along_fibre(
-    matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channel j *space"]
-) -> Tensor:
+def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channel j *space"]) -> Tensor:
     """``sum_j matrix[i, j] F(c, j, p)``, with channels innermost, as convolutions leave them."""
     last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
     return (matrix @ last).movedim(-2, 1).movedim(-1, 1)

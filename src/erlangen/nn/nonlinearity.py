@@ -48,9 +48,9 @@ class Pointwise(nn.Module):
         self.oversampling = oversampling
         fibre = domain.fibre if field == "regular" else None
         self.finer: Finer | None = None
-        if fibre is not None and oversampling > 1 and len(fibre.finer(2)) > len(fibre):
-            if fibre.default_band is not None:  # the smallest fibres have no room in between
-                self.finer = Finer(fibre, oversampling)
+        # the smallest fibres, and finite groups, have nothing in between
+        if fibre is not None and oversampling > 1 and fibre.default_band is not None:
+            self.finer = Finer(fibre, oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         if self.finer is None:
@@ -71,9 +71,7 @@ class ReLU(Pointwise):
         torch.Size([1, 4, 8, 16, 16])
     """
 
-    def __init__(
-        self, domain: Domain, field: Field | None = None, *, oversampling: int = 2
-    ) -> None:
+    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: int = 2) -> None:
         super().__init__(domain, torch.relu, field, oversampling=oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
@@ -83,8 +81,8 @@ class ReLU(Pointwise):
 class Gated(nn.Module):
     r"""``F -> F sigmoid(a mean_h F + b rms_h F + c)``: exact at every angle, on every field.
 
-    The mean and the root mean square along the fibre are invariants, so the gate is a scalar field. Vectors and
-    signs have no mean; scalars are gated by themselves.
+    The mean and the root mean square along the fibre are invariants, so the gate is a scalar field.
+    Vectors and signs have no mean; scalars are gated by themselves.
 
     Args:
         domain: where the field lives.
@@ -125,4 +123,3 @@ class Gated(nn.Module):
 
     def extra_repr(self) -> str:
         return f'{self.domain}, {self.weight.shape[1]}, field="{self.field}"'
-

@@ -41,15 +41,16 @@ class Norm(nn.BatchNorm1d):
         field: Field | None = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
-        self.domain, self.field = domain, field or domain.default_field
+        self.domain = domain
+        self.field: Field = field or domain.default_field
         self.rho = domain.representation(self.field)
         if not self.rho.has_invariants:
             self.register_parameter("bias", None)
 
-    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
-        self._check_input_dim(field)
+    def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self._check_input_dim(input)
         by_batch = self.training or self.running_var is None
-        folded = fold(field, self.rho)
+        folded = fold(input, self.rho)
         if by_batch:
             y, mean, var = self._by_batch(folded)
             if self.training and self.running_var is not None:
@@ -60,7 +61,7 @@ class Norm(nn.BatchNorm1d):
                 for x in (self.running_mean, self.running_var, self.weight, self.bias)
             )
             if not self.rho.has_invariants:
-                mean = torch.zeros_like(var)
+                mean = folded.new_zeros(folded.shape[1])
             y = F.batch_norm(folded, mean, var, weight, bias, False, 0.0, self.eps)
         return unfold(y, self.rho)
 

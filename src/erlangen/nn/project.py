@@ -26,9 +26,7 @@ class Project(nn.Module):
     Shapes: ``(batch, channel, fibre, *space)`` to ``(batch, channel, *space)``.
     """
 
-    def __init__(
-        self, domain: Domain, reduction: Reduction = "max", *, oversampling: int = 4
-    ) -> None:
+    def __init__(self, domain: Domain, reduction: Reduction = "max", *, oversampling: int = 4) -> None:
         super().__init__()
         rho = domain.representation("regular")
         if reduction not in ("max", "mean"):
@@ -44,7 +42,8 @@ class Project(nn.Module):
         axes = 3 + self.domain.space_axes
         if field.dim() != axes:
             raise ValueError(
-                f"the field has shape {tuple(field.shape)}, expected (batch, channel, fibre, *space), {axes} axes"
+                f"the field has shape {tuple(field.shape)}, expected (batch, channel, fibre, *space), "
+                f"{axes} axes"
             )
         if self.reduction == "mean":
             return field.mean(2)
@@ -70,9 +69,7 @@ class GlobalPool(nn.Module):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         self.domain, self.reduction = domain, reduction
 
-    def forward(
-        self, field: Float[Tensor, "batch channel *space"]
-    ) -> Float[Tensor, "batch channel"]:
+    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
         if self.reduction == "max":
             return field.flatten(2).amax(2)
         if self.domain.shape is None:

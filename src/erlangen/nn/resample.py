@@ -1,6 +1,5 @@
 """Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -26,8 +25,8 @@ class Down(nn.Module):
         circular: treat the field as periodic; otherwise the blur sees what lies inside alone.
         exact_shifts: sample in the phase that the content chooses.
 
-    Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``, and with exact_shifts the
-    phase ``(batch, n)`` beside it.
+    Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``, and with
+    exact_shifts the phase ``(batch, n)`` beside it.
     """
 
     def __init__(
@@ -39,7 +38,8 @@ class Down(nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
-        self.domain, self.field = domain, field or domain.default_field
+        self.domain = domain
+        self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
         domain.coarser()  # refuses where there is none
 
@@ -68,11 +68,10 @@ class Up(nn.Module):
     Shapes: ``(batch, channel, [fibre,] *half)`` to ``(batch, channel, [fibre,] *size)``.
     """
 
-    def __init__(
-        self, domain: Domain, field: Field | None = None, *, circular: bool = False
-    ) -> None:
+    def __init__(self, domain: Domain, field: Field | None = None, *, circular: bool = False) -> None:
         super().__init__()
-        self.domain, self.field = domain, field or domain.default_field
+        self.domain = domain
+        self.field: Field = field or domain.default_field
         self.circular = circular
 
     def forward(

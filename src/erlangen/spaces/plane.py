@@ -91,7 +91,7 @@ class Plane(Grid):
     def turn(self, degrees: float) -> Float[Tensor, "3 3"]:
         """The turn about the image's centre, counter-clockwise."""
         # exact zeros and ones at the pixel grid's own turns
-        quarter = {0: (1.0, 0.0), 90: (0.0, 1.0), 180: (-1.0, 0.0), 270: (0.0, -1.0)}
+        quarter = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}
         angle = math.radians(degrees)
         c, s = quarter.get(degrees % 360, (math.cos(angle), math.sin(angle)))
         return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -118,11 +118,15 @@ class Plane(Grid):
             name = f"flip, turn {degrees}" if degrees else "flip"
             member = turns and flips and found[max(degrees // 90 - 1, 0)].in_group | (degrees == 0)
             found.append(Symmetry(name, self.turn(degrees) @ self.flip(), True, member))
-        for degrees in (5, 15, 22.5, 30, 45, 77):
-            found.append(Symmetry(f"turn {degrees:g}", self.turn(degrees), False, turns))
-        for right, up in ((1, 0), (0, 1), (3, -2)):
-            found.append(Symmetry(f"shift ({right}, {up})", self.shift(right, up), False, True))
-        return found
+        between = [
+            Symmetry(f"turn {degrees:g}", self.turn(degrees), False, turns)
+            for degrees in (5, 15, 22.5, 30, 45, 77)
+        ]
+        shifts = [
+            Symmetry(f"shift ({right}, {up})", self.shift(right, up), False, True)
+            for right, up in ((1, 0), (0, 1), (3, -2))
+        ]
+        return found + between + shifts
 
     def centre(self, field: Tensor) -> Tensor:
         """The disc inside the image, an eighth of its height or width from the edge."""

@@ -190,4 +190,3 @@ def FlatTorus(
     gluings = [Gluing(axis, length, ones) for axis, length in enumerate(lengths)]
     name = f"FlatTorus({tuple(lengths)})"
     return FlatQuotient(gluings, [math.inf] * len(lengths), symmetry=symmetry, name=name)
-

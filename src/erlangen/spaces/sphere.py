@@ -42,9 +42,7 @@ class Sphere(Geometry):
             raise ValueError(f'symmetry is {symmetry!r}, expected "rotations" or "isometries"')
         self.dim, self.ambient = n, n + 1
         rotations = symmetry == "rotations"
-        self.structure = (
-            StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
-        )
+        self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
         self.measure = measure
 
     def __repr__(self) -> str:
@@ -91,9 +89,7 @@ class Sphere(Geometry):
         g = g.to(u.point)
         return Frame(u.point @ g.T, g @ u.basis)
 
-    def grid(
-        self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None
-    ) -> Samples:
+    def grid(self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None) -> Samples:
         """The Gauss-Legendre grid of S^2: row 0 nearest the north pole, longitude eastward from x.
 
         Its quadrature is exact for spherical harmonics of degree below 2 `latitudes`.
@@ -111,9 +107,7 @@ class Sphere(Geometry):
         z, w = (torch.from_numpy(x[::-1].copy()) for x in np.polynomial.legendre.leggauss(latitudes))
         theta, phi = torch.arccos(z), 2 * math.pi * torch.arange(longitudes).double() / longitudes
         theta_, phi_ = torch.meshgrid(theta, phi, indexing="ij")
-        points = torch.stack(
-            [theta_.sin() * phi_.cos(), theta_.sin() * phi_.sin(), theta_.cos()], -1
-        )
+        points = torch.stack([theta_.sin() * phi_.cos(), theta_.sin() * phi_.sin(), theta_.cos()], -1)
         weights = (w[:, None] * (2 * math.pi / longitudes)).expand(-1, longitudes)
         reflections = bool((torch.linalg.det(self.structure.components) < 0).any())
         fibre = CircleFibre(rotations, reflections, 2 * math.pi) if rotations else None

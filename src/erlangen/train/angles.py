@@ -12,9 +12,7 @@ from erlangen.train.metrics import intersection_over_union
 from erlangen.train.segmenter import Segmenter
 
 
-def iou_by_angle(
-    model: Segmenter, photographs: Photographs, angles: Sequence[float]
-) -> dict[float, float]:
+def iou_by_angle(model: Segmenter, photographs: Photographs, angles: Sequence[float]) -> dict[float, float]:
     """The intersection over union at each angle, pooled over the pixels of the inscribed discs.
 
     Photographs and masks are turned at their full size by cubic interpolation, counter-clockwise, then

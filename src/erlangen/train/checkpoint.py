@@ -103,7 +103,8 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise OSError(
-            f"{path} could not be written ({error}); what was there before is unharmed; make room and try again"
+            f"{path} could not be written ({error}); what was there before is unharmed; make room and "
+            "try again"
         ) from error
 
 

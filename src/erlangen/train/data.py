@@ -24,9 +24,7 @@ class Photographs:
 
     def subset(self, indices: list[int]) -> "Photographs":
         """The pairs at the given places."""
-        return Photographs(
-            tuple(self.images[i] for i in indices), tuple(self.masks[i] for i in indices)
-        )
+        return Photographs(tuple(self.images[i] for i in indices), tuple(self.masks[i] for i in indices))
 
     def load(self, size: int | None) -> tuple[list[Tensor], list[Tensor]]:
         """All images ``(3, h, w)`` and masks ``(h, w)`` as bytes, the longer side at most `size`."""
@@ -132,9 +130,7 @@ def statistics(images: list[Tensor]) -> tuple[Float[Tensor, "3"], Float[Tensor, 
 
 def split(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """A random split of so many photographs: training, validation."""
-    order: Int[Tensor, "count"] = torch.randperm(
-        count, generator=torch.Generator().manual_seed(seed)
-    )
+    order: Int[Tensor, count] = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     held_out = max(1, round(fraction * count))
     return sorted(order[held_out:].tolist()), sorted(order[:held_out].tolist())
 

@@ -96,12 +96,12 @@ def fit(
 ) -> Run:
     r"""Train a segmentation network on a folder of photographs.
 
-    Minimizes binary cross-entropy plus ``1 - Dice`` with AdamW, the learning rate rising over the first tenth
-    and falling as a cosine, on random crops that are flipped at random.
+    Minimizes binary cross-entropy plus ``1 - Dice`` with AdamW, the learning rate rising over the first
+    tenth and falling as a cosine, on random crops that are flipped at random.
 
     Args:
-        data: a folder with ``images`` and ``masks`` (files of equal stems), or with such folders in ``train`` and
-            ``val``; or both sets of photographs themselves.
+        data: a folder with ``images`` and ``masks`` (files of equal stems), or with such folders in
+            ``train`` and ``val``; or both sets of photographs themselves.
         settings: see `Settings`; `changes` replace single fields.
         net: another network to train, from 3 colours to 1 logit; None builds the `UNet`.
         progress: called after every step.
@@ -142,7 +142,8 @@ def _sets(
         training = find_photographs(folder)
     if len(training) < 2:
         raise ValueError(
-            f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, one to check on"
+            f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, "
+            "one to check on"
         )
     learn, check = split(len(training), settings.validation, settings.seed)
     return training.subset(learn), training.subset(check)
@@ -156,9 +157,7 @@ def _train(
     settings: Settings,
     progress: Progress | None,
 ) -> list[dict[str, float]]:
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.lr, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
     batches = _crops(images, masks, settings)
     history: list[dict[str, float]] = []
     losses: list[float] = []
@@ -192,8 +191,8 @@ def _train(
         step += 1
         if not math.isfinite(losses[-1]):
             raise ValueError(
-                f"the loss is {losses[-1]} at step {step}, expected a number; take a smaller learning rate than "
-                f"lr={settings.lr}"
+                f"the loss is {losses[-1]} at step {step}, expected a number; take a smaller learning "
+                f"rate than lr={settings.lr}"
             )
         if progress:
             progress(Step(step, minutes, fraction, losses[-1], None))
@@ -223,9 +222,7 @@ def _schedule(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - warm) / (1 - warm))) + 1e-3
 
 
-def _crops(
-    images: list[Tensor], masks: list[Tensor], settings: Settings
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _crops(images: list[Tensor], masks: list[Tensor], settings: Settings) -> Iterator[tuple[Tensor, Tensor]]:
     """Random squares of random photographs, each photograph once in every round."""
     generator = torch.Generator().manual_seed(settings.seed)
 

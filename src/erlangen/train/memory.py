@@ -9,8 +9,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def keep_freed_memory() -> bool:
     """Ask glibc to keep freed memory for the next step instead of handing it back to the kernel.
 
-    Tensors above 32 MiB are otherwise mapped anew at every step, and on a CPU the kernel then spends about as long
-    clearing pages as the step computes. Changes nothing but speed and the memory that the process holds.
+    Tensors above 32 MiB are otherwise mapped anew at every step, and on a CPU the kernel then spends about
+    as long clearing pages as the step computes. Changes nothing but speed and the memory that the
+    process holds.
 
     Returns:
         Whether there was such an allocator (Linux with glibc).

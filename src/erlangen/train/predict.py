@@ -20,8 +20,8 @@ def predict(
 
     Args:
         model: from `fit` or `load`.
-        images: a file, a folder, a photograph, or a tensor ``(batch, 3, height, width)`` in [0, 1] that is used
-            at the size it has.
+        images: a file, a folder, a photograph, or a tensor ``(batch, 3, height, width)`` in [0, 1] that is
+            used at the size it has.
         out: a folder for masks, PNG of the photographs' names and sizes.
 
     Returns:
@@ -48,9 +48,7 @@ def predict(
 
 
 @torch.no_grad()
-def predict_photograph(
-    model: Segmenter, photograph: Image.Image
-) -> Float[Tensor, "height width"]:
+def predict_photograph(model: Segmenter, photograph: Image.Image) -> Float[Tensor, "height width"]:
     """The probability at every pixel of one photograph, computed at the network's scale."""
     small = torch.from_numpy(np.array(shrink(photograph, model.size))).permute(2, 0, 1)
     logits = model.eval()(small[None].float() / 255)

@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -46,6 +47,12 @@ class Square:
     Nf: Tensor
     Ngf: Tensor
     gNf: Tensor
+
+    def picture(self) -> Any:
+        """The five fields and the difference, as a figure."""
+        from erlangen.figures import commuting_square
+
+        return commuting_square(self.f, self.gf, self.Nf, self.gNf, self.Ngf, name=self.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +121,25 @@ class Report:
             before = other
         return lines
 
+    @property
+    def bars(self) -> list[tuple[str, str, float, float | None]]:
+        """Each element as `erlangen.figures.defects` draws it."""
+        return [(row.element.name, row.kind, row.output, row.floor) for row in self.rows]
+
     def plot(self, path: str | Path) -> Path:
         """A bar for each element, on a logarithmic scale; written to `path` as a picture."""
-        from erlangen.figures import defects
+        from erlangen.figures import Bar, defects
 
-        return defects(self, path)
+        return defects([Bar(*bar) for bar in self.bars], path)
 
     def html(self, path: str | Path) -> Path:
         """One page that opens offline: the table, the bars and the commuting square in pictures."""
-        from erlangen.figures import commuting_square, defects, embedded
+        from erlangen.figures import Bar, defects, embedded
 
         path = Path(path)
-        pictures = [embedded(defects(self))]
+        pictures = [embedded(defects([Bar(*bar) for bar in self.bars]))]
         if self.square is not None:
-            pictures.insert(0, embedded(commuting_square(self.square)))
+            pictures.insert(0, embedded(self.square.picture()))
         images = "\n".join(f'<img alt="" src="{picture}">' for picture in pictures)
         path.write_text(
             "<!doctype html><meta charset='utf-8'><title>Equivariance</title>"

@@ -1,0 +1,30 @@
+# Two commands on a fresh machine, with Python, pip and make alone:  make demo  and  make test
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format docs clean
+
+demo: .venv/ready
+	$(BIN)/erlangen demo
+
+test: .venv/ready
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check src tests
+	$(BIN)/pyright src
+
+format: .venv/ready
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs build dist .pytest_cache .ruff_cache .hypothesis

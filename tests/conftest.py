@@ -1,0 +1,35 @@
+"""What all tests share."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+torch.set_num_threads(2)
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
+ORACLES = ROOT.parent / "shared" / "oracles"
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def photograph() -> torch.Tensor:
+    """A smooth photograph, (1, 3, 129, 129) in float64: a drawn scene behind a soft lens."""
+    from erlangen.train.scenes import draw
+
+    colours, _ = draw(129, np.random.default_rng(7))
+    x = torch.from_numpy(colours).permute(2, 0, 1)[None]
+    t = torch.arange(-8, 9).double()
+    line = torch.exp(-t.square() / (2 * 2.0**2))
+    kernel = (line[:, None] * line / line.sum() ** 2).expand(3, 1, 17, 17)
+    x = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (8, 8, 8, 8), mode="reflect"), kernel, groups=3)
+    return (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True)

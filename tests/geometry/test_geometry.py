@@ -1,0 +1,176 @@
+"""The contract of every geometry: frames and how they are carried."""
+
+import math
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen.geometry import Frame
+
+GEOMETRIES = {
+    "R1": lambda: er.Euclidean(1, "isometries"),
+    "R2": lambda: er.Euclidean(2, "roto-translations"),
+    "R3": lambda: er.Euclidean(3, "isometries"),
+    "S2": lambda: er.Sphere(),
+    "S2, O(2)": lambda: er.Sphere(symmetry="isometries"),
+    "S3": lambda: er.Sphere(3),
+    "moebius": lambda: er.Moebius(2.0, 1.0),
+    "moebius, isometries": lambda: er.Moebius(2.0, 1.0, symmetry="isometries"),
+    "cylinder": lambda: er.Cylinder(2.0, 1.0),
+    "torus": lambda: er.FlatTorus((2.0, 3.0)),
+    "SE(2)": lambda: er.GroupSpace(er.groups.SE(2)),
+}
+
+
+def some_points(space, count=40):
+    if isinstance(space, er.Sphere):
+        p = torch.randn(count, space.ambient).double()
+        return p / p.norm(dim=-1, keepdim=True)
+    if isinstance(space, er.GroupSpace):
+        return space.group.exp(torch.randn(count, 3).double()).flatten(-2)
+    if isinstance(space, er.FlatQuotient):
+        u = Frame(3 * torch.randn(count, 2).double(), torch.eye(2).double().expand(count, 2, 2))
+        p = space.glue(u).point
+        inside = torch.tensor(space.widths).double().clamp_max(1e3)
+        wide = torch.isinf(torch.tensor(space.widths))
+        return torch.where(wide, p, (torch.rand(count, 2).double() - 0.5) * inside)
+    return torch.randn(count, space.dim).double()
+
+
+def some_steps(space, count=40):
+    v = torch.randn(count, space.dim).double()
+    length = torch.rand(count, 1).double() * min(0.99 * space.injectivity_radius, 2.0)
+    return v / v.norm(dim=-1, keepdim=True) * length
+
+
+@pytest.fixture(params=GEOMETRIES, ids=str)
+def space(request):
+    return GEOMETRIES[request.param]()
+
+
+def test_coordinates_undo_carry(space):
+    u, v = space.frames(some_points(space)), some_steps(space)
+    arrived = space.carry(u, v)
+    torch.testing.assert_close(space.coordinates(u, arrived.point), v, rtol=0, atol=1e-10)
+
+
+def test_carry_knows_the_structure_group(space):
+    u, v = space.frames(some_points(space)), some_steps(space)
+    for h in space.structure.sample():
+        one, other = space.carry(u.turn(h), v), space.carry(u, v @ h.T).turn(h)
+        torch.testing.assert_close(one.point, other.point, rtol=0, atol=1e-11)
+        torch.testing.assert_close(one.basis, other.basis, rtol=0, atol=1e-11)
+
+
+def test_walking_in_two_steps_is_walking_in_one(space):
+    u, v = space.frames(some_points(space)), some_steps(space)
+    half = space.carry(space.carry(u, 0.3 * v), 0.7 * v)
+    whole = space.carry(u, v)
+    torch.testing.assert_close(half.point, whole.point, rtol=0, atol=1e-10)
+    torch.testing.assert_close(half.basis, whole.basis, rtol=0, atol=1e-10)
+
+
+def test_exp_log_and_transport_speak_of_tangent_vectors(space):
+    p, v = some_points(space), some_steps(space)
+    u = space.frames(p)
+    tangent = u.tangent(v)
+    q = space.exp(p, tangent)
+    torch.testing.assert_close(space.log(p, q), tangent, rtol=0, atol=1e-10)
+    # a geodesic carries its own velocity along: going on is walking twice as far
+    onward = space.parallel_transport(p, 0.4 * tangent, 0.6 * tangent)
+    torch.testing.assert_close(space.exp(space.exp(p, 0.4 * tangent), onward), q, rtol=0, atol=1e-10)
+
+
+def test_density_is_the_jacobian_of_the_invariant_measure(space):
+    """J(v) = |det of d(carry) in the frame that arrives|, by central differences."""
+    u, v = space.frames(some_points(space, 6)), some_steps(space, 6)
+    step, columns = 1e-5, []
+    arrived = space.carry(u, v)
+    for axis in torch.eye(space.dim).double():
+        forward, back = space.carry(u, v + step * axis), space.carry(u, v - step * axis)
+        difference = space.coordinates(arrived, forward.point) - space.coordinates(arrived, back.point)
+        columns.append(difference / (2 * step))
+    jacobian = torch.linalg.det(torch.stack(columns, -1)).abs()
+    torch.testing.assert_close(space.density(v), jacobian, rtol=1e-6, atol=1e-8)
+
+
+def test_symmetries_commute_with_carry():
+    turn = er.Plane().turn(40.0)
+    turn[:2, 2] = torch.tensor([0.3, -1.2])
+    rotation = torch.linalg.qr(torch.randn(3, 3).double()).Q
+    shift = torch.eye(3).double()
+    shift[0, 2] = 1.3
+    cases = [
+        (er.Euclidean(2, "isometries"), turn),
+        (er.Sphere(symmetry="isometries"), rotation),
+        (er.Moebius(2.0, 1.0), shift),
+        (er.GroupSpace(er.groups.SE(2)), turn),
+    ]
+    for space, g in cases:
+        u, v = space.frames(some_points(space)), some_steps(space)
+        one, other = space.act(g, space.carry(u, v)), space.carry(space.act(g, u), v)
+        torch.testing.assert_close(one.point, other.point, rtol=0, atol=1e-11)
+        torch.testing.assert_close(one.basis, other.basis, rtol=0, atol=1e-11)
+
+
+def test_once_round_the_strip_mirrors_the_frame():
+    strip = er.Moebius(2.0, 1.0)
+    u = strip.frames(torch.tensor([0.5, 0.2]).double())
+    for _ in range(4):
+        u = strip.carry(u, torch.tensor([0.5, 0.0]).double())
+    torch.testing.assert_close(u.point, torch.tensor([0.5, -0.2]).double())
+    h = strip.gauge(strip.frames(u.point), u)
+    torch.testing.assert_close(h, torch.diag(torch.tensor([1.0, -1.0])).double())
+    assert str(strip.structure) == "Z2: reflection of axis 1"
+    assert str(er.Cylinder().structure) == str(er.FlatTorus().structure) == "trivial"
+
+
+def test_round_an_octant_the_frame_turns_by_its_area():
+    sphere = er.Sphere()
+    x, y, z = torch.eye(3).double()
+    u = start = sphere.frames(z)
+    for q in (x, y, z):
+        u = sphere.carry(u, sphere.coordinates(u, q))
+    h = sphere.gauge(start, u)
+    expected = torch.tensor([[0.0, -1.0], [1.0, 0.0]]).double()  # area pi / 2, counter-clockwise
+    torch.testing.assert_close(h, expected, rtol=0, atol=1e-12)
+
+
+def test_density_of_se2_is_the_textbook_one():
+    space = er.GroupSpace(er.groups.SE(2))
+    v = torch.randn(50, 3).double()
+    t = v[:, 2]
+    torch.testing.assert_close(space.density(v), (2 - 2 * torch.cos(t)) / t**2, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: er.Euclidean(0), "expected a dimension of at least 1"),
+        (lambda: er.Euclidean(2, "all"), 'expected "translations"'),
+        (lambda: er.Sphere(1), "expected at least 2"),
+        (lambda: er.Sphere(symmetry="all"), 'expected "rotations"'),
+        (lambda: er.Moebius(-1.0), "expected a positive length"),
+        (lambda: er.Moebius(symmetry="all"), 'expected None or "isometries"'),
+        (lambda: er.Moebius().grid(4), "expected 2 positive sizes"),
+        (lambda: er.Sphere(3).grid(4), r"not on S\^3"),
+        (lambda: er.Sphere().grid(0), "expected positive sizes"),
+        (lambda: er.Euclidean(2).grid(4), "expected 2 positive sizes"),
+    ],
+)
+def test_refusals(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_the_north_pole_has_the_frame_of_the_first_axes():
+    for n in (2, 3):
+        pole = torch.eye(n + 1).double()[-1]
+        torch.testing.assert_close(er.Sphere(n).frame(pole), torch.eye(n + 1).double()[:, :-1])
+
+
+def test_measures():
+    torch.testing.assert_close(er.Sphere().grid(8).weights.sum(), torch.tensor(4 * math.pi).double())
+    torch.testing.assert_close(er.Moebius(2.0, 1.5).grid(9, 4).weights.sum(), torch.tensor(3.0).double())
+    assert float(er.Plane(shape=(3, 4)).weights.sum()) == 12.0

@@ -1,0 +1,221 @@
+"""One public contract, run over every layer and network there is."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import erlangen as er
+
+C8, D4, ISO = er.Plane(rotations=8), er.Plane(rotations=4, reflections=True), er.Plane()
+LINE = er.Euclidean(1).grid(20)
+SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
+STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
+SPHERE = er.Sphere().grid(6, rotations=4)
+REGULAR = {"in_field": "regular", "out_field": "regular"}
+
+# name: the layer, the shape it takes, the shape it gives
+LAYERS = {
+    "lift": (lambda **k: er.nn.Lift(C8, 3, 4, 5, **k), (3, 9, 10), (4, 8, 9, 10)),
+    "isotropic": (lambda **k: er.nn.Correlation(ISO, 3, 4, 5, **k), (3, 9, 10), (4, 9, 10)),
+    "any kernel": (
+        lambda **k: er.nn.Correlation(er.Plane(symmetry="translations"), 3, 4, 3, **k),
+        (3, 9, 10),
+        (4, 9, 10),
+    ),
+    "regular": (lambda **k: er.nn.Correlation(C8, 2, 4, 5, **REGULAR, **k), (2, 8, 9, 8), (4, 8, 9, 8)),
+    "regular, D4": (lambda **k: er.nn.Correlation(D4, 2, 2, 3, **REGULAR, **k), (2, 8, 7, 8), (2, 8, 7, 8)),
+    "separable": (
+        lambda **k: er.nn.Correlation(C8, 2, 4, 5, separable=True, **REGULAR, **k),
+        (2, 8, 9, 8),
+        (4, 8, 9, 8),
+    ),
+    "separable, scalar": (
+        lambda **k: er.nn.Correlation(ISO, 2, 4, 5, separable=True, **k),
+        (2, 9, 8),
+        (4, 9, 8),
+    ),
+    "groups": (
+        lambda **k: er.nn.Correlation(C8, 4, 2, 3, groups=2, **REGULAR, **k),
+        (4, 8, 7, 8),
+        (2, 8, 7, 8),
+    ),
+    "stride": (
+        lambda **k: er.nn.Correlation(C8, 2, 3, 5, stride=2, **REGULAR, **k),
+        (2, 8, 9, 8),
+        (3, 8, 5, 4),
+    ),
+    "dilation": (
+        lambda **k: er.nn.Correlation(C8, 2, 3, 3, dilation=2, **REGULAR, **k),
+        (2, 8, 9, 8),
+        (3, 8, 9, 8),
+    ),
+    "point": (lambda **k: er.nn.Correlation(C8, 2, 3, 1, **REGULAR, **k), (2, 8, 9, 8), (3, 8, 9, 8)),
+    "projection": (
+        lambda **k: er.nn.Correlation(C8, 2, 3, 3, in_field="regular", **k),
+        (2, 8, 9, 8),
+        (3, 9, 8),
+    ),
+    "vectors": (
+        lambda **k: er.nn.Correlation(C8, 2, 3, 3, in_field="regular", out_field="vector", **k),
+        (2, 8, 9, 8),
+        (3, 2, 9, 8),
+    ),
+    "line": (lambda **k: er.nn.Correlation(LINE, 2, 3, 5, **k), (2, 20), (3, 20)),
+    "space": (lambda **k: er.nn.Correlation(SPACE, 2, 3, 3, **k), (2, 5, 6, 4), (3, 5, 6, 4)),
+    "strip": (lambda **k: er.nn.Lift(STRIP, 2, 3, radius=2.5, **k), (2, 8, 5), (3, 2, 8, 5)),
+    "strip, regular": (
+        lambda **k: er.nn.Correlation(STRIP, 2, 3, radius=2.5, **REGULAR, **k),
+        (2, 2, 8, 5),
+        (3, 2, 8, 5),
+    ),
+    "sphere": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 3, radius=1.0, separable=True, **REGULAR, **k),
+        (2, 4, 6, 12),
+        (3, 4, 6, 12),
+    ),
+    "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
+    "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),
+    "norm, vector": (lambda **k: er.nn.Norm(C8, 3, field="vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),
+    "relu": (lambda **k: er.nn.ReLU(C8), (3, 8, 9, 8), (3, 8, 9, 8)),
+    "pointwise": (lambda **k: er.nn.Pointwise(D4, torch.tanh), (3, 8, 9, 8), (3, 8, 9, 8)),
+    "gated": (lambda **k: er.nn.Gated(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
+    "gated, vector": (lambda **k: er.nn.Gated(C8, 3, "vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),
+    "project, max": (lambda **k: er.nn.Project(C8, "max"), (3, 8, 9, 8), (3, 9, 8)),
+    "project, mean": (lambda **k: er.nn.Project(C8, "mean"), (3, 8, 9, 8), (3, 9, 8)),
+    "pool": (lambda **k: er.nn.Pool(C8, "max"), (3, 8, 9, 8), (3, 8, 5, 4)),
+    "down": (lambda **k: er.nn.Down(C8), (3, 8, 9, 8), (3, 8, 5, 4)),
+    "global": (lambda **k: er.nn.GlobalPool(ISO), (3, 9, 8), (3,)),
+    "unet": (lambda **k: build(er.models.UNet, C8, 2, **k), (3, 13, 16), (1, 13, 16)),
+    "unet, full": (lambda **k: build(er.models.UNet, C8, 2, separable=False, **k), (3, 13, 16), (1, 13, 16)),
+    "unet, isotropic": (lambda **k: build(er.models.UNet, ISO, 2, **k), (3, 13, 16), (1, 13, 16)),
+    "unet, gated": (
+        lambda **k: build(er.models.UNet, C8, 2, nonlinearity="gated", **k),
+        (3, 13, 16),
+        (1, 13, 16),
+    ),
+    "unet, exact shifts": (
+        lambda **k: build(er.models.UNet, C8, 2, exact_shifts=True, padding_mode="circular", **k),
+        (3, 16, 8),
+        (1, 16, 8),
+    ),
+    "classifier": (lambda **k: build(er.models.Classifier, C8, 2, **k), (3, 13, 16), (1,)),
+}
+
+
+def build(network, domain, width, dtype=None, device=None, **options):
+    return network(domain, 3, 1, width, 2, **options).to(device=device, dtype=dtype)
+
+
+@pytest.fixture(params=LAYERS, ids=str)
+def case(request):
+    return LAYERS[request.param]
+
+
+def ready(layer: nn.Module) -> nn.Module:
+    """In eval mode with random biases and statistics."""
+    return er.verify.randomized(layer)
+
+
+def test_shape_and_dtype(case):
+    build_layer, shape, out = case
+    for dtype in (torch.float32, torch.float64):
+        y = build_layer(dtype=dtype).eval()(torch.randn(2, *shape, dtype=dtype))
+        assert tuple(y.shape) == (2, *out)
+        assert y.dtype == dtype
+
+
+def test_gradients_are_right(case):
+    build_layer, shape, _ = case
+    layer = ready(build_layer(dtype=torch.float64))
+    x = torch.randn(1, *shape, dtype=torch.float64, requires_grad=True)
+    parameters = tuple(layer.parameters())
+    assert torch.autograd.gradcheck(
+        lambda x, *_: layer(x), (x, *parameters), fast_mode=True, nondet_tol=1e-12
+    )
+
+
+def test_gradients_are_right_in_training(case):
+    build_layer, shape, _ = case
+    layer = build_layer(dtype=torch.float64).train()
+    if any(isinstance(m, er.nn.Norm) for m in layer.modules()):
+        x = torch.randn(2, *shape, dtype=torch.float64, requires_grad=True)
+        c = torch.randn_like(layer(x))
+        assert torch.autograd.gradcheck(lambda x: (layer(x) * c).sum(), (x,), fast_mode=True)
+
+
+def test_device_meta(case):
+    build_layer, shape, out = case
+    layer = build_layer(device="meta").eval()
+    assert tuple(layer(torch.randn(2, *shape, device="meta")).shape) == (2, *out)
+
+
+def test_copies_keep_the_domain_and_the_answer(case):
+    build_layer, shape, _ = case
+    layer = ready(build_layer())
+    x = torch.randn(2, *shape)
+    twin = copy.deepcopy(layer)
+    torch.testing.assert_close(twin(x), layer(x), rtol=0, atol=0)
+    for one, other in zip(layer.modules(), twin.modules(), strict=True):
+        if hasattr(one, "domain"):
+            assert one.domain is other.domain
+    again = pickle.loads(pickle.dumps(layer))
+    torch.testing.assert_close(again(x), layer(x), rtol=0, atol=0)
+
+
+def test_state_is_weights_alone_and_the_same_in_train_and_eval(case):
+    build_layer, shape, _ = case
+    layer = ready(build_layer())
+    x = torch.randn(2, *shape)
+    names = set(layer.state_dict())
+    allowed = {"weight", "bias", "mixing", "running_mean", "running_var", "num_batches_tracked"}
+    assert {name.split(".")[-1] for name in names} <= allowed
+    layer(x)
+    assert set(layer.train().state_dict()) == set(layer.eval().state_dict()) == names
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = build_layer().eval()
+    other.load_state_dict(torch.load(file, weights_only=True))
+    torch.testing.assert_close(other(x), layer(x), rtol=0, atol=0)
+
+
+def test_compiles_whole(case):
+    build_layer, shape, _ = case
+    layer = ready(build_layer())
+    x = torch.randn(2, *shape)
+    torch._dynamo.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        y = compiled(x)
+    torch.testing.assert_close(y, layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_exports(case):
+    build_layer, shape, _ = case
+    layer = ready(build_layer())
+    x = torch.randn(2, *shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(layer, (x,))
+    torch.testing.assert_close(program.module()(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_autocast(case):
+    build_layer, shape, out = case
+    layer = ready(build_layer())
+    x = torch.randn(2, *shape)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert tuple(y.shape) == (2, *out)
+    expected = layer(x)
+    assert float((y.float() - expected).norm() / expected.norm()) < 0.1
+
+
+def test_representation_is_readable(case):
+    assert "(" in repr(case[0]())

@@ -1,0 +1,61 @@
+"""The surface: names stay, importing is quiet and quick."""
+
+import json
+import subprocess
+import sys
+import time
+
+from conftest import ROOT
+
+import erlangen as er
+
+MODULES = ("groups", "kernels", "nn", "models", "verify", "figures", "train")
+
+
+def surface() -> dict[str, list[str]]:
+    names = {"erlangen": sorted(er.__all__)}
+    for module in MODULES:
+        names[f"erlangen.{module}"] = sorted(getattr(er, module).__all__)
+    return names
+
+
+def test_public_names_are_the_recorded_ones():
+    recorded = json.loads((ROOT / "tests" / "api_surface.json").read_text())
+    assert surface() == recorded, "changed on purpose? run: python tests/test_api.py"
+
+
+def test_import_is_quiet_and_needs_no_extras():
+    code = (
+        "import sys; import erlangen;"
+        "extras = {'matplotlib', 'rich', 'tyro', 'torchmetrics', 'PIL', 'safetensors', 'scipy'};"
+        "print(sorted(extras & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
+    assert run.stderr == ""
+
+
+def test_import_is_quick():
+    code = (
+        "import time, torch, numpy; start = time.perf_counter(); import erlangen;"
+        "print(time.perf_counter() - start)"
+    )
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) <= 0.3
+
+
+def test_the_default_network_is_built_at_once():
+    er.models.UNet(er.Plane(rotations=8), 3, 1)  # the first one warms torch up
+    start = time.perf_counter()
+    er.models.UNet(er.Plane(rotations=8), 3, 1)
+    assert time.perf_counter() - start <= 0.5
+
+
+if __name__ == "__main__":
+    text = json.dumps(surface(), indent=2) + "\n"
+    (ROOT / "tests" / "api_surface.json").write_text(text)
