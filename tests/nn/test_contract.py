@@ -213,8 +213,9 @@ def test_autocast(case):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = layer(x)
     assert tuple(y.shape) == (2, *out)
-    expected = layer(x)
-    assert float((y.float() - expected).norm() / expected.norm()) < 0.1
+    expected = layer(x).detach()
+    error = (y.detach().float() - expected).norm() / expected.norm()
+    assert float(error) < (0.3 if isinstance(layer, er.models.UNet | er.models.Classifier) else 0.03)
 
 
 def test_representation_is_readable(case):

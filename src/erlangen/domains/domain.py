@@ -72,10 +72,6 @@ class Domain(ABC):
         """How to read a field between the samples."""
 
     @abstractmethod
-    def sized(self, shape: tuple[int, ...]) -> "Domain":
-        """This domain with the given sizes; ValueError if it has others."""
-
-    @abstractmethod
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         """The radius in units of the space, and the number of rings, of the kernel that was asked for."""
 
@@ -97,6 +93,16 @@ class Domain(ABC):
     def frames(self) -> Frame:
         """The frames s(p) at the samples."""
         return self.geometry.frames(self.points)
+
+    def expect(self, shape: tuple[int, ...]) -> None:
+        """ValueError unless a field may have these space axes."""
+        if self.shape is not None and tuple(shape) != self.shape:
+            raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
+
+    def sized(self, shape: tuple[int, ...]) -> "Domain":
+        """This domain with the given sizes; ValueError if it has others."""
+        self.expect(shape)
+        return self
 
     def engine(self, spec: KernelSpec) -> Engine:
         """The engine for a kernel; made once, then shared by every layer that asks for the same."""

@@ -74,8 +74,7 @@ class Grid(Domain):
     def sized(self, shape: tuple[int, ...]) -> "Grid":
         if self.shape is None:
             return Grid(self.geometry, shape, self.steps, periodic=self.periodic, fibre=self.fibre)
-        if tuple(shape) != self.shape:
-            raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
+        self.expect(shape)
         return self
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:

@@ -77,11 +77,6 @@ class Samples(Domain):
     def interpolation(self) -> Interpolation:
         return self._interpolation
 
-    def sized(self, shape: tuple[int, ...]) -> "Samples":
-        if tuple(shape) != self.shape:
-            raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
-        return self
-
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if kernel_size == 1 and radius is None:
             return 0.0, 1

@@ -1,5 +1,6 @@
 """The lattice engine: on flat grids the kernel's nodes lie on the samples, and torch convolves."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -54,8 +55,11 @@ class LatticeEngine(Engine):
         self.padding_mode = padding_mode
         self.periodic = tuple(periodic) or (False,) * len(steps)
         self.volume = float(torch.linalg.det(steps).abs())
-        self._taps: dict[tuple[int, ...], Table] = {}
-        taps = self._table((0,) * len(steps)).value  # (b, d_out, d_in, *k), or (b, d, *k)
+        places = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
+        self._taps = {
+            halves: Table(self._sample(halves)) for halves in itertools.product(places, repeat=len(steps))
+        }
+        taps = self._taps[(0,) * len(steps)].value  # (b, d_out, d_in, *k), or (b, d, *k)
         self.power = taps.square().flatten(1).sum(1) / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
@@ -64,7 +68,7 @@ class LatticeEngine(Engine):
             return self._depthwise(field, coefficients)
         x = fold(field, self.rho_in, groups)
         grids = [centred(length, self.stride) for length in x.shape[2:]]
-        taps = self._table(tuple(twice % 2 for _, twice in grids)).like(coefficients)
+        taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)
         if self.basis.is_diagonal:
             taps = torch.diag_embed(taps.movedim(1, -1)).movedim((-2, -1), (1, 2))
         grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
@@ -78,7 +82,7 @@ class LatticeEngine(Engine):
         """Every channel and fibre value by a filter of its own."""
         x = fold(field, self.rho_in)
         grids = [centred(length, self.stride) for length in x.shape[2:]]
-        taps = self._table(tuple(twice % 2 for _, twice in grids)).like(coefficients)
+        taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)
         filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
         x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
         y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1])
@@ -94,13 +98,6 @@ class LatticeEngine(Engine):
         if all(mode == "zeros" for mode in modes) and min(widths) >= 0:
             return x, widths
         return pad(x, widths, modes), [0] * len(widths)
-
-    def _table(self, halves: tuple[int, ...]) -> Table:
-        """The kernels on the lattice; on axes with a half, shifted by half a sample."""
-        table = self._taps.get(halves)
-        if table is None:
-            table = self._taps[halves] = Table(self._sample(halves))
-        return table
 
     def _sample(self, halves: tuple[int, ...]) -> Tensor:
         radius = self.basis.rings.radius

@@ -43,21 +43,31 @@ class Representation:
 
 def trivial() -> Representation:
     """Scalars: H does not see them."""
-    return Representation(
-        "scalar", 1, lambda h: torch.ones(*h.shape[:-2], 1, 1, dtype=h.dtype), has_axis=False
-    )
+    return Representation("scalar", 1, _one, has_axis=False)
 
 
 def determinant() -> Representation:
     """Signs: a mirrored frame sees the negative value."""
-    return Representation("sign", 1, lambda h: torch.linalg.det(h).round()[..., None, None], has_axis=False)
+    return Representation("sign", 1, _sign, has_axis=False)
 
 
 def standard(n: int) -> Representation:
     """Tangent vectors, by their components in the frame."""
-    return Representation("vector", n, lambda h: h)
+    return Representation("vector", n, _itself)
 
 
 def regular(fibre: Fibre) -> Representation:
     """Functions on the fibre: ``(rho(h) F)(h_i) = F(h^{-1} h_i)``."""
     return Representation("regular", len(fibre), fibre.regular, fibre)
+
+
+def _one(h: Tensor) -> Tensor:
+    return torch.ones(*h.shape[:-2], 1, 1, dtype=h.dtype)
+
+
+def _sign(h: Tensor) -> Tensor:
+    return torch.linalg.det(h).round()[..., None, None]
+
+
+def _itself(h: Tensor) -> Tensor:
+    return h

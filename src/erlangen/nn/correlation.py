@@ -149,7 +149,7 @@ class Correlation(nn.Module):
                 f"the field has shape {tuple(field.shape)}, expected {expected}, {axes} axes in all, for "
                 f"{self.in_channels} {self.in_field} fields on {self.domain}"
             )
-        self.domain.sized(tuple(field.shape[-self.domain.space_axes :]))
+        self.domain.expect(tuple(field.shape[-self.domain.space_axes :]))
 
 
 class Lift(Correlation):

@@ -55,6 +55,7 @@ class _FinerReLU(torch.autograd.Function):
     """``lowpass relu([x; between x])`` on ``(p, N, channel)``, piece by piece, recomputed backward."""
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)
     def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
         N = x.shape[1]
@@ -66,6 +67,7 @@ class _FinerReLU(torch.autograd.Function):
         return y
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
         N = x.shape[1]

@@ -81,7 +81,7 @@ class Plane(Grid):
     def sized(self, shape: tuple[int, ...]) -> "Plane":
         if self.shape is None:
             return Plane(self.rotations, self.reflections, symmetry=self.symmetry, shape=shape)  # type: ignore[arg-type]
-        super().sized(shape)
+        self.expect(shape)
         return self
 
     def coarser(self) -> Grid:

@@ -40,6 +40,8 @@ class Settings:
         lr: the largest learning rate.
         weight_decay: of AdamW.
         jitter: random brightness, contrast and colour of crops, relative.
+        quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
+        looks: how often the photographs held out are scored; the last time at the end.
         validation: fraction held out, if there is no folder ``val``.
     """
 
@@ -57,6 +59,8 @@ class Settings:
     lr: float = 5e-3
     weight_decay: float = 1e-4
     jitter: float = 0.2
+    quarter_turns: bool = False
+    looks: int = 10
     validation: float = 0.2
 
     @property
@@ -167,7 +171,7 @@ def _train(
         minutes = (time.monotonic() - start) / 60
         fraction = step / settings.steps if settings.steps else minutes / settings.minutes
         fraction = min(fraction, 1.0)
-        if fraction >= (checked + 1) / 10:  # ten looks at the photographs held out
+        if fraction >= (checked + 1) / settings.looks:
             checked += 1
             paused = time.monotonic()
             score = validate(model, *held_out)
@@ -235,10 +239,14 @@ def _crops(images: list[Tensor], masks: list[Tensor], settings: Settings) -> Ite
         for _ in range(settings.batch):
             if not queue:
                 queue = torch.randperm(len(images), generator=generator).tolist()
-            pairs.append(_crop(images, masks, queue.pop(), settings.crop, integer))
-        image = as_batch([pair[0] for pair in pairs])
-        mask = torch.stack([pair[1] for pair in pairs])[:, None].float()
-        yield _jitter(image, settings.jitter, generator), mask
+            image, mask = _crop(images, masks, queue.pop(), settings.crop, integer)
+            if settings.quarter_turns:
+                turns = integer(4)
+                image, mask = image.rot90(turns, (-2, -1)), mask.rot90(turns, (-2, -1))
+            pairs.append((image, mask))
+        batch = as_batch([image for image, _ in pairs])
+        target = torch.stack([mask for _, mask in pairs])[:, None].float()
+        yield _jitter(batch, settings.jitter, generator), target
 
 
 def _crop(
