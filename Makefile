@@ -8,17 +8,20 @@ demo: .venv/ready
 	$(BIN)/erlangen demo
 
 test: .venv/ready
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/pytest
 
 lint: .venv/ready
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests experiments
 	$(BIN)/pyright src
 
+docs: .venv/ready
+	$(BIN)/python -m erlangen.conventions > docs/conventions.md
+
 format: .venv/ready
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests experiments
+	$(BIN)/ruff format src tests experiments
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

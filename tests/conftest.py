@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,10 +9,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(2)
-
-ROOT = Path(__file__).parent.parent
-DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
-ORACLES = ROOT.parent / "shared" / "oracles"
 
 
 @pytest.fixture(autouse=True)

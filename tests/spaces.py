@@ -15,8 +15,8 @@ DOMAINS = {
     "plane, isotropic": lambda: er.Plane(shape=(6, 7)),
     "plane, C4": lambda: er.Plane(rotations=4, shape=(6, 5)),
     "plane, C3": lambda: er.Plane(rotations=3, shape=(5, 5)),
-    "plane, C8": lambda: er.Plane(rotations=8, shape=(5, 6)),
-    "plane, D4": lambda: er.Plane(rotations=4, reflections=True, shape=(5, 5)),
+    "plane, C8": lambda: er.Plane(rotations=8, shape=(4, 5)),
+    "plane, D4": lambda: er.Plane(rotations=4, reflections=True, shape=(4, 5)),
     "space": lambda: er.Euclidean(3, "isometries").grid(4, 5, 4),
     "space, any kernel": lambda: er.Euclidean(3).grid(4, 3, 4),
     "torus": lambda: er.FlatTorus((7.0, 6.0)).grid(7, 6),
@@ -25,7 +25,7 @@ DOMAINS = {
     "moebius, isometries": lambda: er.Moebius(8.0, 4.0, symmetry="isometries").grid(8, 4),
     "sphere": lambda: er.Sphere().grid(6),
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
-    "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 8, rotations=4),
+    "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),
     "SE(2)": lambda: se2_grid(4, 4),
 }
 RADIUS = {"line": 1.25, "sphere": 1.2, "sphere, lifted": 1.2, "sphere, O(2)": 1.2}

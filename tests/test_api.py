@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from conftest import ROOT
+from paths import ROOT
 
 import erlangen as er
 

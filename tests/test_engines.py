@@ -16,6 +16,10 @@ def pairs(name: str) -> list[tuple[str, str]]:
     return [(a, b) for a in fields for b in fields]
 
 
+# what mirrors forbid, at the degrees that three rings hold
+MIRRORED = ["plane, isotropic", "plane, D4", "space", "moebius, isometries", "sphere, O(2)"]
+EMPTY = {(name, *pair) for name in MIRRORED for pair in (("scalar", "sign"), ("sign", "scalar"))}
+EMPTY |= {("space", "vector", "sign"), ("space", "sign", "vector")}
 CASES = [(name, a, b) for name in DOMAINS for a, b in pairs(name)]
 
 
@@ -39,12 +43,11 @@ def test_engine_is_the_formula(name, in_field, out_field):
     domain = DOMAINS[name]()
     radius = RADIUS.get(name, 2.5)
     spec = KernelSpec(in_field, out_field, radius=radius, rings=3)
-    try:
-        engine = domain.engine(spec)
-    except ValueError as error:
-        assert "allows no kernel" in str(error)
-        assert "scalar" in (in_field, out_field) or "sign" in (in_field, out_field)
+    if (name, in_field, out_field) in EMPTY:
+        with pytest.raises(ValueError, match="allows no kernel"):
+            domain.engine(spec)
         return
+    engine = domain.engine(spec)
     basis = er.kernels.KernelBasis.build(
         domain.geometry.structure,
         er.kernels.Rings(domain.dim, radius, 3),

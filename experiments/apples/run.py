@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="names of rows in config.json; all of them if none is given")
     parser.add_argument("--seed", type=int, help="only this seed")
     parser.add_argument("--minutes", type=float, help="train for so long instead")
-    parser.add_argument("--fold", action="store_true", help="hold out a fold of train; the result goes to fold/")
+    parser.add_argument(
+        "--fold", action="store_true", help="hold out a fold of train; the result goes to fold/"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     for name in arguments.rows or CONFIG["rows"]:
@@ -50,7 +52,9 @@ def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
     row = CONFIG["rows"][name]
     minutes = minutes or row.get("minutes", CONFIG["minutes"])
     looks = 10 if fold else 1  # val is read once, at the end
-    settings = Settings(minutes=minutes, seed=seed, size=CONFIG["size"], looks=looks, **row.get("settings", {}))
+    settings = Settings(
+        minutes=minutes, seed=seed, size=CONFIG["size"], looks=looks, **row.get("settings", {})
+    )
     training, held_out = photographs(fold)
     if "fraction" in row:
         training = every(training, row["fraction"])
@@ -62,7 +66,10 @@ def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
     def progress(step) -> None:
         if step.score is not None or time.time() - last[0] > 30:
             last[0] = time.time()
-            print(f"{name}-{seed} {step.minutes:6.2f} min, step {step.step}: {step.loss:.4f} {step.score}", flush=True)
+            print(
+                f"{name}-{seed} {step.minutes:6.2f} min, step {step.step}: {step.loss:.4f} {step.score}",
+                flush=True,
+            )
 
     run = fit((training, held_out), settings, net=net, progress=progress)
     scores = iou_by_angle(run.model, held_out, CONFIG["angles"] if not fold else CONFIG["angles"][:6])
@@ -80,7 +87,11 @@ def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
         "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
         "history": run.history,
         "settings": asdict(settings) | {"plain": row.get("plain")},
-        "versions": {"erlangen": er.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "erlangen": er.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
         "threads": torch.get_num_threads(),
     }
     target.parent.mkdir(exist_ok=True)

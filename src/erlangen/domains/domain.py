@@ -186,7 +186,7 @@ class Domain(ABC):
         H = self.geometry.structure
         rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
         if spec.depthwise:
-            basis = KernelBasis.depthwise(H, rings, rho_in)
+            basis = KernelBasis.depthwise(H, rings, rho_in, spec.band_in)
         else:
             basis = KernelBasis.build(H, rings, rho_in, rho_out, spec.band_in, spec.band_out)
         if len(basis) == 0:

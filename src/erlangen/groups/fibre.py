@@ -45,6 +45,11 @@ class Fibre(ABC):
         """The highest frequency that kernels use unless told; None for no limit."""
         return None
 
+    @property
+    def group_of_all_turns(self) -> StructureGroup | None:
+        """The infinite group that turns functions below the default band exactly; None if there is none."""
+        return None
+
     def __len__(self) -> int:
         return len(self.elements)
 
@@ -112,9 +117,15 @@ class CircleFibre(Fibre):
 
     @property
     def default_band(self) -> int | None:
-        # A kernel below the Nyquist frequency can be turned by any angle. The smallest groups have
+        # A function below the Nyquist frequency can be turned by any angle. The smallest finite groups have
         # nothing between their elements worth that price.
-        return (self.rotations - 1) // 2 if self.rotations > 4 else None
+        is_all = self.length is not None
+        return (self.rotations - 1) // 2 if is_all or self.rotations > 4 else None
+
+    @property
+    def group_of_all_turns(self) -> StructureGroup:
+        build = StructureGroup.orthogonal if self.reflections else StructureGroup.special_orthogonal
+        return build(2)
 
     def interpolate(self, h: Tensor) -> Tensor:
         mirrored = torch.linalg.det(h) < 0

@@ -1,7 +1,7 @@
 """Kernel bases: k = sum_b w_b psi_b, where the w_b are what a layer learns."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.groups import Representation, StructureGroup
 from erlangen.kernels.harmonics import canonical_basis
 from erlangen.kernels.rings import Rings
-from erlangen.kernels.solve import solve, turned
+from erlangen.kernels.solve import equivariant_part, solve, turned
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +20,8 @@ class KernelBasis:
 
     ``psi_b(v) = sum_a R_a(|v|) Y_a(v / |v|) mix[b, a]``, with
     ``psi_b(h v) = rho_out(h) psi_b(v) rho_in(h)^{-1}``. Where a field is regular its values are kept
-    to a band of frequencies along the fibre, each basis function to one frequency in and one out, so that
-    a turn by any angle stays exact.
+    to a band of frequencies along the fibre, each basis function to one frequency in and one out, and those
+    that would come out beyond the band, and alias, are left away: a turn by any angle is exact.
 
     Attributes:
         rings: the radial parts and their degrees.
@@ -48,25 +48,46 @@ class KernelBasis:
         band_in: int | None = None,
         band_out: int | None = None,
     ) -> "KernelBasis":
-        """Solve for the basis, with frequencies up to the bands along the fibres (None: all)."""
+        """Solve for the basis, with frequencies up to the bands along the fibres.
+
+        None keeps all frequencies: those of a finite H, and of an infinite one what its samples hold.
+        """
+        if not group.is_finite:
+            band_in, band_out = _held(rho_in, band_in), _held(rho_out, band_out)
+        fibre = rho_out.fibre or rho_in.fibre
+        whole = None if fibre is None or band_in is band_out is None else fibre.group_of_all_turns
 
         def solved(degree: int) -> tuple[Tensor, Tensor]:
+            found, smooth = [], []
             solutions = solve(group, rho_in, rho_out, degree)
-            return _by_frequency(solutions, rho_in, rho_out, band_in, band_out)
+            for amplitude, part in _by_frequency(solutions, rho_in, rho_out, band_in, band_out):
+                if whole is not None:
+                    part = equivariant_part(part, whole, rho_in, rho_out, degree)
+                basis = canonical_basis(part.flatten(1)).unflatten(1, part.shape[1:])
+                found.append(basis)
+                smooth.append(torch.full((len(basis),), amplitude).double())
+            return torch.cat(found), torch.cat(smooth)
 
         return KernelBasis._assemble(rings, rho_in, rho_out, solved)
 
     @staticmethod
-    def depthwise(group: StructureGroup, rings: Rings, rho: Representation) -> "KernelBasis":
+    def depthwise(
+        group: StructureGroup, rings: Rings, rho: Representation, band_in: int | None = None
+    ) -> "KernelBasis":
         r"""Kernels that do not mix along the fibre: ``psi(v) = diag_i k(h_i^{-1} v)``.
 
-        For scalars these are the invariant kernels themselves.
+        For scalars these are the invariant kernels themselves. Degree l raises a frequency by l: with fields
+        of frequencies up to `band_in`, degrees that would leave the fibre's band are left away.
         """
         if rho.fibre is None:
             return KernelBasis.build(group, rings, rho, rho)
-        h = rho.fibre.elements
+        h, limit = rho.fibre.elements, rho.fibre.default_band
+        most = None if band_in is None or limit is None else max(limit - band_in, 0)
 
         def solved(degree: int) -> tuple[Tensor, Tensor]:
+            if most is not None and degree > most:
+                count = turned(group.dim, degree, h[:1]).shape[-1]
+                return h.new_zeros(0, count, len(h), len(h)), h.new_zeros(0)
             D = turned(group.dim, degree, h.mT)  # (N, b, c): k = Y_b carried round
             return torch.diag_embed(D.permute(1, 2, 0)) / math.sqrt(len(h)), torch.ones(D.shape[1]).double()
 
@@ -117,16 +138,17 @@ def _by_frequency(
     rho_out: Representation,
     band_in: int | None,
     band_out: int | None,
-) -> tuple[Tensor, Tensor]:
-    """The solutions split by frequency along the fibres, and how smooth each one is."""
-    found, smooth = [], []
+) -> Iterator[tuple[float, Tensor]]:
+    """The solutions split by frequency along the fibres, and how smooth each part is."""
     for n_out, P_out in _frequencies(rho_out, band_out):
         for n_in, P_in in _frequencies(rho_in, band_in):
             part = torch.einsum("ij,bcjk,kl->bcil", P_out, solutions, P_in)
-            basis = canonical_basis(part.flatten(1)).unflatten(1, part.shape[1:])
-            found.append(basis)
-            smooth.append(torch.full((len(basis),), ((1 + n_out) * (1 + n_in)) ** -0.5).double())
-    return torch.cat(found), torch.cat(smooth)
+            yield ((1 + n_out) * (1 + n_in)) ** -0.5, part
+
+
+def _held(rho: Representation, band: int | None) -> int | None:
+    """The band, or all that the samples of an infinite group hold."""
+    return rho.fibre.default_band if band is None and rho.fibre is not None else band
 
 
 def _frequencies(rho: Representation, band: int | None) -> list[tuple[int, Tensor]]:

@@ -68,18 +68,29 @@ def _null_space(
     degree: int,
     count: int,
 ) -> Tensor:
+    size = count * rho_out.dim * rho_in.dim
+    everything = torch.eye(size, dtype=torch.float64).unflatten(1, (count, rho_out.dim, rho_in.dim))
+    return equivariant_part(everything, group, rho_in, rho_out, degree)
+
+
+def equivariant_part(
+    X: Float[Tensor, "b c d_out d_in"],
+    group: StructureGroup,
+    rho_in: Representation,
+    rho_out: Representation,
+    degree: int,
+) -> Float[Tensor, "b c d_out d_in"]:
+    """Kernels that span those combinations of the kernels X that keep the constraint."""
     h = group.sample()
     D, R_out, R_in = turned(group.dim, degree, h), rho_out.matrix(h), rho_in.matrix(h)
-    size = count * rho_out.dim * rho_in.dim
-    X = torch.eye(size, dtype=torch.float64).unflatten(1, (count, rho_out.dim, rho_in.dim))
     # the constraint at v: sum_c Y_c(h v) X_c - rho_out X_c' rho_in^{-1} Y_c'(v)
     moved = torch.einsum("kce,bcij->kbeij", D, X)
     turned_values = torch.einsum("kim,bemn,knj->kbeij", R_out, X, R_in.mT)
     rows = (moved - turned_values).flatten(2).transpose(1, 2).flatten(0, 1)  # (k size, b)
     _, s, V = torch.linalg.svd(rows, full_matrices=False)
-    rank = int((s > TOLERANCE).sum())
-    null = V[rank:]
-    return null.T @ null  # the projector: its rows, unlike V's, are unique
+    null = V[int((s > TOLERANCE).sum()) :]
+    # the projector: its rows, unlike V's, are unique
+    return torch.einsum("ab,bcij->acij", null.T @ null, X)
 
 
 @cache

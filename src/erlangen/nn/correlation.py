@@ -228,7 +228,7 @@ def _separate(spec: KernelSpec) -> tuple[KernelSpec, KernelSpec]:
         band_in=spec.band_in,
         band_out=None if band is None else max(band - highest, 1),
     )
-    return mixing, replace(spec, depthwise=same_field)
+    return mixing, replace(spec, depthwise=same_field, band_in=mixing.band_out)
 
 
 def _initialize(weight: Tensor, domain: Domain, spec: KernelSpec, gain: float) -> None:

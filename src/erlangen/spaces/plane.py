@@ -161,7 +161,7 @@ class Plane(Grid):
             return torch.einsum("ij,...jhw->...ihw", rho.matrix(g[:2, :2]).to(f), moved)
         # the plane is flat: every frame is turned by the same A, whatever the sample
         index, weight = self._moved_pixels(g, tuple(f.shape[-2:]), interpolation)
-        values = f.flatten(-2).flatten(0, -2)  # (m, pixels)
+        values = f.reshape(-1, f.shape[-2] * f.shape[-1])  # (m, pixels)
         table = values.T.contiguous()
         moved = F.embedding_bag(index, table, mode="sum", per_sample_weights=weight.to(f)).T
         moved = moved.reshape(f.shape)

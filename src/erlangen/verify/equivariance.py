@@ -61,7 +61,7 @@ def equivariance(
             f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
         )
     y, inner = _run(module, x, layers)
-    _refuse_constant(y)
+    _refuse_constant(domain, y)
     if field_of(y, domain) == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
         elements = [element for element in elements if element.in_group]
     rows, layer_rows, square = [], [], None
@@ -149,8 +149,9 @@ def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, 
     return y, inner
 
 
-def _refuse_constant(y: Tensor) -> None:
-    spread = (y - y.mean()).abs().max() if y.numel() > 1 else y.abs().max()
+def _refuse_constant(domain: Domain, y: Tensor) -> None:
+    inside = y if y.dim() == 2 else y[..., domain.centre(y)]
+    spread = (inside - inside.mean()).abs().max() if y.numel() > 1 else y.abs().max()
     if not bool(spread > 1e-6 * y.abs().max()):
         raise ValueError(
             "the module's output does not vary, and a constant commutes with everything; expected a varying "

@@ -1,0 +1,197 @@
+"""How exact: turns, flips, shifts and angles between, outputs and gradients, for every seed.
+
+    python experiments/equivariance/run.py          writes result.json and figure.png
+
+The photograph is one of `ERLANGEN_DATA` (default: ../shared/data), if it is there, else a drawn scene; blurred by
+Gaussians of a few widths, since between pixels only smooth images say anything.
+"""
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import erlangen as er
+from erlangen import figures
+from erlangen.domains import Symmetry
+from erlangen.figures.canvas import ACCENT, INK, SECOND, figure
+from erlangen.train.data import read_image, shrink
+from erlangen.train.scenes import draw
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
+CONFIG = json.loads((HERE / "config.json").read_text())
+REGULAR = {"in_field": "regular", "out_field": "regular"}
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    result = {
+        "turns and flips, UNet": {name: grid_symmetries(plane) for name, plane in PLANES.items()},
+        "gradients, UNet, D8, 30 x 30": gradients(er.Plane(8, reflections=True)),
+        "shifts": shifts(),
+        "any angle, ReLU and maximum": any_angle(gated=False, projection="max"),
+        "any angle, gates and mean": any_angle(gated=True, projection="mean"),
+        "any angle, isotropic signed rings, above the floor": isotropic(),
+        "config": CONFIG,
+        "torch": torch.__version__,
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+    picture(result)
+
+
+PLANES = {
+    "D8": er.Plane(8, reflections=True),
+    "D4": er.Plane(4, reflections=True),
+    "C8": er.Plane(8),
+    "C6": er.Plane(6),
+    "isotropic": er.Plane(),
+}
+
+
+def network(plane: er.Plane, seed: int, **options) -> nn.Module:
+    """The UNet with random biases and statistics."""
+    torch.manual_seed(seed)
+    net = er.models.UNet(plane, 3, 1, CONFIG["width"], CONFIG["depth"], **options)
+    return er.verify.randomized(net, torch.randn(2, 3, 64, 64), seed=seed)
+
+
+def exact(plane: er.Plane) -> list[Symmetry]:
+    return [element for element in plane.symmetries() if element.is_exact]
+
+
+def grid_symmetries(plane: er.Plane) -> dict[str, float]:
+    """The worst output over all sizes and exact elements."""
+    worst = {"elements": len(exact(plane))}
+    for name, dtype in DTYPES.items():
+        errors = []
+        for size in CONFIG["sizes"]:
+            x = torch.randn(1, 3, *size, dtype=dtype)
+            net = network(plane, 0).to(dtype)
+            report = er.verify.equivariance(net, x, plane, exact(plane), gradients=False, show=False)
+            errors.append(report.worst)
+        worst[name] = max(errors)
+    return worst
+
+
+def gradients(plane: er.Plane) -> dict[str, list[float]]:
+    """The worst gradient over three elements, for every seed."""
+    errors: dict[str, list[float]] = {name: [] for name in DTYPES}
+    for seed in range(CONFIG["seeds"]):
+        for name, dtype in DTYPES.items():
+            net = network(plane, seed).to(dtype)
+            x = torch.randn(1, 3, 30, 30, dtype=dtype)
+            report = er.verify.equivariance(net, x, plane, exact(plane)[::3], show=False)
+            errors[name].append(report.worst_gradient)
+    return errors
+
+
+def shifts() -> dict[str, float]:
+    """exact_shifts=True, depth 2, every shift of a 32 x 36 image; and the same network without it."""
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 32, 36)
+    found = {}
+    for flag in (True, False):
+        net = er.models.UNet(er.Plane(8), 3, 1, 8, 2, exact_shifts=flag, padding_mode="circular")
+        net = er.verify.randomized(net, x).requires_grad_(False)
+        y = net(x)
+        errors = [
+            float(
+                (net(x.roll((i, j), (-2, -1))) - y.roll((i, j), (-2, -1))).abs().max()
+                / (y - y.mean()).abs().max()
+            )
+            for i in range(0, 32, 3)
+            for j in range(0, 36, 5)
+        ]
+        found[f"exact_shifts={flag}"] = max(errors)
+    return found
+
+
+def photograph(blur: float) -> torch.Tensor:
+    """(1, 3, size, size) in float64, blurred and normalized."""
+    size, paths = CONFIG["photograph"], sorted((DATA / "apples" / "train" / "images").glob("*.jpg"))
+    if paths:
+        pixels = np.asarray(shrink(read_image(paths[0]), size)) / 255
+    else:
+        pixels = draw(size, np.random.default_rng(7))[0]
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
+    t = torch.arange(-8, 9).double()
+    line = torch.exp(-t.square() / (2 * blur**2))
+    kernel = (line[:, None] * line / line.sum() ** 2).expand(3, 1, 17, 17)
+    x = nn.functional.conv2d(nn.functional.pad(x, (8, 8, 8, 8), mode="reflect"), kernel, groups=3)
+    return (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True)
+
+
+def defects(net: nn.Module, x: torch.Tensor, plane: er.Plane) -> er.verify.Report:
+    elements = [Symmetry(f"turn {a:g}", plane.turn(a), False, True) for a in CONFIG["angles"]]
+    return er.verify.equivariance(net, x, plane, elements, gradients=False, show=False)
+
+
+def any_angle(gated: bool, projection: str) -> dict[str, dict]:
+    """Lift 7x7, two regular 5x5, 8 channels: the worst angle of every seed, on the inner disc."""
+    plane, found = er.Plane(8), {}
+    for blur in CONFIG["blurs"]:
+        x, errors = photograph(blur), []
+        for seed in range(CONFIG["angle_seeds"]):
+            torch.manual_seed(seed)
+            layers: list[nn.Module] = []
+            for i in range(3):
+                layers += [
+                    er.nn.Correlation(plane, 8, 8, 5, **REGULAR) if i else er.nn.Lift(plane, 3, 8, 7),
+                    er.nn.Norm(plane, 8),
+                    er.nn.Gated(plane, 8) if gated else er.nn.ReLU(plane),
+                ]
+            net = nn.Sequential(*layers, er.nn.Project(plane, projection)).double()
+            net(x)
+            errors.append(defects(net.eval(), x, plane).worst_interpolated)
+        found[f"blur {blur:g}"] = {"median": statistics.median(errors), "worst": max(errors), "seeds": errors}
+    return found
+
+
+def isotropic() -> dict[str, float]:
+    """Isotropic kernels with signed rings, all of one amplitude; the worst of all seeds and angles."""
+    plane, found = er.Plane(), {}
+    for blur in CONFIG["blurs"]:
+        x, above = photograph(blur), []
+        for seed in range(CONFIG["angle_seeds"]):
+            for size in (5, 7, 9):
+                torch.manual_seed(seed)
+                layer = er.nn.Correlation(plane, 3, 8, size, dtype=torch.float64)
+                nn.init.normal_(layer.weight)
+                above += [row.output - (row.floor or 0.0) for row in defects(layer, x, plane).rows]
+        found[f"blur {blur:g}"] = max(above)
+    return found
+
+
+def picture(result: dict) -> None:
+    canvas, ((axis,),) = figure(1, 1, 6.4, 2.8)
+    for offset, (key, colour) in enumerate(
+        {"any angle, ReLU and maximum": ACCENT, "any angle, gates and mean": SECOND}.items()
+    ):
+        for i, row in enumerate(result[key].values()):
+            axis.plot(
+                [100 * e for e in row["seeds"]],
+                [i + 0.2 * offset] * len(row["seeds"]),
+                "o",
+                color=colour,
+                alpha=0.6,
+            )
+            axis.plot([100 * row["median"]], [i + 0.2 * offset], "|", color=INK, markersize=18)
+    axis.set_yticks(range(len(CONFIG["blurs"])), [f"blur {b:g} px" for b in CONFIG["blurs"]])
+    axis.set_xlabel(
+        "defect at the worst angle, %: ReLU and maximum (red), gates and mean (blue); a dot for each seed"
+    )
+    axis.set_xlim(left=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    figures.save(canvas, HERE / "figure.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Half the samples and back."""
+
+import pytest
+import torch
+
+import erlangen as er
+
+PLANE = er.Plane()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 12), (2, 3), (1, 5)], ids=str)
+def test_there_and_back_keeps_sizes_constants_and_the_centre(size):
+    down, up = er.nn.Down(PLANE), er.nn.Up(PLANE)
+    f = torch.full((1, 1, *size), 3.0).double()
+    coarse = down(f)
+    assert coarse.shape[2:] == tuple(-(-n // 2) for n in size)
+    torch.testing.assert_close(coarse, torch.full_like(coarse, 3.0))
+    torch.testing.assert_close(up(coarse, size), f)
+    x = torch.randn(2, 3, *size).double()
+    for moved, back in ((x.flip(-1), -1), (x.flip(-2), -2)):
+        torch.testing.assert_close(down(moved), down(x).flip(back), rtol=0, atol=1e-13)
+        torch.testing.assert_close(up(down(moved), size), up(down(x), size).flip(back), rtol=0, atol=1e-13)
+    turned = down(torch.rot90(x, 1, (-2, -1)))
+    torch.testing.assert_close(turned, torch.rot90(down(x), 1, (-2, -1)), rtol=0, atol=1e-13)
+
+
+def test_linear_functions_survive_in_the_middle():
+    """The coarse samples lie where they say: a ramp stays the ramp."""
+    for size in (32, 33):
+        points = er.Plane(shape=(size, size)).points
+        ramp = (2 * points[..., 0] - points[..., 1])[None, None]
+        back = er.nn.Up(PLANE)(er.nn.Down(PLANE)(ramp), (size, size))
+        torch.testing.assert_close(back[..., 6:-6, 6:-6], ramp[..., 6:-6, 6:-6], rtol=0, atol=1e-12)
+
+
+def test_the_finest_pattern_is_not_aliased():
+    checkers = (torch.arange(32) % 2 * 2.0 - 1)[:, None] * torch.ones(32)
+    assert float(er.nn.Down(PLANE)(checkers[None, None]).abs()[..., 2:-2, :].max()) < 0.05
+
+
+def test_a_size_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="an axis of 4 samples cannot become 9, expected 7 or 8"):
+        er.nn.Up(PLANE)(torch.randn(1, 1, 4, 4), (9, 8))
+    with pytest.raises(ValueError, match="choose sizes divisible by 2"):
+        er.nn.Down(PLANE, exact_shifts=True)(torch.randn(1, 1, 5, 4))
+    with pytest.raises(ValueError, match="has no coarser grid known here"):
+        er.nn.Down(er.Sphere().grid(4))
+
+
+def test_a_shift_moves_the_phase():
+    down, up = er.nn.Down(PLANE, exact_shifts=True), er.nn.Up(PLANE, circular=True)
+    x = torch.randn(2, 3, 8, 12).double()
+    coarse, phase = down(x)
+    back = up(coarse, (8, 12), phase)
+    for shift in [(0, 1), (1, 0), (3, 5)]:
+        moved, moved_phase = down(x.roll(shift, (-2, -1)))
+        assert not torch.equal(moved_phase, phase) or all(s % 2 == 0 for s in shift)
+        again = up(moved, (8, 12), moved_phase)
+        torch.testing.assert_close(again, back.roll(shift, (-2, -1)), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "max"])
+@pytest.mark.parametrize("size", [(9, 9), (10, 7)], ids=str)
+def test_pools_commute_with_turns_at_every_size(reduction, size):
+    pool = er.nn.Pool(PLANE, reduction)
+    x = torch.randn(1, 2, *size).double()
+    turned = pool(torch.rot90(x, 1, (-2, -1)))
+    torch.testing.assert_close(turned, torch.rot90(pool(x), 1, (-2, -1)), rtol=0, atol=1e-13)
+
+
+def test_the_cylinder_resamples_across_its_seam():
+    cylinder = er.Cylinder(8.0, 4.0).grid(8, 4)
+    down, up = er.nn.Down(cylinder), er.nn.Up(cylinder)
+    f = torch.randn(1, 1, 8, 4).double()
+    torch.testing.assert_close(down(f.roll(2, -2)), down(f).roll(1, -2), rtol=0, atol=1e-12)
+    back = up(down(f), (8, 4))
+    torch.testing.assert_close(up(down(f.roll(2, -2)), (8, 4)), back.roll(2, -2), rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="is no periodic grid, expected even sizes there"):
+        er.nn.Down(er.Cylinder(8.0, 4.0).grid(7, 4))(torch.randn(1, 1, 7, 4))

@@ -1,0 +1,65 @@
+"""The commands that people type."""
+
+import subprocess
+import sys
+
+import pytest
+
+from erlangen.cli import main
+
+SMALL = ["--width", "2", "--depth", "2", "--size", "48", "--crop", "32", "--batch", "4", "--steps", "10"]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    from erlangen.train import generate
+
+    folder = tmp_path_factory.mktemp("photographs")
+    generate(folder, 6, size=48, seed=1)
+    return folder
+
+
+def test_train_predict_check(photographs, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", str(photographs), "--out", str(out), *SMALL]) == 0
+    text = capsys.readouterr().out
+    assert "validation IoU" in text
+    assert "worst exact" in text
+    assert str(out / "index.html") in text
+    assert main(["predict", str(out), str(photographs), "--out", str(tmp_path / "masks")]) == 0
+    assert len(list((tmp_path / "masks").iterdir())) == 6
+    capsys.readouterr()
+    assert main(["check", str(out), "--html", str(tmp_path / "check.html"), "--layers"]) == 0
+    assert "turn 90" in capsys.readouterr().out
+    assert (tmp_path / "check.html").exists()
+
+
+def test_errors_are_one_line_and_no_traceback(tmp_path, capsys):
+    assert main(["train", str(tmp_path / "nowhere")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("erlangen: ")
+    assert "expected the photographs there" in error
+    assert error.count("\n") == 1
+    assert main(["predict", str(tmp_path), str(tmp_path)]) == 1
+    assert "expected the folder that `erlangen train` wrote" in capsys.readouterr().err
+
+
+def test_doctor(capsys):
+    assert main(["doctor"]) == 0
+    assert "torch" in capsys.readouterr().out
+
+
+def test_help_teaches():
+    run = subprocess.run(
+        [sys.executable, "-m", "erlangen.cli", "train", "--help"], capture_output=True, text=True, check=True
+    )
+    for words in ("--minutes", "--rotations", "images/ and masks/", "equal stems"):
+        assert words in run.stdout, words
+
+
+def test_the_demonstration(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-1].split()[-1] == str(tmp_path / "demo.html")
+    assert (tmp_path / "demo.png").stat().st_size > 5000
+    assert (tmp_path / "demo.html").read_text().count("data:image/png") >= 3

@@ -1,0 +1,249 @@
+"""The formula itself, against answers known by other means."""
+
+import math
+
+import pytest
+import torch
+from spaces import se2_grid
+
+import erlangen as er
+
+
+def gaussian(s: float):
+    """The density of the normal distribution of standard deviation s."""
+    return lambda v: torch.exp(-v.square().sum(-1) / (2 * s**2)) / math.sqrt(2 * math.pi * s**2)
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_gaussian_smooths_a_gaussian(sampled):
+    """N(0, s) * N(0, t) = N(0, sqrt(s^2 + t^2)), sampled or as a function."""
+    line = er.Euclidean(1).grid(256, spacing=0.1)
+    s, t = 0.4, 0.7
+    f = gaussian(t)
+    smooth = er.correlate(line, gaussian(s), f(line.points) if sampled else f, radius=4.0, nodes=64)
+    expected = gaussian(math.hypot(s, t))(line.points)
+    torch.testing.assert_close(smooth, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("wave", [0.5, 2.0])
+def test_a_gaussian_damps_a_wave(wave):
+    line = er.Euclidean(1).grid(64, spacing=0.1)
+
+    def f(p):
+        return torch.sin(wave * p[..., 0] + 0.3)
+
+    smooth = er.correlate(line, gaussian(0.5), f, radius=4.5, nodes=64)
+    expected = math.exp(-0.5 * (0.5 * wave) ** 2) * f(line.points)
+    torch.testing.assert_close(smooth, expected, rtol=0, atol=1e-7)
+
+
+def test_correlation_and_convolution_differ_by_a_flip():
+    line = er.Euclidean(1).grid(40, spacing=0.25)
+
+    def one_sided(v):
+        return torch.where(v[..., 0] > 0, torch.exp(-v[..., 0].clamp_min(0.0)), 0.0)
+
+    impulse = torch.zeros(40).double()
+    impulse[20] = 1.0
+    correlated, convolved = (op(line, one_sided, impulse) for op in (er.correlate, er.convolve))
+    assert float(correlated[21:].abs().max()) == 0.0  # (k * f)(x) = k(y - x): looks ahead
+    assert float(convolved[:20].abs().max()) == 0.0  # k(x - y): looks back
+    torch.testing.assert_close(convolved[21:40], correlated[1:20].flip(0))
+
+
+def legendre(l: int, t: torch.Tensor) -> torch.Tensor:
+    return [torch.ones_like(t), t, (3 * t**2 - 1) / 2, (5 * t**3 - 3 * t) / 2][l]
+
+
+def zonal(radius: float):
+    """A smooth zonal kernel and kappa(t), t the cosine of the angle."""
+
+    def kernel(v):
+        r = v.norm(dim=-1)
+        return torch.cos(0.5 * math.pi * r / radius).clamp_min(0.0) ** 4
+
+    return kernel
+
+
+def eigenvalue(l: int, radius: float) -> float:
+    """lambda_l = 2 pi int kappa(t) P_l(t) dt."""
+    import numpy as np
+
+    t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(200))
+    angle = radius * (t + 1) / 2  # over the angle, where the kernel is smooth
+    kappa = zonal(radius)(angle[:, None])
+    return float(2 * math.pi * (w * kappa * legendre(l, angle.cos()) * angle.sin()).sum() * radius / 2)
+
+
+def spherical_harmonic(l: int):
+    axis = torch.tensor([0.48, -0.6, 0.64]).double()
+    return lambda p: legendre(l, p @ axis)
+
+
+@pytest.mark.parametrize("l", [0, 1, 2, 3])
+def test_spherical_harmonics_are_eigenfunctions(l):
+    """k * Y_lm = lambda_l Y_lm; no interpolation with a callable f, so the quadrature alone errs."""
+    ball, radius, f = er.Sphere().grid(6), 1.3, spherical_harmonic(l)
+    found = er.correlate(ball, zonal(radius), f, radius=radius, nodes=24)
+    torch.testing.assert_close(found, eigenvalue(l, radius) * f(ball.points), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("l", [1, 3])
+def test_sampled_spherical_harmonics_converge(l):
+    """Sampled: the kernel has a fourth-order zero at its edge, and the error falls at least as N^-4."""
+    errors, radius, f = [], 1.3, spherical_harmonic(l)
+    for size in (12, 24, 48):
+        ball = er.Sphere().grid(size)
+        found = er.correlate(ball, zonal(radius), f(ball.points), radius=radius)
+        errors.append(float((found - eigenvalue(l, radius) * f(ball.points)).abs().max()))
+    assert errors[1] < errors[0] / 2**4
+    assert errors[2] < errors[1] / 2**4
+    assert errors[2] < 2e-6
+
+
+@pytest.mark.parametrize("in_field", ["scalar", "regular"])
+def test_the_strip_is_the_cylinder_of_twice_the_length(in_field):
+    """Fields on the strip are fields on its double cover that the deck transformation leaves alone."""
+    length, width, n, m = 8.0, 5.0, 16, 10
+    strip, cover = er.Moebius(length, width).grid(n, m), er.Cylinder(2 * length, width).grid(2 * n, m)
+    radius = 1.9
+
+    def bump(v):  # even across the band, or H would move it
+        return torch.exp(-v.square().sum(-1)) * (1 + v[..., 0] + v[..., 1] ** 2)
+
+    if in_field == "scalar":
+        f = torch.randn(n, m).double()
+        above = torch.cat([f, f.flip(1)])
+        found = er.correlate(strip, bump, f, radius=radius)
+        expected = er.correlate(cover, bump, above, radius=radius)[:n]
+    else:
+        F = torch.randn(2, n, m).double()  # F(p, 1) is what the mirrored frame sees
+
+        def kernel(v, h):
+            return bump(v) * (1 + 0.7 * v[..., 1]) * (2 + h[..., 1, 1])
+
+        found = er.correlate(strip, kernel, F, radius=radius, in_field="regular", out_field="regular")
+        # upstairs the two sheets of the frame bundle are two scalar fields on the cylinder
+        sheets = [torch.cat([F[0], F[1].flip(1)]), torch.cat([F[1], F[0].flip(1)])]
+        mirror = torch.tensor([1.0, -1.0]).double()
+        expected = torch.zeros_like(F)
+        for i, sign in enumerate((1.0, -1.0)):
+            for j, other in enumerate((1.0, -1.0)):
+                h = torch.diag(torch.tensor([1.0, sign * other])).double()
+
+                def part(v, i=i, h=h):
+                    v = v * mirror if i else v
+                    return kernel(v, h.expand(*v.shape[:-1], 2, 2))
+
+                expected[i] += er.correlate(cover, part, sheets[j], radius=radius)[:n]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_a_regular_field_on_the_plane_is_a_scalar_field_on_se2():
+    """Lifting is nothing but a function of frames: SE(2) acting on itself, any kernel."""
+    turns, size, radius = 4, 4, 1.9
+    group = se2_grid(turns, size)
+    plane = er.Plane(rotations=turns, shape=(size, size))
+    F = torch.randn(turns, size, size).double()  # F(h_i, row, column)
+
+    def profile(r, h):
+        return torch.exp(-r.square().sum(-1)) * (
+            1 + r[..., 0] + 0.3 * r[..., 1] + 0.5 * h[..., 0, 0] + h[..., 1, 0]
+        )
+
+    def cut(r, h):
+        return profile(r, h) * (r.norm(dim=-1) < radius)
+
+    on_plane = er.correlate(plane, cut, F, in_field="regular", out_field="regular")
+    u = group.frames.point.flatten(0, -2)  # group elements, flattened matrices
+    g = u.unflatten(-1, (3, 3))
+    relative = torch.linalg.inv(g)[:, None] @ g  # g^{-1} g'
+    kernel = cut(relative[..., :2, 2], relative[..., :2, :2])
+    # the grid of the group counts columns, then y upward; images count rows downward
+    field = F.permute(0, 2, 1).flip(2).flatten()
+    on_group = (kernel * group.weights.flatten()) @ field
+    weight = float(plane.fibre.weight)
+    on_group = on_group.view(turns, size, size).flip(2).permute(0, 2, 1)
+    scale = weight / (2 * math.pi / turns)
+    torch.testing.assert_close(on_plane, scale * on_group, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        er.Plane(shape=(6, 6)),
+        er.Sphere().grid(6),
+        er.Moebius(8.0, 5.0).grid(8, 5),
+        er.Euclidean(3, "isometries").grid(3, 3, 3),
+    ],
+    ids=str,
+)
+def test_kernels_that_the_structure_group_moves_are_refused(domain):
+    def kernel(v):
+        return torch.exp(-v.square().sum(-1)) * (1 + v[..., 1])
+
+    f = torch.randn(domain.shape).double()
+    with pytest.raises(
+        ValueError, match=r"moves this kernel: max .* expected at most .*Symmetrize it .*or lift"
+    ):
+        er.correlate(domain, kernel, f, radius=1.2)
+    symmetric = er.kernels.symmetrize(kernel, domain.geometry.structure, 24)
+    assert er.correlate(domain, symmetric, f, radius=1.2).shape == f.shape
+    if domain.fibre is not None:
+        assert er.correlate(domain, kernel, f, radius=1.2, out_field="regular").shape[1:] == f.shape
+
+
+def test_batches_dtypes_and_refusals():
+    plane = er.Plane(shape=(5, 6))
+
+    def kernel(v):
+        return torch.exp(-v.square().sum(-1))
+
+    f = torch.randn(2, 3, 5, 6)
+    y = er.correlate(plane, kernel, f)
+    assert y.shape == f.shape
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y[1, 2], er.correlate(plane, kernel, f[1, 2]))
+    with pytest.raises(ValueError, match="give radius=, the support of the kernel"):
+        er.correlate(plane, kernel, lambda p: p[..., 0])
+    with pytest.raises(ValueError, match="beyond which a kernel would meet itself"):
+        er.correlate(er.Sphere().grid(4), kernel, torch.randn(4, 8), radius=4.0)
+    with pytest.raises(ValueError, match=r"defined on R\^n only"):
+        er.convolve(er.Sphere().grid(4), kernel, torch.randn(4, 8), radius=1.0)
+    with pytest.raises(ValueError, match=r"space axes \(4, 4\), expected \(5, 6\)"):
+        er.correlate(plane, kernel, torch.randn(4, 4))
+    with pytest.raises(ValueError, match="expected a scalar or regular field; sample it instead"):
+        er.correlate(
+            plane,
+            lambda v: torch.ones(*v.shape[:-1], 2, 2).double(),
+            lambda p: p,
+            radius=1.0,
+            in_field="vector",
+            out_field="vector",
+        )
+
+
+def test_measures_are_real_quadratures():
+    """Refining the grid converges instead of rescaling."""
+    answers = []
+    for n in (24, 36, 48):
+        plane = er.Euclidean(2, "isometries").grid(n, n, spacing=8.0 / n)
+        f = torch.exp(-plane.points.square().sum(-1))
+        y = er.correlate(plane, lambda v: torch.exp(-2 * v.square().sum(-1)), f, radius=3.0)
+        answers.append(float(y[n // 2, n // 2]))
+    # int exp(-2 |v|^2) exp(-|x + v|^2) dv = pi / 3 exp(-2/3 |x|^2), half a sample from the centre
+    for n, y in zip((24, 36, 48), answers, strict=True):
+        assert abs(y - math.pi / 3 * math.exp(-2 / 3 * 2 * (4.0 / n) ** 2)) < 2e-5
+
+
+def test_gathering_and_summing_agree_on_smooth_fields():
+    """The callable's fixed nodes against the weighted sum over samples, on a curved space."""
+    ball, radius, f = er.Sphere().grid(24, rotations=8), 0.9, spherical_harmonic(3)
+
+    def kernel(v):
+        return zonal(radius)(v) * (1 + v[..., 0] - 0.5 * v[..., 1])
+
+    carried = er.correlate(ball, kernel, f, radius=radius, out_field="regular", nodes=24)
+    summed = er.correlate(ball, kernel, f(ball.points), radius=radius, out_field="regular")
+    assert float(carried.abs().max()) > 0.05
+    torch.testing.assert_close(summed, carried, rtol=0, atol=2e-4)

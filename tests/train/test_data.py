@@ -1,0 +1,115 @@
+"""Photographs of every kind, and bad ones."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from erlangen.train import find_photographs, generate
+from erlangen.train.data import read_image, read_mask, shrink, split, statistics
+
+
+def write(folder, name, array, mode=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(folder / name)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        write(tmp_path / "images", f"{i}.png", rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+        write(tmp_path / "masks", f"{i}.png", (rng.random((20, 30)) > 0.5).astype(np.uint8) * 255)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "LA", "CMYK"])
+def test_every_colour_mode_is_read(tmp_path, mode):
+    pixels = np.full((6, 8, 3), (200, 100, 50), dtype=np.uint8)
+    ending = "tif" if mode == "CMYK" else "png"
+    write(tmp_path, f"a.{ending}", pixels, mode)
+    image = read_image(tmp_path / f"a.{ending}")
+    assert image.mode == "RGB"
+    expected = (200, 100, 50) if mode in ("RGB", "RGBA", "CMYK", "P") else (124, 124, 124)
+    assert np.abs(np.asarray(image)[0, 0].astype(int) - expected).max() <= 5
+
+
+def test_sixteen_bits(tmp_path):
+    Image.fromarray(np.full((4, 4), 32768, dtype=np.uint16)).save(tmp_path / "deep.png")
+    assert abs(int(np.asarray(read_image(tmp_path / "deep.png"))[0, 0, 0]) - 128) <= 1
+
+
+def test_photographs_stand_upright_as_their_camera_says(tmp_path):
+    pixels = np.zeros((8, 4, 3), dtype=np.uint8)
+    pixels[:4] = 255
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[274] = 6  # turn by 90 degrees clockwise to see it upright
+    image.save(tmp_path / "a.jpg", exif=exif, quality=100)
+    upright = np.asarray(read_image(tmp_path / "a.jpg"))
+    assert upright.shape == (4, 8, 3)
+    assert upright[:, 6:].mean() > 200
+    assert upright[:, :2].mean() < 50
+
+
+@pytest.mark.parametrize("values", [(0, 255), (0, 1), (0, 7)])
+def test_masks_are_what_is_not_zero(tmp_path, values):
+    array = np.array([[values[0], values[1]]], dtype=np.uint8)
+    write(tmp_path, "m.png", array)
+    assert np.asarray(read_mask(tmp_path / "m.png")).tolist() == [[0, 255]]
+
+
+def test_shrinking_takes_means_over_areas(folder):
+    image = Image.fromarray(np.array([[0, 100], [200, 100]], dtype=np.uint8).repeat(4, 0).repeat(4, 1))
+    assert np.asarray(shrink(image, 2)).tolist() == [[0, 100], [200, 100]]
+    assert shrink(image, 1).getpixel((0, 0)) == 100
+    assert shrink(image, None) is image
+
+
+def test_pairs_are_found_and_split(folder):
+    pairs = find_photographs(folder)
+    assert [p.name for p in pairs.images] == ["0.png", "1.png", "2.png"]
+    images, masks = pairs.load(None)
+    assert images[0].shape == (3, 20, 30)
+    assert set(masks[0].flatten().tolist()) == {0, 1}
+    mean, std = statistics(images)
+    stacked = torch.stack(images).float() / 255
+    torch.testing.assert_close(mean, stacked.mean((0, 2, 3)))
+    torch.testing.assert_close(std, stacked.std((0, 2, 3)), rtol=1e-3, atol=0)
+    one, other = split(10, 0.3, seed=5)
+    assert sorted(one + other) == list(range(10))
+    assert len(other) == 3
+    assert (one, other) == split(10, 0.3, seed=5)
+
+
+def test_bad_photographs_are_named(folder):
+    (folder / "masks" / "1.png").unlink()
+    with pytest.raises(ValueError, match=r"1 of 3 images have no mask: 1\.png; expected a file of the same"):
+        find_photographs(folder)
+    write(folder / "masks", "1.png", np.zeros((5, 5), dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"1\.png has 5 x 5 pixels, expected 30 x 20"):
+        find_photographs(folder).load(None)
+    whole = (folder / "images" / "0.png").read_bytes()
+    (folder / "images" / "0.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"0\.png cannot be read as an image.*export it again"):
+        read_image(folder / "images" / "0.png")
+    (folder / "masks" / "0.png").write_text("no mask")
+    with pytest.raises(ValueError, match=r"0\.png cannot be read as a mask"):
+        read_mask(folder / "masks" / "0.png")
+    with pytest.raises(ValueError, match="is no folder, expected the photographs there"):
+        find_photographs(folder / "nowhere")
+    (folder / "empty" / "images").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds no images, expected PNG"):
+        find_photographs(folder / "empty")
+
+
+def test_scenes_are_the_same_for_the_same_seed_and_hold_apples(tmp_path):
+    one = generate(tmp_path / "a", 3, size=64, seed=5)
+    other = generate(tmp_path / "b", 3, size=64, seed=5)
+    third = generate(tmp_path / "c", 3, size=64, seed=6)
+    for a, b, c in zip(one.images, other.images, third.images, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+        assert a.read_bytes() != c.read_bytes()
+    _, masks = one.load(None)
+    assert 0.01 < float(torch.stack(masks).float().mean()) < 0.5

@@ -1,0 +1,196 @@
+"""Training, prediction, and what is left on disc."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import erlangen as er
+from erlangen.train import Segmenter, Settings, fit, iou_by_angle
+from erlangen.train.angles import inscribed_disc, turned
+from erlangen.train.fit import segmentation_loss
+from erlangen.train.metrics import intersection_over_union
+from erlangen.train.page import write_run
+from erlangen.train.plain import PlainUNet, plain_unet_of
+
+SMALL = {"width": 2, "depth": 2, "size": 48, "crop": 32, "batch": 4}
+
+
+@pytest.fixture(scope="module")
+def berries(tmp_path_factory):
+    """Red discs on green, which any network should learn to find at once."""
+    folder = tmp_path_factory.mktemp("berries")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :48]
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for i in range(10):
+        mask = np.hypot(x - rng.uniform(10, 38), y - rng.uniform(10, 38)) < rng.uniform(5, 10)
+        colour = np.where(mask[..., None], (200, 40, 40), (60, 120, 50)) + rng.normal(0, 20, (48, 48, 3))
+        Image.fromarray(colour.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{i}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{i}.png")
+    return folder
+
+
+def test_it_learns(berries):
+    run = fit(berries, steps=80, seed=1, lr=2e-2, **SMALL | {"width": 4})
+    losses = [row["loss"] for row in run.history]
+    assert losses[-1] < 0.6 * losses[0]
+    assert run.history[-1]["score"] > 0.8
+    assert len(run.history) == 10
+    assert not run.model.training
+
+
+def test_the_same_seed_gives_the_same_weights(scenes):
+    one, other = (fit(scenes, steps=3, seed=4, **SMALL).model for _ in range(2))
+    for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_trained_network_is_equivariant(run):
+    plane = run.model.net.domain
+    report = er.verify.equivariance(run.model, torch.rand(1, 3, 31, 48), plane, show=False)
+    assert report.worst <= 1e-5, report
+    assert (
+        er.verify.equivariance(PlainUNet(width=2), torch.randn(1, 3, 32, 32), plane, show=False).worst > 1e-2
+    )
+
+
+def test_a_diverging_training_says_so(scenes):
+    with pytest.raises(ValueError, match="expected a number; take a smaller learning rate than lr=1e"):
+        fit(scenes, steps=30, lr=1e30, **SMALL)
+
+
+def test_one_photograph_is_not_enough(tmp_path):
+    er.train.generate(tmp_path, 1, size=48, seed=0)
+    with pytest.raises(ValueError, match="has 1 photographs, expected at least 2"):
+        fit(tmp_path, steps=1, **SMALL)
+
+
+def test_another_network_and_sets_of_ones_own(scenes):
+    from erlangen.train import find_photographs
+
+    pairs = find_photographs(scenes)
+    run = fit(
+        (pairs.subset([0, 1, 2]), pairs.subset([3])), Settings(steps=2, **SMALL), net=PlainUNet(width=2)
+    )
+    assert isinstance(run.model.net, PlainUNet)
+    assert len(run.held_out) == 1
+    count = sum(p.numel() for p in plain_unet_of(40_000).parameters())
+    assert 30_000 < count <= 40_000
+
+
+def test_saving_and_loading_keep_every_bit(run, tmp_path):
+    er.save(run.model, tmp_path / "net")
+    again = er.load(tmp_path / "net")
+    x = torch.rand(1, 3, 20, 33)
+    with torch.no_grad():
+        assert torch.equal(again(x), run.model(x))
+    recipe = json.loads((tmp_path / "net" / "model.json").read_text())
+    assert recipe["format"] == 1
+    assert recipe["domain"] == {"name": "Plane", "rotations": 8, "reflections": False, "symmetry": None}
+
+
+def test_checkpoints_that_cannot_be_trusted_are_refused(run, tmp_path):
+    folder = er.save(run.model, tmp_path / "net")
+    recipe, weights = folder / "model.json", folder / "model.safetensors"
+    good, whole = recipe.read_text(), weights.read_bytes()
+    weights.write_bytes(whole[:-8])
+    with pytest.raises(ValueError, match=r"is not the file that model\.json was written with"):
+        er.load(folder)
+    weights.write_bytes(whole)
+    for change, message in [
+        ({"format": 99}, "has format 99, expected 1"),
+        ({"domain": {"name": "Sphere"}}, "expected a UNet on a Plane"),
+        ({"model": json.loads(good)["model"] | {"wings": 2}}, "asks for what this version does not know"),
+        ({"model": json.loads(good)["model"] | {"width": 3}}, "does not fit the network"),
+    ]:
+        recipe.write_text(json.dumps(json.loads(good) | change))
+        with pytest.raises(ValueError, match=message):
+            er.load(folder)
+    recipe.write_text("{")
+    with pytest.raises(ValueError, match="holds no network that can be read"):
+        er.load(folder)
+    broken = Segmenter(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1))
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"hold NaN or infinity.*take a smaller learning rate"):
+        er.save(broken, tmp_path / "nan")
+    with pytest.raises(ValueError, match="expected a UNet on the plane"):
+        er.save(Segmenter(PlainUNet()), tmp_path / "plain")
+
+
+def test_a_full_disc_leaves_the_old_network(run, tmp_path, monkeypatch):
+    folder = er.save(run.model, tmp_path / "net")
+    before = (folder / "model.safetensors").read_bytes()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="what was there before is unharmed"):
+        er.save(run.model, folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("size", [(100, 70), (31, 48)])
+def test_predictions_have_the_size_of_the_photograph(run, tmp_path, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg")
+    (probability,) = er.predict(run.model, tmp_path / "photo.jpg", out=tmp_path / "masks")
+    assert tuple(probability.shape) == size[::-1]
+    assert 0 <= float(probability.min()) < float(probability.max()) <= 1
+    with Image.open(tmp_path / "masks" / "photo.png") as mask:
+        assert mask.size == size
+    with Image.open(tmp_path / "photo.jpg") as photo:
+        torch.testing.assert_close(er.predict(run.model, photo)[0], probability)
+
+
+def test_tensors_are_predicted_as_they_are(run):
+    x = torch.rand(2, 3, 40, 30)
+    turned_first = er.predict(run.model, torch.rot90(x, 1, (-2, -1)))
+    for a, b in zip(turned_first, er.predict(run.model, x), strict=True):
+        torch.testing.assert_close(a, torch.rot90(b, 1, (-2, -1)), rtol=0, atol=1e-5)
+
+
+def test_quarter_turns_are_scored_alike(run):
+    scores = iou_by_angle(run.model, run.held_out, [0, 90, 180, 270, 45])
+    exact = [scores[a] for a in (0.0, 90.0, 180.0, 270.0)]
+    assert max(exact) - min(exact) < 1e-3
+    assert 0 <= scores[45.0] <= 1
+    image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    assert np.array_equal(np.asarray(turned(image, 90)), np.rot90(np.asarray(image)))
+    disc = inscribed_disc(9, 13)
+    assert disc[4, 6 - 4]
+    assert not disc[4, 6 - 5]
+    assert torch.equal(disc, disc.flip(0))
+
+
+def test_iou_and_loss():
+    a = torch.tensor([[1, 1, 0, 0]]).bool()
+    b = torch.tensor([[1, 0, 1, 0]]).bool()
+    assert intersection_over_union([a], [b]) == pytest.approx(1 / 3)
+    assert intersection_over_union([a], [b], [torch.tensor([[1, 1, 0, 0]]).bool()]) == pytest.approx(1 / 2)
+    right, wrong = 20 * (2 * a.float() - 1), 20 * (1 - 2 * a.float())
+    assert float(segmentation_loss(right, a.float())) < 1e-3 < 10 < float(segmentation_loss(wrong, a.float()))
+
+
+def test_what_a_training_leaves_on_disc(run, tmp_path):
+    page = write_run(run, tmp_path / "out")
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == [
+        "curves.csv",
+        "curves.png",
+        "equivariance.txt",
+        "index.html",
+        "model.json",
+        "model.safetensors",
+        "predictions.png",
+    ]
+    text = page.read_text()
+    assert "worst exact" in text
+    assert "http" not in text
+    assert (tmp_path / "out" / "curves.csv").read_text().count("\n") == 11

@@ -1,0 +1,155 @@
+"""The proof has to fail where there is something to find."""
+
+import pytest
+import torch
+from torch import nn
+
+import erlangen as er
+from erlangen.domains import Symmetry
+
+PLANE = er.Plane(rotations=4, reflections=True)
+
+
+def small(plane=PLANE):
+    net = er.models.UNet(plane, 1, 1, width=4, depth=1)
+    return er.verify.randomized(net, torch.randn(1, 1, 16, 16))
+
+
+def test_the_table_says_what_is_exact_and_what_is_not():
+    report = er.verify.equivariance(small(), torch.randn(1, 1, 17, 20), PLANE, show=False)
+    kinds = {row.element.name: row.kind for row in report.rows}
+    assert kinds["turn 90"] == kinds["flip"] == kinds["flip, turn 270"] == "exact here"
+    assert kinds["turn 45"] == "interpolated"
+    assert report.worst <= 1e-5
+    assert report.worst_gradient <= 1e-3
+    assert report.worst_interpolated > 0.01
+    text = str(report)
+    assert "turn 22.5" in text
+    assert f"worst exact {report.worst:.1e}" in text
+
+
+@pytest.mark.parametrize(("rotations", "in_group"), [(8, {90, 180, 270}), (6, {180}), (3, set())])
+def test_turns_outside_of_the_group_are_named(rotations, in_group):
+    plane = er.Plane(rotations=rotations)
+    report = er.verify.equivariance(small(plane), torch.randn(1, 1, 12, 12), plane, show=False)
+    for row in report.rows:
+        if row.element.name in ("turn 90", "turn 180", "turn 270"):
+            assert (row.kind == "exact here") == (int(row.element.name[5:]) in in_group)
+            # a quarter turn is no element of C6, but one of the twelve turns of its finer fibre
+            assert (row.output < 1e-4) == (int(row.element.name[5:]) in in_group or rotations == 6)
+        if "flip" in row.element.name:
+            assert row.kind == "not in the group"
+
+
+class Broken(nn.Module):
+    """An equivariant network with one flaw."""
+
+    def __init__(self, flaw: str):
+        super().__init__()
+        self.net, self.flaw = small(), flaw
+
+    def forward(self, x):
+        y = self.net(x)
+        if self.flaw == "ramp":
+            return y + 0.1 * torch.linspace(0, 1, y.shape[-1])
+        if self.flaw == "crop":
+            return torch.roll(y, 1, -1)
+        return y + (0.01 * x.roll(1, -1) - 0.01 * x.roll(1, -1).detach())  # shows in gradients alone
+
+
+@pytest.mark.parametrize("flaw", ["ramp", "crop", "gradient"])
+def test_flaws_are_found(flaw):
+    x = torch.randn(1, 1, 16, 16)
+    sound = er.verify.equivariance(small(), x, PLANE, show=False)
+    report = er.verify.equivariance(Broken(flaw), x, PLANE, show=False)
+    if flaw == "gradient":
+        assert report.worst <= 1e-5
+        assert report.worst_gradient > 30 * sound.worst_gradient
+    else:
+        assert report.worst > 1e-3
+
+
+def test_an_unequivariant_layer_is_found_by_name():
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        er.nn.Lift(PLANE, 1, 2, 5),
+        er.nn.ReLU(PLANE),
+        er.nn.Project(PLANE),
+        nn.Conv2d(2, 2, 3, padding=1),
+        er.nn.Correlation(er.Plane(), 2, 1, 3),
+    )
+    report = er.verify.equivariance(net, torch.randn(1, 1, 15, 15), PLANE, layers=True, show=False)
+    worst = {}
+    for row in report.layers:
+        if row.exact:
+            worst[row.layer] = max(worst.get(row.layer, 0.0), row.output)
+    before = [worst[name] for name in ("0 (Lift)", "1 (ReLU)", "2 (Project)")]
+    assert max(before) <= 1e-5
+    assert worst["3 (Conv2d)"] > 0.1
+    assert "3 (Conv2d)" in str(report)
+
+
+def test_constants_prove_nothing_and_are_refused():
+    x = torch.randn(1, 1, 9, 9)
+    with pytest.raises(ValueError, match="a constant commutes with everything"):
+        er.verify.equivariance(
+            er.models.UNet(PLANE, 1, 1, 2, 1).eval(), torch.zeros_like(x), PLANE, show=False
+        )
+
+
+def test_own_elements_and_other_spaces():
+    ball = er.Sphere().grid(24, rotations=4)
+    net = nn.Sequential(er.nn.Lift(ball, 1, 2, radius=0.8), er.nn.Project(ball, "mean")).double()
+    x = ball.points[..., 0] * ball.points[..., 1] + ball.points[..., 2]
+    rotation = torch.linalg.qr(torch.randn(3, 3).double()).Q
+    rotation *= torch.linalg.det(rotation)
+    with pytest.raises(ValueError, match=r"pass elements=\[Symmetry"):
+        er.verify.equivariance(net, x[None, None], ball, show=False)
+    element = Symmetry("some rotation", rotation, False, True)
+    report = er.verify.equivariance(net, x[None, None], ball, [element], gradients=False, show=False)
+    assert 0 < report.worst_interpolated < 0.02
+
+
+def test_shifts_are_exact_where_everything_is_periodic():
+    plane = er.Plane(rotations=4)
+    layer = er.nn.Lift(plane, 1, 2, 3, padding_mode="circular")
+    report = er.verify.equivariance(layer, torch.randn(1, 1, 8, 8), plane, show=False)
+    kinds = {row.element.name: row.kind for row in report.rows}
+    assert kinds["shift (3, -2)"] == "exact here"
+    assert report.worst <= 1e-5
+
+
+def test_classifiers_are_invariant():
+    net = er.verify.randomized(er.models.Classifier(PLANE, 1, 3, 2, 1))
+    report = er.verify.equivariance(net, torch.randn(2, 1, 13, 13), PLANE, show=False)
+    assert report.worst <= 1e-5
+
+
+def test_pictures_and_the_page(tmp_path, capsys):
+    report = er.verify.equivariance(small(), torch.randn(1, 1, 16, 16), PLANE)
+    assert "worst exact" in capsys.readouterr().out
+    assert report.plot(tmp_path / "bars.png").stat().st_size > 2000
+    page = report.html(tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64") == 2
+    assert "http" not in page
+
+
+def test_randomized_learns_the_statistics_of_an_input():
+    net, x = nn.Sequential(er.nn.Norm(er.Plane(), 1)), 5 + 3 * torch.randn(4, 1, 16, 16)
+    y = er.verify.randomized(net, x)(x)
+    assert abs(float(y.detach().std()) - 1) < 0.6
+    assert net[0].momentum == 0.1
+    assert float(net[0].running_mean) == 0.0
+
+
+def test_randomized_leaves_the_module_alone():
+    net = er.models.UNet(PLANE, 1, 1, 2, 1)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    state = torch.random.get_rng_state()
+    other = er.verify.randomized(net)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for name, t in net.state_dict().items():
+        assert torch.equal(t, before[name])
+    assert any(not torch.equal(t, before[n]) for n, t in other.state_dict().items())
+    assert net.training
+    assert not other.training
