@@ -4,14 +4,16 @@
     python experiments/apples/run.py C8 --seed 0      one of them
     python experiments/apples/run.py C8 --fold        choose: held out is a fold of the training photographs
 
-Every run writes results/ROW-SEED.json when it ends; a run that was stopped is started anew, one that ended is
-kept. The photographs are those of `ERLANGEN_DATA` (default: ../shared/data), in apples/{train,val}.
+Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; a run
+that was stopped is started anew, one that ended is kept. The photographs are those of `ERLANGEN_DATA`
+(default: ../shared/data), in apples/{train,val}.
 """
 
 import argparse
 import json
 import os
 import platform
+import statistics
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 import torch
 
 import erlangen as er
+from erlangen import figures
 from erlangen.train import Photographs, Settings, find_photographs, fit, iou_by_angle, save
 from erlangen.train.plain import PlainUNet
 
@@ -41,6 +44,8 @@ def main() -> None:
     for name in arguments.rows or CONFIG["rows"]:
         for seed in CONFIG["rows"][name]["seeds"] if arguments.seed is None else [arguments.seed]:
             one(name, seed, arguments.minutes, arguments.fold)
+    if not arguments.fold:
+        summarize()
 
 
 def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
@@ -97,6 +102,42 @@ def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{target.name}: {result['iou by angle, inscribed disc']}", flush=True)
+
+
+def summarize() -> None:
+    """All results that there are: result.json and figure.png."""
+    rows, scores = {}, {}
+    for name in CONFIG["rows"]:
+        files = sorted((HERE / "results").glob(f"{name}-[0-9]*.json"))
+        results = [json.loads(file.read_text()) for file in files]
+        if not results:
+            continue
+        by_angle = [
+            {float(angle): score for angle, score in result["iou by angle, inscribed disc"].items()}
+            for result in results
+        ]
+        mean = {angle: statistics.mean(by[angle] for by in by_angle) for angle in by_angle[0]}
+        between = [mean[angle] for angle in mean if angle % 15 == 7.5]  # the 24 angles
+        rows[name] = {
+            "parameters": results[0]["parameters"],
+            "seeds": [result["seed"] for result in results],
+            "minutes": results[0]["minutes"],
+            "steps": [result["steps"] for result in results],
+            "upright": mean[0.0],
+            "upright, every seed": [by[0.0] for by in by_angle],
+            "exact angles": {angle: mean[angle] for angle in (0.0, 90.0, 180.0, 270.0)},
+            "45 and 135": [mean[45.0], mean[135.0]],
+            "best of the 24": max(between),
+            "worst of the 24": min(between),
+            "upright, whole photographs": statistics.mean(
+                result["iou, whole photographs"] for result in results
+            ),
+        }
+        label = f"{name}, {results[0]['parameters']:,} parameters"
+        scores[label] = {a: s for a, s in mean.items() if a % 15 == 7.5}
+    (HERE / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
+    figures.save(figures.angles(scores, low=0.4), HERE / "figure.png")
+    print(json.dumps(rows, indent=1))
 
 
 def photographs(fold: bool) -> tuple[Photographs, Photographs]:

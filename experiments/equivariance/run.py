@@ -2,8 +2,8 @@
 
     python experiments/equivariance/run.py          writes result.json and figure.png
 
-The photograph is one of `ERLANGEN_DATA` (default: ../shared/data), if it is there, else a drawn scene; blurred by
-Gaussians of a few widths, since between pixels only smooth images say anything.
+The photograph is one of `ERLANGEN_DATA` (default: ../shared/data), if it is there, else a drawn scene;
+blurred by Gaussians of a few widths, since between pixels only smooth images say anything.
 """
 
 import json

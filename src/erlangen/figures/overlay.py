@@ -51,12 +51,14 @@ def angles(
     scores: Mapping[str, Mapping[float, float]],
     path: str | Path | None = None,
     label: str = "IoU",
+    low: float = 0.0,
 ) -> Any:
     """A polar plot: the score of each network against the angle the photographs were turned by.
 
     Args:
         scores: for each network its score by angle, in degrees.
         label: what the scores are.
+        low: the score at the centre of the plot.
 
     Returns:
         The figure, or the path it was written to.
@@ -72,7 +74,7 @@ def angles(
             color=colour,
             label=name,
         )
-    axis.set_ylim(0, 1)
+    axis.set_ylim(low, 1)
     axis.set_title(f"{label} by angle", fontsize=11)
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=9)
     return canvas if path is None else save(canvas, path)
