@@ -193,6 +193,71 @@ def test_kernels_that_the_structure_group_moves_are_refused(domain):
         assert er.correlate(domain, kernel, f, radius=1.2, out_field="regular").shape[1:] == f.shape
 
 
+def test_matrix_kernels_that_the_structure_group_moves_are_refused():
+    plane = er.Plane(rotations=4, shape=(5, 5))
+
+    def lopsided(v):
+        shape = torch.tensor([[1.0, 2.0], [0.0, 0.5]]).double()
+        return torch.exp(-v.square().sum(-1))[..., None, None] * shape
+
+    fields = {"in_field": "vector", "out_field": "vector"}
+    with pytest.raises(ValueError, match="moves this kernel"):
+        er.correlate(plane, lopsided, torch.randn(2, 5, 5), **fields)
+
+    def spiral(v):
+        turn = torch.tensor([[1.0, -2.0], [2.0, 1.0]]).double()  # commutes with turns
+        return torch.exp(-v.square().sum(-1))[..., None, None] * turn
+
+    assert er.correlate(plane, spiral, torch.randn(2, 5, 5), **fields).shape == (2, 5, 5)
+
+    def of_the_frame(v, h):
+        return torch.exp(-v.square().sum(-1)) * (1 + v[..., 0] + h[..., 0, 0])
+
+    with pytest.raises(ValueError, match="moves this kernel"):
+        er.correlate(plane, of_the_frame, torch.randn(4, 5, 5), in_field="regular")
+
+
+def test_small_lopsided_kernels_are_seen_and_sharp_round_ones_are_not_refused():
+    ball = er.Sphere().grid(24)
+
+    def small(v):
+        return torch.where(v.norm(dim=-1) < 0.12, 1 + 10 * v[..., 0], 0.0)
+
+    with pytest.raises(ValueError, match="moves this kernel"):
+        er.correlate(ball, small, ball.points[..., 0])
+    for edge, radius in ((2.5, 4.0), (1.5, 4.0), (3.5, 12.0), (1.0, 2.0)):
+        er.correlate(
+            er.Plane(), lambda v, e=edge: (v.norm(dim=-1) <= e).double(), torch.randn(5, 5), radius=radius
+        )
+    with pytest.raises(ValueError, match="vanishes at all"):
+        er.correlate(er.Plane(), lambda v: 0 * v[..., 0], torch.randn(5, 5), radius=2.0)
+
+
+def test_the_antipode_has_no_mass_in_the_tangent_measure():
+    ball = er.Sphere(measure="tangent").grid(12)
+    y = er.correlate(ball, lambda v: torch.exp(-v.square().sum(-1)), torch.ones(12, 24).double())
+    assert abs(float(y.mean()) - math.pi) < 0.05
+
+
+def test_numbers_of_other_kinds():
+    line = er.Euclidean(1).grid(16)
+
+    def kernel(v):
+        return torch.exp(-v.square().sum(-1))
+
+    one = er.correlate(line, kernel, torch.ones(16).double())
+    torch.testing.assert_close(er.correlate(line, kernel, torch.ones(16, dtype=torch.int64)), one.float())
+    torch.testing.assert_close(er.correlate(line, kernel, torch.ones(16).numpy()), one.float())
+    wave = torch.exp(1j * line.points[..., 0])
+    y = er.correlate(line, kernel, wave)
+    torch.testing.assert_close(y.real, er.correlate(line, kernel, wave.real))
+    torch.testing.assert_close(y.imag, er.correlate(line, kernel, wave.imag))
+    called = er.correlate(line, kernel, lambda p: torch.exp(1j * p[..., 0]), radius=5.0, nodes=64)
+    assert called.is_complex()
+    with pytest.raises(ValueError, match=r"expected .*: frame components .* in, .* out"):
+        er.correlate(line, lambda v: torch.exp(-v.square()), torch.ones(16))
+
+
 def test_batches_dtypes_and_refusals():
     plane = er.Plane(shape=(5, 6))
 
@@ -215,7 +280,7 @@ def test_batches_dtypes_and_refusals():
     with pytest.raises(ValueError, match="expected a scalar or regular field; sample it instead"):
         er.correlate(
             plane,
-            lambda v: torch.ones(*v.shape[:-1], 2, 2).double(),
+            lambda v: torch.exp(-v.square().sum(-1))[..., None, None] * torch.eye(2).double(),
             lambda p: p,
             radius=1.0,
             in_field="vector",

@@ -5,6 +5,7 @@ groups, geometry, kernels and domains; never an engine.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -40,14 +41,16 @@ def correlate(
     Between field types the formula is
 
     - into a regular field: ``(k * f)(p, i) = int k(h_i^{-1} v) f(carry(s(p), v)) J(v) dv``, any kernel k(v);
-    - out of a regular field: ``int int k(v, h) F(carry(s(p) h_i, v) h) J(v) dv dh``, any kernel k(v, h);
-    - into or out of vectors and signs: K(v) is a matrix ``(..., d_out, d_in)``.
+    - out of a regular field: ``int int k(v, h) F(carry(s(p) h_i, v) h) J(v) dv dh``, any kernel k(v, h) into
+      a regular field, and into a scalar one (h_i = 1) one with ``k(g v, g h) = k(v, h)``;
+    - into or out of vectors and signs: K(v) is a matrix ``(..., d_out, d_in)`` with
+      ``K(h v) = rho_out(h) K(v) rho_in(h)^{-1}``.
 
     Args:
         domain: where the result is sampled (and f, if it is a tensor).
         kernel: takes frame components ``(..., n)``; for a regular in_field also h ``(..., n, n)``.
-        f: ``(*batch, [fibre,] *space)``, or a callable on points ``(..., m)`` (on frames, for a regular
-            in_field).
+        f: ``(*batch, [fibre,] *space)``, real or complex, or a callable on points ``(..., m)`` (on
+            frames, for a regular in_field).
         radius: kernels are cut there; None sums over all samples (a callable f needs one).
         in_field, out_field: "scalar", "regular", "vector" or "sign".
         nodes: for a callable f, Gauss nodes along the radius.
@@ -67,13 +70,16 @@ def correlate(
         >>> f = torch.sin(line.points[..., 0])
         >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
     """
-    if isinstance(f, Tensor):
-        rho_in = domain.representation(in_field)
-        axes = domain.space_axes
-        domain = domain.sized(tuple(f.shape[-axes:]))
-    else:
-        rho_in = domain.representation(in_field)
-    rho_out = domain.representation(out_field)
+    rho_in, rho_out = domain.representation(in_field), domain.representation(out_field)
+    if not callable(f):
+        f = _numbers(f)
+        domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
+        axes = domain.space_axes + rho_in.has_axis
+        if f.dim() < axes or (rho_in.has_axis and f.shape[-axes] != rho_in.dim):
+            raise ValueError(
+                f"f has shape {tuple(f.shape)}, expected (*batch, {rho_in.dim}, *space) for {in_field} "
+                f"fields, with the space axes {domain.shape}"
+            )
     reach = domain.geometry.injectivity_radius
     if radius is not None and not 0 < radius <= reach:
         raise ValueError(
@@ -81,9 +87,9 @@ def correlate(
             f"{domain.geometry}, beyond which a kernel would meet itself"
         )
     K = _matrix_kernel(kernel, rho_in, rho_out)
-    if rho_in.name == rho_out.name == "scalar":
-        _refuse_if_moved(domain, kernel, radius)
-    if isinstance(f, Tensor):
+    if not (rho_out.name == "regular" and rho_in.name in ("scalar", "regular")):
+        _refuse_if_moved(domain, K, radius, rho_in, rho_out)
+    if not callable(f):
         return _sum_over_samples(domain, K, f, radius, rho_in, rho_out)
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
@@ -112,10 +118,10 @@ def convolve(
 def _matrix_kernel(kernel: Kernel, rho_in: Representation, rho_out: Representation) -> Kernel:
     """K(v), ``(..., d_out, d_in)``, from the kernel in the form its field types ask for."""
     if not {rho_in.name, rho_out.name} <= {"scalar", "regular"}:
-        return kernel
+        return lambda v: _values(kernel, v, size=(rho_out.dim, rho_in.dim))
     into, out_of = rho_out.fibre, rho_in.fibre
     if into is None and out_of is None:
-        return lambda v: kernel(v)[..., None, None]
+        return lambda v: _values(kernel, v)[..., None, None]
 
     def carried_round(v: Tensor) -> Tensor:
         """K(v)[i, j] = k(h_i^{-1} v, h_i^{-1} h_j), with one h_i for a scalar that goes out."""
@@ -123,26 +129,49 @@ def _matrix_kernel(kernel: Kernel, rho_in: Representation, rho_out: Representati
         turns = one if into is None else into.elements.to(v)  # (i, n, n)
         turned = torch.einsum("iab,...a->...ib", turns, v)  # h_i^{-1} v
         if out_of is None:
-            return kernel(turned)[..., None]
+            return _values(kernel, turned)[..., None]
         relative = turns.mT[:, None] @ out_of.elements.to(v)  # (i, j, n, n)
         pairs = turned[..., None, :].expand(*turned.shape[:-1], len(out_of), -1)
-        return kernel(pairs, relative.expand(*pairs.shape[:-1], -1, -1)) * out_of.weight
+        return _values(kernel, pairs, relative.expand(*pairs.shape[:-1], -1, -1)) * out_of.weight
 
     return carried_round
 
 
-def _refuse_if_moved(domain: Domain, kernel: Kernel, radius: float | None) -> None:
+def _values(kernel: Kernel, v: Tensor, *h: Tensor, size: tuple[int, ...] = ()) -> Tensor:
+    """What the kernel gives, as numbers in double precision, of the shape that it should have."""
+    k = torch.as_tensor(kernel(v, *h))
+    expected = (*v.shape[:-1], *size)
+    if k.dim() == 0:
+        k = k.expand(expected)
+    if tuple(k.shape) != expected:
+        raise ValueError(
+            f"the kernel gave shape {tuple(k.shape)} for vectors {tuple(v.shape)}, expected {expected}: "
+            f"frame components (..., {v.shape[-1]}) in, (...{''.join(f', {d}' for d in size)}) out"
+        )
+    return k.to(torch.complex128 if k.is_complex() else torch.float64)
+
+
+def _numbers(f: Any) -> Tensor:
+    """f as a tensor of real or complex numbers."""
+    f = torch.as_tensor(f)
+    return f if f.is_floating_point() or f.is_complex() else f.to(torch.get_default_dtype())
+
+
+def _refuse_if_moved(
+    domain: Domain, K: Kernel, radius: float | None, rho_in: Representation, rho_out: Representation
+) -> None:
     geometry = domain.geometry
     if radius is None:
         radius = geometry.injectivity_radius
     if radius == float("inf"):  # measure it over the extent of the samples
         points = domain.points.flatten(0, -2)
         radius = float((points - points[0]).norm(dim=-1).max()) or 1.0
-    moved = defect(kernel, geometry.structure, radius)
+    moved = defect(K, geometry.structure, radius, rho_in, rho_out)
     if not moved <= LARGEST_DEFECT:
         raise ValueError(
-            f"the structure group {geometry.structure} moves this kernel: max |k(h v) - k(v)| is {moved:.2g} "
-            f"of max |k|, expected at most {LARGEST_DEFECT:g}, or the result would depend on the frames. "
+            f"the structure group {geometry.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
+            f"rho_in(h)^-1| is {moved:.2g} of max |K|, expected at most {LARGEST_DEFECT:g}, or the result "
+            "would depend on the frames. "
             'Symmetrize it (erlangen.kernels.symmetrize), or lift: out_field="regular" takes any kernel'
         )
 
@@ -159,7 +188,7 @@ def _sum_over_samples(
     axes = domain.space_axes
     q = Frame(points.flatten(0, -2), bases.flatten(0, -3))
     weights = domain.weights.flatten()
-    values = f.flatten(-axes).to(torch.float64)
+    values = f.flatten(-axes).to(torch.complex128 if f.is_complex() else torch.float64)
     values = values if rho_in.has_axis else values[..., None, :]  # (*batch, d, q)
     size = max(1, CHUNK // (len(weights) * max(1, rho_in.dim * rho_out.dim)))
     rows = []
@@ -168,12 +197,24 @@ def _sum_over_samples(
         u = Frame(p.point[:, None], p.basis[:, None])
         v = geometry.coordinates(u, q.point)  # (p, q, n)
         h = geometry.gauge(q, geometry.carry(u, v))
-        a = weights if geometry.measure == "space" else weights / geometry.density(v)
+        a = weights
+        if geometry.measure == "tangent":  # where J is zero, at the antipode, there is no mass
+            J = geometry.density(v)
+            a = torch.where(J > 1e-9, weights / J.clamp_min(1e-9), 0.0)
         if radius is not None:
             a = torch.where(v.norm(dim=-1) < radius, a, 0.0)
-        terms = K(v) @ rho_in.inverse(h) * a.expand(v.shape[:-1])[..., None, None]  # (p, q, d, d)
-        rows.append(torch.einsum("pqij,...jq->...ip", terms.to(values), values))
-    return _shaped(torch.cat(rows, -1), f.dtype, rho_out, domain)
+        k = K(v)
+        terms = k @ rho_in.inverse(h).to(k)
+        terms = terms * a.expand(v.shape[:-1])[..., None, None]  # (p, q, d, d)
+        dtype = torch.promote_types(terms.dtype, values.dtype)
+        rows.append(torch.einsum("pqij,...jq->...ip", terms.to(dtype), values.to(dtype)))
+    result = torch.cat(rows, -1)
+    return _shaped(
+        result,
+        torch.promote_types(f.dtype, torch.complex64) if result.is_complex() else f.dtype,
+        rho_out,
+        domain,
+    )
 
 
 def _sum_over_nodes(
@@ -207,9 +248,11 @@ def _sum_over_nodes(
                 f"f is a function and in_field is {rho_in.name!r}, expected a scalar or regular field; "
                 "sample it instead"
             )
-        values = values * geometry.contains(u.point)[..., None]
-        rows.append(torch.einsum("jab,pjb->ap", kernels, values))
-    return _shaped(torch.cat(rows, -1), torch.float64, rho_out, domain)
+        values = _numbers(values) * geometry.contains(u.point)[..., None]
+        dtype = torch.promote_types(kernels.dtype, values.dtype)
+        rows.append(torch.einsum("jab,pjb->ap", kernels.to(dtype), values.to(dtype)))
+    result = torch.cat(rows, -1)
+    return _shaped(result, result.dtype, rho_out, domain)
 
 
 def _shaped(

@@ -155,7 +155,8 @@ def test_density_of_se2_is_the_textbook_one():
         (lambda: er.Moebius(symmetry="all"), 'expected None or "isometries"'),
         (lambda: er.Moebius().grid(4), "expected 2 positive sizes"),
         (lambda: er.Sphere(3).grid(4), r"not on S\^3"),
-        (lambda: er.Sphere().grid(0), "expected positive sizes"),
+        (lambda: er.Sphere().grid(0), "expected at least 2 rings"),
+        (lambda: er.Sphere().grid(4, 7), "of an even number of samples"),
         (lambda: er.Euclidean(2).grid(4), "expected 2 positive sizes"),
     ],
 )
@@ -168,6 +169,25 @@ def test_the_north_pole_has_the_frame_of_the_first_axes():
     for n in (2, 3):
         pole = torch.eye(n + 1).double()[-1]
         torch.testing.assert_close(er.Sphere(n).frame(pole), torch.eye(n + 1).double()[:, :-1])
+
+
+def test_a_point_is_a_point_wherever_it_is_written():
+    strip = er.Moebius(2.0, 1.0)
+    p, q = torch.tensor([0.1, 0.2]).double(), torch.tensor([0.2, 0.3]).double()
+    expected = strip.log(p, q)
+    torch.testing.assert_close(strip.log(p, q + torch.tensor([4.0, 0.0]).double()), expected)
+    round_once = torch.tensor([2.2, -0.3]).double()
+    torch.testing.assert_close(strip.log(p, round_once), expected)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_single_precision_at_the_poles(n):
+    sphere, pole = er.Sphere(n), torch.eye(n + 1)[-1]
+    east = torch.eye(n + 1)[0]
+    assert torch.isfinite(sphere.frame(pole)).all()
+    torch.testing.assert_close(sphere.log(pole, pole), torch.zeros(n + 1))
+    torch.testing.assert_close(sphere.log(east, east), torch.zeros(n + 1))
+    torch.testing.assert_close(sphere.exp(pole, 0.5 * math.pi * east), east, rtol=0, atol=1e-6)
 
 
 def test_measures():

@@ -148,6 +148,16 @@ def test_gradients_are_right_in_training(case):
         assert torch.autograd.gradcheck(lambda x: (layer(x) * c).sum(), (x,), fast_mode=True)
 
 
+def test_second_derivatives_are_right(case):
+    build_layer, shape, _ = case
+    layer = build_layer(dtype=torch.float64).train()
+    if any(isinstance(m, er.models.UNet | er.models.Classifier) for m in layer.modules()):
+        pytest.skip("the layers that networks are made of are tried one by one")
+    x = torch.randn(2, *shape, dtype=torch.float64, requires_grad=True)
+    c = torch.randn_like(layer(x))
+    assert torch.autograd.gradgradcheck(lambda x: ((layer(x) - c) ** 2).sum(), (x,), fast_mode=True)
+
+
 def test_device_meta(case):
     build_layer, shape, out = case
     layer = build_layer(device="meta").eval()

@@ -31,7 +31,13 @@ def in_other_frames(domain, f, field):
 @pytest.mark.parametrize("separable", [False, True])
 @pytest.mark.parametrize(
     ("in_field", "out_field"),
-    [("scalar", "regular"), ("regular", "regular"), ("regular", "scalar"), ("vector", "regular"), ("vector", "vector")],
+    [
+        ("scalar", "regular"),
+        ("regular", "regular"),
+        ("regular", "scalar"),
+        ("vector", "regular"),
+        ("vector", "vector"),
+    ],
 )
 def test_linear_layers_do_not_see_the_frames(rotations, separable, in_field, out_field):
     if separable and in_field != out_field:

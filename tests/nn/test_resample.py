@@ -77,3 +77,9 @@ def test_the_cylinder_resamples_across_its_seam():
     torch.testing.assert_close(up(down(f.roll(2, -2)), (8, 4)), back.roll(2, -2), rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="is no periodic grid, expected even sizes there"):
         er.nn.Down(er.Cylinder(8.0, 4.0).grid(7, 4))(torch.randn(1, 1, 7, 4))
+
+
+def test_maximum_pooling_goes_round():
+    torus = er.FlatTorus((8.0, 8.0)).grid(8, 8)
+    pool, f = er.nn.Pool(torus, "max"), torch.randn(1, 1, 8, 8).double()
+    torch.testing.assert_close(pool(f.roll(2, -1)), pool(f).roll(1, -1))

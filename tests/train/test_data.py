@@ -60,6 +60,26 @@ def test_masks_are_what_is_not_zero(tmp_path, values):
     assert np.asarray(read_mask(tmp_path / "m.png")).tolist() == [[0, 255]]
 
 
+def test_coloured_and_transparent_masks(tmp_path):
+    write(tmp_path, "rgb.png", np.array([[[0, 0, 0], [0, 0, 1]]], dtype=np.uint8))
+    assert np.asarray(read_mask(tmp_path / "rgb.png")).tolist() == [[0, 255]]
+    write(tmp_path, "rgba.png", np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], dtype=np.uint8))
+    assert np.asarray(read_mask(tmp_path / "rgba.png")).tolist() == [[0, 255]]
+    write(tmp_path, "yes.png", np.array([[False, True]]))
+    assert np.asarray(read_mask(tmp_path / "yes.png")).tolist() == [[0, 255]]
+
+
+def test_floating_point_images(tmp_path):
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "f.tif")
+    assert abs(int(np.asarray(read_image(tmp_path / "f.tif"))[0, 0, 0]) - 127) <= 1
+
+
+def test_two_files_of_one_stem_are_refused(folder):
+    write(folder / "images", "1.bmp", np.zeros((20, 30, 3), dtype=np.uint8))
+    with pytest.raises(ValueError, match="have one stem, expected one file of each"):
+        find_photographs(folder)
+
+
 def test_shrinking_takes_means_over_areas(folder):
     image = Image.fromarray(np.array([[0, 100], [200, 100]], dtype=np.uint8).repeat(4, 0).repeat(4, 1))
     assert np.asarray(shrink(image, 2)).tolist() == [[0, 100], [200, 100]]

@@ -63,6 +63,30 @@ def test_a_diverging_training_says_so(scenes):
         fit(scenes, steps=30, lr=1e30, **SMALL)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps is 0, expected at least 1"),
+        ({"minutes": 0.0}, "minutes is 0.0, expected a time above 0"),
+        ({"batch": 0}, "batch is 0, expected at least 1"),
+        ({"validation": 1.0}, "expected a fraction between 0 and 1"),
+        ({"lr": -1.0}, "expected a learning rate above 0"),
+        ({"looks": 0}, "looks is 0"),
+    ],
+)
+def test_settings_that_cannot_be(change, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**change)
+
+
+def test_what_is_no_segmenter_is_refused(run, tmp_path):
+    for act in (lambda: er.save(run, tmp_path), lambda: er.predict(run.model.net, tmp_path)):
+        with pytest.raises(ValueError, match=r"expected the Segmenter that er\.fit trains"):
+            act()
+    with pytest.raises(ValueError, match=r"expected numbers in \[0, 1\]"):
+        er.predict(run.model, torch.zeros(1, 3, 9, 9, dtype=torch.uint8))
+
+
 def test_one_photograph_is_not_enough(tmp_path):
     er.train.generate(tmp_path, 1, size=48, seed=0)
     with pytest.raises(ValueError, match="has 1 photographs, expected at least 2"):

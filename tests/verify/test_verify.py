@@ -19,7 +19,10 @@ def test_the_table_says_what_is_exact_and_what_is_not():
     report = er.verify.equivariance(small(), torch.randn(1, 1, 17, 20), PLANE, show=False)
     kinds = {row.element.name: row.kind for row in report.rows}
     assert kinds["turn 90"] == kinds["flip"] == kinds["flip, turn 270"] == "exact here"
-    assert kinds["turn 45"] == "interpolated"
+    assert kinds["turn 45"] == "not in the group"  # of four turns
+    eight = er.Plane(rotations=8)
+    eighths = er.verify.equivariance(small(eight), torch.randn(1, 1, 17, 20), eight, show=False)
+    assert {row.element.name: row.kind for row in eighths.rows}["turn 22.5"] == "interpolated"
     assert report.worst <= 1e-5
     assert report.worst_gradient <= 1e-3
     assert report.worst_interpolated > 0.01
@@ -132,6 +135,43 @@ def test_pictures_and_the_page(tmp_path, capsys):
     page = report.html(tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64") == 2
     assert "http" not in page
+
+
+def test_what_cannot_be_said_is_not_a_number():
+    plane, x = er.Plane(rotations=3), torch.randn(1, 1, 12, 12)
+    report = er.verify.equivariance(small(plane), x, plane, show=False)
+    assert report.worst != report.worst  # no turn of the pixel grid lies in C3
+    calls = []
+
+    class Sometimes(nn.Module):
+        def forward(self, x):
+            calls.append(1)
+            return x * float("nan") if len(calls) == 3 else x.tanh()
+
+    report = er.verify.equivariance(Sometimes(), x, PLANE, gradients=False, show=False)
+    assert report.worst != report.worst
+
+
+def test_invariants_must_vary_with_the_input():
+    x = torch.randn(1, 3, 12, 12)
+    net = er.models.Classifier(PLANE, 3, 5, 2, 1).eval()
+    nn.init.zeros_(net.head.weight)
+    with pytest.raises(ValueError, match="does not vary"):
+        er.verify.equivariance(net, x, PLANE, show=False)
+
+    class Corner(nn.Module):
+        def forward(self, x):
+            return 1e5 + x[:, 0, 0, :3]
+
+    assert er.verify.equivariance(Corner(), x, PLANE, gradients=False, show=False).worst > 0.01
+
+
+def test_measuring_changes_nothing():
+    net = er.models.UNet(PLANE, 1, 1, 2, 1)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    er.verify.equivariance(net, torch.randn(1, 1, 12, 12), PLANE, show=False)
+    for name, t in net.state_dict().items():
+        assert torch.equal(t, before[name]), name
 
 
 def test_randomized_learns_the_statistics_of_an_input():

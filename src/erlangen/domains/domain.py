@@ -99,6 +99,31 @@ class Domain(ABC):
         if self.shape is not None and tuple(shape) != self.shape:
             raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
 
+    def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
+        """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here."""
+        rho = self.representation(field)
+        axes = 2 + rho.has_axis + self.space_axes
+        wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)
+        if wrong or (rho.has_axis and f.shape[2] != rho.dim):
+            count = "channels" if channels is None else channels
+            raise ValueError(
+                f"the field has shape {tuple(f.shape)}, expected (batch, {count}, "
+                f"{f'{rho.dim}, ' if rho.has_axis else ''}*space), {axes} axes in all, for "
+                f"{'' if channels is None else f'{channels} '}{field} fields on {self}"
+            )
+        if not f.is_floating_point():
+            raise ValueError(f"the field is {f.dtype}, expected a floating-point one; call .float() on it")
+        self.expect(tuple(f.shape[-self.space_axes :]))
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all samples weigh the same."""
+        return False
+
+    def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
+        """The axes that close, and if asked all others of even size."""
+        raise ValueError(f"{self} has no axes that could close, expected a lattice")
+
     def sized(self, shape: tuple[int, ...]) -> "Domain":
         """This domain with the given sizes; ValueError if it has others."""
         self.expect(shape)

@@ -64,6 +64,10 @@ class Grid(Domain):
         return torch.full(self._sizes(), volume, dtype=torch.float64)
 
     @property
+    def is_uniform(self) -> bool:
+        return True
+
+    @property
     def interpolation(self) -> Interpolation:
         return self.interpolated(4)
 
@@ -111,13 +115,12 @@ class Grid(Domain):
         )
 
     def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        return resample.downsample(field, self._circles(tuple(field.shape[2:]), circular))
+        return resample.downsample(field, self.circles(tuple(field.shape[2:]), circular))
 
     def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
-        return resample.upsample(field, size, self._circles(size, circular))
+        return resample.upsample(field, size, self.circles(size, circular))
 
-    def _circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
-        """The axes to resample as circles: the periodic ones, and if asked all of even size."""
+    def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):
             if periodic and length % 2:
                 raise ValueError(
@@ -142,6 +145,12 @@ class Grid(Domain):
 
     def _build(self, spec: KernelSpec) -> Engine:
         # a kernel at one point strides and pads as any other
+        if spec.radius == 0 and spec.stride % 2 == 0:
+            raise ValueError(
+                f"kernel_size=1 with stride={spec.stride}: where sizes are even the coarse samples fall "
+                "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
+                "er.nn.Down before it"
+            )
         if spec.radius == 0 and spec != replace(spec, stride=1, padding="same"):
             spec = replace(spec, radius=float(self.steps.norm(dim=1).min()) / 2)
         return super()._build(spec)

@@ -49,6 +49,7 @@ class Samples(Domain):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
         self.geometry, self.fibre, self.builder = geometry, fibre, builder
         self.shape = tuple(weights.shape)
+        self._is_uniform = bool((weights == weights.flatten()[0]).all())
         self._points, self._weights = points.to(torch.float64), weights.to(torch.float64)
         self._interpolation = interpolation or NoInterpolation()
         self._stencils: dict[float, Stencil] = {}
@@ -64,6 +65,10 @@ class Samples(Domain):
             "builder": self.builder,
         }
         return _rebuild, (arguments, options)
+
+    @property
+    def is_uniform(self) -> bool:
+        return self._is_uniform
 
     @property
     def points(self) -> Tensor:

@@ -66,6 +66,7 @@ class LatticeEngine(Engine):
         channels = field.shape[1]
         if self.basis.is_diagonal and groups == channels == len(coefficients):
             return self._depthwise(field, coefficients)
+        self._refuse_uneven(field)
         x = fold(field, self.rho_in, groups)
         grids = [centred(length, self.stride) for length in x.shape[2:]]
         taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)
@@ -77,6 +78,15 @@ class LatticeEngine(Engine):
         x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
         y = convolve(x, filters, self.stride, padding, self.dilation, groups)
         return unfold(y, self.rho_out, groups)
+
+    def _refuse_uneven(self, field: Tensor) -> None:
+        sizes = field.shape[-len(self.periodic) :]
+        for periodic, size in zip(self.periodic, sizes, strict=True):
+            if periodic and size % self.stride:
+                raise ValueError(
+                    f"stride={self.stride} on a periodic axis of {size} samples is no periodic grid, "
+                    f"expected a multiple of {self.stride} there"
+                )
 
     def _depthwise(self, field: Tensor, coefficients: Tensor) -> Tensor:
         """Every channel and fibre value by a filter of its own."""

@@ -73,7 +73,8 @@ class StencilEngine(Engine):
         x = fold(field, self.rho_in, groups).flatten(2).to(coefficients.dtype)  # (n, g k c, q)
         tables = [table.like(coefficients) for table in self.tables]
         y = stencil_apply(x.flatten(0, 1).T.contiguous(), *tables)  # (s, p, n g k c)
-        y = y.unflatten(2, (batch, groups, self.rho_in.dim, -1))
+        channels = x.shape[1] // (groups * self.rho_in.dim)
+        y = y.unflatten(2, (batch, groups, self.rho_in.dim, channels))
         grouped = coefficients.unflatten(0, (groups, -1))
         matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
         z = torch.einsum("goicks,spngkc->ngiop", matrix, y)

@@ -3,7 +3,7 @@
 from erlangen.figures.canvas import embedded, save, shown
 from erlangen.figures.curves import history
 from erlangen.figures.defects import Bar, defects
-from erlangen.figures.overlay import angles, predictions
+from erlangen.figures.overlay import angles, predictions, turned_camera
 from erlangen.figures.square import commuting_square
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "predictions",
     "save",
     "shown",
+    "turned_camera",
 ]

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from erlangen.figures.canvas import ACCENT, MUTED, SECOND, blank, figure, save, shown
 
+COLOURS = [ACCENT, SECOND, MUTED, "#6b8f2f", "#8f5a2f", "#5b3f8c"]
+
 
 def predictions(
     images: Sequence[Tensor],
@@ -64,8 +66,13 @@ def angles(
         The figure, or the path it was written to.
     """
     canvas, ((axis,),) = figure(1, 1, 5.4, 5.2, subplot_kw={"projection": "polar"})
-    colours = [ACCENT, SECOND, MUTED, "#6b8f2f", "#8f5a2f", "#5b3f8c"]
-    for (name, by_angle), colour in zip(scores.items(), colours, strict=False):
+    draw_angles(axis, scores, label, low)
+    return canvas if path is None else save(canvas, path)
+
+
+def draw_angles(axis: Any, scores: Mapping[str, Mapping[float, float]], label: str, low: float) -> None:
+    """The curves of `angles`, on a polar axis."""
+    for (name, by_angle), colour in zip(scores.items(), COLOURS, strict=False):
         degrees = sorted(by_angle)
         around = [*degrees, degrees[0] + 360]
         axis.plot(
@@ -75,6 +82,38 @@ def angles(
             label=name,
         )
     axis.set_ylim(low, 1)
-    axis.set_title(f"{label} by angle", fontsize=11)
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=9)
-    return canvas if path is None else save(canvas, path)
+    axis.set_title(f"{label} by angle", fontsize=11, pad=12)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.22), ncols=1, fontsize=9, frameon=False)
+
+
+def turned_camera(
+    images: Sequence[Tensor],
+    predicted: Mapping[str, Sequence[Tensor]],
+    truth: Sequence[Tensor],
+    titles: Sequence[str],
+    scores: Mapping[str, Mapping[float, float]],
+) -> Any:
+    """Networks side by side: what each one finds in turned photographs, and its score by angle.
+
+    Args:
+        images: ``(3, height, width)`` within [0, 1], the same photograph at several angles.
+        predicted: for each network its masks ``(height, width)``.
+        truth: the true masks.
+        titles: of the images.
+        scores: for each network its score by angle, in degrees.
+    """
+    columns = len(images)
+    canvas, axes = figure(len(predicted), columns + 2, 2.3 * (columns + 2), 2.5 * len(predicted))
+    for number, (row, (name, masks)) in enumerate(zip(axes, predicted.items(), strict=True)):
+        for i, axis in enumerate(row[:columns]):
+            blank(axis, "" if number else titles[i])
+            axis.imshow(shown(images[i]))
+            outline(axis, truth[i], "white")
+            outline(axis, masks[i], ACCENT)
+        row[0].set_ylabel(name, fontsize=10)
+    grid = axes[0, 0].get_gridspec()
+    for axis in axes[:, columns:].flat:
+        axis.remove()
+    polar = canvas.add_subplot(grid[:, columns:], projection="polar")
+    draw_angles(polar, scores, "IoU", 0.0)
+    return canvas

@@ -108,8 +108,10 @@ class CircleFibre(Fibre):
     length: float | None = None
 
     def __post_init__(self) -> None:
-        if self.rotations < 1:
-            raise ValueError(f"rotations is {self.rotations}, expected at least 1; 8 is a good choice")
+        if not isinstance(self.rotations, int) or self.rotations < 1:
+            raise ValueError(
+                f"rotations is {self.rotations!r}, expected a whole number of at least 1; 8 is a good choice"
+            )
         build = StructureGroup.dihedral if self.reflections else StructureGroup.cyclic
         object.__setattr__(self, "elements", build(self.rotations).components)
         weight = 1.0 if self.length is None else self.length / self.rotations

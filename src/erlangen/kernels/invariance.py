@@ -6,25 +6,59 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups import StructureGroup
+from erlangen.groups import Representation, StructureGroup
 from erlangen.kernels.harmonics import sphere_rule
 
 Kernel = Callable[[Tensor], Tensor]
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def probes(n: int, radius: float, count: int = 12) -> Float[Tensor, "k n"]:
-    """Vectors of every direction and length in the ball, to measure a kernel on."""
+    """Vectors of every direction and length in the ball, to measure a kernel on.
+
+    The lengths are no simple fractions of the radius, where kernels that a user writes have their edges,
+    and go down to a thousandth of it.
+    """
     directions, _ = sphere_rule(n, count)
-    lengths = radius * (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return (lengths[:, None, None] * directions).flatten(0, 1)
+    i = torch.arange(2 * count, dtype=torch.float64)
+    even = (i * GOLDEN + 0.013) % 1.0
+    small = 0.917 * 2.0 ** -torch.arange(1, 11, dtype=torch.float64)
+    return (radius * torch.cat([even, small])[:, None, None] * directions).flatten(0, 1)
 
 
-def defect(kernel: Kernel, group: StructureGroup, radius: float) -> float:
-    r"""How far H moves a scalar kernel: ``max |k(h v) - k(v)| / max |k|`` over the ball."""
+@torch.no_grad()
+def defect(
+    kernel: Kernel,
+    group: StructureGroup,
+    radius: float,
+    rho_in: Representation | None = None,
+    rho_out: Representation | None = None,
+) -> float:
+    r"""How far H moves a kernel: ``max |K(h v) - rho_out(h) K(v) rho_in(h)^{-1}| / max |K|`` over the ball.
+
+    Without representations for a scalar kernel k, ``(..., n) -> (...)``; with them for matrices. For
+    regular fields h runs over the fibre.
+
+    Raises:
+        ValueError: for a kernel that vanishes wherever it is probed.
+    """
     v = probes(group.dim, radius)
+    fibres = [rho.fibre for rho in (rho_in, rho_out) if rho is not None and rho.fibre is not None]
+    elements = fibres[0].elements if fibres else group.sample()
     k = kernel(v)
-    moved = torch.stack([kernel(v @ h.T) - k for h in group.sample()])
-    return float(moved.abs().max() / k.abs().max().clamp_min(1e-300))
+    largest = float(k.abs().max())
+    if largest == 0:
+        raise ValueError(
+            f"this kernel vanishes at all {len(v)} vectors up to {radius:.3g} that were tried, expected one "
+            "that does not; give radius=, the support of the kernel"
+        )
+    worst = 0.0
+    for h in elements:
+        expected = k
+        if rho_in is not None and rho_out is not None:
+            expected = rho_out.matrix(h).to(k) @ k @ rho_in.inverse(h).to(k)
+        worst = max(worst, float((kernel(v @ h.T) - expected).abs().max()))
+    return worst / largest
 
 
 def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel:

@@ -36,6 +36,8 @@ class Style:
 
     def activation(self, domain: Domain, channels: int) -> nn.Module:
         """The nonlinearity."""
+        if self.nonlinearity not in ("relu", "gated"):
+            raise ValueError(f'nonlinearity is {self.nonlinearity!r}, expected "relu" or "gated"')
         if self.nonlinearity == "gated":
             return Gated(domain, channels)
         return ReLU(domain, oversampling=self.oversampling)

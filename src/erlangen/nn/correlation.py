@@ -1,6 +1,8 @@
 """The linear equivariant layers: a kernel of learned coefficients, moved over the domain."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -73,7 +75,16 @@ class Correlation(nn.Module):
         fibre_band: int | None = None,
     ) -> None:
         super().__init__()
-        _check(in_channels, out_channels, groups, padding, padding_mode)
+        kernel_size, stride, dilation = (
+            _whole(name, value)
+            for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
+        )
+        padding = padding if padding == "same" else _whole("padding", padding, least=0)
+        _check(in_channels, out_channels, groups, padding_mode)
+        if rings is not None and rings < 1:
+            raise ValueError(f"rings is {rings}, expected at least 1 (the centre), or None")
+        if fibre_band is not None and fibre_band < 0:
+            raise ValueError(f"fibre_band is {fibre_band}, expected a frequency of at least 0, or None")
         self.domain = domain
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.in_field: Field = in_field
@@ -121,7 +132,12 @@ class Correlation(nn.Module):
         self, field: Float[Tensor, "batch in_channels *space"]
     ) -> Float[Tensor, "batch out_channels *space"]:
         engine = self.domain.engine(self.spec)
-        self._check_input(field)
+        self.domain.check(field, self.in_field, self.in_channels)
+        if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
+            raise ValueError(
+                f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "
+                "cast the field, or the layer by .to(dtype)"
+            )
         if self.separable:
             field = self.domain.engine(self.mixing_spec).apply(field, self.mixing, self.groups)
             field = engine.apply(field, self.weight, self.out_channels)
@@ -135,21 +151,6 @@ class Correlation(nn.Module):
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
         text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
         return text + ", separable=True" * self.separable
-
-    def _check_input(self, field: Tensor) -> None:
-        rho = self.domain.representation(self.in_field)
-        axes = 2 + rho.has_axis + self.domain.space_axes
-        expected = f"(batch, {self.in_channels}, {f'{rho.dim}, ' if rho.has_axis else ''}*space)"
-        if (
-            field.dim() != axes
-            or field.shape[1] != self.in_channels
-            or (rho.has_axis and field.shape[2] != rho.dim)
-        ):
-            raise ValueError(
-                f"the field has shape {tuple(field.shape)}, expected {expected}, {axes} axes in all, for "
-                f"{self.in_channels} {self.in_field} fields on {self.domain}"
-            )
-        self.domain.expect(tuple(field.shape[-self.domain.space_axes :]))
 
 
 class Lift(Correlation):
@@ -241,7 +242,21 @@ def _initialize(weight: Tensor, domain: Domain, spec: KernelSpec, gain: float) -
         weight.normal_().mul_(scale.to(weight))
 
 
-def _check(in_channels: int, out_channels: int, groups: int, padding: int | str, padding_mode: str) -> None:
+def _whole(name: str, value: Any, least: int = 1) -> Any:
+    """A whole number, or the one that all entries of a sequence are."""
+    if value is None:
+        return None
+    if isinstance(value, Sequence) and len(set(value)) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        also = ' or "same"' if name == "padding" else ""
+        raise ValueError(
+            f"{name} is {value!r}, expected a whole number of at least {least}{also}, the same on every axis"
+        )
+    return value
+
+
+def _check(in_channels: int, out_channels: int, groups: int, padding_mode: str) -> None:
     if in_channels < 1 or out_channels < 1:
         raise ValueError(f"channels are {in_channels} and {out_channels}, expected at least 1 each")
     if groups < 1 or in_channels % groups or out_channels % groups:
@@ -252,8 +267,4 @@ def _check(in_channels: int, out_channels: int, groups: int, padding: int | str,
     if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
         raise ValueError(
             f'padding_mode is {padding_mode!r}, expected "zeros", "reflect", "replicate" or "circular"'
-        )
-    if padding != "same" and (not isinstance(padding, int) or padding < 0):
-        raise ValueError(
-            f'padding is {padding!r}, expected "same" or a number of samples, the same on every side'
         )

@@ -70,6 +70,9 @@ class _FinerReLU(torch.autograd.Function):
     @torch.autocast("cpu", enabled=False)
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
+        if torch.is_grad_enabled():  # second derivatives: by the plain formula
+            y = lowpass @ torch.relu(torch.cat([x, between @ x], -2))
+            return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None
         N = x.shape[1]
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)

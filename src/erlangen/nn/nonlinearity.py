@@ -44,7 +44,8 @@ class Pointwise(nn.Module):
             )
         if oversampling < 1:
             raise ValueError(f"oversampling is {oversampling}, expected at least 1")
-        self.domain, self.field, self.function = domain, field, function
+        self.domain, self.function = domain, function
+        self.field: Field = field
         self.oversampling = oversampling
         fibre = domain.fibre if field == "regular" else None
         self.finer: Finer | None = None
@@ -53,6 +54,7 @@ class Pointwise(nn.Module):
             self.finer = Finer(fibre, oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self.domain.check(field, self.field)
         if self.finer is None:
             return self.function(field)
         return self.finer.down(self.function(self.finer.up(field)))
@@ -75,6 +77,7 @@ class ReLU(Pointwise):
         super().__init__(domain, torch.relu, field, oversampling=oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self.domain.check(field, self.field)
         return torch.relu(field) if self.finer is None else self.finer.relu(field)
 
 
@@ -102,7 +105,8 @@ class Gated(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.domain, self.field = domain, field or domain.default_field
+        self.domain = domain
+        self.field: Field = field or domain.default_field
         rho = domain.representation(self.field)
         self.has_mean, self.has_axis = rho.has_invariants, rho.has_axis
         self.weight = nn.Parameter(torch.empty(3, channels, device=device, dtype=dtype))
@@ -114,6 +118,7 @@ class Gated(nn.Module):
             self.weight.copy_(torch.tensor([[1.0], [1.0], [-1.0]]).expand_as(self.weight))
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self.domain.check(field, self.field, self.weight.shape[1])
         power = field.square().mean(2, keepdim=True) if self.has_axis else field.square()
         a, b, c = self.weight.view(3, -1, *[1] * (field.dim() - 2))
         gate = b * torch.sqrt(power + 1e-12) + c

@@ -48,7 +48,7 @@ class Norm(nn.BatchNorm1d):
             self.register_parameter("bias", None)
 
     def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
-        self._check_input_dim(input)
+        self.domain.check(input, self.field, self.num_features)
         by_batch = self.training or self.running_var is None
         folded = fold(input, self.rho)
         if by_batch:
@@ -67,43 +67,54 @@ class Norm(nn.BatchNorm1d):
 
     def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field normalized by its own statistics, and these."""
-        if self.rho.has_invariants:
-            return _normalize(x, self.weight, self.bias, self.rho.dim, self.eps)
-        grouped = x.unflatten(1, (self.rho.dim, -1))
-        axes = [0, 1, *range(3, grouped.dim())]
-        var = grouped.square().mean(axes)
-        scale = torch.rsqrt(var + self.eps) * (1.0 if self.weight is None else self.weight)
-        y = grouped * scale.view(-1, *[1] * (x.dim() - 2))
-        return y.flatten(1, 2), torch.zeros_like(var), var.detach()
+        if not (self.rho.has_invariants and self.domain.is_uniform):
+            weights = None if self.domain.is_uniform else self.domain.weights.to(x)
+            return normalized(
+                x, self.weight, self.bias, self.rho.dim, self.eps, weights, centre=self.rho.has_invariants
+            )
+        channels = x.shape[1] // self.rho.dim
+        weight = x.new_ones(channels) if self.weight is None else self.weight
+        bias = x.new_zeros(channels) if self.bias is None else self.bias
+        return _FibreNorm.apply(x, weight, bias, self.rho.dim, self.eps)
 
     def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Running statistics, as torch keeps them: with the unbiased variance."""
         with torch.no_grad():
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
             unbiased = var * (count / max(count - 1, 1))
-            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)  # type: ignore[union-attr,arg-type]
-            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)  # type: ignore[union-attr,arg-type]
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        axes = 2 + self.rho.has_axis + self.domain.space_axes
-        if input.dim() != axes or input.shape[1] != self.num_features:
-            raise ValueError(
-                f"the field has shape {tuple(input.shape)}, expected {axes} axes with {self.num_features} "
-                f"channels, for {self.field} fields on {self.domain}"
-            )
+            seen = self.num_batches_tracked
+            share = 1.0 / float(seen) if self.momentum is None else self.momentum  # type: ignore[arg-type]
+            self.running_mean.lerp_(mean.to(self.running_mean), share)  # type: ignore[union-attr,arg-type]
+            self.running_var.lerp_(unbiased.to(self.running_var), share)  # type: ignore[union-attr,arg-type]
 
     def extra_repr(self) -> str:
         return f'{self.domain}, {self.num_features}, field="{self.field}"'
 
 
-def _normalize(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, fibre: int, eps: float
+def normalized(
+    x: Float[Tensor, "batch fibre_channel *space"],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    fibre: int,
+    eps: float,
+    weights: Float[Tensor, "*space"] | None = None,
+    *,
+    centre: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch normalization of ``(batch, fibre channel, *space)`` with one statistic for each channel."""
-    channels = x.shape[1] // fibre
-    weight = x.new_ones(channels) if weight is None else weight
-    bias = x.new_zeros(channels) if bias is None else bias
-    return _FibreNorm.apply(x, weight, bias, fibre, eps)
+    """Batch normalization with one statistic for each channel, means taken in the measure of the space."""
+    grouped = x.unflatten(1, (fibre, -1)).flatten(3)  # (batch, fibre, channel, p)
+    share = None if weights is None else weights.flatten() / weights.sum()
+
+    def mean_of(f: Tensor) -> Tensor:
+        return (f.mean(-1) if share is None else f @ share).mean((0, 1))
+
+    shape = (-1, 1)
+    mean = mean_of(grouped) if centre else grouped.new_zeros(grouped.shape[2])
+    grouped = grouped - mean.view(shape)
+    var = mean_of(grouped.square())
+    y = grouped * (torch.rsqrt(var + eps) * (1.0 if weight is None else weight)).view(shape)
+    y = y if bias is None else y + bias.view(shape)
+    return y.reshape(x.shape), mean.detach(), var.detach()
 
 
 class _FibreNorm(torch.autograd.Function):
@@ -135,6 +146,11 @@ class _FibreNorm(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, var = ctx.saved_tensors
         fibre, eps = ctx.fibre, ctx.eps
+        if torch.is_grad_enabled():  # second derivatives: by the plain formula
+            bias = torch.zeros_like(weight, requires_grad=True)
+            y = normalized(x, weight, bias, fibre, eps)[0]
+            found = torch.autograd.grad(y, (x, weight, bias), grads[0], create_graph=True)
+            return *found, None, None
         scale = weight.to(var) * torch.rsqrt(var + eps)
         # as if the statistics were constants, ...
         grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(

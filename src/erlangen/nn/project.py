@@ -39,12 +39,7 @@ class Project(nn.Module):
     def forward(
         self, field: Float[Tensor, "batch channel fibre *space"]
     ) -> Float[Tensor, "batch channel *space"]:
-        axes = 3 + self.domain.space_axes
-        if field.dim() != axes:
-            raise ValueError(
-                f"the field has shape {tuple(field.shape)}, expected (batch, channel, fibre, *space), "
-                f"{axes} axes"
-            )
+        self.domain.check(field, "regular")
         if self.reduction == "mean":
             return field.mean(2)
         return (field if self.finer is None else self.finer.up(field)).amax(2)
@@ -70,10 +65,11 @@ class GlobalPool(nn.Module):
         self.domain, self.reduction = domain, reduction
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
+        self.domain.check(field, "scalar")
         if self.reduction == "max":
             return field.flatten(2).amax(2)
-        if self.domain.shape is None:
-            return field.flatten(2).mean(2)  # pixels all weigh the same
+        if self.domain.is_uniform:
+            return field.flatten(2).mean(2)
         weights = self.domain.weights.to(field)
         return (field * weights).flatten(2).sum(2) / weights.sum()
 

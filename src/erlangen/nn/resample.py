@@ -46,6 +46,7 @@ class Down(nn.Module):
     def forward(
         self, field: Float[Tensor, "batch channel *space"]
     ) -> Tensor | tuple[Tensor, Int[Tensor, "batch n"]]:
+        self.domain.check(field, self.field)
         rho = self.domain.representation(self.field)
         folded = fold(field, rho)
         if self.exact_shifts:
@@ -121,14 +122,12 @@ class Pool(nn.Module):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         if self.reduction == "max":
+            self.down.domain.check(field, self.down.field)
             rho = self.down.domain.representation(self.down.field)
             folded = fold(field, rho)
-            n = folded.dim() - 2
-            if self.down.circular:
-                around = resample.pad(folded, [1] * n, ["circular"] * n)
-                folded = MAX_POOLS[n](around, 3, 1)
-            else:
-                folded = MAX_POOLS[n](folded, 3, 1, 1)
+            circles = self.down.domain.circles(tuple(folded.shape[2:]), self.down.circular)
+            around = resample.pad(folded, [int(c) for c in circles], ["circular"] * len(circles))
+            folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
             field = unfold(folded, rho)
         return self.down(field)
 

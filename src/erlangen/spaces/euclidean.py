@@ -59,6 +59,8 @@ class Euclidean(Geometry):
             shape: the number of samples on each axis.
             spacing: between neighbours.
         """
+        if not spacing > 0:
+            raise ValueError(f"spacing is {spacing}, expected a positive length")
         return Grid(self, shape, spacing * torch.eye(self.dim).double())
 
 

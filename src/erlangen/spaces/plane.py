@@ -118,8 +118,9 @@ class Plane(Grid):
             name = f"flip, turn {degrees}" if degrees else "flip"
             member = turns and flips and found[max(degrees // 90 - 1, 0)].in_group | (degrees == 0)
             found.append(Symmetry(name, self.turn(degrees) @ self.flip(), True, member))
+        any_angle = turns and (self.fibre is None or self.fibre.default_band is not None)
         between = [
-            Symmetry(f"turn {degrees:g}", self.turn(degrees), False, turns)
+            Symmetry(f"turn {degrees:g}", self.turn(degrees), False, any_angle)
             for degrees in (5, 15, 22.5, 30, 45, 77)
         ]
         shifts = [

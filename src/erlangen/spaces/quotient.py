@@ -92,6 +92,7 @@ class FlatQuotient(Geometry):
         return Frame(point, basis)
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        u, q = self.glue(u), self.home(q)
         best: Tensor | None = None
         for copies in itertools.product((0, -1, 1), repeat=len(self.gluings)):
             image = q

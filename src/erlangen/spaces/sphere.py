@@ -71,12 +71,12 @@ class Sphere(Geometry):
         c = (u.basis.mT @ q[..., None])[..., 0]  # sin(t) times the direction
         sine, cosine = c.norm(dim=-1), (u.point * q).sum(-1)
         t = torch.atan2(sine, cosine)
-        v = c * (t / sine.clamp_min(1e-300))[..., None]
+        v = c * (t / sine.clamp_min(torch.finfo(sine.dtype).tiny))[..., None]
         # next to the antipode every direction is as good: take the first axis
         antipode = (sine < 1e-14) & (cosine < 0)
         first = torch.zeros_like(v)
         first[..., 0] = math.pi
-        return torch.where(antipode[..., None], first, torch.where((sine < 1e-150)[..., None], c, v))
+        return torch.where(antipode[..., None], first, torch.where((sine == 0)[..., None], c, v))
 
     def density(self, v: Tensor) -> Tensor:
         return torch.sinc(v.norm(dim=-1) / math.pi) ** (self.dim - 1)
@@ -102,8 +102,11 @@ class Sphere(Geometry):
         if self.dim != 2:
             raise ValueError(f"this grid lies on S^2, not on S^{self.dim}; give Samples your own points")
         longitudes = longitudes or 2 * latitudes
-        if latitudes < 1 or longitudes < 1:
-            raise ValueError(f"the grid is {latitudes} x {longitudes}, expected positive sizes")
+        if latitudes < 2 or longitudes < 2 or longitudes % 2:
+            raise ValueError(
+                f"the grid is {latitudes} x {longitudes}, expected at least 2 rings, of an even number of "
+                "samples: beyond a pole every meridian goes on as another one"
+            )
         z, w = (torch.from_numpy(x[::-1].copy()) for x in np.polynomial.legendre.leggauss(latitudes))
         theta, phi = torch.arccos(z), 2 * math.pi * torch.arange(longitudes).double() / longitudes
         theta_, phi_ = torch.meshgrid(theta, phi, indexing="ij")
@@ -152,9 +155,9 @@ def _south_east(p: Tensor) -> Tensor:
     """The columns e_theta, e_phi of Rz(phi) Ry(theta); phi = 0 at the poles."""
     x, y, z = p.unbind(-1)
     rho = torch.hypot(x, y)
-    pole = rho < 1e-300
-    c = torch.where(pole, torch.ones_like(x), x / rho.clamp_min(1e-300))
-    s = torch.where(pole, torch.zeros_like(y), y / rho.clamp_min(1e-300))
+    pole, divisor = rho == 0, rho.clamp_min(torch.finfo(rho.dtype).tiny)
+    c = torch.where(pole, torch.ones_like(x), x / divisor)
+    s = torch.where(pole, torch.zeros_like(y), y / divisor)
     south = torch.stack([z * c, z * s, -rho], -1)
     east = torch.stack([-s, c, torch.zeros_like(x)], -1)
     return torch.stack([south, east], -1)

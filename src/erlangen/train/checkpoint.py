@@ -29,6 +29,7 @@ def save(model: Segmenter, path: str | Path) -> Path:
     """
     from safetensors.torch import save as pack
 
+    expect_segmenter(model)
     net = model.net
     if not isinstance(net, UNet) or not isinstance(net.domain, Plane):
         raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet on the plane")
@@ -59,6 +60,15 @@ def save(model: Segmenter, path: str | Path) -> Path:
     return path
 
 
+def expect_segmenter(model: object) -> None:
+    """ValueError for what is no `Segmenter`."""
+    if not isinstance(model, Segmenter):
+        raise ValueError(
+            f"the model is a {type(model).__name__}, expected the Segmenter that er.fit trains (run.model) "
+            "or er.load reads; wrap a network of your own: erlangen.train.Segmenter(net)"
+        )
+
+
 def load(path: str | Path) -> Segmenter:
     """The network that `save` wrote, in eval mode.
 
@@ -71,7 +81,9 @@ def load(path: str | Path) -> Segmenter:
     try:
         recipe = json.loads((path / "model.json").read_text())
         packed = (path / "model.safetensors").read_bytes()
-    except (OSError, json.JSONDecodeError) as error:
+        if not isinstance(recipe, dict):
+            raise ValueError("model.json holds no recipe")
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} holds no network that can be read ({error}); expected the folder that "
             "`erlangen train` wrote, with model.json and model.safetensors"
@@ -109,18 +121,18 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _build(recipe: dict[str, Any], path: Path) -> Segmenter:
-    domain, model = dict(recipe["domain"]), dict(recipe["model"])
-    names = (domain.pop("name", None), model.pop("name", None))
-    if names != ("Plane", "UNet"):
-        raise ValueError(f"{path / 'model.json'} names {names}, expected a UNet on a Plane")
     try:
+        domain, model, size = dict(recipe["domain"]), dict(recipe["model"]), recipe["size"]
+        names = (domain.pop("name", None), model.pop("name", None))
+        if names != ("Plane", "UNet"):
+            raise ValueError(f"{path / 'model.json'} names {names}, expected a UNet on a Plane")
         net = UNet(Plane(**domain), **model)
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(
             f"{path / 'model.json'} asks for what this version does not know ({error}); read it with the "
             "version of erlangen that wrote it"
         ) from error
-    return Segmenter(net, size=recipe["size"])
+    return Segmenter(net, size=size)
 
 
 def _fill(model: Segmenter, state: dict[str, Tensor], path: Path) -> None:

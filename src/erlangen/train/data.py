@@ -81,8 +81,10 @@ def read_image(path: Path) -> Image.Image:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith(("I", "F")):  # 16 bits and more: scaled to its own range
-                values = np.asarray(upright, dtype=np.float64)
-                top = 65535.0 if values.max() > 255 else 255.0
+                values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
+                top = next((t for t in (1.0, 255.0) if values.max() <= t), max(65535.0, values.max()))
+                if upright.mode.startswith("I"):
+                    top = 65535.0 if values.max() > 255 else 255.0
                 upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
             return upright.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
@@ -100,7 +102,11 @@ def read_mask(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as mask:
-            values = np.asarray(mask if mask.mode in ("P", "1", "I", "I;16") else mask.convert("L"))
+            values = np.asarray(mask.convert("RGBA" if mask.mode in ("LA", "PA", "RGBA") else mask.mode))
+            if mask.mode in ("LA", "PA", "RGBA"):
+                values = values[..., :3] * (values[..., 3:] > 0)  # what is transparent is not there
+            if values.ndim == 3:
+                values = values.max(-1)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(
             f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
@@ -131,17 +137,24 @@ def statistics(images: list[Tensor]) -> tuple[Float[Tensor, "3"], Float[Tensor, 
 def split(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """A random split of so many photographs: training, validation."""
     order: Int[Tensor, count] = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    held_out = max(1, round(fraction * count))
+    held_out = min(max(1, round(fraction * count)), count - 1)
     return sorted(order[held_out:].tolist()), sorted(order[:held_out].tolist())
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise ValueError(
-            f"{folder} is no folder, expected the photographs there: DIR/images and DIR/masks with files "
-            "of equal stems"
-        )
-    files = {f.stem: f for f in sorted(folder.iterdir()) if f.suffix.lower() in ENDINGS}
+        expected = "a photograph, or a folder of them"
+        if folder.name in ("images", "masks"):
+            expected = "the photographs there: DIR/images and DIR/masks with files of equal stems"
+        raise ValueError(f"{folder} is no folder, expected {expected}")
+    files: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in ENDINGS:
+            if file.stem in files:
+                raise ValueError(
+                    f"{files[file.stem]} and {file.name} have one stem, expected one file of each; rename one"
+                )
+            files[file.stem] = file
     if not files:
         raise ValueError(f"{folder} holds no images, expected PNG, JPEG, TIFF or the like")
     return files

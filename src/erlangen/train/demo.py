@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
 
 from erlangen import figures
-from erlangen.train.angles import iou_by_angle
+from erlangen.train.angles import iou_by_angle, turned
+from erlangen.train.data import read_image, read_mask, shrink
 from erlangen.train.fit import Run, Settings, Step, fit
 from erlangen.train.page import page, prediction_figure, prove
 from erlangen.train.plain import plain_unet_of
@@ -16,7 +21,7 @@ ANGLES = [15.0 * i for i in range(24)]
 def demonstrate(
     folder: str | Path,
     *,
-    minutes: float = 2.0,
+    minutes: float = 1.6,
     seed: int = 0,
     progress: Callable[[str, Step | None], None] | None = None,
 ) -> tuple[Path, Path]:
@@ -36,7 +41,7 @@ def demonstrate(
     say("drawing scenes", None)
     training = generate(folder / "scenes" / "train", 72, size=128, seed=seed)
     held_out = generate(folder / "scenes" / "val", 12, size=128, seed=seed + 1)
-    settings = Settings(minutes=minutes / 2, seed=seed, size=128, crop=96, width=6)
+    settings = Settings(minutes=minutes / 2, seed=seed, size=128, crop=96, width=6, batch=4, lr=2e-2, looks=4)
     equivariant = fit((training, held_out), settings, progress=lambda s: say("equivariant U-Net", s))
     count = sum(p.numel() for p in equivariant.model.net.parameters())
     plain = fit(
@@ -51,11 +56,31 @@ def demonstrate(
         "plain U-Net, as many": iou_by_angle(plain.model, held_out, ANGLES),
     }
     say("writing the page", None)
-    return _write(folder, equivariant, scores)
+    return _write(folder, {"erlangen": equivariant, "plain U-Net": plain}, scores)
 
 
-def _write(folder: Path, run: Run, scores: dict[str, dict[float, float]]) -> tuple[Path, Path]:
-    polar = figures.angles(scores)
+def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> Any:
+    """One scene that no network was shown, at three angles, with what each network finds."""
+    held_out = next(iter(runs.values())).held_out
+    if held_out is None:
+        raise ValueError("this run held no photographs out, expected some to show")
+    images, truth, titles = [], [], []
+    for angle in (0, 120, 240):
+        size = next(iter(runs.values())).model.size
+        image = shrink(turned(read_image(held_out.images[0]), angle), size)
+        mask = shrink(turned(read_mask(held_out.masks[0]), angle), size)
+        images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255)
+        truth.append((torch.from_numpy(np.array(mask)) >= 128).int())
+        titles.append(f"turned by {angle} degrees" if angle else "upright")
+    with torch.no_grad():
+        found = {
+            name: [(run.model(image[None])[0, 0] > 0).int() for image in images] for name, run in runs.items()
+        }
+    return figures.turned_camera(images, found, truth, titles, scores)
+
+
+def _write(folder: Path, runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> tuple[Path, Path]:
+    polar, run = _turned_scene(runs, scores), runs["erlangen"]
     picture = figures.save(polar, folder / "demo.png")
     report = prove(run)
     lines = [
@@ -66,7 +91,9 @@ def _write(folder: Path, run: Run, scores: dict[str, dict[float, float]]) -> tup
     sections = [
         "<p>Two networks learned to find apples in the same upright scenes, for the same time. Then the "
         "scenes they had not seen were turned.</p>",
-        f'<img alt="IoU by angle" src="{figures.embedded(polar)}"><table>{"".join(lines)}</table>',
+        "<p>White: where the apples are. Red: where the network finds them.</p>",
+        f'<img alt="Scenes at three angles, and IoU by angle" src="{figures.embedded(polar)}">',
+        f"<table>{''.join(lines)}</table>",
         f'<h2>Scenes it was not shown</h2><img alt="" src="{figures.embedded(prediction_figure(run))}">',
     ]
     if report.square is not None:

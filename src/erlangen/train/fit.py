@@ -63,6 +63,20 @@ class Settings:
     looks: int = 10
     validation: float = 0.2
 
+    def __post_init__(self) -> None:
+        least = {"rotations": 0, "width": 1, "depth": 0, "size": 1, "crop": 1, "batch": 1, "looks": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
+        if self.steps is None and not self.minutes > 0:
+            raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps is {self.steps}, expected at least 1, or None to train for minutes")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
+        if not self.lr > 0:
+            raise ValueError(f"lr is {self.lr}, expected a learning rate above 0")
+
     @property
     def domain(self) -> Plane:
         """The plane that these settings name."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from erlangen.train.checkpoint import expect_segmenter
 from erlangen.train.data import find_images, read_image, shrink
 from erlangen.train.segmenter import Segmenter
 
@@ -30,7 +31,12 @@ def predict(
     Raises:
         ValueError: for files that cannot be read, naming them.
     """
+    expect_segmenter(model)
     if isinstance(images, Tensor):
+        if not images.is_floating_point():
+            raise ValueError(
+                f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255"
+            )
         with torch.no_grad():
             return list(torch.sigmoid(model.eval()(images))[:, 0])
     if isinstance(images, Image.Image):

@@ -1,6 +1,7 @@
 """N(g.f) against g.N(f), for every g."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -55,13 +56,30 @@ def equivariance(
         >>> report.worst < 1e-4
         True
     """
+    with _unchanged(module):
+        report = _measure(module, x, domain, elements, in_field, layers, gradients)
+    if show:
+        print(report)  # noqa: T201
+    return report
+
+
+def _measure(
+    module: nn.Module,
+    x: Tensor,
+    domain: Domain,
+    elements: Sequence[Symmetry] | None,
+    in_field: Field,
+    layers: bool,
+    gradients: bool,
+) -> Report:
     elements = _as_this_module_sees_them(module, domain.symmetries()) if elements is None else elements
     if not elements:
         raise ValueError(
             f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
         )
     y, inner = _run(module, x, layers)
-    _refuse_constant(domain, y)
+    other = _other(module, x, y)
+    _refuse_constant(domain, y, other)
     if field_of(y, domain) == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
         elements = [element for element in elements if element.in_group]
     rows, layer_rows, square = [], [], None
@@ -75,19 +93,29 @@ def equivariance(
         exact = element.is_exact
         gradient = gradient_error(module, x, moved_in, moved_out) if gradients and exact else None
         floor = None if exact else _floor(domain, element, y)
-        rows.append(Row(element, _error(domain, y_of_moved, moved_y, exact), gradient, floor))
+        rows.append(Row(element, _error(domain, y_of_moved, moved_y, other, exact), gradient, floor))
         for name, here in inner.items() if element.in_group else ():
             if "shift" in element.name and here.shape[-axes:] != x.shape[-axes:]:
                 continue  # a shift by whole pixels is another one on a coarser grid
             moved_here = _mover(domain, element, field_of(here, domain))(here)
-            error = _error(domain, inner_of_moved[name], moved_here, exact)
+            other_here = -moved_here if moved_here.dim() == 2 else None
+            error = _error(domain, inner_of_moved[name], moved_here, other_here, exact)
             layer_rows.append(LayerRow(name, element.name, exact, error))
         if square is None or element.name == "turn 45":
             square = Square(element.name, x, moved_x, y, y_of_moved, moved_y)
-    report = Report(str(domain), type(module).__name__, str(x.dtype), rows, layer_rows, square)
-    if show:
-        print(report)  # noqa: T201
-    return report
+    return Report(str(domain), type(module).__name__, str(x.dtype), rows, layer_rows, square)
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Running statistics are put back: in training mode every look at a module changes them."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, buffer in module.named_buffers():
+                buffer.copy_(buffers[name])
 
 
 def field_of(y: Tensor, domain: Domain) -> Field | None:
@@ -149,9 +177,8 @@ def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, 
     return y, inner
 
 
-def _refuse_constant(domain: Domain, y: Tensor) -> None:
-    inside = y if y.dim() == 2 else y[..., domain.centre(y)]
-    spread = (inside - inside.mean()).abs().max() if y.numel() > 1 else y.abs().max()
+def _refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
+    spread = _centred(domain, y, other, inside=True).abs().max() if y.numel() else 0.0
     if not bool(spread > 1e-6 * y.abs().max()):
         raise ValueError(
             "the module's output does not vary, and a constant commutes with everything; expected a varying "
@@ -159,19 +186,32 @@ def _refuse_constant(domain: Domain, y: Tensor) -> None:
         )
 
 
-def _error(domain: Domain, a: Tensor, b: Tensor, exact: bool) -> float:
+def _other(module: nn.Module, x: Tensor, y: Tensor) -> Tensor | None:
+    """The invariants of noise as large as x, which invariants of x should differ from."""
+    if y.dim() != 2:
+        return None
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+    with torch.no_grad():
+        return module(x.mean() + x.std() * noise)
+
+
+def _centred(domain: Domain, y: Tensor, other: Tensor | None, inside: bool) -> Tensor:
+    """What varies in an output: each channel less its mean over space, invariants less those of noise."""
+    if other is not None:
+        return y - other
+    values = y[..., domain.centre(y)] if inside else y.flatten(-domain.space_axes)
+    return values - values.mean(-1, keepdim=True)
+
+
+def _error(domain: Domain, a: Tensor, b: Tensor, other: Tensor | None, exact: bool) -> float:
     if a.shape != b.shape:
         return float("inf")
-    if a.dim() == 2:
-        return float((a - b).abs().max() / b.abs().max().clamp_min(1e-300))
-    axes = tuple(range(-domain.space_axes, 0))
-    centred = b - b.mean(axes, keepdim=True)
-    if exact:
-        return float((a - b).abs().max() / centred.abs().max().clamp_min(1e-300))
-    where = domain.centre(b)
-    inside = b[..., where]
-    centred = inside - inside.mean(-1, keepdim=True)
-    return float((a - b)[..., where].norm() / centred.norm().clamp_min(1e-300))
+    centred = _centred(domain, b, other, inside=not exact)
+    tiny = torch.finfo(b.dtype).tiny
+    if exact or b.dim() == 2:
+        return float((a - b).abs().max() / centred.abs().max().clamp_min(tiny))
+    return float((a - b)[..., domain.centre(b)].norm() / centred.norm().clamp_min(tiny))
 
 
 def _floor(domain: Domain, element: Symmetry, y: Tensor) -> float | None:
@@ -181,4 +221,4 @@ def _floor(domain: Domain, element: Symmetry, y: Tensor) -> float | None:
     field = field_of(y, domain) or "scalar"
     there = domain.act(element.matrix, y, field)
     back = domain.act(torch.linalg.inv(element.matrix), there, field)
-    return _error(domain, back, y, exact=False)
+    return _error(domain, back, y, None, exact=False)

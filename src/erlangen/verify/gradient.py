@@ -40,4 +40,4 @@ def _gradients(
 
 
 def _relative(a: Tensor, b: Tensor) -> float:
-    return float((a - b).norm() / b.norm().clamp_min(1e-300))
+    return float((a - b).norm() / b.norm().clamp_min(torch.finfo(b.dtype).tiny))

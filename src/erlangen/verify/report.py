@@ -1,6 +1,8 @@
 """What was measured, as a table, a plot and a page."""
 
 import html
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,18 +77,18 @@ class Report:
 
     @property
     def worst(self) -> float:
-        """The largest defect, of outputs, over the elements that are exact here."""
-        return max((row.output for row in self.rows if row.element.is_exact), default=0.0)
+        """The largest defect, of outputs, over the elements that are exact here; nan if there are none."""
+        return _largest(row.output for row in self.rows if row.element.is_exact)
 
     @property
     def worst_gradient(self) -> float:
         """The largest defect of gradients over the elements that are exact here."""
-        return max((row.gradient or 0.0 for row in self.rows if row.element.is_exact), default=0.0)
+        return _largest(row.gradient or 0.0 for row in self.rows if row.element.is_exact)
 
     @property
     def worst_interpolated(self) -> float:
         """The largest defect over all other elements."""
-        return max((row.output for row in self.rows if not row.element.is_exact), default=0.0)
+        return _largest(row.output for row in self.rows if not row.element.is_exact)
 
     def __str__(self) -> str:
         width = max(12, *(len(row.element.name) for row in self.rows))
@@ -148,6 +150,12 @@ class Report:
             f"<h1>N(g f) = g N(f)?</h1><pre>{html.escape(str(self))}</pre>{images}\n"
         )
         return path
+
+
+def _largest(errors: Iterable[float]) -> float:
+    """The maximum, nan if one of them is, or if there are none."""
+    errors = list(errors)
+    return max(errors) if errors and not any(math.isnan(e) for e in errors) else math.nan
 
 
 def _number(x: float | None) -> str:
