@@ -132,14 +132,14 @@ def _check(model: Path, image: Path | None, layers: bool, html: Path | None) -> 
     from erlangen import verify
     from erlangen.train import load
     from erlangen.train.data import read_image, shrink
-    from erlangen.train.scenes import draw
+    from erlangen.train.scenes import example
 
     segmenter = load(model)
     if image is None:
-        pixels = draw(128, np.random.default_rng(0))[0]
+        x = example()
     else:
-        pixels = np.asarray(shrink(read_image(image), min(segmenter.size or 192, 192))) / 255
-    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+        pixels = np.array(shrink(read_image(image), min(segmenter.size or 192, 192)))
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     report = verify.equivariance(segmenter, x, segmenter.net.domain, layers=layers, show=False)  # type: ignore[arg-type]
     _say(str(report))
     if not any(row.element.is_exact for row in report.rows):

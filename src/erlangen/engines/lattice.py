@@ -55,8 +55,8 @@ class LatticeEngine(Engine):
         self.padding_mode = padding_mode
         self.periodic = tuple(periodic) or (False,) * len(steps)
         self.volume = float(torch.linalg.det(steps).abs())
-        places = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
-        self._taps = {
+        places: tuple[int, ...] = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
+        self._taps: dict[tuple[int, ...], Table] = {
             halves: Table(self._sample(halves)) for halves in itertools.product(places, repeat=len(steps))
         }
         taps = self._taps[(0,) * len(steps)].value  # (b, d_out, d_in, *k), or (b, d, *k)

@@ -13,16 +13,16 @@ Kernel = Callable[[Tensor], Tensor]
 GOLDEN = (5**0.5 - 1) / 2
 
 
-def probes(n: int, radius: float, count: int = 12) -> Float[Tensor, "k n"]:
+def probes(n: int, radius: float, count: int = 6) -> Float[Tensor, "k n"]:
     """Vectors of every direction and length in the ball, to measure a kernel on.
 
     The lengths are no simple fractions of the radius, where kernels that a user writes have their edges,
-    and go down to a thousandth of it.
+    and go down to a hundredth of it.
     """
     directions, _ = sphere_rule(n, count)
     i = torch.arange(2 * count, dtype=torch.float64)
     even = (i * GOLDEN + 0.013) % 1.0
-    small = 0.917 * 2.0 ** -torch.arange(1, 11, dtype=torch.float64)
+    small = 0.917 * 2.0 ** -torch.arange(1, 8, dtype=torch.float64)
     return (radius * torch.cat([even, small])[:, None, None] * directions).flatten(0, 1)
 
 
@@ -44,7 +44,7 @@ def defect(
     """
     v = probes(group.dim, radius)
     fibres = [rho.fibre for rho in (rho_in, rho_out) if rho is not None and rho.fibre is not None]
-    elements = fibres[0].elements if fibres else group.sample()
+    elements = fibres[0].elements if fibres else group.sample(3)
     k = kernel(v)
     largest = float(k.abs().max())
     if largest == 0:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -57,17 +58,9 @@ class Rings:
             pairs += [(rho * self.unit, l) for l in range(min(most, 1 if self.n == 1 else most) + 1)]
         return pairs
 
-    def _norm(self, rho: float, degree: int) -> float:
-        """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
-        t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
-        r = self.radius * (t + 1) / 2
-        power = self._blurred(rho, degree, r).square() * r ** (self.n - 1)
-        total = sphere_area(self.n) * (power * w).sum() * self.radius / 2
-        return math.sqrt(float(total) * self.unit**self.n)
-
     def profile(self, rho: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape, with ``int |psi|^2 dv = unit^-n``."""
-        return self._blurred(rho, degree, r) / self._norm(rho, degree)
+        return self._blurred(rho, degree, r) / _norm(self, rho, degree)
 
     def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
@@ -91,3 +84,13 @@ class Rings:
         edge = 0.7 * self.unit
         inside = ((self.radius - r) / edge).clamp(0.0, 1.0)
         return torch.sin(inside * math.pi / 2) ** 2
+
+
+@cache
+def _norm(rings: Rings, rho: float, degree: int) -> float:
+    """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
+    t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
+    r = rings.radius * (t + 1) / 2
+    power = rings._blurred(rho, degree, r).square() * r ** (rings.n - 1)
+    total = sphere_area(rings.n) * (power * w).sum() * rings.radius / 2
+    return math.sqrt(float(total) * rings.unit**rings.n)

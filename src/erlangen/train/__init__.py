@@ -8,7 +8,7 @@ from erlangen.train.checkpoint import load, save
 from erlangen.train.data import Photographs, find_photographs
 from erlangen.train.fit import Run, Settings, fit
 from erlangen.train.predict import predict
-from erlangen.train.scenes import generate
+from erlangen.train.scenes import example, generate
 from erlangen.train.segmenter import Segmenter
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Run",
     "Segmenter",
     "Settings",
+    "example",
     "find_photographs",
     "fit",
     "generate",

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from erlangen.train.data import Photographs, find_photographs
 
@@ -57,6 +59,12 @@ def generate(folder: str | Path, count: int, *, size: int = 128, seed: int = 0) 
         mask = np.where(apple > 0.5, 255, 0).astype(np.uint8)
         Image.fromarray(mask).save(folder / "masks" / f"scene{i:04}.png")
     return find_photographs(folder)
+
+
+def example(size: int = 128, seed: int = 0) -> Float[Tensor, "1 3 size size"]:
+    """One drawn scene within [0, 1], to try a network on."""
+    colour, _ = draw(size, np.random.default_rng(seed))
+    return torch.from_numpy(colour).permute(2, 0, 1)[None].float()
 
 
 def draw(size: int, random: np.random.Generator) -> tuple[Array, Array]:
