@@ -41,14 +41,24 @@ def _run(arguments: Sequence[str] | None) -> int:
         """Holds images/ and masks/ with files of equal stems, or train/ and val/ that do."""
         out: Path = Path("runs/segmentation")
         """Where the network and the page go."""
+        resume: bool = False
+        """Go on with the training that was stopped in --out."""
         settings: tyro.conf.OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
         def run(self) -> int:
             from erlangen.train import fit
             from erlangen.train.page import write_run
 
-            with _bar() as update:
-                run = fit(self.dir, self.settings, progress=lambda s: update("training", s))
+            options = {"out": self.out, "resume": self.resume}
+            try:
+                with _bar() as update:
+                    run = fit(self.dir, self.settings, progress=lambda s: update("training", s), **options)
+            except KeyboardInterrupt:
+                print(  # noqa: T201
+                    f"erlangen: stopped; the same command with --resume goes on from {self.out}",
+                    file=sys.stderr,
+                )
+                return 130
             page = write_run(run, self.out)
             _say(f"validation IoU {run.history[-1]['score']:.3f}")
             _say((self.out / "equivariance.txt").read_text().rstrip())
@@ -65,11 +75,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         """A photograph, or a folder of them."""
         out: Path = Path("predictions")
         """Where the masks go."""
+        size: int | None = None
+        """Shrink photographs to this longer side, instead of the one of the training."""
+        tile: int = 1024
+        """What is larger goes through the network in tiles of about so many pixels."""
 
         def run(self) -> int:
             from erlangen.train import load, predict
 
-            masks = predict(load(self.model), self.images, out=self.out)
+            masks = predict(load(self.model), self.images, out=self.out, size=self.size, tile=self.tile)
             _say(f"{len(masks)} masks in {self.out}")
             return 0
 
@@ -97,6 +111,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         """Where the picture and the page go."""
         minutes: float = 1.6
         """Of training, for both networks together."""
+        scenes: int = 72
+        """How many to draw and learn from."""
         seed: int = 0
         """Of the scenes and the weights."""
 
@@ -104,7 +120,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             from erlangen.train.demo import demonstrate
 
             with _bar() as update:
-                picture, page = demonstrate(self.out, minutes=self.minutes, seed=self.seed, progress=update)
+                picture, page = demonstrate(
+                    self.out, minutes=self.minutes, scenes=self.scenes, seed=self.seed, progress=update
+                )
             _say(f"picture   {picture}\npage      {page}")
             return 0
 

@@ -10,7 +10,7 @@ from PIL import Image
 import erlangen as er
 from erlangen.train import Segmenter, Settings, fit, iou_by_angle
 from erlangen.train.angles import inscribed_disc, turned
-from erlangen.train.fit import segmentation_loss
+from erlangen.train.loop import segmentation_loss
 from erlangen.train.metrics import intersection_over_union
 from erlangen.train.page import write_run
 from erlangen.train.plain import PlainUNet, plain_unet_of

@@ -141,6 +141,21 @@ class UNet(nn.Module):
             field = self.decoder[level](field)
         return self.head(self.project(field))
 
+    @property
+    def reach(self) -> int:
+        """How many samples away the input can change an output, at most.
+
+        A correlation sees its radius, down-sampling 3 and up-sampling 2 samples of the finer grid.
+        """
+        size = self.options["kernel_size"]
+        if not isinstance(size, int) or self.options["radius"] is not None:
+            raise ValueError(
+                "the reach of kernels with a radius is not known in samples, expected kernel_size"
+            )
+        kernel, depth = size // 2, len(self.down)
+        levels = sum((2 * kernel + 3 + 2) * 2**level for level in range(depth))
+        return kernel + levels + kernel * 2**depth
+
     def _check_input(self, image: Tensor) -> None:
         axes = 2 + self.domain.space_axes
         if image.dim() != axes or image.shape[1] != self.in_channels:

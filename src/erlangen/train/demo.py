@@ -10,10 +10,11 @@ import torch
 from erlangen import figures
 from erlangen.train.angles import iou_by_angle, turned
 from erlangen.train.data import read_image, read_mask, shrink
-from erlangen.train.fit import Run, Settings, Step, fit
+from erlangen.train.loop import Run, Step, fit
 from erlangen.train.page import page, prediction_figure, prove
 from erlangen.train.plain import plain_unet_of
 from erlangen.train.scenes import generate
+from erlangen.train.settings import Settings
 
 ANGLES = [15.0 * i for i in range(24)]
 
@@ -22,6 +23,7 @@ def demonstrate(
     folder: str | Path,
     *,
     minutes: float = 1.6,
+    scenes: int = 72,
     seed: int = 0,
     progress: Callable[[str, Step | None], None] | None = None,
 ) -> tuple[Path, Path]:
@@ -30,6 +32,7 @@ def demonstrate(
     Args:
         folder: for the scenes, the picture and the page.
         minutes: of training, for both together.
+        scenes: how many to learn from; a sixth as many are held out.
         seed: of everything.
         progress: called with what is being done, and the step of a training.
 
@@ -39,8 +42,8 @@ def demonstrate(
     say = progress or (lambda _name, _step: None)
     folder = Path(folder)
     say("drawing scenes", None)
-    training = generate(folder / "scenes" / "train", 72, size=128, seed=seed)
-    held_out = generate(folder / "scenes" / "val", 12, size=128, seed=seed + 1)
+    training = generate(folder / "scenes" / "train", scenes, size=128, seed=seed)
+    held_out = generate(folder / "scenes" / "val", max(scenes // 6, 1), size=128, seed=seed + 1)
     settings = Settings(minutes=minutes / 2, seed=seed, size=128, crop=96, width=6, batch=4, lr=2e-2, looks=4)
     equivariant = fit((training, held_out), settings, progress=lambda s: say("equivariant U-Net", s))
     count = sum(p.numel() for p in equivariant.model.net.parameters())

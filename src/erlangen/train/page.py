@@ -14,7 +14,7 @@ from erlangen import figures, verify
 from erlangen.spaces import Plane
 from erlangen.train.checkpoint import save
 from erlangen.train.data import as_batch
-from erlangen.train.fit import Run
+from erlangen.train.loop import Run
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#20242b;"

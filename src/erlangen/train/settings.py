@@ -1,0 +1,87 @@
+"""How to train."""
+
+from dataclasses import dataclass, fields
+
+from erlangen.spaces import Plane
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Every field is a flag of ``erlangen train``.
+
+    Attributes:
+        minutes: how long to train, unless epochs or steps say otherwise.
+        epochs: train for so many rounds of the photographs instead.
+        steps: train for so many steps instead.
+        seed: of the weights, the crops and the split.
+        rotations: N of C_N; 0 for isotropic kernels on scalar fields.
+        reflections: whether flips belong to the group.
+        width: fields at the finest level.
+        depth: how often the resolution is halved.
+        separable: mix at each point, then correlate each channel by itself.
+        size: photographs are shrunk to this longer side, in pixels.
+        crop: side of the random square that a step sees of each photograph.
+        batch: crops in a step.
+        lr: the largest learning rate.
+        weight_decay: of AdamW.
+        jitter: random brightness, contrast and colour of crops, relative.
+        quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
+        validation: fraction held out, if there is no folder ``val``.
+        looks: how often the photographs held out are scored; the last time at the end.
+        device: where to compute, such as "cpu" or "cuda".
+        amp: compute in bfloat16 where that is safe; faster on most GPUs, not on most CPUs.
+    """
+
+    minutes: float = 20.0
+    epochs: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    rotations: int = 8
+    reflections: bool = False
+    width: int = 8
+    depth: int = 3
+    separable: bool = True
+    size: int = 256
+    crop: int = 128
+    batch: int = 8
+    lr: float = 5e-3
+    weight_decay: float = 1e-4
+    jitter: float = 0.2
+    quarter_turns: bool = False
+    validation: float = 0.2
+    looks: int = 10
+    device: str = "cpu"
+    amp: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"rotations": 0, "width": 1, "depth": 0, "size": 1, "crop": 1, "batch": 1, "looks": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
+        if self.steps is None and self.epochs is None and not self.minutes > 0:
+            raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps is {self.steps}, expected at least 1, or None to train for minutes")
+        if self.epochs is not None and not self.epochs > 0:
+            raise ValueError(f"epochs is {self.epochs}, expected a number above 0, or None")
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(f"epochs={self.epochs} and steps={self.steps}, expected one of them")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
+        if not self.lr > 0:
+            raise ValueError(f"lr is {self.lr}, expected a learning rate above 0")
+
+    @property
+    def domain(self) -> Plane:
+        """The plane that these settings name."""
+        return Plane(self.rotations, self.reflections) if self.rotations else Plane()
+
+    def total_steps(self, photographs: int) -> int | None:
+        """The number of steps; None if time decides."""
+        if self.epochs is not None:
+            return max(1, round(self.epochs * photographs / self.batch))
+        return self.steps
+
+    def differences(self, other: "Settings") -> list[str]:
+        """The names of the fields that differ."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]

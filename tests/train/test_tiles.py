@@ -1,0 +1,52 @@
+"""Tiles give the answer of the whole."""
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen.train import Segmenter
+from erlangen.train.tiles import in_tiles, spans
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("size", [(97, 128), (121, 75), (40, 150)], ids=str)
+def test_tiles_are_identical_to_the_whole(depth, size):
+    x = torch.rand(1, 3, *size).double()
+    net = er.models.UNet(er.Plane(rotations=4), 3, 2, 2, depth)
+    model = er.verify.randomized(Segmenter(net).double(), x).requires_grad_(False)
+    whole = model(x)
+    assert float(whole.std()) > 1e-3
+    torch.testing.assert_close(in_tiles(model, x, 50, model.net), whole, rtol=0, atol=1e-11)
+
+
+def test_what_lies_within_reach_matters_and_beyond_it_does_not():
+    net = er.verify.randomized(er.models.UNet(er.Plane(rotations=4), 1, 1, 2, 2, nonlinearity="gated"))
+    net = net.double()
+    x = torch.randn(1, 1, 160, 160).double().requires_grad_()
+    (grad,) = torch.autograd.grad(net(x)[0, 0, 80, 80], x)
+    rows = grad[0, 0].abs().amax(1).nonzero()[:, 0]
+    reach = max(80 - int(rows.min()), int(rows.max()) - 80)
+    assert 0.6 * net.reach < reach <= net.reach
+
+
+@pytest.mark.parametrize("length", [1, 7, 64, 65, 100, 1023])
+def test_spans_cover_every_sample_once_on_the_coarse_grids_of_the_whole(length):
+    covered = []
+    for outer, inner in spans(length, 30, 8, 20):
+        covered += range(inner.start, inner.stop)
+        assert outer.start % 8 == 0
+        assert (outer.stop - outer.start) % 8 == length % 8 or outer.stop == length
+        assert outer.start <= inner.start < inner.stop <= outer.stop
+    assert covered == list(range(length))
+
+
+def test_networks_that_see_everything_are_refused():
+    net = er.models.UNet(er.Plane(), 1, 1, 2, 1, padding_mode="circular")
+    with pytest.raises(ValueError, match="predict the whole image"):
+        in_tiles(net, torch.randn(1, 1, 8, 8), 4, net)
+
+
+def test_predictions_in_tiles(run):
+    x = torch.rand(1, 3, 90, 130)
+    (whole,), (tiled,) = er.predict(run.model, x), er.predict(run.model, x, tile=40)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
