@@ -16,10 +16,10 @@ class Frame(NamedTuple):
     Shapes: point ``(..., m)``, basis ``(..., m, n)``.
     """
 
-    point: Float[Tensor, "*batch m"]
-    basis: Float[Tensor, "*batch m n"]
+    point: Float[Tensor, "*#batch m"]
+    basis: Float[Tensor, "*#batch m n"]
 
-    def turn(self, h: Float[Tensor, "*batch n n"]) -> "Frame":
+    def turn(self, h: Float[Tensor, "*#batch n n"]) -> "Frame":
         """The frame ``u h``: the same point, seen with the axes mixed by ``h``."""
         return Frame(self.point, self.basis @ h)
 
@@ -27,6 +27,6 @@ class Frame(NamedTuple):
         """The frames at ``index`` of the batch."""
         return Frame(self.point[index], self.basis[index])  # type: ignore[index]
 
-    def tangent(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch m"]:
+    def tangent(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch m"]:
         """The tangent vector ``E v`` whose components in this frame are ``v``."""
         return (self.basis @ v[..., None])[..., 0]

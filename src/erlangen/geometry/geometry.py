@@ -40,65 +40,67 @@ class Geometry(ABC):
     injectivity_radius: float = math.inf
 
     @abstractmethod
-    def frame(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m n"]:
+    def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:
         """The axes of the frame s(p) chosen at p, as columns: the gauge that domains use."""
 
     @abstractmethod
-    def carry(self, u: Frame, v: Float[Tensor, "*batch n"]) -> Frame:
+    def carry(self, u: Frame, v: Float[Tensor, "*#batch n"]) -> Frame:
         """The frame at which one arrives from u along the components v."""
 
     @abstractmethod
-    def coordinates(self, u: Frame, q: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch n"]:
+    def coordinates(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
         """The normal coordinates of q seen from u: the shortest v with ``carry(u, v)`` at q."""
 
     @abstractmethod
     def act(self, g: Float[Tensor, "d d"], u: Frame) -> Frame:
         """The frame ``g u``, moved by the symmetry g of the space."""
 
-    def density(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+    def density(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch"]:
         """J(v), where dmu = J(v) dv is the invariant measure in normal coordinates."""
         return torch.ones_like(v[..., 0])
 
-    def distance(self, p: Float[Tensor, "*batch m"], q: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
+    def distance(
+        self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]
+    ) -> Float[Tensor, "*#batch"]:
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
 
-    def home(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+    def home(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m"]:
         """The coordinates that `points` use for p, where several name one point."""
         return p
 
-    def contains(self, p: Float[Tensor, "*batch m"]) -> Tensor:
+    def contains(self, p: Float[Tensor, "*#batch m"]) -> Tensor:
         """Whether p belongs to the space (false beyond a boundary)."""
         return torch.ones(p.shape[:-1], dtype=torch.bool, device=p.device)
 
-    def frames(self, p: Float[Tensor, "*batch m"]) -> Frame:
+    def frames(self, p: Float[Tensor, "*#batch m"]) -> Frame:
         """The frames s(p) themselves."""
         return Frame(p, self.frame(p))
 
-    def components(self, u: Frame, w: Float[Tensor, "*batch m k"]) -> Float[Tensor, "*batch n k"]:
+    def components(self, u: Frame, w: Float[Tensor, "*#batch m k"]) -> Float[Tensor, "*#batch n k"]:
         """The components in u of tangent vectors at its point, given as columns."""
         E = u.basis
         return torch.linalg.solve(E.mT @ E, E.mT @ w)
 
-    def gauge(self, u: Frame, w: Frame) -> Float[Tensor, "*batch n n"]:
+    def gauge(self, u: Frame, w: Frame) -> Float[Tensor, "*#batch n n"]:
         """The h with ``w = u h``, for two frames at one point."""
         return self.components(u, w.basis)
 
-    def exp(self, p: Float[Tensor, "*batch m"], v: Float[Tensor, "*batch m"]) -> Tensor:
+    def exp(self, p: Float[Tensor, "*#batch m"], v: Float[Tensor, "*#batch m"]) -> Tensor:
         """The point that the tangent vector v at p leads to; v in the coordinates of points."""
         u = self.frames(p)
         return self.carry(u, self.components(u, v[..., None])[..., 0]).point
 
-    def log(self, p: Float[Tensor, "*batch m"], q: Float[Tensor, "*batch m"]) -> Tensor:
+    def log(self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]) -> Tensor:
         """The shortest tangent vector v at p with ``exp(p, v) = q``."""
         u = self.frames(p)
         return u.tangent(self.coordinates(u, q))
 
     def parallel_transport(
         self,
-        p: Float[Tensor, "*batch m"],
-        v: Float[Tensor, "*batch m"],
-        w: Float[Tensor, "*batch m"],
+        p: Float[Tensor, "*#batch m"],
+        v: Float[Tensor, "*#batch m"],
+        w: Float[Tensor, "*#batch m"],
     ) -> Tensor:
         """The tangent vector w at p, carried along v to ``exp(p, v)``."""
         u = self.frames(p)

@@ -130,7 +130,7 @@ class Correlation(nn.Module):
 
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
-    ) -> Float[Tensor, "batch out_channels *space"]:
+    ) -> Float[Tensor, "batch out_channels *out_space"]:
         engine = self.domain.engine(self.spec)
         self.domain.check(field, self.in_field, self.in_channels)
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
