@@ -18,6 +18,7 @@ FLOORS = [
     ["models"],
     ["figures", "verify"],
     ["train"],
+    ["commands"],
     ["cli"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

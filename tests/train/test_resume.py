@@ -66,6 +66,8 @@ def test_trainings_that_cannot_go_on_are_refused(scenes, tmp_path):
         fit(scenes, out=tmp_path, progress=interrupt, **SMALL)
     with pytest.raises(ValueError, match=r"trained with other settings \(lr\), expected the same ones"):
         fit(scenes, out=tmp_path, resume=True, **SMALL | {"lr": 1e-2})
+    with pytest.raises(ValueError, match=r"trained with other settings \(looks\)"):
+        fit(scenes, out=tmp_path, resume=True, looks=5, **SMALL)
     file = tmp_path / "training.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="holds no training that could go on"):
@@ -82,7 +84,7 @@ def test_ctrl_c_at_the_command_line(scenes, tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("erlangen.cli._bar.update", interrupt)
+        patch.setattr("erlangen.commands._bar.update", interrupt)
         assert main(command) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert (tmp_path / "run" / "training.safetensors").exists()

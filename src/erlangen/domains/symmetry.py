@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,3 +29,9 @@ class Symmetry:
     def is_exact(self) -> bool:
         """Whether an equivariant layer commutes with it up to rounding."""
         return self.permutes and self.in_group
+
+    @property
+    def is_shift(self) -> bool:
+        """Whether g is ``x -> x + b``, written ``[[1, b], [0, 1]]``."""
+        n = len(self.matrix) - 1
+        return torch.equal(self.matrix[:, :n], torch.eye(n + 1, n).to(self.matrix))

@@ -4,6 +4,7 @@ from erlangen.figures.canvas import embedded, save, shown
 from erlangen.figures.curves import history
 from erlangen.figures.defects import Bar, defects
 from erlangen.figures.overlay import angles, predictions, turned_camera
+from erlangen.figures.page import page
 from erlangen.figures.square import commuting_square
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "defects",
     "embedded",
     "history",
+    "page",
     "predictions",
     "save",
     "shown",

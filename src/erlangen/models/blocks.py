@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.nn import Correlation, Gated, Norm, ReLU
+from erlangen.nn import Correlation, Gated, Lift, Norm, ReLU
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Style:
     def kernel(self) -> dict[str, Any]:
         """The arguments of a correlation."""
         return {
-            "kernel_size": self.kernel_size,
+            "kernel_size": self.kernel_size if self.radius is None else None,
             "radius": self.radius,
             "padding_mode": self.padding_mode,
         }
@@ -41,6 +41,16 @@ class Style:
         if self.nonlinearity == "gated":
             return Gated(domain, channels)
         return ReLU(domain, oversampling=self.oversampling)
+
+
+def stem(domain: Domain, in_channels: int, width: int, style: Style) -> list[nn.Module]:
+    """From scalar fields to the domain's own type: correlation, norm, nonlinearity."""
+    layer = Correlation if domain.fibre is None else Lift
+    return [
+        layer(domain, in_channels, width, **style.kernel, bias=False),
+        Norm(domain, width),
+        style.activation(domain, width),
+    ]
 
 
 class ConvBlock(nn.Module):

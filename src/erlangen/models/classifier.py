@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.models.blocks import ConvBlock, ResidualBlock, Style
-from erlangen.nn import Correlation, GlobalPool, Lift, Norm, Pool, Project
+from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
+from erlangen.nn import GlobalPool, Pool, Project
 
 
 class Classifier(nn.Module):
@@ -52,20 +52,8 @@ class Classifier(nn.Module):
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
         self.domain = domain
-        style = Style(
-            kernel_size if radius is None else None,
-            radius,
-            padding_mode,
-            separable,
-            nonlinearity,
-            oversampling,
-        )
-        layer = Correlation if domain.fibre is None else Lift
-        layers: list[nn.Module] = [
-            layer(domain, in_channels, width, **style.kernel, bias=False),
-            Norm(domain, width),
-            style.activation(domain, width),
-        ]
+        style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
+        layers = stem(domain, in_channels, width, style)
         circular = padding_mode == "circular"
         for level in range(depth + 1):
             layers.append(ResidualBlock(domain, width, style))

@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.models.blocks import ConvBlock, Style
-from erlangen.nn import Correlation, Down, Lift, Norm, Project, Up
+from erlangen.models.blocks import ConvBlock, Style, stem
+from erlangen.nn import Correlation, Down, Project, Up
 
 
 class UNet(nn.Module):
@@ -80,14 +80,7 @@ class UNet(nn.Module):
             "oversampling": oversampling,
             "projection": projection,
         }
-        style = Style(
-            kernel_size if radius is None else None,
-            radius,
-            padding_mode,
-            separable,
-            nonlinearity,
-            oversampling,
-        )
+        style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
         circular = padding_mode == "circular"
         domains, styles = [domain], [style]
         for _ in range(depth):
@@ -99,12 +92,7 @@ class UNet(nn.Module):
         def mixing(domain: Domain, before: int, after: int) -> nn.Module:
             return Correlation(domain, before, after, 1, bias=False, in_field=field, out_field=field)
 
-        layer = Lift if lifted else Correlation
-        self.lift = nn.Sequential(
-            layer(domain, in_channels, width, **style.kernel, bias=False),
-            Norm(domain, width),
-            style.activation(domain, width),
-        )
+        self.lift = nn.Sequential(*stem(domain, in_channels, width, style))
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()
         self.down = nn.ModuleList()

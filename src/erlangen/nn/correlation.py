@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
 from erlangen.domains.domain import Field
+from erlangen.kernels import Rings
 
 
 class Correlation(nn.Module):
@@ -107,7 +109,7 @@ class Correlation(nn.Module):
         )
         factory = {"device": device, "dtype": dtype}
         if separable:
-            self.mixing_spec, spec = _separate(spec)
+            self.mixing_spec, spec = _separate(spec, domain.dim)
             mixing = domain.engine(self.mixing_spec)
             shape = (out_channels, in_channels // groups, len(mixing.power))
             self.mixing = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
@@ -210,18 +212,14 @@ class Lift(Correlation):
         )
 
 
-def _separate(spec: KernelSpec) -> tuple[KernelSpec, KernelSpec]:
+def _separate(spec: KernelSpec, dim: int) -> tuple[KernelSpec, KernelSpec]:
     """The kernel at one point that mixes, and the one that moves each channel by itself.
 
     The second may raise a frequency along the fibre by its angular degree, so the first stays
     below the limit by as much.
     """
-    from dataclasses import replace
-
-    from erlangen.kernels import Rings
-
     same_field = spec.in_field == spec.out_field
-    highest = max(degree for _, degree in Rings(2, 1.0, spec.rings).terms)
+    highest = max(degree for _, degree in Rings(dim, 1.0, spec.rings).terms)
     band = spec.band_out
     mixing = KernelSpec(
         spec.in_field,

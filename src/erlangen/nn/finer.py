@@ -22,7 +22,7 @@ class Finer:
     def __init__(self, fibre: Fibre, factor: int) -> None:
         N = len(fibre)
         up = fibre.interpolate(fibre.finer(factor).elements)  # (factor N, N)
-        own = (up == 1).any(1) if factor == 1 else (up - 1).abs().amin(1) < 1e-12
+        own = (up - 1).abs().amin(1) < 1e-12
         up = torch.cat([torch.eye(N, dtype=torch.float64), up[~own]])
         self.between = Table(up[N:])
         self.lowpass = Table((up @ fibre.lowpass(fibre.default_band)).T / factor)

@@ -110,14 +110,15 @@ class Plane(Grid):
         """The pixel grid's turns and flips, angles in between, and shifts by whole pixels."""
         flips = self.rotations is None or self.reflections
         turns = self.symmetry != "translations"
-        found = []
-        for degrees in (90, 180, 270):
-            member = turns and (self.rotations is None or (degrees * self.rotations) % 360 == 0)
-            found.append(Symmetry(f"turn {degrees}", self.turn(degrees), True, member))
+
+        def holds(degrees: int) -> bool:
+            return turns and (self.rotations is None or (degrees * self.rotations) % 360 == 0)
+
+        found = [Symmetry(f"turn {d}", self.turn(d), True, holds(d)) for d in (90, 180, 270)]
         for degrees in (0, 90, 180, 270):
             name = f"flip, turn {degrees}" if degrees else "flip"
-            member = turns and flips and found[max(degrees // 90 - 1, 0)].in_group | (degrees == 0)
-            found.append(Symmetry(name, self.turn(degrees) @ self.flip(), True, member))
+            g = self.turn(degrees) @ self.flip()
+            found.append(Symmetry(name, g, True, flips and holds(degrees)))
         any_angle = turns and (self.fibre is None or self.fibre.default_band is not None)
         between = [
             Symmetry(f"turn {degrees:g}", self.turn(degrees), False, any_angle)

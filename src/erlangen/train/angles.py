@@ -1,13 +1,15 @@
 """How well a network segments photographs that were turned."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.data import Photographs, read_image, read_mask, shrink
+from erlangen.train.data import Photographs, numbers, read_image, read_mask, shrink
 from erlangen.train.metrics import intersection_over_union
 from erlangen.train.segmenter import Segmenter
 
@@ -28,15 +30,21 @@ def iou_by_angle(model: Segmenter, photographs: Photographs, angles: Sequence[fl
     for angle in angles:
         predicted, truth, inside = [], [], []
         for image_path, mask_path in zip(photographs.images, photographs.masks, strict=True):
-            image = shrink(turned(read_image(image_path), angle), model.size)
-            mask = shrink(turned(read_mask(mask_path), angle), model.size)
-            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+            image, mask = turned_pair(image_path, mask_path, angle, model.size)
             with torch.no_grad():
-                predicted.append(model(pixels)[0, 0] > 0)
-            truth.append(torch.from_numpy(np.array(mask)) >= 128)
+                predicted.append(model(image)[0, 0] > 0)
+            truth.append(mask)
             inside.append(inscribed_disc(*truth[-1].shape))
         scores[float(angle)] = intersection_over_union(predicted, truth, inside)
     return scores
+
+
+def turned_pair(
+    image: Path, mask: Path, degrees: float, size: int | None
+) -> tuple[Float[Tensor, "1 3 height width"], Bool[Tensor, "height width"]]:
+    """A photograph in [0, 1] and its mask, turned at their full size, then shrunk."""
+    photograph = numbers(shrink(turned(read_image(image), degrees), size))
+    return photograph, torch.from_numpy(np.array(shrink(turned(read_mask(mask), degrees), size))) >= 128
 
 
 def turned(image: Image.Image, degrees: float) -> Image.Image:

@@ -123,6 +123,11 @@ def shrink(image: Image.Image, size: int | None) -> Image.Image:
     return image.resize((max(target[0], 1), max(target[1], 1)), Image.Resampling.BOX)
 
 
+def numbers(image: Image.Image) -> Float[Tensor, "1 3 height width"]:
+    """A photograph as a batch of one, in [0, 1]."""
+    return as_batch([torch.from_numpy(np.array(image)).permute(2, 0, 1)])
+
+
 def as_batch(images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:
     """Bytes to numbers in [0, 1]; all of one size."""
     return torch.stack(images).float() / 255

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from erlangen import figures
-from erlangen.train.angles import iou_by_angle, turned
-from erlangen.train.data import read_image, read_mask, shrink
+from erlangen.train.angles import iou_by_angle, turned_pair
 from erlangen.train.loop import Run, Step, fit
-from erlangen.train.page import page, prediction_figure, prove
+from erlangen.train.page import prediction_figure, prove
 from erlangen.train.plain import plain_unet_of
 from erlangen.train.scenes import generate
 from erlangen.train.settings import Settings
@@ -64,21 +62,17 @@ def demonstrate(
 
 def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> Any:
     """One scene that no network was shown, at three angles, with what each network finds."""
-    held_out = next(iter(runs.values())).held_out
+    held_out, size = runs["erlangen"].held_out, runs["erlangen"].model.size
     if held_out is None:
         raise ValueError("this run held no photographs out, expected some to show")
-    images, truth, titles = [], [], []
-    for angle in (0, 120, 240):
-        size = next(iter(runs.values())).model.size
-        image = shrink(turned(read_image(held_out.images[0]), angle), size)
-        mask = shrink(turned(read_mask(held_out.masks[0]), angle), size)
-        images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255)
-        truth.append((torch.from_numpy(np.array(mask)) >= 128).int())
-        titles.append(f"turned by {angle} degrees" if angle else "upright")
+    angles = (0, 120, 240)
+    pairs = [turned_pair(held_out.images[0], held_out.masks[0], angle, size) for angle in angles]
     with torch.no_grad():
         found = {
-            name: [(run.model(image[None])[0, 0] > 0).int() for image in images] for name, run in runs.items()
+            name: [(run.model(image)[0, 0] > 0).int() for image, _ in pairs] for name, run in runs.items()
         }
+    images, truth = [image[0] for image, _ in pairs], [mask.int() for _, mask in pairs]
+    titles = [f"turned by {angle} degrees" if angle else "upright" for angle in angles]
     return figures.turned_camera(images, found, truth, titles, scores)
 
 
@@ -105,4 +99,4 @@ def _write(folder: Path, runs: dict[str, Run], scores: dict[str, dict[float, flo
             f'<h2>Turn, then segment; segment, then turn</h2><img alt="" src="{figures.embedded(square)}">'
         )
     sections.append(f"<h2>Equivariance, measured</h2><pre>{report}</pre>")
-    return picture, page(folder / "demo.html", "Erlangen: turn the camera", sections)
+    return picture, figures.page(folder / "demo.html", "Erlangen: turn the camera", sections)

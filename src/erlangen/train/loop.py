@@ -22,6 +22,7 @@ from erlangen.train.state import restore_training, save_training
 
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
+RECENT = 50  # steps whose mean loss is shown
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Training:
         """Score the photographs held out."""
         self.checked += 1
         score = validate(self.model, *held_out)
-        loss = sum(self.losses[-50:]) / max(len(self.losses[-50:]), 1)
+        loss = sum(self.losses) / max(len(self.losses), 1)
         minutes = self.seconds / 60
         self.history.append({"step": self.step, "minutes": minutes, "loss": loss, "score": score})
         return Step(self.step, minutes, self.fraction, loss, score)
@@ -169,7 +170,7 @@ class Training:
                 f"rate than lr={self.settings.lr}"
             )
         self.optimizer.step()
-        self.losses.append(loss.item())
+        self.losses = [*self.losses, loss.item()][-RECENT:]
         self.step += 1
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import html
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from erlangen.spaces import Plane
 from erlangen.train.checkpoint import save
 from erlangen.train.data import as_batch
 from erlangen.train.loop import Run
-
-STYLE = (
-    "body{font:16px/1.55 system-ui,sans-serif;color:#20242b;"
-    "max-width:62rem;margin:2rem auto;padding:0 1rem}"
-    "img{max-width:100%}pre{overflow-x:auto;background:#f6f6f4;padding:1rem;font-size:13px}"
-    "h1{font-size:1.7rem}h2{font-size:1.15rem;margin-top:2rem}td{padding:.1rem .8rem .1rem 0}"
-)
 
 
 def write_run(run: Run, folder: str | Path) -> Path:
@@ -52,14 +44,7 @@ def write_run(run: Run, folder: str | Path) -> Path:
     sections += [f"<h2>Equivariance</h2><pre>{html.escape(str(report))}</pre>"]
     rows = "".join(f"<tr><td>{key}</td><td>{value}</td></tr>" for key, value in facts.items())
     sections += [f"<h2>Configuration</h2><table>{rows}</table>"]
-    return page(folder / "index.html", "A segmentation network", sections)
-
-
-def page(path: Path, title: str, sections: Sequence[str]) -> Path:
-    """One HTML file with everything inside."""
-    head = f"<!doctype html><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"
-    path.write_text(f"{head}<h1>{title}</h1>\n" + "\n".join(sections) + "\n")
-    return path
+    return figures.page(folder / "index.html", "A segmentation network", sections)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.models import UNet
 from erlangen.train.checkpoint import expect_segmenter
-from erlangen.train.data import find_images, read_image, shrink
+from erlangen.train.data import find_images, numbers, read_image, shrink
 from erlangen.train.segmenter import Segmenter
 from erlangen.train.tiles import in_tiles
 
@@ -67,8 +67,7 @@ def predict_photograph(
     model: Segmenter, photograph: Image.Image, size: int | None = None, tile: int = 1024
 ) -> Float[Tensor, "height width"]:
     """The probability at every pixel of one photograph, computed at the network's scale."""
-    small = torch.from_numpy(np.array(shrink(photograph, size or model.size))).permute(2, 0, 1)
-    logits = _logits(model, small[None].float() / 255, tile)
+    logits = _logits(model, numbers(shrink(photograph, size or model.size)), tile)
     whole = photograph.size[::-1]
     if tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)

@@ -33,7 +33,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
         "step": training.step,
         "seconds": training.seconds,
         "checked": training.checked,
-        "losses": training.losses[-50:],
+        "losses": training.losses,
         "history": training.history,
         "queue": crops["queue"],
         "photographs": len(training.crops.images),
@@ -53,7 +53,7 @@ def restore_training(training: "Training", folder: str | Path) -> None:
     """
     tensors, facts = _read(Path(folder) / NAME)
     before = Settings(**facts["settings"])
-    changed = [name for name in before.differences(training.settings) if name not in ("device", "looks")]
+    changed = [name for name in before.differences(training.settings) if name != "device"]
     if changed or facts["photographs"] != len(training.crops.images):
         what = ", ".join(changed) or "the number of photographs"
         raise ValueError(

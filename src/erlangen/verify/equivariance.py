@@ -78,7 +78,9 @@ def _measure(
             f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
         )
     y, inner = _run(module, x, layers)
-    other = _other(module, x, y)
+    has_invariants = any(f.dim() == 2 for f in (y, *inner.values()))
+    y_of_noise, inner_of_noise = _run(module, _noise_like(x), layers) if has_invariants else (None, {})
+    other = y_of_noise if y.dim() == 2 else None
     _refuse_constant(domain, y, other)
     if field_of(y, domain) == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
         elements = [element for element in elements if element.in_group]
@@ -95,10 +97,10 @@ def _measure(
         floor = None if exact else _floor(domain, element, y)
         rows.append(Row(element, _error(domain, y_of_moved, moved_y, other, exact), gradient, floor))
         for name, here in inner.items() if element.in_group else ():
-            if "shift" in element.name and here.shape[-axes:] != x.shape[-axes:]:
+            if element.is_shift and here.shape[-axes:] != x.shape[-axes:]:
                 continue  # a shift by whole pixels is another one on a coarser grid
             moved_here = _mover(domain, element, field_of(here, domain))(here)
-            other_here = -moved_here if moved_here.dim() == 2 else None
+            other_here = inner_of_noise[name] if here.dim() == 2 else None
             error = _error(domain, inner_of_moved[name], moved_here, other_here, exact)
             layer_rows.append(LayerRow(name, element.name, exact, error))
         if square is None or element.name == "turn 45":
@@ -139,10 +141,7 @@ def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> li
         m.spec.padding_mode == "circular" or m.spec.rings == 1 for m in correlations
     )
     exact = all(m.exact_shifts for m in downs) and all(m.spec.stride == 1 for m in correlations)
-    return [
-        Symmetry(e.name, e.matrix, exact, True, True) if circular and "shift" in e.name else e
-        for e in elements
-    ]
+    return [Symmetry(e.name, e.matrix, exact, True, True) if circular and e.is_shift else e for e in elements]
 
 
 def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:
@@ -186,14 +185,11 @@ def _refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
         )
 
 
-def _other(module: nn.Module, x: Tensor, y: Tensor) -> Tensor | None:
-    """The invariants of noise as large as x, which invariants of x should differ from."""
-    if y.dim() != 2:
-        return None
+def _noise_like(x: Tensor) -> Tensor:
+    """Noise as large as x; invariants of x should differ from those of it."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
-    with torch.no_grad():
-        return module(x.mean() + x.std() * noise)
+    return x.mean() + x.std() * noise
 
 
 def _centred(domain: Domain, y: Tensor, other: Tensor | None, inside: bool) -> Tensor:

@@ -136,20 +136,14 @@ class Report:
 
     def html(self, path: str | Path) -> Path:
         """One page that opens offline: the table, the bars and the commuting square in pictures."""
-        from erlangen.figures import Bar, defects, embedded
+        from erlangen.figures import Bar, defects, embedded, page
 
-        path = Path(path)
         pictures = [embedded(defects([Bar(*bar) for bar in self.bars]))]
         if self.square is not None:
             pictures.insert(0, embedded(self.square.picture()))
-        images = "\n".join(f'<img alt="" src="{picture}">' for picture in pictures)
-        path.write_text(
-            "<!doctype html><meta charset='utf-8'><title>Equivariance</title>"
-            "<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto}"
-            "img{max-width:100%}pre{overflow-x:auto;background:#f6f6f4;padding:1rem}</style>"
-            f"<h1>N(g f) = g N(f)?</h1><pre>{html.escape(str(self))}</pre>{images}\n"
-        )
-        return path
+        sections = [f"<pre>{html.escape(str(self))}</pre>"]
+        sections += [f'<img alt="" src="{picture}">' for picture in pictures]
+        return page(Path(path), "N(g f) = g N(f)?", sections)
 
 
 def _largest(errors: Iterable[float]) -> float:

@@ -1,0 +1,198 @@
+"""What `erlangen` can be asked to do: each command a class, its fields the flags."""
+
+import importlib.util
+import platform
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from erlangen.train import Settings
+
+EXTRAS = ("tyro", "rich", "torchmetrics", "PIL", "safetensors", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a segmentation network on a folder of photographs: DIR/images and DIR/masks.
+
+    Writes the network, its curves, pictures of predictions and the equivariance report.
+    """
+
+    dir: Positional[Path]
+    """Holds images/ and masks/ with files of equal stems, or train/ and val/ that do."""
+    out: Path = Path("runs/segmentation")
+    """Where the network and the page go."""
+    resume: bool = False
+    """Go on with the training that was stopped in --out."""
+    settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
+
+    def run(self) -> int:
+        from erlangen.train import fit
+        from erlangen.train.page import write_run
+
+        options = {"out": self.out, "resume": self.resume}
+        try:
+            with _bar() as update:
+                run = fit(self.dir, self.settings, progress=lambda s: update("training", s), **options)
+        except KeyboardInterrupt:
+            print(  # noqa: T201
+                f"erlangen: stopped; the same command with --resume goes on from {self.out}",
+                file=sys.stderr,
+            )
+            return 130
+        page = write_run(run, self.out)
+        _say(f"validation IoU {run.history[-1]['score']:.3f}")
+        _say((self.out / "equivariance.txt").read_text().rstrip())
+        _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {page}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Segment photographs: a mask for each image, PNG of its name and size."""
+
+    model: Positional[Path]
+    """The folder that `erlangen train` wrote."""
+    images: Positional[Path]
+    """A photograph, or a folder of them."""
+    out: Path = Path("predictions")
+    """Where the masks go."""
+    size: int | None = None
+    """Shrink photographs to this longer side, instead of the one of the training."""
+    tile: int = 1024
+    """What is larger goes through the network in tiles of about so many pixels."""
+
+    def run(self) -> int:
+        from erlangen.train import load, predict
+
+        masks = predict(load(self.model), self.images, out=self.out, size=self.size, tile=self.tile)
+        _say(f"{len(masks)} masks in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measure the equivariance of a trained network, on a photograph or on noise."""
+
+    model: Positional[Path]
+    """The folder that `erlangen train` wrote."""
+    image: Path | None = None
+    """A photograph; without one, a drawn scene."""
+    layers: bool = False
+    """Which layer loses how much."""
+    html: Path | None = None
+    """Write a page with the commuting square in pictures."""
+
+    def run(self) -> int:
+        return _check(self.model, self.image, self.layers, self.html)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Three minutes: two networks learn to find apples, then the camera is turned."""
+
+    out: Path = Path("runs/demo")
+    """Where the picture and the page go."""
+    minutes: float = 1.6
+    """Of training, for both networks together."""
+    scenes: int = 72
+    """How many to draw and learn from."""
+    seed: int = 0
+    """Of the scenes and the weights."""
+
+    def run(self) -> int:
+        from erlangen.train.demo import demonstrate
+
+        with _bar() as update:
+            picture, page = demonstrate(
+                self.out, minutes=self.minutes, scenes=self.scenes, seed=self.seed, progress=update
+            )
+        _say(f"picture   {picture}\npage      {page}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, and what is missing."""
+
+    def run(self) -> int:
+        return _doctor()
+
+
+COMMANDS = {"train": Train, "predict": Predict, "check": Check, "demo": Demo, "doctor": Doctor}
+
+
+def _check(model: Path, image: Path | None, layers: bool, html: Path | None) -> int:
+    from erlangen import verify
+    from erlangen.train import load
+    from erlangen.train.data import numbers, read_image, shrink
+    from erlangen.train.scenes import example
+
+    segmenter = load(model)
+    side = min(segmenter.size or 192, 192)
+    x = example() if image is None else numbers(shrink(read_image(image), side))
+    report = verify.equivariance(segmenter, x, segmenter.net.domain, layers=layers, show=False)  # type: ignore[arg-type]
+    _say(str(report))
+    if not any(row.element.is_exact for row in report.rows):
+        _say("no turn of the pixel grid lies in this group, so nothing is exact here; take rotations=4 or 8")
+    if html is not None:
+        _say(f"page      {report.html(html)}")
+    return 0 if report.worst < 1e-3 else 1
+
+
+def _doctor() -> int:
+    import torch
+
+    import erlangen
+
+    _say(f"erlangen {erlangen.__version__}, python {platform.python_version()}, {platform.platform()}")
+    devices = f"{torch.cuda.device_count()} GPUs" if torch.cuda.is_available() else "no GPU"
+    _say(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {devices}")
+    missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
+    for name in missing:
+        _say(f"missing   {name}")
+    if missing:
+        _say('mend      pip install "erlangen[train]"')
+    return 1 if missing else 0
+
+
+class _bar:
+    """A progress bar that shows loss and IoU, as a context that gives its update function."""
+
+    def __enter__(self) -> Any:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+        )
+        self.tasks: dict[str, Any] = {}
+        self.scores: dict[str, float] = {}
+        self.progress.start()
+        return self.update
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def update(self, name: str, step: Any) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=1.0, text="")
+        if step is None:
+            self.progress.update(self.tasks[name], completed=1.0)
+            return
+        if step.score is not None:
+            self.scores[name] = step.score
+        text = f"loss {step.loss:.3f}"
+        if name in self.scores:
+            text += f"  IoU {self.scores[name]:.3f}"
+        self.progress.update(self.tasks[name], completed=step.fraction, text=text)
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
