@@ -1,19 +1,23 @@
 """Networks trained on upright photographs of apples, tried on turned ones.
 
+    python experiments/apples/run.py --calibrate      how long a step of each row takes, alone on two cores
+    python experiments/apples/run.py --fold           the candidates, scored on a fold of the training photographs
     python experiments/apples/run.py                  all rows of config.json that have no result yet
     python experiments/apples/run.py C8 --seed 0      one of them
-    python experiments/apples/run.py C8 --fold        choose: held out is a fold of the training photographs
 
-Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; a run
-that was stopped is started anew, one that ended is kept. The photographs are those of `ERLANGEN_DATA`
-(default: ../shared/data), in apples/{train,val}.
+Equal time means equal steps' time: calibration.json says how long a step takes when nothing else runs (all rows in
+one process, in turn, median), and a row trains for as many steps as its minutes hold. So what a run gives does
+not depend on what else the machine was doing, and a run that was stopped goes on, bit for bit.
+
+Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that ended is
+kept. The photographs are those of `ERLANGEN_DATA` (default: ../shared/data), in apples/{train,val}.
 """
 
 import argparse
 import json
 import os
 import platform
-import statistics
+import statistics as statistics_of
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +26,13 @@ import torch
 
 import erlangen as er
 from erlangen import figures
-from erlangen.train import Photographs, Settings, find_photographs, fit, iou_by_angle, save
-from erlangen.train.plain import PlainUNet
+from erlangen.models import UNet
+from erlangen.train import Photographs, Segmenter, Settings, find_photographs, fit, iou_by_angle, save
+from erlangen.train.crops import Crops
+from erlangen.train.data import statistics
+from erlangen.train.loop import Training
+from erlangen.train.memory import keep_freed_memory
+from erlangen.train.plain import PlainUNet, plain_unet_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -35,36 +44,79 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("rows", nargs="*", help="names of rows in config.json; all of them if none is given")
     parser.add_argument("--seed", type=int, help="only this seed")
-    parser.add_argument("--minutes", type=float, help="train for so long instead")
-    parser.add_argument(
-        "--fold", action="store_true", help="hold out a fold of train; the result goes to fold/"
-    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--calibrate", action="store_true", help="measure the time of a step of each row")
+    parser.add_argument("--fold", action="store_true", help="choose: the candidates, on a fold of train")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
-    for name in arguments.rows or CONFIG["rows"]:
-        for seed in CONFIG["rows"][name]["seeds"] if arguments.seed is None else [arguments.seed]:
-            one(name, seed, arguments.minutes, arguments.fold)
-    if not arguments.fold:
-        summarize()
+    torch.set_num_threads(arguments.threads)
+    if arguments.calibrate:
+        calibrate()
+        return
+    rows = CONFIG["candidates" if arguments.fold else "rows"]
+    for name in arguments.rows or rows:
+        for seed in rows[name]["seeds"] if arguments.seed is None else [arguments.seed]:
+            one(name, rows[name], seed, arguments.fold)
+    summarize()
 
 
-def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
+def network(row: dict, settings: Settings) -> torch.nn.Module | None:
+    """A plain U-Net; None for the default one of the settings."""
+    if "plain" in row:
+        return PlainUNet(**row["plain"])
+    if "parameters" in row:
+        return plain_unet_of(row["parameters"])
+    return UNet(settings.domain, 3, 1, settings.width, settings.depth, separable=settings.separable)
+
+
+def calibrate() -> None:
+    """The seconds of a step of each kind of network, measured in turn: calibration.json."""
+    kinds = {
+        row["as"] if "as" in row else name: row for name, row in CONFIG["rows"].items() if "as" not in row
+    }
+    images, masks = find_photographs(DATA / "train").subset(list(range(32))).load(CONFIG["size"])
+    trainings = {}
+    for name, row in kinds.items():
+        settings = Settings(steps=1000, size=CONFIG["size"], **row.get("settings", {}))
+        model = Segmenter(network(row, settings), *statistics(images), settings.size)
+        trainings[name] = Training(model, Crops(images, masks, settings), settings)
+    keep_freed_memory()
+    times = {name: [] for name in trainings}
+    for turn in range(3 + CONFIG["calibration steps"]):
+        for name, training in trainings.items():
+            start = time.perf_counter()
+            training.advance()
+            if turn >= 3:
+                times[name].append(time.perf_counter() - start)
+    facts = {
+        "seconds": {name: statistics_of.median(t) for name, t in times.items()},
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    (HERE / "calibration.json").write_text(json.dumps(facts, indent=1) + "\n")
+    print(json.dumps(facts, indent=1))
+
+
+def one(name: str, row: dict, seed: int, fold: bool) -> None:
     """Train and measure one row with one seed, unless its result is there."""
     target = HERE / ("fold" if fold else "results") / f"{name}-{seed}.json"
     if target.exists():
         print(f"{target.name}: done before")
         return
-    row = CONFIG["rows"][name]
-    minutes = minutes or row.get("minutes", CONFIG["minutes"])
-    looks = 10 if fold else 1  # val is read once, at the end
+    minutes = row.get("minutes", CONFIG["minutes"])
+    seconds = json.loads((HERE / "calibration.json").read_text())["seconds"][row.get("as", name)]
+    looks = 5 if fold else 1  # val is read once, at the end
     settings = Settings(
-        minutes=minutes, seed=seed, size=CONFIG["size"], looks=looks, **row.get("settings", {})
+        steps=round(60 * minutes / seconds),
+        seed=seed,
+        size=CONFIG["size"],
+        looks=looks,
+        **row.get("settings", {}),
     )
     training, held_out = photographs(fold)
     if "fraction" in row:
         training = every(training, row["fraction"])
     torch.manual_seed(seed)
-    net = PlainUNet(**row["plain"]) if "plain" in row else None
+    net = network(row, settings)
     started = time.time()
     last = [0.0]
 
@@ -76,22 +128,25 @@ def one(name: str, seed: int, minutes: float | None, fold: bool) -> None:
                 flush=True,
             )
 
-    run = fit((training, held_out), settings, net=net, progress=progress)
-    scores = iou_by_angle(run.model, held_out, CONFIG["angles"] if not fold else CONFIG["angles"][:6])
-    if net is None:
-        save(run.model, ROOT / "runs" / "apples" / f"{name}-{seed}")
+    kept = ROOT / "runs" / "apples" / ("fold" if fold else "") / f"{name}-{seed}"
+    resume = (kept / "training.safetensors").exists()
+    run = fit((training, held_out), settings, net=net, progress=progress, out=kept, resume=resume)
+    scores = iou_by_angle(run.model, held_out, CONFIG["angles"][:6] if fold else CONFIG["angles"])
+    if isinstance(net, UNet):
+        save(run.model, kept)
     result = {
         "row": name,
         "seed": seed,
         "photographs": {"trained on": len(training), "held out": len(held_out)},
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "steps": run.history[-1]["step"],
-        "minutes": run.history[-1]["minutes"],
-        "wall_minutes": (time.time() - started) / 60,
+        "minutes": minutes,
+        "seconds of a step, calibrated": seconds,
+        "minutes taken, the machine shared": (time.time() - started) / 60,
         "iou, whole photographs": run.history[-1]["score"],
         "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
         "history": run.history,
-        "settings": asdict(settings) | {"plain": row.get("plain")},
+        "settings": asdict(settings) | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
         "versions": {
             "erlangen": er.__version__,
             "torch": torch.__version__,
@@ -116,7 +171,7 @@ def summarize() -> None:
             {float(angle): score for angle, score in result["iou by angle, inscribed disc"].items()}
             for result in results
         ]
-        mean = {angle: statistics.mean(by[angle] for by in by_angle) for angle in by_angle[0]}
+        mean = {angle: statistics_of.mean(by[angle] for by in by_angle) for angle in by_angle[0]}
         between = [mean[angle] for angle in mean if angle % 15 == 7.5]  # the 24 angles
         rows[name] = {
             "parameters": results[0]["parameters"],
@@ -129,7 +184,7 @@ def summarize() -> None:
             "45 and 135": [mean[45.0], mean[135.0]],
             "best of the 24": max(between),
             "worst of the 24": min(between),
-            "upright, whole photographs": statistics.mean(
+            "upright, whole photographs": statistics_of.mean(
                 result["iou, whole photographs"] for result in results
             ),
         }

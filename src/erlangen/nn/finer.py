@@ -76,14 +76,20 @@ class _FinerReLU(torch.autograd.Function):
         N = x.shape[1]
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
-        own, finer = lowpass[:, :N].T.contiguous(), lowpass[:, N:].T.contiguous()
+        own, finer, back = (m.T.contiguous() for m in (lowpass[:, :N], lowpass[:, N:], between))
         pieces = zip(*_pieces(x, grad, between), _pieces(grad_x, grad_x, between)[0], strict=True)
         for here, g, there in pieces:
             torch.matmul(own, g, out=there)
-            there.masked_fill_(here <= 0, 0.0)
-            inner = torch.matmul(finer, g).masked_fill_(between @ here <= 0, 0.0)
-            there.baddbmm_(between.T.expand(len(here), -1, -1), inner)
+            _stop(there, here)
+            inner = torch.matmul(finer, g)
+            _stop(inner, between @ here)
+            there.baddbmm_(back.expand(len(here), -1, -1), inner)
         return grad_x, None, None
+
+
+def _stop(grad: Tensor, x: Tensor) -> None:
+    """No gradient where the ReLU was shut, in place."""
+    torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
 
 
 def _pieces(x: Tensor, y: Tensor, between: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

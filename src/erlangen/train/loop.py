@@ -132,7 +132,7 @@ class Training:
                     report(self._look(held_out))
                     continue
                 start = time.monotonic()
-                self._step()
+                self.advance()
                 self.seconds += time.monotonic() - start  # looking and saving is not training
                 report(Step(self.step, self.seconds / 60, self.fraction, self.losses[-1], None))
                 if out is not None and self.seconds - saved > SAVE_EVERY:
@@ -152,7 +152,8 @@ class Training:
         self.history.append({"step": self.step, "minutes": minutes, "loss": loss, "score": score})
         return Step(self.step, minutes, self.fraction, loss, score)
 
-    def _step(self) -> None:
+    def advance(self) -> None:
+        """One step: a batch of crops, the gradient of the loss, the optimizer."""
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * _schedule(self.fraction)
