@@ -53,7 +53,7 @@ def test_help_teaches():
     run = subprocess.run(
         [sys.executable, "-m", "erlangen.cli", "train", "--help"], capture_output=True, text=True, check=True
     )
-    for words in ("--minutes", "--rotations", "images/ and masks/", "equal stems"):
+    for words in ("--minutes", "--rotations", "DIR/images and DIR/masks", "equal stems", "--class-weights"):
         assert words in run.stdout, words
 
 

@@ -1,16 +1,16 @@
 """Networks trained on upright photographs of apples, tried on turned ones.
 
-    python experiments/apples/run.py --calibrate      how long a step of each row takes, alone on two cores
-    python experiments/apples/run.py --fold           the candidates, scored on a fold of the training photographs
-    python experiments/apples/run.py                  all rows of config.json that have no result yet
-    python experiments/apples/run.py C8 --seed 0      one of them
+    python experiments/apples/run.py --calibrate     how long a step of each row takes, alone on two cores
+    python experiments/apples/run.py --fold          the candidates, on a fold of the training photographs
+    python experiments/apples/run.py                 all rows of config.json that have no result yet
+    python experiments/apples/run.py C8 --seed 0     one of them
 
-Equal time means equal steps' time: calibration.json says how long a step takes when nothing else runs (all rows in
-one process, in turn, median), and a row trains for as many steps as its minutes hold. So what a run gives does
-not depend on what else the machine was doing, and a run that was stopped goes on, bit for bit.
+Equal time means equal time for steps: calibration.json says how long a step takes when nothing else runs
+(all rows in one process, in turn, median), and a row trains for as many steps as its minutes hold. So what
+a run gives does not depend on what else the machine was doing, and a stopped one goes on, bit for bit.
 
-Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that ended is
-kept. The photographs are those of `ERLANGEN_DATA` (default: ../shared/data), in apples/{train,val}.
+Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that
+ended is kept. The photographs are those of `ERLANGEN_DATA` (default: ../shared/data), in apples/{train,val}.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import torch
 import erlangen as er
 from erlangen import figures
 from erlangen.models import UNet
-from erlangen.train import Photographs, Segmenter, Settings, find_photographs, fit, iou_by_angle, save
+from erlangen.train import Loss, Photographs, Predictor, Settings, find_photographs, fit, save, score_by_angle
 from erlangen.train.crops import Crops
 from erlangen.train.data import statistics
 from erlangen.train.loop import Training
@@ -70,15 +70,13 @@ def network(row: dict, settings: Settings) -> torch.nn.Module | None:
 
 def calibrate() -> None:
     """The seconds of a step of each kind of network, measured in turn: calibration.json."""
-    kinds = {
-        row["as"] if "as" in row else name: row for name, row in CONFIG["rows"].items() if "as" not in row
-    }
+    kinds = {row.get("as", name): row for name, row in CONFIG["rows"].items() if "as" not in row}
     images, masks = find_photographs(DATA / "train").subset(list(range(32))).load(CONFIG["size"])
     trainings = {}
     for name, row in kinds.items():
         settings = Settings(steps=1000, size=CONFIG["size"], **row.get("settings", {}))
-        model = Segmenter(network(row, settings), *statistics(images), settings.size)
-        trainings[name] = Training(model, Crops(images, masks, settings), settings)
+        model = Predictor(network(row, settings), *statistics(images), settings.size)
+        trainings[name] = Training(model, Loss(model.task), Crops(images, masks, settings), settings)
     keep_freed_memory()
     times = {name: [] for name in trainings}
     for turn in range(3 + CONFIG["calibration steps"]):
@@ -131,7 +129,7 @@ def one(name: str, row: dict, seed: int, fold: bool) -> None:
     kept = ROOT / "runs" / "apples" / ("fold" if fold else "") / f"{name}-{seed}"
     resume = (kept / "training.safetensors").exists()
     run = fit((training, held_out), settings, net=net, progress=progress, out=kept, resume=resume)
-    scores = iou_by_angle(run.model, held_out, CONFIG["angles"][:6] if fold else CONFIG["angles"])
+    scores = score_by_angle(run.model, held_out, CONFIG["angles"][:6] if fold else CONFIG["angles"])
     if isinstance(net, UNet):
         save(run.model, kept)
     result = {

@@ -17,7 +17,6 @@ from torch import nn
 import erlangen as er
 from erlangen import figures
 from erlangen.figures.canvas import ACCENT, MUTED, figure
-from erlangen.train.loop import segmentation_loss
 from erlangen.train.memory import keep_freed_memory
 from erlangen.train.plain import PlainUNet
 
@@ -105,7 +104,7 @@ def step() -> dict[str, float]:
 
         def one() -> None:
             optimizer.zero_grad(set_to_none=True)
-            segmentation_loss(net(image), mask).backward()
+            loss(net(image), mask).backward()
             optimizer.step()
 
         return one

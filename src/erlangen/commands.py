@@ -16,35 +16,49 @@ EXTRAS = ("tyro", "rich", "torchmetrics", "PIL", "safetensors", "matplotlib")
 
 @dataclass(frozen=True)
 class Train:
-    """Train a segmentation network on a folder of photographs: DIR/images and DIR/masks.
+    """Train a network on a folder of photographs, and prove its equivariance.
 
-    Writes the network, its curves, pictures of predictions and the equivariance report.
+    DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is;
+    with --classes 3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in
+    a line.
+
+    DIR/CLASS with the photographs of each class: classification.
+
+    DIR/train and DIR/val with such folders: the latter are held out; otherwise a fifth of the photographs is.
+
+    Writes the network, its configuration, curves, pictures of predictions, the score when the camera is
+    turned, the equivariance report, and a page of them all.
     """
 
     dir: Positional[Path]
-    """Holds images/ and masks/ with files of equal stems, or train/ and val/ that do."""
-    out: Path = Path("runs/segmentation")
+    """Holds the photographs."""
+    out: Path = Path("runs/network")
     """Where the network and the page go."""
     resume: bool = False
     """Go on with the training that was stopped in --out."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:
-        from erlangen.train import fit
+        from erlangen.train import prepare
         from erlangen.train.page import write_run
 
-        options = {"out": self.out, "resume": self.resume}
+        training = prepare(self.dir, self.settings, out=self.out, resume=self.resume)
+        facts = training.facts()
+        for name, text in facts.items():
+            _say(f"{name:<12} {text}")
+        for note in training.notes:
+            _say(f"note         {note}")
         try:
-            with _bar() as update:
-                run = fit(self.dir, self.settings, progress=lambda s: update("training", s), **options)
+            with _bar(training.model.task.measure) as update:
+                run = training.run(lambda step: update("training", step))
         except KeyboardInterrupt:
             print(  # noqa: T201
                 f"erlangen: stopped; the same command with --resume goes on from {self.out}",
                 file=sys.stderr,
             )
             return 130
-        page = write_run(run, self.out)
-        _say(f"validation IoU {run.history[-1]['score']:.3f}")
+        page = write_run(run, self.out, facts)
+        _say(f"validation {run.model.task.measure} {run.history[-1]['score']:.3f}")
         _say((self.out / "equivariance.txt").read_text().rstrip())
         _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {page}")
         return 0
@@ -52,24 +66,31 @@ class Train:
 
 @dataclass(frozen=True)
 class Predict:
-    """Segment photographs: a mask for each image, PNG of its name and size."""
+    """Segment photographs, or tell their classes.
+
+    Segmentation: a mask for each image, PNG of its name and size, 255 where the thing is; of several classes
+    their numbers. Classification: the table classes.csv.
+    """
 
     model: Positional[Path]
     """The folder that `erlangen train` wrote."""
     images: Positional[Path]
     """A photograph, or a folder of them."""
     out: Path = Path("predictions")
-    """Where the masks go."""
+    """Where the masks, or the table, go."""
     size: int | None = None
     """Shrink photographs to this longer side, instead of the one of the training."""
     tile: int = 1024
     """What is larger goes through the network in tiles of about so many pixels."""
 
     def run(self) -> int:
-        from erlangen.train import load, predict
+        from erlangen.train import load
+        from erlangen.train.predict import predict_files
 
-        masks = predict(load(self.model), self.images, out=self.out, size=self.size, tile=self.tile)
-        _say(f"{len(masks)} masks in {self.out}")
+        model = load(self.model)
+        count = sum(1 for _ in predict_files(model, self.images, self.out, self.size, self.tile))
+        what = "masks" if model.task.dense else "classes, in classes.csv,"
+        _say(f"{count} {what} in {self.out}")
         return 0
 
 
@@ -128,13 +149,13 @@ COMMANDS = {"train": Train, "predict": Predict, "check": Check, "demo": Demo, "d
 def _check(model: Path, image: Path | None, layers: bool, html: Path | None) -> int:
     from erlangen import verify
     from erlangen.train import load
-    from erlangen.train.data import numbers, read_image, shrink
+    from erlangen.train.images import numbers, read_image, shrink
     from erlangen.train.scenes import example
 
-    segmenter = load(model)
-    side = min(segmenter.size or 192, 192)
+    network = load(model)
+    side = min(network.size or 192, 192)
     x = example() if image is None else numbers(shrink(read_image(image), side))
-    report = verify.equivariance(segmenter, x, segmenter.net.domain, layers=layers, show=False)  # type: ignore[arg-type]
+    report = verify.equivariance(network, x, network.net.domain, layers=layers, show=False)  # type: ignore[arg-type]
     _say(str(report))
     if not any(row.element.is_exact for row in report.rows):
         _say("no turn of the pixel grid lies in this group, so nothing is exact here; take rotations=4 or 8")
@@ -160,7 +181,10 @@ def _doctor() -> int:
 
 
 class _bar:
-    """A progress bar that shows loss and IoU, as a context that gives its update function."""
+    """A progress bar that shows loss and score, as a context that gives its update function."""
+
+    def __init__(self, measure: str = "IoU") -> None:
+        self.measure = measure
 
     def __enter__(self) -> Any:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -190,7 +214,7 @@ class _bar:
             self.scores[name] = step.score
         text = f"loss {step.loss:.3f}"
         if name in self.scores:
-            text += f"  IoU {self.scores[name]:.3f}"
+            text += f"  {self.measure} {self.scores[name]:.3f}"
         self.progress.update(self.tasks[name], completed=step.fraction, text=text)
 
 

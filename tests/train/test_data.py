@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from erlangen.train import find_photographs, generate
-from erlangen.train.data import read_image, read_mask, shrink, split, statistics
+from erlangen.train.data import split, statistics
+from erlangen.train.images import read_image, read_mask, shrink
 
 
 def write(folder, name, array, mode=None):
@@ -57,16 +58,16 @@ def test_photographs_stand_upright_as_their_camera_says(tmp_path):
 def test_masks_are_what_is_not_zero(tmp_path, values):
     array = np.array([[values[0], values[1]]], dtype=np.uint8)
     write(tmp_path, "m.png", array)
-    assert np.asarray(read_mask(tmp_path / "m.png")).tolist() == [[0, 255]]
+    assert read_mask(tmp_path / "m.png").tolist() == [[0, 1]]
 
 
 def test_coloured_and_transparent_masks(tmp_path):
     write(tmp_path, "rgb.png", np.array([[[0, 0, 0], [0, 0, 1]]], dtype=np.uint8))
-    assert np.asarray(read_mask(tmp_path / "rgb.png")).tolist() == [[0, 255]]
+    assert read_mask(tmp_path / "rgb.png").tolist() == [[0, 1]]
     write(tmp_path, "rgba.png", np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], dtype=np.uint8))
-    assert np.asarray(read_mask(tmp_path / "rgba.png")).tolist() == [[0, 255]]
+    assert read_mask(tmp_path / "rgba.png").tolist() == [[0, 1]]
     write(tmp_path, "yes.png", np.array([[False, True]]))
-    assert np.asarray(read_mask(tmp_path / "yes.png")).tolist() == [[0, 255]]
+    assert read_mask(tmp_path / "yes.png").tolist() == [[0, 1]]
 
 
 def test_floating_point_images(tmp_path):

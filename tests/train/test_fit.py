@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 
 import erlangen as er
-from erlangen.train import Segmenter, Settings, fit, iou_by_angle
-from erlangen.train.angles import inscribed_disc, turned
-from erlangen.train.loop import segmentation_loss
-from erlangen.train.metrics import intersection_over_union
+from erlangen.train import Predictor, Settings, fit, score_by_angle
+from erlangen.train.angles import inscribed_disc
+from erlangen.train.images import turned
 from erlangen.train.page import write_run
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
@@ -81,7 +80,7 @@ def test_settings_that_cannot_be(change, message):
 
 def test_what_is_no_segmenter_is_refused(run, tmp_path):
     for act in (lambda: er.save(run, tmp_path), lambda: er.predict(run.model.net, tmp_path)):
-        with pytest.raises(ValueError, match=r"expected the Segmenter that er\.fit trains"):
+        with pytest.raises(ValueError, match=r"expected the Predictor that er\.fit trains"):
             act()
     with pytest.raises(ValueError, match=r"expected numbers in \[0, 1\]"):
         er.predict(run.model, torch.zeros(1, 3, 9, 9, dtype=torch.uint8))
@@ -113,7 +112,7 @@ def test_saving_and_loading_keep_every_bit(run, tmp_path):
     with torch.no_grad():
         assert torch.equal(again(x), run.model(x))
     recipe = json.loads((tmp_path / "net" / "model.json").read_text())
-    assert recipe["format"] == 1
+    assert recipe["format"] == 2
     assert recipe["domain"] == {"name": "Plane", "rotations": 8, "reflections": False, "symmetry": None}
 
 
@@ -126,8 +125,8 @@ def test_checkpoints_that_cannot_be_trusted_are_refused(run, tmp_path):
         er.load(folder)
     weights.write_bytes(whole)
     for change, message in [
-        ({"format": 99}, "has format 99, expected 1"),
-        ({"domain": {"name": "Sphere"}}, "expected a UNet on a Plane"),
+        ({"format": 99}, "has format 99, expected 2"),
+        ({"domain": {"name": "Sphere"}}, "expected a UNet or Classifier on a Plane"),
         ({"model": json.loads(good)["model"] | {"wings": 2}}, "asks for what this version does not know"),
         ({"model": json.loads(good)["model"] | {"width": 3}}, "does not fit the network"),
     ]:
@@ -137,13 +136,13 @@ def test_checkpoints_that_cannot_be_trusted_are_refused(run, tmp_path):
     recipe.write_text("{")
     with pytest.raises(ValueError, match="holds no network that can be read"):
         er.load(folder)
-    broken = Segmenter(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1))
+    broken = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1))
     with torch.no_grad():
         next(broken.parameters()).fill_(float("nan"))
     with pytest.raises(ValueError, match=r"hold NaN or infinity.*take a smaller learning rate"):
         er.save(broken, tmp_path / "nan")
-    with pytest.raises(ValueError, match="expected a UNet on the plane"):
-        er.save(Segmenter(PlainUNet()), tmp_path / "plain")
+    with pytest.raises(ValueError, match="expected a UNet or Classifier on the plane"):
+        er.save(Predictor(PlainUNet()), tmp_path / "plain")
 
 
 def test_a_full_disc_leaves_the_old_network(run, tmp_path, monkeypatch):
@@ -181,7 +180,7 @@ def test_tensors_are_predicted_as_they_are(run):
 
 
 def test_quarter_turns_are_scored_alike(run):
-    scores = iou_by_angle(run.model, run.held_out, [0, 90, 180, 270, 45])
+    scores = score_by_angle(run.model, run.held_out, [0, 90, 180, 270, 45])
     exact = [scores[a] for a in (0.0, 90.0, 180.0, 270.0)]
     assert max(exact) - min(exact) < 1e-3
     assert 0 <= scores[45.0] <= 1
@@ -193,19 +192,13 @@ def test_quarter_turns_are_scored_alike(run):
     assert torch.equal(disc, disc.flip(0))
 
 
-def test_iou_and_loss():
-    a = torch.tensor([[1, 1, 0, 0]]).bool()
-    b = torch.tensor([[1, 0, 1, 0]]).bool()
-    assert intersection_over_union([a], [b]) == pytest.approx(1 / 3)
-    assert intersection_over_union([a], [b], [torch.tensor([[1, 1, 0, 0]]).bool()]) == pytest.approx(1 / 2)
-    right, wrong = 20 * (2 * a.float() - 1), 20 * (1 - 2 * a.float())
-    assert float(segmentation_loss(right, a.float())) < 1e-3 < 10 < float(segmentation_loss(wrong, a.float()))
-
-
 def test_what_a_training_leaves_on_disc(run, tmp_path):
     page = write_run(run, tmp_path / "out")
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == [
+        "angles.csv",
+        "angles.png",
+        "config.json",
         "curves.csv",
         "curves.png",
         "equivariance.txt",
@@ -213,6 +206,7 @@ def test_what_a_training_leaves_on_disc(run, tmp_path):
         "model.json",
         "model.safetensors",
         "predictions.png",
+        "square.png",
     ]
     text = page.read_text()
     assert "worst exact" in text

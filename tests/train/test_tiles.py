@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import erlangen as er
-from erlangen.train import Segmenter
+from erlangen.train import Predictor
 from erlangen.train.tiles import in_tiles, spans
 
 
@@ -13,7 +13,7 @@ from erlangen.train.tiles import in_tiles, spans
 def test_tiles_are_identical_to_the_whole(depth, size):
     x = torch.rand(1, 3, *size).double()
     net = er.models.UNet(er.Plane(rotations=4), 3, 2, 2, depth)
-    model = er.verify.randomized(Segmenter(net).double(), x).requires_grad_(False)
+    model = er.verify.randomized(Predictor(net).double(), x).requires_grad_(False)
     whole = model(x)
     assert float(whole.std()) > 1e-3
     torch.testing.assert_close(in_tiles(model, x, 50, model.net), whole, rtol=0, atol=1e-11)

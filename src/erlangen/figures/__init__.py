@@ -3,7 +3,7 @@
 from erlangen.figures.canvas import embedded, save, shown
 from erlangen.figures.curves import history
 from erlangen.figures.defects import Bar, defects
-from erlangen.figures.overlay import angles, predictions, turned_camera
+from erlangen.figures.overlay import angles, photographs, predictions, turned_camera
 from erlangen.figures.page import page
 from erlangen.figures.square import commuting_square
 
@@ -15,6 +15,7 @@ __all__ = [
     "embedded",
     "history",
     "page",
+    "photographs",
     "predictions",
     "save",
     "shown",

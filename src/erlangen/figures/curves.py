@@ -7,11 +7,15 @@ from typing import Any
 from erlangen.figures.canvas import ACCENT, SECOND, figure, save
 
 
-def history(rows: Sequence[Mapping[str, float]], path: str | Path | None = None) -> Any:
+def history(
+    rows: Sequence[Mapping[str, float]], path: str | Path | None = None, label: str = "validation IoU"
+) -> Any:
     """Loss and validation score against minutes.
 
     Args:
         rows: with the keys minutes, loss and score.
+
+        label: what the score is.
 
     Returns:
         The figure, or the path it was written to.
@@ -20,7 +24,7 @@ def history(rows: Sequence[Mapping[str, float]], path: str | Path | None = None)
     minutes = [row["minutes"] for row in rows]
     left.plot(minutes, [row["loss"] for row in rows], color=ACCENT)
     right.plot(minutes, [row["score"] for row in rows], color=SECOND)
-    for axis, title in ((left, "training loss"), (right, "validation IoU")):
+    for axis, title in ((left, "training loss"), (right, label)):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("minutes")
         axis.spines[["top", "right"]].set_visible(False)

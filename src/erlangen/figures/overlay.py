@@ -19,7 +19,7 @@ def predictions(
     truth: Sequence[Tensor] | None = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Each photograph with the outline of what is predicted (red) and true (white).
+    """Each photograph with the outlines of what is predicted (a colour for each class) and true (white).
 
     Args:
         images: ``(3, height, width)`` within [0, 1].
@@ -28,25 +28,47 @@ def predictions(
     Returns:
         The figure, or the path it was written to.
     """
-    columns = min(4, len(images))
-    rows = math.ceil(len(images) / columns)
-    canvas, axes = figure(rows, columns, 2.8 * columns, 2.9 * rows)
-    for axis in axes.flat:
-        blank(axis)
-    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(shown(image))
-        outline(axis, predicted[i], ACCENT)
+    canvas, axes = _sheet(images, [""] * len(images))
+    for i, axis in enumerate(axes):
+        outline(axis, predicted[i], None)
         if truth is not None:
             outline(axis, truth[i], "white")
     return canvas if path is None else save(canvas, path)
 
 
-def outline(axis: Any, mask: Tensor, colour: str) -> None:
-    """The boundary of each class but 0."""
+def photographs(images: Sequence[Tensor], titles: Sequence[str], path: str | Path | None = None) -> Any:
+    """Photographs with a title each.
+
+    Args:
+        images: ``(3, height, width)`` within [0, 1].
+
+    Returns:
+        The figure, or the path it was written to.
+    """
+    canvas, _ = _sheet(images, titles)
+    return canvas if path is None else save(canvas, path)
+
+
+def _sheet(images: Sequence[Tensor], titles: Sequence[str]) -> tuple[Any, list[Any]]:
+    """A sheet of at most four columns, and the axis of each photograph."""
+    columns = min(4, len(images))
+    rows = math.ceil(len(images) / columns)
+    canvas, axes = figure(rows, columns, 2.8 * columns, 2.9 * rows)
+    for axis in axes.flat:
+        blank(axis)
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        blank(axis, title)
+        axis.imshow(shown(image))
+    return canvas, list(axes.flat)[: len(images)]
+
+
+def outline(axis: Any, mask: Tensor, colour: str | None) -> None:
+    """The boundary of each class but 0; without a colour, each class in one of its own."""
     values = mask.cpu().numpy()
-    for label in np.unique(values[values > 0]):
+    for label in np.unique(values[(values > 0) & (values < 255)]):
         if (values != label).any():
-            axis.contour(values == label, levels=[0.5], colors=[colour], linewidths=0.9)
+            own = COLOURS[(int(label) - 1) % len(COLOURS)]
+            axis.contour(values == label, levels=[0.5], colors=[colour or own], linewidths=0.9)
 
 
 def angles(

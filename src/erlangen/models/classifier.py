@@ -51,7 +51,19 @@ class Classifier(nn.Module):
         super().__init__()
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
-        self.domain = domain
+        self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
+        self.options = {
+            "width": width,
+            "depth": depth,
+            "padding_mode": padding_mode,
+            "separable": separable,
+            "kernel_size": kernel_size,
+            "radius": radius,
+            "nonlinearity": nonlinearity,
+            "oversampling": oversampling,
+            "projection": projection,
+            "pooling": pooling,
+        }
         style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
         layers = stem(domain, in_channels, width, style)
         circular = padding_mode == "circular"

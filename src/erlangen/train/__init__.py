@@ -3,26 +3,35 @@
 Needs ``pip install "erlangen[train]"``. May import everything but the command line.
 """
 
-from erlangen.train.angles import iou_by_angle
+from erlangen.train.angles import score_by_angle
 from erlangen.train.checkpoint import load, save
-from erlangen.train.data import Photographs, find_photographs
-from erlangen.train.loop import Run, fit
+from erlangen.train.data import Photographs, SortedPhotographs, find_data, find_photographs, find_sorted
+from erlangen.train.loop import Run, Training, fit, prepare
+from erlangen.train.losses import Loss
 from erlangen.train.predict import predict
+from erlangen.train.predictor import Predictor
 from erlangen.train.scenes import example, generate
-from erlangen.train.segmenter import Segmenter
 from erlangen.train.settings import Settings
+from erlangen.train.task import Task
 
 __all__ = [
+    "Loss",
     "Photographs",
+    "Predictor",
     "Run",
-    "Segmenter",
     "Settings",
+    "SortedPhotographs",
+    "Task",
+    "Training",
     "example",
+    "find_data",
     "find_photographs",
+    "find_sorted",
     "fit",
     "generate",
-    "iou_by_angle",
     "load",
     "predict",
+    "prepare",
     "save",
+    "score_by_angle",
 ]

@@ -1,65 +1,49 @@
-"""How well a network segments photographs that were turned."""
+"""How well a network does on photographs that were turned."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from PIL import Image
 from torch import Tensor
 
-from erlangen.train.data import Photographs, numbers, read_image, read_mask, shrink
-from erlangen.train.metrics import intersection_over_union
-from erlangen.train.segmenter import Segmenter
+from erlangen.train.data import Data
+from erlangen.train.images import as_batch
+from erlangen.train.predictor import Predictor
 
 
-def iou_by_angle(model: Segmenter, photographs: Photographs, angles: Sequence[float]) -> dict[float, float]:
-    """The intersection over union at each angle, pooled over the pixels of the inscribed discs.
+def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dict[float, float]:
+    """The score at each angle, in what every turn keeps: the inscribed discs.
 
     Photographs and masks are turned at their full size by cubic interpolation, counter-clockwise, then
     shrunk to the network's size by the mean over areas; quarter turns permute pixels and interpolate nothing.
+    Segmentations are scored on the pixels of the discs, pooled (`Task.score`); for classes of whole
+    photographs what lies outside of the discs is painted over in the mean colour, at every angle.
 
     Args:
         model: in eval mode or not, it is put there.
-        photographs: with their masks.
+        data: photographs with what is true of them.
         angles: in degrees.
     """
     model.eval()
     scores = {}
     for angle in angles:
         predicted, truth, inside = [], [], []
-        for image_path, mask_path in zip(photographs.images, photographs.masks, strict=True):
-            image, mask = turned_pair(image_path, mask_path, angle, model.size)
+        for i in range(len(data)):
+            image, label, disc = turned_pair(model, data, i, angle)
             with torch.no_grad():
-                predicted.append(model(image)[0, 0] > 0)
-            truth.append(mask)
-            inside.append(inscribed_disc(*truth[-1].shape))
-        scores[float(angle)] = intersection_over_union(predicted, truth, inside)
+                predicted.append(model.task.decide(model(image))[0])
+            truth.append(label)
+            inside.append(disc)
+        scores[float(angle)] = model.task.score(predicted, truth, inside if model.task.dense else None)
     return scores
 
 
-def turned_pair(
-    image: Path, mask: Path, degrees: float, size: int | None
-) -> tuple[Float[Tensor, "1 3 height width"], Bool[Tensor, "height width"]]:
-    """A photograph in [0, 1] and its mask, turned at their full size, then shrunk."""
-    photograph = numbers(shrink(turned(read_image(image), degrees), size))
-    return photograph, torch.from_numpy(np.array(shrink(turned(read_mask(mask), degrees), size))) >= 128
-
-
-def turned(image: Image.Image, degrees: float) -> Image.Image:
-    """The photograph turned counter-clockwise about its centre; quarter turns without interpolation."""
-    quarters = {
-        90: Image.Transpose.ROTATE_90,
-        180: Image.Transpose.ROTATE_180,
-        270: Image.Transpose.ROTATE_270,
-    }
-    degrees = degrees % 360
-    if degrees == 0:
-        return image
-    if degrees in quarters:
-        return image.transpose(quarters[int(degrees)])
-    return image.rotate(degrees, Image.Resampling.BICUBIC)
+def turned_pair(model: Predictor, data: Data, i: int, degrees: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Photograph i in [0, 1] ``(1, 3, h, w)``, its class index (or indices), and its inscribed disc."""
+    image, truth = data.load_one(i, model.size, degrees)
+    photograph, disc = as_batch([image]), inscribed_disc(*image.shape[-2:])
+    if not model.task.dense:
+        photograph = photograph.where(disc, model.mean.view(3, 1, 1).cpu())
+    return photograph, truth, disc
 
 
 def inscribed_disc(height: int, width: int) -> Tensor:

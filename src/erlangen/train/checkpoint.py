@@ -9,14 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.models import UNet
+from erlangen.models import Classifier, UNet
 from erlangen.spaces import Plane
-from erlangen.train.segmenter import Segmenter
+from erlangen.train.predictor import Predictor
+from erlangen.train.task import Task
 
-FORMAT = 1
+FORMAT = 2
+NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier": Classifier}
 
 
-def save(model: Segmenter, path: str | Path) -> Path:
+def save(model: Predictor, path: str | Path) -> Path:
     """Write ``path/model.safetensors`` and ``path/model.json``, each whole or not at all.
 
     Args:
@@ -24,15 +26,15 @@ def save(model: Segmenter, path: str | Path) -> Path:
         path: a folder, made if it is missing.
 
     Raises:
-        ValueError: for weights that are not finite, or a network that is no UNet on the plane.
+        ValueError: for weights that are not finite, or a network that is no UNet or Classifier on the plane.
         OSError: if the disc is full; what was there before is still there.
     """
     from safetensors.torch import save as pack
 
-    expect_segmenter(model)
+    expect_predictor(model)
     net = model.net
-    if not isinstance(net, UNet) or not isinstance(net.domain, Plane):
-        raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet on the plane")
+    if not isinstance(net, UNet | Classifier) or not isinstance(net.domain, Plane):
+        raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
@@ -45,11 +47,12 @@ def save(model: Segmenter, path: str | Path) -> Path:
         "format": FORMAT,
         "domain": {"name": "Plane", **net.domain.recipe},
         "model": {
-            "name": "UNet",
+            "name": type(net).__name__,
             "in_channels": net.in_channels,
             "out_channels": net.out_channels,
             **net.options,
         },
+        "task": {"classes": model.task.classes, "dense": model.task.dense},
         "size": model.size,
         "sha256": hashlib.sha256(packed).hexdigest(),
     }
@@ -60,16 +63,16 @@ def save(model: Segmenter, path: str | Path) -> Path:
     return path
 
 
-def expect_segmenter(model: object) -> None:
-    """ValueError for what is no `Segmenter`."""
-    if not isinstance(model, Segmenter):
+def expect_predictor(model: object) -> None:
+    """ValueError for what is no `Predictor`."""
+    if not isinstance(model, Predictor):
         raise ValueError(
-            f"the model is a {type(model).__name__}, expected the Segmenter that er.fit trains (run.model) "
-            "or er.load reads; wrap a network of your own: erlangen.train.Segmenter(net)"
+            f"the model is a {type(model).__name__}, expected the Predictor that er.fit trains (run.model) "
+            "or er.load reads; wrap a network of your own: erlangen.train.Predictor(net)"
         )
 
 
-def load(path: str | Path) -> Segmenter:
+def load(path: str | Path) -> Predictor:
     """The network that `save` wrote, in eval mode.
 
     Raises:
@@ -120,22 +123,24 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _build(recipe: dict[str, Any], path: Path) -> Segmenter:
+def _build(recipe: dict[str, Any], path: Path) -> Predictor:
     try:
-        domain, model, size = dict(recipe["domain"]), dict(recipe["model"]), recipe["size"]
-        names = (domain.pop("name", None), model.pop("name", None))
-        if names != ("Plane", "UNet"):
-            raise ValueError(f"{path / 'model.json'} names {names}, expected a UNet on a Plane")
-        net = UNet(Plane(**domain), **model)
+        domain, model, task = (dict(recipe[key]) for key in ("domain", "model", "task"))
+        names = (model.pop("name", None), domain.pop("name", None))
+        if names[0] not in NETWORKS or names[1] != "Plane":
+            raise ValueError(
+                f"{path / 'model.json'} names {names}, expected a {' or '.join(NETWORKS)} on a Plane"
+            )
+        net = NETWORKS[names[0]](Plane(**domain), **model)
+        return Predictor(net, size=recipe["size"], task=Task(tuple(task["classes"]), task["dense"]))
     except (TypeError, KeyError) as error:
         raise ValueError(
             f"{path / 'model.json'} asks for what this version does not know ({error}); read it with the "
             "version of erlangen that wrote it"
         ) from error
-    return Segmenter(net, size=size)
 
 
-def _fill(model: Segmenter, state: dict[str, Tensor], path: Path) -> None:
+def _fill(model: Predictor, state: dict[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
     wrong = [n for n in expected if n not in state or state[n].shape != expected[n].shape]
     wrong += [n for n in state if n not in expected]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from erlangen.train.data import as_batch
+from erlangen.train.images import as_batch
 from erlangen.train.settings import Settings
 
 
@@ -15,12 +15,12 @@ class Crops:
 
     Args:
         images: ``(3, h, w)``, bytes.
-        masks: ``(h, w)``, bytes.
+        truths: class indices, bytes: ``(h, w)``, cropped with the image, or ``()``.
         settings: the size of crops and batches, the seed, and how crops are varied.
     """
 
-    def __init__(self, images: list[Tensor], masks: list[Tensor], settings: Settings) -> None:
-        self.images, self.masks, self.settings = images, masks, settings
+    def __init__(self, images: list[Tensor], truths: list[Tensor], settings: Settings) -> None:
+        self.images, self.truths, self.settings = images, truths, settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.queue: list[int] = []
 
@@ -34,36 +34,42 @@ class Crops:
         self.queue = list(state["queue"])
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Images ``(batch, 3, crop, crop)`` in about [0, 1], masks ``(batch, 1, crop, crop)``."""
-        images, masks = [], []
+        """Images ``(batch, 3, crop, crop)`` in about [0, 1], class indices ``(batch, [crop, crop])``."""
+        images, truths = [], []
         for _ in range(self.settings.batch):
             if not self.queue:
                 self.queue = torch.randperm(len(self.images), generator=self.generator).tolist()
-            image, mask = self._crop(self.queue.pop())
+            image, truth = self._crop(self.queue.pop())
             if self.settings.quarter_turns:
                 turns = self._integer(4)
-                image, mask = image.rot90(turns, (-2, -1)), mask.rot90(turns, (-2, -1))
+                image = image.rot90(turns, (-2, -1))
+                truth = truth.rot90(turns, (-2, -1)) if truth.dim() else truth
             images.append(image)
-            masks.append(mask)
-        return self._jitter(as_batch(images)), torch.stack(masks)[:, None].float()
+            truths.append(truth)
+        return self._jitter(as_batch(images)), torch.stack(truths)
 
     def _integer(self, below: int) -> int:
         return int(torch.randint(max(below, 1), (1,), generator=self.generator))
 
     def _crop(self, i: int) -> tuple[Tensor, Tensor]:
         """A random square, flipped from side to side at random."""
-        image, mask, side = self.images[i], self.masks[i], self.settings.crop
-        height, width = mask.shape
-        short = [max(side - height, 0), max(side - width, 0)]
-        if any(short):  # a photograph smaller than the crop is continued by its mirror image
-            amounts = (0, short[1], 0, short[0])
-            mode = "reflect" if short[0] < height and short[1] < width else "replicate"
-            image = F.pad(image[None].float(), amounts, mode=mode)[0].to(torch.uint8)
-            mask = F.pad(mask[None, None].float(), amounts, mode=mode)[0, 0].to(torch.uint8)
-        top, left = self._integer(mask.shape[0] - side + 1), self._integer(mask.shape[1] - side + 1)
-        image = image[:, top : top + side, left : left + side]
-        mask = mask[top : top + side, left : left + side]
-        return (image.flip(-1), mask.flip(-1)) if self._integer(2) else (image, mask)
+        image, truth = self.images[i], self.truths[i]
+        side = self._side()
+        both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
+        both = _continued(both, side)
+        top, left = (self._integer(length - side + 1) for length in both.shape[-2:])
+        both = both[:, top : top + side, left : left + side]
+        both = both.flip(-1) if self._integer(2) else both
+        both = _scaled(both, self.settings.crop or self.settings.size)
+        return (both[:3], both[3]) if truth.dim() else (both, truth)
+
+    def _side(self) -> int:
+        """How much of the photograph the crop shows: its own side, or, zoomed, somewhat more or less."""
+        side, zoom = self.settings.crop or self.settings.size, self.settings.zoom
+        if zoom == 0:
+            return side
+        power = 2 * float(torch.rand(1, generator=self.generator)) - 1
+        return max(1, round(side * (1 + zoom) ** power))
 
     def _jitter(self, image: Tensor) -> Tensor:
         """Brightness, contrast and the balance of colours, at random for each image."""
@@ -75,3 +81,22 @@ class Crops:
     def _factor(self, count: int, channels: int) -> Tensor:
         shape = (count, channels, 1, 1)
         return 1 + self.settings.jitter * (2 * torch.rand(shape, generator=self.generator) - 1)
+
+
+def _continued(image: Tensor, side: int) -> Tensor:
+    """A photograph smaller than the crop is continued by its mirror image."""
+    height, width = image.shape[-2:]
+    short = [max(side - height, 0), max(side - width, 0)]
+    if not any(short):
+        return image
+    mode = "reflect" if short[0] < height and short[1] < width else "replicate"
+    return F.pad(image[None].float(), (0, short[1], 0, short[0]), mode=mode)[0].to(torch.uint8)
+
+
+def _scaled(both: Tensor, side: int) -> Tensor:
+    """Image (three channels) and mask at another size: means, or interpolated; the nearest class."""
+    if both.shape[-1] == side:
+        return both
+    image = F.interpolate(both[None, :3].float(), (side, side), mode="bilinear", antialias=True)[0]
+    mask = F.interpolate(both[None, 3:], (side, side), mode="nearest-exact")[0]
+    return torch.cat([image.round().to(torch.uint8), mask])

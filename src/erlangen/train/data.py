@@ -1,49 +1,138 @@
-"""Photographs and their masks, from folders."""
+"""Photographs with what is true of them, found in folders."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from PIL import Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from erlangen.train.images import IGNORED, as_bytes, read_image, read_mask, resampled, shrink, turned
+from erlangen.train.task import Task
+
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
+LOOK_ALIKES = {"image", "img", "imgs", "mask", "label", "labels", "annotation", "annotations", "gt"}
+Self = TypeVar("Self", bound="Data")
 
 
 @dataclass(frozen=True)
-class Photographs:
-    """Pairs of files, an image and its mask with the same stem."""
+class Data(ABC):
+    """Photographs in files, and the task that they are for: `Photographs` or `SortedPhotographs`."""
 
     images: tuple[Path, ...]
-    masks: tuple[Path, ...]
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def subset(self, indices: list[int]) -> "Photographs":
-        """The pairs at the given places."""
-        return Photographs(tuple(self.images[i] for i in indices), tuple(self.masks[i] for i in indices))
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What is asked of each."""
+
+    @abstractmethod
+    def subset(self: Self, indices: list[int]) -> Self:
+        """The photographs at the given places."""
+
+    @abstractmethod
+    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> UInt8[Tensor, "..."]:
+        """The class index (or indices) of photograph i, whose width and height are `whole`."""
 
     def load(self, size: int | None) -> tuple[list[Tensor], list[Tensor]]:
-        """All images ``(3, h, w)`` and masks ``(h, w)`` as bytes, the longer side at most `size`."""
-        images, masks = [], []
-        for image_path, mask_path in zip(self.images, self.masks, strict=True):
-            image, mask = read_image(image_path), read_mask(mask_path)
-            if image.size != mask.size:
-                raise ValueError(
-                    f"{mask_path} has {mask.size[0]} x {mask.size[1]} pixels, expected "
-                    f"{image.size[0]} x {image.size[1]} as {image_path.name}; export it at that size"
-                )
-            images.append(torch.from_numpy(np.array(shrink(image, size))).permute(2, 0, 1))
-            small = np.array(shrink(mask, size)) >= 128
-            masks.append(torch.from_numpy(small).to(torch.uint8))
-        return images, masks
+        """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`."""
+        pairs = [self.load_one(i, size) for i in range(len(self))]
+        return [image for image, _ in pairs], [truth for _, truth in pairs]
+
+    def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Photograph i ``(3, h, w)`` and its class index (or indices), turned at full size, then shrunk."""
+        image = read_image(self.images[i])
+        small = as_bytes(shrink(turned(image, degrees), size))
+        return small, self.truth(i, image.size, size, degrees)
 
 
-def find_photographs(folder: str | Path) -> Photographs:
+@dataclass(frozen=True)
+class Photographs(Data):
+    """Pairs of files, an image and its mask with the same stem.
+
+    Attributes:
+        images, masks: files.
+        classes: names; of two the first is the background.
+        ignore: the value of mask pixels that do not count.
+    """
+
+    masks: tuple[Path, ...]
+    classes: tuple[str, ...] = Task.classes
+    ignore: int | None = None
+
+    @property
+    def task(self) -> Task:
+        return Task(self.classes)
+
+    def subset(self, indices: list[int]) -> "Photographs":
+        images, masks = (tuple(files[i] for i in indices) for files in (self.images, self.masks))
+        return Photographs(images, masks, self.classes, self.ignore)
+
+    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
+        mask = read_mask(self.masks[i], len(self.classes), self.ignore)
+        if whole != mask.shape[::-1]:
+            raise ValueError(
+                f"{self.masks[i]} has {mask.shape[1]} x {mask.shape[0]} pixels, expected "
+                f"{whole[0]} x {whole[1]} as {self.images[i].name}; export it at that size"
+            )
+        return resampled(mask, lambda m: shrink(turned(m, degrees), size))
+
+
+@dataclass(frozen=True)
+class SortedPhotographs(Data):
+    """Photographs sorted into folders, one for each class.
+
+    Attributes:
+        images: files.
+        labels: the class index of each.
+        classes: names.
+    """
+
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        return Task(self.classes, dense=False)
+
+    def subset(self, indices: list[int]) -> "SortedPhotographs":
+        labels = tuple(self.labels[i] for i in indices)
+        return SortedPhotographs(tuple(self.images[i] for i in indices), labels, self.classes)
+
+    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
+        return torch.tensor(self.labels[i], dtype=torch.uint8)
+
+
+def find_data(
+    folder: str | Path, classes: int = 2, ignore: int | None = None
+) -> Photographs | SortedPhotographs:
+    """Photographs with masks, if there is a folder ``images``; else those of ``folder/CLASS/``.
+
+    Raises:
+        ValueError: naming the folder or file that is missing, and what was expected.
+    """
+    folder = Path(folder)
+    inside = _folders(folder) if folder.is_dir() else []
+    if inside and not {"images", "masks"} & set(inside) and not LOOK_ALIKES & {n.lower() for n in inside}:
+        return find_sorted(folder)
+    return find_photographs(folder, classes, ignore)
+
+
+def find_photographs(folder: str | Path, classes: int = 2, ignore: int | None = None) -> Photographs:
     """The pairs in ``folder/images`` and ``folder/masks``, sorted by name.
+
+    The names of the classes are the lines of ``folder/classes.txt`` (or of that beside ``folder``), if there
+    is one; then `classes` is their number.
+
+    Args:
+        folder: holds both.
+        classes: 2 for masks that are not zero where the thing is; more where the values are the classes.
+        ignore: the value of mask pixels that do not count.
 
     Raises:
         ValueError: naming the folder or file that is missing, and what was expected.
@@ -58,7 +147,33 @@ def find_photographs(folder: str | Path) -> Photographs:
             f"in {folder / 'masks'}; add it, or take the image away"
         )
     stems = sorted(images)
-    return Photographs(tuple(images[s] for s in stems), tuple(masks[s] for s in stems))
+    names = _class_names(folder, classes)
+    return Photographs(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+
+
+def find_sorted(folder: str | Path) -> SortedPhotographs:
+    """The photographs in ``folder/CLASS/``, for each class a folder of its name.
+
+    Raises:
+        ValueError: for fewer than two classes, or one without photographs.
+    """
+    folder = Path(folder)
+    names = tuple(_folders(folder))
+    if len(names) < 2:
+        raise ValueError(
+            f"{folder} holds {len(names)} folders ({', '.join(names)}), expected images/ and masks/, or a "
+            "folder of photographs for each of two classes or more"
+        )
+    if len(names) > IGNORED:
+        raise ValueError(f"{folder} holds {len(names)} classes, expected at most {IGNORED}")
+    images, labels = [], []
+    for label, name in enumerate(names):
+        files = sorted(f for f in (folder / name).rglob("*") if f.suffix.lower() in ENDINGS)
+        if not files:
+            raise ValueError(f"{folder / name} holds no images, expected those of the class {name}")
+        images += files
+        labels += [label] * len(files)
+    return SortedPhotographs(tuple(images), tuple(labels), names)
 
 
 def find_images(path: str | Path) -> list[Path]:
@@ -71,72 +186,15 @@ def find_images(path: str | Path) -> list[Path]:
     return [file for _, file in sorted(_by_stem(path).items())]
 
 
-def read_image(path: Path) -> Image.Image:
-    """A photograph as RGB, upright as its EXIF data says.
-
-    Raises:
-        ValueError: for a file that is no image, or a truncated one.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):  # 16 bits and more: scaled to its own range
-                values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
-                top = next((t for t in (1.0, 255.0) if values.max() <= t), max(65535.0, values.max()))
-                if upright.mode.startswith("I"):
-                    top = 65535.0 if values.max() > 255 else 255.0
-                upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
-            return upright.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{path} cannot be read as an image ({error}); expected a whole PNG, JPEG, TIFF or the like; "
-            "export it again, or take it away"
-        ) from error
-
-
-def read_mask(path: Path) -> Image.Image:
-    """A mask as one channel, 255 where it is not zero.
-
-    Raises:
-        ValueError: for a file that is no image, or a truncated one.
-    """
-    try:
-        with Image.open(path) as mask:
-            values = np.asarray(mask.convert("RGBA" if mask.mode in ("LA", "PA", "RGBA") else mask.mode))
-            if mask.mode in ("LA", "PA", "RGBA"):
-                values = values[..., :3] * (values[..., 3:] > 0)  # what is transparent is not there
-            if values.ndim == 3:
-                values = values.max(-1)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
-        ) from error
-    return Image.fromarray(np.where(values > 0, 255, 0).astype(np.uint8))
-
-
-def shrink(image: Image.Image, size: int | None) -> Image.Image:
-    """The image with its longer side at most `size`, by the mean over areas."""
-    longer = max(image.size)
-    if size is None or longer <= size:
-        return image
-    target = (round(image.size[0] * size / longer), round(image.size[1] * size / longer))
-    return image.resize((max(target[0], 1), max(target[1], 1)), Image.Resampling.BOX)
-
-
-def numbers(image: Image.Image) -> Float[Tensor, "1 3 height width"]:
-    """A photograph as a batch of one, in [0, 1]."""
-    return as_batch([torch.from_numpy(np.array(image)).permute(2, 0, 1)])
-
-
-def as_batch(images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:
-    """Bytes to numbers in [0, 1]; all of one size."""
-    return torch.stack(images).float() / 255
-
-
 def statistics(images: list[Tensor]) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     """Mean and standard deviation of each colour, over all pixels, in [0, 1]."""
-    pixels = torch.cat([image.flatten(1) for image in images], 1).double() / 255
-    return pixels.mean(1).float(), pixels.std(1).clamp_min(1e-3).float()
+    counts = torch.zeros(3, 256, dtype=torch.float64)
+    for image in images:
+        counts += torch.stack([torch.bincount(colour.flatten().int(), minlength=256) for colour in image])
+    values, total = torch.arange(256, dtype=torch.float64) / 255, counts[0].sum()
+    mean = counts @ values / total
+    var = (counts * (values - mean[:, None]).square()).sum(1) / (total - 1).clamp_min(1)
+    return mean.float(), var.sqrt().clamp_min(1e-3).float()
 
 
 def split(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -144,6 +202,23 @@ def split(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]
     order: Int[Tensor, count] = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     held_out = min(max(1, round(fraction * count)), count - 1)
     return sorted(order[held_out:].tolist()), sorted(order[:held_out].tolist())
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+
+
+def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
+    file = next((f for f in (folder / "classes.txt", folder.parent / "classes.txt") if f.is_file()), None)
+    if file is None:
+        return Task.classes if classes == 2 else tuple(str(k) for k in range(classes))
+    names = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+    if len(names) < 2 or len(set(names)) < len(names) or classes not in (2, len(names)):
+        raise ValueError(
+            f"{file} names {len(names)} classes ({', '.join(names)}), expected a name of its own for each of "
+            f"{max(classes, 2)} classes, one in a line"
+        )
+    return names
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from erlangen import figures
-from erlangen.train.angles import iou_by_angle, turned_pair
+from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.loop import Run, Step, fit
 from erlangen.train.page import prediction_figure, prove
 from erlangen.train.plain import plain_unet_of
@@ -53,8 +53,8 @@ def demonstrate(
     )
     say("turning the scenes", None)
     scores = {
-        f"erlangen, {count:,} parameters": iou_by_angle(equivariant.model, held_out, ANGLES),
-        "plain U-Net, as many": iou_by_angle(plain.model, held_out, ANGLES),
+        f"erlangen, {count:,} parameters": score_by_angle(equivariant.model, held_out, ANGLES),
+        "plain U-Net, as many": score_by_angle(plain.model, held_out, ANGLES),
     }
     say("writing the page", None)
     return _write(folder, {"erlangen": equivariant, "plain U-Net": plain}, scores)
@@ -62,16 +62,17 @@ def demonstrate(
 
 def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> Any:
     """One scene that no network was shown, at three angles, with what each network finds."""
-    held_out, size = runs["erlangen"].held_out, runs["erlangen"].model.size
+    held_out, model = runs["erlangen"].held_out, runs["erlangen"].model
     if held_out is None:
         raise ValueError("this run held no photographs out, expected some to show")
     angles = (0, 120, 240)
-    pairs = [turned_pair(held_out.images[0], held_out.masks[0], angle, size) for angle in angles]
+    pairs = [turned_pair(model, held_out, 0, angle) for angle in angles]
     with torch.no_grad():
         found = {
-            name: [(run.model(image)[0, 0] > 0).int() for image, _ in pairs] for name, run in runs.items()
+            name: [model.task.decide(run.model(image))[0] for image, *_ in pairs]
+            for name, run in runs.items()
         }
-    images, truth = [image[0] for image, _ in pairs], [mask.int() for _, mask in pairs]
+    images, truth = [image[0] for image, *_ in pairs], [mask for _, mask, _ in pairs]
     titles = [f"turned by {angle} degrees" if angle else "upright" for angle in angles]
     return figures.turned_camera(images, found, truth, titles, scores)
 

@@ -4,21 +4,25 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from erlangen.models import UNet
+from erlangen.models import Classifier, UNet
+from erlangen.train.cost import Cost, measure_cost
 from erlangen.train.crops import Crops
-from erlangen.train.data import Photographs, as_batch, find_photographs, split, statistics
+from erlangen.train.data import Data, find_data, split, statistics
+from erlangen.train.images import as_batch
+from erlangen.train.losses import Loss
 from erlangen.train.memory import keep_freed_memory
-from erlangen.train.metrics import intersection_over_union
-from erlangen.train.segmenter import Segmenter
+from erlangen.train.predictor import Predictor
 from erlangen.train.settings import Settings
 from erlangen.train.state import restore_training, save_training
+from erlangen.train.survey import balanced, class_counts, survey
+from erlangen.train.task import Task
 
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
@@ -40,32 +44,33 @@ class Step:
 class Run:
     """What a training gave: the network, its curves, and the photographs it was not shown."""
 
-    model: Segmenter
+    model: Predictor
     settings: Settings
     history: list[dict[str, float]] = field(default_factory=list)
-    held_out: Photographs | None = None
+    held_out: Data | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fit(
-    data: str | Path | tuple[Photographs, Photographs],
+    data: str | Path | tuple[Data, Data],
     settings: Settings | None = None,
     *,
-    net: torch.nn.Module | None = None,
+    net: nn.Module | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     **changes: Any,
 ) -> Run:
-    r"""Train a segmentation network on a folder of photographs.
+    r"""Train a network on a folder of photographs.
 
-    Minimizes binary cross-entropy plus ``1 - Dice`` with AdamW, the learning rate rising over the first
-    tenth and falling as a cosine, on random crops that are flipped at random.
+    Minimizes cross-entropy plus ``1 - Dice`` (see `Settings.loss`) with AdamW, the learning rate rising
+    over the first tenth and falling as a cosine, on random crops that are flipped at random.
 
     Args:
-        data: a folder with ``images`` and ``masks`` (files of equal stems), or with such folders in
-            ``train`` and ``val``; or both sets of photographs themselves.
+        data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
+            for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
         settings: see `Settings`; `changes` replace single fields.
-        net: another network to train, from 3 colours to 1 logit; None builds the `UNet`.
+        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
         out: a folder that a training which is stopped leaves its state in, every half minute.
         resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
             not been stopped; with minutes it goes on for the time that is left.
@@ -82,27 +87,56 @@ def fit(
         >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
     """
     settings = replace(settings or Settings(), **changes)
+    return prepare(data, settings, net=net, out=out, resume=resume).run(progress)
+
+
+def prepare(
+    data: str | Path | tuple[Data, Data],
+    settings: Settings,
+    *,
+    net: nn.Module | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+) -> "Training":
+    """All that `fit` does before the first step; its arguments."""
     if resume and out is None:
         raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
     learned, held_out = _sets(data, settings)
-    images, masks = learned.load(settings.size)
+    task = learned.task
+    settings = settings.for_task(task)
+    images, truths = learned.load(settings.size)
     torch.manual_seed(settings.seed)
     keep_freed_memory()
-    if net is None:
-        net = UNet(settings.domain, 3, 1, settings.width, settings.depth, separable=settings.separable)
-    model = Segmenter(net, *statistics(images), settings.size).to(_device(settings.device))
-    training = Training(model, Crops(images, masks, settings), settings)
+    net = default_network(task, settings) if net is None else net
+    model = Predictor(net, *statistics(images), settings.size, task).to(_device(settings.device))
+    weights = balanced(task, truths) if settings.balance else settings.class_weights
+    loss = Loss(task, settings.loss, weights).to(model.mean.device)
+    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out)
     if resume and out is not None:
         restore_training(training, out)
-    training.run(held_out.load(settings.size), out, progress)
-    return Run(model.cpu().eval(), settings, training.history, held_out)
+    return training
+
+
+def default_network(task: Task, settings: Settings) -> nn.Module:
+    """The `UNet` or `Classifier` that the settings describe."""
+    kind = UNet if task.dense else Classifier
+    return kind(settings.domain, 3, task.logits, settings.width, settings.depth, separable=settings.separable)
 
 
 class Training:
     """A training in progress, which can be saved, stopped and restored between any two steps."""
 
-    def __init__(self, model: Segmenter, crops: Crops, settings: Settings) -> None:
-        self.model, self.crops, self.settings = model, crops, settings
+    def __init__(
+        self,
+        model: Predictor,
+        loss: Loss,
+        crops: Crops,
+        settings: Settings,
+        held_out: Data | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        self.model, self.loss, self.crops, self.settings = model, loss, crops, settings
+        self.held_out, self.out = held_out, out
         self.optimizer = torch.optim.AdamW(
             model.parameters(), settings.lr, weight_decay=settings.weight_decay
         )
@@ -111,42 +145,67 @@ class Training:
         self.losses: list[float] = []
         self.history: list[dict[str, float]] = []
 
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about these photographs and this network."""
+        return survey(self.model.task, self.crops.images, self.crops.truths, self.settings.rotations != 1)
+
+    def facts(self) -> dict[str, str]:
+        """What will be trained, on what, and what it will take; in words."""
+        task, net = self.model.task, self.model.net
+        counts = class_counts(task, self.crops.truths)
+        shares = [
+            f"{name} {100 * n / counts.sum():.3g} %" for name, n in zip(task.classes, counts, strict=True)
+        ]
+        parameters = sum(p.numel() for p in net.parameters())
+        domain = f" on {net.domain}" if isinstance(net, UNet | Classifier) else ""
+        return {
+            "task": f"{task.name}: {', '.join(shares)}",
+            "photographs": f"{len(self.crops.images)} to learn from, {len(self.held_out or ())} held out",
+            "network": f"{type(net).__name__}{domain}, {parameters:,} parameters",
+            "loss": self.loss.extra_repr(),
+            "cost": str(self.cost()),
+        }
+
+    def cost(self) -> Cost:
+        """What the whole training will take, measured on a copy of the network."""
+        return measure_cost(self.model, self.loss, self.settings, self.crops.images, self.total)
+
     @property
     def fraction(self) -> float:
         """How much of the training is done."""
         done = self.step / self.total if self.total else self.seconds / (60 * self.settings.minutes)
         return min(done, 1.0)
 
-    def run(
-        self,
-        held_out: tuple[list[Tensor], list[Tensor]],
-        out: str | Path | None,
-        progress: Progress | None,
-    ) -> None:
+    def run(self, progress: Progress | None = None) -> Run:
         """Train to the end; if stopped, by whatever, leave the state in `out`."""
+        if self.held_out is None:
+            raise ValueError("no photographs are held out, expected some to look at")
+        held_out = self.held_out.load(self.settings.size)
         report = progress or (lambda _step: None)
         saved = self.seconds
         try:
             while self.checked < self.settings.looks:
                 if self.fraction >= (self.checked + 1) / self.settings.looks:
-                    report(self._look(held_out))
+                    report(self._look(*held_out))
                     continue
                 start = time.monotonic()
                 self.advance()
                 self.seconds += time.monotonic() - start  # looking and saving is not training
                 report(Step(self.step, self.seconds / 60, self.fraction, self.losses[-1], None))
-                if out is not None and self.seconds - saved > SAVE_EVERY:
-                    save_training(self, out)
+                if self.out is not None and self.seconds - saved > SAVE_EVERY:
+                    save_training(self, self.out)
                     saved = self.seconds
         except KeyboardInterrupt:
-            if out is not None:
-                save_training(self, out)
+            if self.out is not None:
+                save_training(self, self.out)
             raise
+        return Run(self.model.cpu().eval(), self.settings, self.history, self.held_out, self.notes)
 
-    def _look(self, held_out: tuple[list[Tensor], list[Tensor]]) -> Step:
+    def _look(self, images: list[Tensor], truths: list[Tensor]) -> Step:
         """Score the photographs held out."""
         self.checked += 1
-        score = validate(self.model, *held_out)
+        score = validate(self.model, images, truths)
         loss = sum(self.losses) / max(len(self.losses), 1)
         minutes = self.seconds / 60
         self.history.append({"step": self.step, "minutes": minutes, "loss": loss, "score": score})
@@ -158,10 +217,10 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * _schedule(self.fraction)
         device = self.model.mean.device
-        image, mask = (x.to(device) for x in self.crops.batch())
+        image, truth = (x.to(device) for x in self.crops.batch())
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.amp):
             logits = self.model(image)
-        loss = segmentation_loss(logits.float(), mask)
+        loss = self.loss(logits.float(), truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -175,18 +234,22 @@ class Training:
         self.step += 1
 
 
-def _sets(
-    data: str | Path | tuple[Photographs, Photographs], settings: Settings
-) -> tuple[Photographs, Photographs]:
+def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Data, Data]:
     if isinstance(data, tuple):
         return data
-    folder = Path(data)
+    folder, masks = Path(data), (settings.classes, settings.ignore)
     if (folder / "train").is_dir():
-        training = find_photographs(folder / "train")
+        training: Data = find_data(folder / "train", *masks)
         if (folder / "val").is_dir():
-            return training, find_photographs(folder / "val")
+            held_out = find_data(folder / "val", *masks)
+            if held_out.task != training.task:
+                raise ValueError(
+                    f"{folder / 'val'} has the classes {', '.join(held_out.task.classes)}, expected those of "
+                    f"{folder / 'train'}: {', '.join(training.task.classes)}"
+                )
+            return training, held_out
     else:
-        training = find_photographs(folder)
+        training = find_data(folder, *masks)
     if len(training) < 2:
         raise ValueError(
             f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, "
@@ -208,21 +271,13 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def segmentation_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross-entropy plus one minus the (soft) Dice coefficient of the batch."""
-    probability = torch.sigmoid(logits)
-    overlap = (probability * mask).sum()
-    dice = (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
-    return F.binary_cross_entropy_with_logits(logits, mask) + 1 - dice
-
-
 @torch.no_grad()
-def validate(model: Segmenter, images: list[Tensor], masks: list[Tensor]) -> float:
-    """The intersection over union, pooled over all pixels of all photographs."""
+def validate(model: Predictor, images: list[Tensor], truths: list[Tensor]) -> float:
+    """The score (`Task.score`), pooled over all photographs."""
     model.eval()
     device = model.mean.device
-    predicted = [model(as_batch([image]).to(device))[0, 0].cpu() > 0 for image in images]
-    return intersection_over_union(predicted, masks)
+    predicted = [model.task.decide(model(as_batch([image]).to(device)))[0].cpu() for image in images]
+    return model.task.score(predicted, truths)
 
 
 def _schedule(fraction: float) -> float:

@@ -1,80 +1,123 @@
-"""Prediction: photographs of any size in, probabilities of the same size out."""
+"""Prediction: photographs of any size in, probabilities out."""
 
+import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from erlangen.models import UNet
-from erlangen.train.checkpoint import expect_segmenter
-from erlangen.train.data import find_images, numbers, read_image, shrink
-from erlangen.train.segmenter import Segmenter
+from erlangen.train.checkpoint import expect_predictor
+from erlangen.train.data import find_images
+from erlangen.train.images import numbers, read_image, shrink
+from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import in_tiles
 
 
 def predict(
-    model: Segmenter,
+    model: Predictor,
     images: str | Path | Image.Image | Tensor,
     *,
     out: str | Path | None = None,
     size: int | None = None,
     tile: int = 1024,
-) -> list[Float[Tensor, "height width"]]:
-    """The probability of the class at every pixel.
+) -> list[Tensor]:
+    """The probability of the thing at every pixel, or of each class, or of each class of the whole.
 
     Args:
         model: from `fit` or `load`.
         images: a file, a folder, a photograph, or a tensor ``(batch, 3, height, width)`` in [0, 1] that is
             used at the size it has.
-        out: a folder for masks, PNG of the photographs' names and sizes.
+        out: a folder for masks, PNG of the photographs' names and sizes (255 where the thing is, or the class
+            indices), or for ``classes.csv``.
         size: shrink photographs to this longer side instead of the one that the network was trained at.
         tile: what is larger goes through the network in tiles of about so many pixels, with the same answer.
 
     Returns:
-        One tensor for each photograph, of the photograph's size.
+        For each photograph ``(height, width)``, of the photograph's size; with several classes
+        ``(classes, height, width)``, or ``(classes,)`` for the whole.
 
     Raises:
         ValueError: for files that cannot be read, naming them.
     """
-    expect_segmenter(model)
+    expect_predictor(model)
     if isinstance(images, Tensor):
         if not images.is_floating_point():
             raise ValueError(
                 f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255"
             )
         with torch.no_grad():
-            return list(torch.sigmoid(_logits(model, images, tile))[:, 0])
+            return list(_probabilities(model, _logits(model, images, tile)))
     if isinstance(images, Image.Image):
         return [predict_photograph(model, images, size, tile)]
+    return list(predict_files(model, images, out, size, tile))
+
+
+def predict_files(
+    model: Predictor,
+    images: str | Path,
+    out: str | Path | None = None,
+    size: int | None = None,
+    tile: int = 1024,
+) -> Iterator[Tensor]:
+    """`predict`, one photograph after the other: of those before, memory holds nothing."""
+    expect_predictor(model)
     paths = find_images(images)
-    results = []
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    if out is not None and not model.task.dense:
+        write_class(model, Path(out) / "classes.csv")
     for path in paths:
-        probability = predict_photograph(model, read_image(path), size, tile)
-        results.append(probability)
-        if out is not None:
-            Path(out).mkdir(parents=True, exist_ok=True)
-            mask = Image.fromarray(((probability > 0.5).numpy() * 255).astype(np.uint8))
-            mask.save(Path(out) / f"{path.stem}.png")
-    return results
+        probabilities = predict_photograph(model, read_image(path), size, tile)
+        if out is not None and model.task.dense:
+            write_mask(decided(model, probabilities), Path(out) / f"{path.stem}.png", model.task.is_binary)
+        elif out is not None:
+            write_class(model, Path(out) / "classes.csv", path, probabilities)
+        yield probabilities
 
 
 @torch.no_grad()
 def predict_photograph(
-    model: Segmenter, photograph: Image.Image, size: int | None = None, tile: int = 1024
-) -> Float[Tensor, "height width"]:
-    """The probability at every pixel of one photograph, computed at the network's scale."""
+    model: Predictor, photograph: Image.Image, size: int | None = None, tile: int = 1024
+) -> Tensor:
+    """The probabilities of one photograph, computed at the network's scale."""
     logits = _logits(model, numbers(shrink(photograph, size or model.size)), tile)
     whole = photograph.size[::-1]
-    if tuple(logits.shape[-2:]) != whole:
+    if model.task.dense and tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
-    return torch.sigmoid(logits)[0, 0]
+    return _probabilities(model, logits)[0]
 
 
-def _logits(model: Segmenter, image: Tensor, tile: int) -> Tensor:
+def decided(model: Predictor, probabilities: Tensor) -> Tensor:
+    """The index of the likeliest class."""
+    return (probabilities > 0.5).int() if model.task.is_binary else probabilities.argmax(0).int()
+
+
+def write_mask(classes: Tensor, path: Path, binary: bool) -> None:
+    """Class indices as PNG; 255 where the one thing is."""
+    Image.fromarray((classes.numpy() * (255 if binary else 1)).astype(np.uint8)).save(path)
+
+
+def write_class(model: Predictor, table: Path, image: Path | None = None, p: Tensor | None = None) -> None:
+    """A line of the table: photograph, class, probabilities; without a photograph the headings."""
+    names = model.task.classes
+    line = ["image", "class", *names]
+    if image is not None and p is not None:
+        line = [image.name, names[int(decided(model, p))], *(f"{value:.4f}" for value in p.tolist())]
+    with open(table, "a" if image else "w", newline="") as file:
+        csv.writer(file).writerow(line)
+
+
+def _probabilities(model: Predictor, logits: Tensor) -> Tensor:
+    p = model.task.probabilities(logits)
+    return p[:, 0] if model.task.is_binary else p
+
+
+def _logits(model: Predictor, image: Tensor, tile: int) -> Tensor:
     """The network's answer, in tiles where the image is larger than one."""
     model.eval()
     if max(image.shape[-2:]) <= tile or not isinstance(model.net, UNet):

@@ -1,8 +1,12 @@
 """How to train."""
 
+import dataclasses
 from dataclasses import dataclass, fields
+from typing import Any
 
 from erlangen.spaces import Plane
+from erlangen.train.losses import LossName
+from erlangen.train.task import Task
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,13 @@ class Settings:
         minutes: how long to train, unless epochs or steps say otherwise.
         epochs: train for so many rounds of the photographs instead.
         steps: train for so many steps instead.
+        classes: how many the masks tell apart: 2 for the thing, where they are not zero, and its background;
+            more where the values of mask pixels are the classes, from 0 on.
+        ignore: the value of mask pixels that do not count, often 255; None if all do.
+        loss: what is minimized: cross-entropy+dice (of masks, unless told otherwise), cross-entropy (of whole
+            photographs), dice, or focal.
+        class_weights: of the classes in the loss, one number for each, the background's first.
+        balance: weigh classes by how rare they are, such that all weigh the same in sum.
         seed: of the weights, the crops and the split.
         rotations: N of C_N; 0 for isotropic kernels on scalar fields.
         reflections: whether flips belong to the group.
@@ -20,11 +31,13 @@ class Settings:
         depth: how often the resolution is halved.
         separable: mix at each point, then correlate each channel by itself.
         size: photographs are shrunk to this longer side, in pixels.
-        crop: side of the random square that a step sees of each photograph.
+        crop: side of the random square that a step sees of each photograph; None for half the size, or all of
+            it where the whole photograph has a class.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.
         jitter: random brightness, contrast and colour of crops, relative.
+        zoom: show crops larger or smaller, at random, by at most this relative amount.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder ``val``.
         looks: how often the photographs held out are scored; the last time at the end.
@@ -35,6 +48,11 @@ class Settings:
     minutes: float = 20.0
     epochs: float | None = None
     steps: int | None = None
+    classes: int = 2
+    ignore: int | None = None
+    loss: LossName | None = None
+    class_weights: tuple[float, ...] | None = None
+    balance: bool = False
     seed: int = 0
     rotations: int = 8
     reflections: bool = False
@@ -42,11 +60,12 @@ class Settings:
     depth: int = 3
     separable: bool = True
     size: int = 256
-    crop: int = 128
+    crop: int | None = None
     batch: int = 8
     lr: float = 5e-3
     weight_decay: float = 1e-4
     jitter: float = 0.2
+    zoom: float = 0.0
     quarter_turns: bool = False
     validation: float = 0.2
     looks: int = 10
@@ -54,12 +73,24 @@ class Settings:
     amp: bool = False
 
     def __post_init__(self) -> None:
-        least = {"rotations": 0, "width": 1, "depth": 0, "size": 1, "crop": 1, "batch": 1, "looks": 1}
+        least = {
+            "rotations": 0,
+            "width": 1,
+            "depth": 0,
+            "size": 1,
+            "crop": 1,
+            "batch": 1,
+            "looks": 1,
+            "classes": 2,
+        }
         for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ValueError(f"{name} is {value}, expected at least {low}")
         if self.steps is None and self.epochs is None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
+        if self.zoom < 0 or self.jitter < 0:
+            raise ValueError(f"zoom is {self.zoom} and jitter {self.jitter}, expected at least 0")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps is {self.steps}, expected at least 1, or None to train for minutes")
         if self.epochs is not None and not self.epochs > 0:
@@ -70,6 +101,21 @@ class Settings:
             raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}, expected a learning rate above 0")
+
+        if self.balance and self.class_weights is not None:
+            raise ValueError("both balance and class_weights, expected one of them")
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Settings":
+        """Those that `dataclasses.asdict` and JSON wrote."""
+        weights = facts.get("class_weights")
+        facts = {**facts, "class_weights": None if weights is None else tuple(weights)}
+        return cls(**facts)
+
+    def for_task(self, task: Task) -> "Settings":
+        """With what depends on the task filled in."""
+        crop = self.crop or (max(1, self.size // 2) if task.dense else self.size)
+        return dataclasses.replace(self, crop=crop, classes=len(task.classes) if task.dense else self.classes)
 
     @property
     def domain(self) -> Plane:

@@ -52,7 +52,7 @@ def restore_training(training: "Training", folder: str | Path) -> None:
         ValueError: if there is none, if it cannot be read, or if it was another training.
     """
     tensors, facts = _read(Path(folder) / NAME)
-    before = Settings(**facts["settings"])
+    before = Settings.of(facts["settings"])
     changed = [name for name in before.differences(training.settings) if name != "device"]
     if changed or facts["photographs"] != len(training.crops.images):
         what = ", ".join(changed) or "the number of photographs"

@@ -1,0 +1,129 @@
+"""Images and masks as files: read, shrunk, turned, as numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+IGNORED = 255  # the class index of pixels that do not count
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError)
+Array = np.ndarray
+
+
+def read_image(path: Path) -> Image.Image:
+    """A photograph as RGB, upright as its EXIF data says.
+
+    Raises:
+        ValueError: for a file that is no image, or a truncated one.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith(("I", "F")):  # 16 bits and more: scaled to its own range
+                values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
+                top = next((t for t in (1.0, 255.0) if values.max() <= t), max(65535.0, values.max()))
+                if upright.mode.startswith("I"):
+                    top = 65535.0 if values.max() > 255 else 255.0
+                upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
+            return upright.convert("RGB")
+    except UNREADABLE as error:
+        raise ValueError(
+            f"{path} cannot be read as an image ({error}); expected a whole PNG, JPEG, TIFF or the like; "
+            "export it again, or take it away"
+        ) from error
+
+
+def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:
+    """The class of every pixel; `IGNORED` where the mask has the value `ignore`.
+
+    Two classes: 1 is what is not zero (nor transparent). More: the values are the classes, from 0 on, in
+    one channel, or as indices into a palette.
+
+    Raises:
+        ValueError: for a file that is no image, or a truncated one, and for values that are no classes.
+    """
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
+    except UNREADABLE as error:
+        raise ValueError(
+            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
+        ) from error
+    if values.ndim == 3:
+        values = _one_channel(values, path, classes)
+    outside = np.zeros(values.shape, bool) if ignore is None else values == ignore
+    if classes == 2:
+        return np.where(outside, IGNORED, values > 0).astype(np.uint8)
+    strange = np.setdiff1d(values[~outside], np.arange(classes))
+    if strange.size:
+        raise ValueError(
+            f"{path} holds the value {strange[0]:g}, expected 0 to {classes - 1} for {classes} classes; give "
+            f"the number of classes (--classes), or say that it does not count (--ignore {strange[0]:g})"
+        )
+    return np.where(outside, IGNORED, values).astype(np.uint8)
+
+
+def _one_channel(values: Array, path: Path, classes: int) -> Array:
+    colours = values[..., :3]
+    if values.shape[-1] == 4:
+        colours = colours * (values[..., 3:] > 0)  # what is transparent is not there
+    if classes > 2 and (colours != colours[..., :1]).any():
+        raise ValueError(
+            f"{path} is in colours, expected the number of the class at every pixel: one channel "
+            f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
+        )
+    return colours.max(-1)
+
+
+def shrink(image: Image.Image, size: int | None) -> Image.Image:
+    """The image with its longer side at most `size`, by the mean over areas."""
+    longer = max(image.size)
+    if size is None or longer <= size:
+        return image
+    target = (round(image.size[0] * size / longer), round(image.size[1] * size / longer))
+    return image.resize((max(target[0], 1), max(target[1], 1)), Image.Resampling.BOX)
+
+
+def turned(image: Image.Image, degrees: float) -> Image.Image:
+    """The photograph turned counter-clockwise about its centre; quarter turns without interpolation."""
+    quarters = {
+        90: Image.Transpose.ROTATE_90,
+        180: Image.Transpose.ROTATE_180,
+        270: Image.Transpose.ROTATE_270,
+    }
+    degrees = degrees % 360
+    if degrees == 0:
+        return image
+    if degrees in quarters:
+        return image.transpose(quarters[int(degrees)])
+    return image.rotate(degrees, Image.Resampling.BICUBIC)
+
+
+def resampled(
+    labels: UInt8[Array, "height width"], how: Callable[[Image.Image], Image.Image]
+) -> UInt8[Tensor, "h w"]:
+    """Classes after shrinking or turning: the one that covers most of a pixel, 0 beyond the edges."""
+    present = [0, *(int(label) for label in np.unique(labels) if label)]
+    shares = [np.array(how(Image.fromarray((labels == k).astype(np.uint8) * 255)), int) for k in present]
+    shares[0] = 255 - sum(shares[1:], np.zeros_like(shares[0]))
+    last_of_the_largest = len(shares) - 1 - np.stack(shares[::-1]).argmax(0)
+    return torch.from_numpy(np.array(present, np.uint8)[last_of_the_largest])
+
+
+def as_bytes(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
+    """A photograph as a tensor of bytes."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def as_batch(images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:
+    """Bytes to numbers in [0, 1]; all of one size."""
+    return torch.stack(images).float() / 255
+
+
+def numbers(image: Image.Image) -> Float[Tensor, "1 3 height width"]:
+    """A photograph as a batch of one, in [0, 1]."""
+    return as_batch([as_bytes(image)])

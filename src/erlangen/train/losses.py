@@ -1,0 +1,96 @@
+"""What a training minimizes."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from erlangen.train.images import IGNORED
+from erlangen.train.task import Task
+
+LossName = Literal["cross-entropy+dice", "cross-entropy", "dice", "focal"]
+
+
+class Loss(nn.Module):
+    r"""The loss of logits against class indices; pixels that are `IGNORED` do not count.
+
+    - cross-entropy: ``-w_c log p_c``, its mean over pixels, weighted by ``w_c``;
+    - dice: one minus the soft Dice coefficient ``(2 sum p t + 1) / (sum p + sum t + 1)`` over the batch: of
+      the thing, or the mean over classes;
+    - focal: cross-entropy times ``(1 - p_c)^2`` (Lin et al. 2017).
+
+    Args:
+        task: the classes.
+        name: which loss; None for "cross-entropy+dice" of pixels, "cross-entropy" of photographs.
+        weights: of each class; None for ones.
+
+    Shapes: logits ``(batch, task.logits, *space)`` and class indices ``(batch, *space)`` to a number.
+
+    Raises:
+        ValueError: for other than one weight for each class, or a Dice of whole photographs.
+    """
+
+    weights: Tensor | None
+
+    def __init__(
+        self, task: Task, name: LossName | None = None, weights: tuple[float, ...] | None = None
+    ) -> None:
+        super().__init__()
+        name = name or ("cross-entropy+dice" if task.dense else "cross-entropy")
+        if "dice" in name and not task.dense:
+            raise ValueError(
+                f'the loss is "{name}" and photographs have one class each, expected "cross-entropy"'
+            )
+        if weights is not None and len(weights) != len(task.classes):
+            raise ValueError(
+                f"{len(weights)} class weights for {len(task.classes)} classes ({', '.join(task.classes)}), "
+                "expected one for each"
+            )
+        if weights is not None and (min(weights) < 0 or sum(weights) == 0):
+            raise ValueError(f"the class weights are {weights}, expected numbers of at least 0, not all 0")
+        self.task, self.name = task, name
+        self.register_buffer("weights", None if weights is None else torch.tensor(weights), persistent=False)
+
+    def forward(self, logits: Tensor, target: UInt8[Tensor, "batch *space"]) -> Tensor:
+        counts = (target != IGNORED).to(logits)
+        index = target.long().where(target != IGNORED, 0)
+        weight = counts if self.weights is None else counts * self.weights[index].to(logits)
+        terms = []
+        if self.name != "dice":
+            each = self._cross_entropy(logits, index)
+            if self.name == "focal":
+                each = each * (1 - torch.exp(-each)).square()
+            terms.append((each * weight).sum() / weight.sum().clamp_min(1e-6))
+        if "dice" in self.name:
+            terms.append(1 - self._dice(logits, index, counts))
+        return torch.stack(terms).sum()
+
+    def _cross_entropy(self, logits: Tensor, index: Tensor) -> Tensor:
+        if self.task.is_binary:
+            return F.binary_cross_entropy_with_logits(logits[:, 0], index.to(logits), reduction="none")
+        return F.cross_entropy(logits, index, reduction="none")
+
+    def _dice(self, logits: Tensor, index: Tensor, counts: Tensor) -> Tensor:
+        """The mean over the classes that the batch holds or, of two classes, that of the thing."""
+        probability = self.task.probabilities(logits) * counts[:, None]
+        if self.task.is_binary:
+            truth = (index * counts)[:, None].to(logits)
+        else:
+            truth = F.one_hot(index, logits.shape[1]).movedim(-1, 1).to(logits) * counts[:, None]
+        axes = [0, *range(2, logits.dim())]
+        size = truth.sum(axes)
+        dice = (2 * (probability * truth).sum(axes) + 1) / (probability.sum(axes) + size + 1)
+        if self.task.is_binary:
+            return dice.mean()
+        present = (size > 0).to(dice) * (1.0 if self.weights is None else self.weights.to(dice))
+        return (dice * present).sum() / present.sum().clamp_min(1e-6)
+
+    def extra_repr(self) -> str:
+        weights = (
+            ""
+            if self.weights is None
+            else f", weights {', '.join(f'{w:.3g}' for w in self.weights.tolist())}"
+        )
+        return f"{self.name}{weights}"

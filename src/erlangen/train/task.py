@@ -1,0 +1,78 @@
+"""What is asked of a photograph: a class for every pixel, or one for the whole."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from erlangen.train.images import IGNORED
+
+
+@dataclass(frozen=True)
+class Task:
+    """A class for every pixel (segmentation), or for the whole photograph (classification).
+
+    Two classes of pixels need one logit, everything else one for each class.
+
+    Attributes:
+        classes: their names; of two classes of pixels the first is the background.
+        dense: whether every pixel has a class.
+    """
+
+    classes: tuple[str, ...] = ("background", "thing")
+    dense: bool = True
+
+    @property
+    def name(self) -> str:
+        """Segmentation or classification."""
+        return "segmentation" if self.dense else "classification"
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether one logit tells the thing from the background."""
+        return self.dense and len(self.classes) == 2
+
+    @property
+    def logits(self) -> int:
+        """How many numbers the network gives at each pixel, or for each photograph."""
+        return 1 if self.is_binary else len(self.classes)
+
+    @property
+    def measure(self) -> str:
+        """What `score` is."""
+        if not self.dense:
+            return "accuracy"
+        return "IoU" if self.is_binary else "mean IoU"
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """``(batch, classes or 1, *space)``, of the same shape as the logits."""
+        return torch.sigmoid(logits) if self.is_binary else torch.softmax(logits, 1)
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """The index of the likeliest class, ``(batch, *space)``."""
+        return (logits[:, 0] > 0).int() if self.is_binary else logits.argmax(1).int()
+
+    def score(
+        self, predicted: Iterable[Tensor], truth: Iterable[Tensor], where: Iterable[Tensor] | None = None
+    ) -> float:
+        """Intersection over union of the thing, its mean over the classes that occur, or the accuracy.
+
+        Args:
+            predicted, truth: for each photograph its class indices ``(height, width)`` or ``()``, pooled over
+                all; where the truth is `IGNORED` nothing counts.
+            where: the pixels that count; None for all.
+        """
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
+        kind = MulticlassJaccardIndex if self.dense else MulticlassAccuracy
+        average = "none" if self.is_binary else ("macro" if self.dense else "micro")
+        metric = kind(max(len(self.classes), 2), average=average, ignore_index=IGNORED)
+        masks = iter(where) if where is not None else None
+        for guess, label in zip(predicted, truth, strict=True):
+            label = label.long().reshape(-1)
+            if masks is not None:
+                label = label.where(next(masks).reshape(-1), IGNORED)
+            metric.update(guess.long().reshape(-1), label)
+        value = metric.compute()
+        return float(value[1] if self.is_binary else value)

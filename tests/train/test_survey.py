@@ -1,0 +1,68 @@
+"""What is said before a training: which way is up, what it will cost."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from erlangen.train import Settings, find_photographs, generate, prepare
+from erlangen.train.upright import says_upright, upright_guesses
+
+
+def noise(count, seed=0):
+    """Blurred noise, which looks alike in all directions."""
+    random = np.random.default_rng(seed)
+    images = torch.from_numpy(random.integers(0, 256, (count, 3, 8, 12), dtype=np.uint8))
+    return list(torch.nn.functional.interpolate(images.float(), (40, 60), mode="bilinear").to(torch.uint8))
+
+
+def test_light_from_above_is_noticed(tmp_path):
+    images, _ = generate(tmp_path, 40, size=64, seed=2).load(None)
+    assert upright_guesses(images) > 0.8
+    assert "not symmetric under turns" in says_upright(images)
+    anyhow = [image.rot90(i % 4, (-2, -1)) for i, image in enumerate(images)]
+    assert upright_guesses(anyhow) < 0.5
+    assert says_upright(anyhow) is None
+
+
+def test_noise_has_no_up():
+    assert upright_guesses(noise(200)) == pytest.approx(0.25, abs=0.12)
+    assert says_upright(noise(200)) is None
+    assert upright_guesses(noise(19)) is None
+
+
+def test_a_training_says_what_it_will_do(tmp_path):
+    generate(tmp_path, 30, size=48, seed=3)
+    training = prepare(tmp_path, Settings(steps=50, width=2, depth=1, size=48, batch=2))
+    before = {name: t.clone() for name, t in training.model.state_dict().items()}
+    state = torch.get_rng_state()
+    facts = training.facts()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(t, before[name]) for name, t in training.model.state_dict().items())
+    assert "24 to learn from, 6 held out" in facts["photographs"]
+    assert "50 steps of" in facts["cost"]
+    assert "background" in facts["task"]
+    assert any("which way is up can be told" in note for note in training.notes)
+    timed = prepare(tmp_path, Settings(minutes=2.0, width=2, depth=1, size=48, batch=2)).cost()
+    assert timed.minutes == pytest.approx(2.0, rel=0.05)
+    assert len(find_photographs(tmp_path)) == 30
+
+
+def test_the_memory_is_about_what_was_said(tmp_path):
+    """The growth of the process while it trains, within a factor of two, in a process of its own."""
+    generate(tmp_path, 4, size=256, seed=3)
+    script = (
+        "import resource, sys\n"
+        "from erlangen.train import Settings, prepare\n"
+        "settings = Settings(steps=3, depth=2, crop=192, batch=4, looks=1)\n"
+        f"t = prepare({str(tmp_path)!r}, settings)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "t.advance(); t.advance()\n"
+        "grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        "print(grown, t.cost().bytes)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    grown, said = (float(x) for x in out.split())
+    assert 0.5 < said / grown < 2.0, (said, grown)
