@@ -10,6 +10,7 @@ from erlangen.engines import Table
 from erlangen.groups import Fibre
 
 CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
+FEW = 10  # channels, up to which one large matrix on fibre and channels is faster than many small ones
 
 
 class Finer:
@@ -40,8 +41,14 @@ class Finer:
         if field.device.type != "cpu" or torch.compiler.is_compiling():
             return self.down(torch.relu(self.up(field)))
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
-        flat = last.reshape(-1, *last.shape[-2:])
-        y = _FinerReLU.apply(flat, self.between.like(field), self.lowpass.like(field))
+        between, lowpass = self.between.like(field), self.lowpass.like(field)
+        channels = last.shape[-1]
+        if channels > FEW:
+            y = _FinerReLU.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass)
+        else:
+            each = torch.eye(channels).to(field)
+            between, lowpass = (torch.kron(m.contiguous(), each) for m in (between, lowpass))
+            y = _FinerReLU.apply(last.reshape(-1, last.shape[-2] * channels), between, lowpass)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
 
@@ -52,18 +59,20 @@ def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channe
 
 
 class _FinerReLU(torch.autograd.Function):
-    """``lowpass relu([x; between x])`` on ``(p, N, channel)``, piece by piece, recomputed backward."""
+    """``lowpass relu([x; between x])``, piece by piece, recomputed backward.
+
+    x is ``(p, N, channel)``; or ``(p, N channel)``, with matrices that leave channels alone.
+    """
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
     def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
-        N = x.shape[1]
+        own, finer = lowpass.split([x.shape[1], len(between)], 1)
         y = torch.empty_like(x)
         for here, there in zip(*_pieces(x, y, between), strict=True):
-            torch.matmul(lowpass[:, :N], torch.relu(here), out=there)
-            finer = (between @ here).relu_()
-            there.baddbmm_(lowpass[:, N:].expand(len(here), -1, -1), finer)
+            _times(own, torch.relu(here), there)
+            _add_times(there, finer, _times(between, here).relu_())
         return y
 
     @staticmethod
@@ -71,27 +80,38 @@ class _FinerReLU(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
-            y = lowpass @ torch.relu(torch.cat([x, between @ x], -2))
+            y = _times(lowpass, torch.relu(torch.cat([x, _times(between, x)], 1)))
             return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None
-        N = x.shape[1]
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
-        own, finer, back = (m.T.contiguous() for m in (lowpass[:, :N], lowpass[:, N:], between))
+        own, finer = (m.T.contiguous() for m in lowpass.split([x.shape[1], len(between)], 1))
+        back = between.T.contiguous()
         pieces = zip(*_pieces(x, grad, between), _pieces(grad_x, grad_x, between)[0], strict=True)
         for here, g, there in pieces:
-            torch.matmul(own, g, out=there)
-            _stop(there, here)
-            inner = torch.matmul(finer, g)
-            _stop(inner, between @ here)
-            there.baddbmm_(back.expand(len(here), -1, -1), inner)
+            _stop(_times(own, g, there), here)
+            _add_times(there, back, _stop(_times(finer, g), _times(between, here)))
         return grad_x, None, None
 
 
-def _stop(grad: Tensor, x: Tensor) -> None:
+def _times(matrix: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+    """The matrix applied along axis 1."""
+    return torch.mm(x, matrix.T, out=out) if x.dim() == 2 else torch.matmul(matrix, x, out=out)
+
+
+def _add_times(y: Tensor, matrix: Tensor, x: Tensor) -> None:
+    """``y += matrix x`` along axis 1, in place."""
+    if x.dim() == 2:
+        y.addmm_(x, matrix.T)
+    else:
+        y.baddbmm_(matrix.expand(len(x), -1, -1), x)
+
+
+def _stop(grad: Tensor, x: Tensor) -> Tensor:
     """No gradient where the ReLU was shut, in place."""
-    torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
+    return torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
 
 
 def _pieces(x: Tensor, y: Tensor, between: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    size = max(1, CHUNK // (len(between) * x.shape[2]))
+    channels = x.shape[2] if x.dim() == 3 else 1
+    size = max(1, CHUNK // (len(between) * channels))
     return x.split(size), y.split(size)

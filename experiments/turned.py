@@ -1,0 +1,235 @@
+"""Networks trained on upright photographs, tried on turned ones: what the experiments on photographs share.
+
+Equal time means equal time for steps: calibration.json says how long a step takes when nothing else runs
+(all rows in one process, in turn, median), and a row trains for as many steps as its minutes hold. So what
+a run gives does not depend on what else the machine was doing, and a stopped one goes on, bit for bit.
+
+Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that
+ended is kept. Photographs are those of `ERLANGEN_DATA` (default: ../shared/data).
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+
+import erlangen as er
+from erlangen import figures
+from erlangen.models import UNet
+from erlangen.train import Loss, Photographs, Predictor, Settings, Training, fit, save, score_by_angle
+from erlangen.train.crops import Crops
+from erlangen.train.data import statistics
+from erlangen.train.memory import keep_freed_memory
+from erlangen.train.plain import PlainUNet, plain_unet_of
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
+WARM = 3  # steps that are not timed
+Sets = tuple[Photographs, Photographs]
+
+
+class Experiment:
+    """Rows of networks on one set of photographs.
+
+    Args:
+        folder: with config.json: minutes, size, angles, rows, candidates; results go there.
+        photographs: what to learn from and what is held out; with True, both from what is learned from.
+    """
+
+    def __init__(self, folder: Path, photographs: Callable[[bool], Sets]) -> None:
+        self.folder, self.photographs = folder, photographs
+        self.config = json.loads((folder / "config.json").read_text())
+
+    def main(self, description: str | None) -> None:
+        """The command line."""
+        parser = argparse.ArgumentParser(
+            description=description, formatter_class=argparse.RawTextHelpFormatter
+        )
+        parser.add_argument("rows", nargs="*", help="names of rows in config.json; all if none is given")
+        parser.add_argument("--seed", type=int, help="only this seed")
+        parser.add_argument("--threads", type=int, default=2)
+        parser.add_argument("--calibrate", action="store_true", help="measure the steps of all rows")
+        parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
+        given = parser.parse_args()
+        torch.set_num_threads(given.threads)
+        if given.calibrate:
+            self.calibrate()
+            return
+        rows = self.config["candidates" if given.fold else "rows"]
+        for name in given.rows or rows:
+            for seed in rows[name]["seeds"] if given.seed is None else [given.seed]:
+                self.one(name, rows[name], seed, given.fold)
+        self.summarize()
+
+    def calibrate(self) -> None:
+        """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
+        kinds = {name: row for name, row in self.config["rows"].items() if "as" not in row}
+        learned, _ = self.photographs(False)
+        images, masks = learned.subset(list(range(min(32, len(learned))))).load(self.config["size"])
+        keep_freed_memory()
+        trainings = {}
+        for name, row in kinds.items():
+            settings = self.settings(row, steps=1000)
+            model = Predictor(network(row, settings), *statistics(images), settings.size)
+            trainings[name] = Training(model, Loss(model.task), Crops(images, masks, settings), settings)
+        photograph = images[0][None].float() / 255
+        steps: dict[str, list[float]] = {name: [] for name in trainings}
+        answers: dict[str, list[float]] = {name: [] for name in trainings}
+        for turn in range(WARM + self.config["calibration steps"]):
+            for name, training in trainings.items():
+                start = time.perf_counter()
+                training.advance()
+                middle = time.perf_counter()
+                with torch.no_grad():
+                    training.model.eval()(photograph)
+                if turn >= WARM:
+                    steps[name].append(middle - start)
+                    answers[name].append(time.perf_counter() - middle)
+        facts = {
+            "seconds of a step": {name: median(times) for name, times in steps.items()},
+            "seconds of a photograph": {name: median(times) for name, times in answers.items()},
+            "photograph": list(images[0].shape[1:]),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+        (self.folder / "calibration.json").write_text(json.dumps(facts, indent=1) + "\n")
+        print(json.dumps(facts, indent=1))
+
+    def settings(self, row: dict, **more) -> Settings:
+        """How a row is trained."""
+        return Settings(size=self.config["size"], **more, **self.config.get("settings", {}) | row["settings"])
+
+    def one(self, name: str, row: dict, seed: int, fold: bool) -> None:
+        """Train and measure one row with one seed, unless its result is there."""
+        target = self.folder / ("fold" if fold else "results") / f"{name}-{seed}.json"
+        if target.exists():
+            print(f"{target.name}: done before")
+            return
+        minutes = row.get("minutes", self.config["minutes"])
+        calibration = json.loads((self.folder / "calibration.json").read_text())
+        seconds = calibration["seconds of a step"][row.get("as", name)]
+        looks = 5 if fold else 1  # val is read once, at the end
+        settings = self.settings(row, steps=round(60 * minutes / seconds), seed=seed, looks=looks)
+        training, held_out = self.photographs(fold)
+        if "fraction" in row:
+            training = every(training, row["fraction"])
+        torch.manual_seed(seed)
+        net = network(row, settings)
+        kept = ROOT / "runs" / self.folder.name / ("fold" if fold else "results") / f"{name}-{seed}"
+        started, say = time.time(), Say(f"{name}-{seed}")
+        resume = (kept / "training.safetensors").exists()
+        run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
+        scores = score_by_angle(run.model, held_out, self.config["angles"][: 6 if fold else None])
+        if isinstance(net, UNet):
+            save(run.model, kept)
+        result = {
+            "row": name,
+            "seed": seed,
+            "photographs": {"trained on": len(training), "held out": len(held_out)},
+            "parameters": sum(p.numel() for p in run.model.parameters()),
+            "steps": run.history[-1]["step"],
+            "minutes": minutes,
+            "seconds of a step, calibrated": seconds,
+            "minutes taken, the machine shared": (time.time() - started) / 60,
+            "iou, whole photographs": run.history[-1]["score"],
+            "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
+            "history": run.history,
+            "settings": asdict(settings) | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
+            "versions": {
+                "erlangen": er.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            "threads": torch.get_num_threads(),
+        }
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"{target.name}: {result['iou by angle, inscribed disc']}", flush=True)
+
+    def summarize(self) -> None:
+        """All results that there are: result.json and figure.png."""
+        rows, curves = {}, {}
+        for name in self.config["rows"]:
+            files = sorted((self.folder / "results").glob(f"{name}-[0-9]*.json"))
+            results = [json.loads(file.read_text()) for file in files]
+            if not results:
+                continue
+            rows[name] = self.row(name, results)
+            curve = rows[name].pop("curve")
+            if "minutes" not in self.config["rows"][name]:
+                curves[f"{name}, {results[0]['parameters']:,} parameters"] = curve
+        (self.folder / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
+        if curves:
+            low = self.config["lowest score shown"]
+            drawn = figures.angles(curves, label=self.config["score"], low=low)
+            figures.save(drawn, self.folder / "figure.png")
+
+    def row(self, name: str, results: list[dict]) -> dict:
+        """The mean over seeds, and every seed's own."""
+        seconds = json.loads((self.folder / "calibration.json").read_text())["seconds of a photograph"]
+        kind = self.config["rows"][name].get("as", name)
+        by_seed = [
+            {float(a): self.score(s) for a, s in result["iou by angle, inscribed disc"].items()}
+            for result in results
+        ]
+        by_angle = {angle: mean(by[angle] for by in by_seed) for angle in by_seed[0]}
+        between = {angle: score for angle, score in by_angle.items() if angle % 15 == 7.5}  # the 24 angles
+        return {
+            "score": self.config["score"],
+            "parameters": results[0]["parameters"],
+            "minutes": results[0]["minutes"],
+            "steps": results[0]["steps"],
+            "seconds of a photograph": seconds[kind],
+            "photographs": results[0]["photographs"]["trained on"],
+            "seeds": [result["seed"] for result in results],
+            "upright": by_angle[0.0],
+            "upright, every seed": [by[0.0] for by in by_seed],
+            "exact angles": {angle: by_angle[angle] for angle in (0.0, 90.0, 180.0, 270.0)},
+            "45 and 135": [by_angle[45.0], by_angle[135.0]],
+            "best of the 24": max(between.values()),
+            "worst of the 24": min(between.values()),
+            "worst of the 24, every seed": [
+                min(score for angle, score in by.items() if angle in between) for by in by_seed
+            ],
+            "upright, whole photographs": mean(self.score(r["iou, whole photographs"]) for r in results),
+            "curve": between,
+        }
+
+    def score(self, iou: float) -> float:
+        """Intersection over union, or Dice: 2 IoU / (1 + IoU) of the same pooled pixels."""
+        return iou if self.config["score"] == "IoU" else 2 * iou / (1 + iou)
+
+
+class Say:
+    """Progress, a line every half minute."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.last = name, 0.0
+
+    def __call__(self, step) -> None:
+        if step.score is not None or time.time() - self.last > 30:
+            self.last = time.time()
+            place = f"{step.minutes:6.2f} min, step {step.step}"
+            print(f"{self.name} {place}: {step.loss:.4f} {step.score}", flush=True)
+
+
+def network(row: dict, settings: Settings) -> torch.nn.Module:
+    """A plain U-Net, of a width or of so many parameters; else the default one of the settings."""
+    if "plain" in row:
+        return PlainUNet(**row["plain"])
+    if "parameters" in row:
+        return plain_unet_of(row["parameters"])
+    return UNet(settings.domain, 3, 1, settings.width, settings.depth, separable=settings.separable)
+
+
+def every(training: Photographs, fraction: float) -> Photographs:
+    """A fraction of the tiles, spread evenly over the photographs."""
+    count = round(len(training) * fraction)
+    return training.subset([int((i + 0.5) * len(training) / count) for i in range(count)])

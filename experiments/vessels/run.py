@@ -1,0 +1,30 @@
+"""Networks that find the vessels in photographs of the retina, tried on turned ones (see ../turned.py).
+
+    python experiments/vessels/run.py --calibrate     how long a step of each row takes, alone on two cores
+    python experiments/vessels/run.py --fold          the candidates, on a fold of the training photographs
+    python experiments/vessels/run.py                 all rows of config.json that have no result yet
+
+CHASE_DB1, first annotator: both eyes of seven subjects to learn from, of three to score; a fold holds out
+two of the seven.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from turned import DATA, Experiment, Sets
+
+from erlangen.train import find_photographs
+
+
+def photographs(fold: bool) -> Sets:
+    """Training and held-out photographs, split by subject."""
+    every = find_photographs(DATA / "vessels" / "train")
+    subject = [int(path.stem[6:8]) for path in every.images]  # Image_01L
+    learn, check = (range(1, 6), range(6, 8)) if fold else (range(1, 8), range(8, 11))
+    learned, held_out = ([i for i, s in enumerate(subject) if s in part] for part in (learn, check))
+    return every.subset(learned), every.subset(held_out)
+
+
+if __name__ == "__main__":
+    Experiment(Path(__file__).parent, photographs).main(__doc__)
