@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from erlangen.train import find_photographs, generate
+from erlangen.train import Settings, find_photographs, generate
+from erlangen.train.crops import Crops
 from erlangen.train.data import split, statistics
 from erlangen.train.images import read_image, read_mask, shrink
 
@@ -134,3 +135,18 @@ def test_scenes_are_the_same_for_the_same_seed_and_hold_apples(tmp_path):
         assert a.read_bytes() != c.read_bytes()
     _, masks = one.load(None)
     assert 0.01 < float(torch.stack(masks).float().mean()) < 0.5
+
+
+def test_zoomed_crops_show_more_or_less_of_image_and_mask_alike():
+    """A disc of radius 12: its area in the crops varies by the zoom, and the mask follows the image."""
+    y, x = torch.meshgrid(torch.arange(96) - 47.5, torch.arange(96) - 47.5, indexing="ij")
+    disc = (torch.hypot(x, y) < 12).to(torch.uint8)
+    settings = Settings(crop=64, batch=40, zoom=0.5, jitter=0.0)
+    images, masks = Crops([255 * disc.expand(3, -1, -1)], [disc], settings).batch()
+    assert images.shape == (40, 3, 64, 64)
+    assert float(((images[:, 0] > 0.5).int() - masks.int()).abs().float().mean()) < 0.01
+    radii = (masks.sum((1, 2)) / torch.pi).sqrt()
+    assert float(radii.max()) == pytest.approx(12 * 1.5, rel=0.1)
+    assert float(radii.max() / radii.min()) > 1.4
+    plain = Crops([255 * disc.expand(3, -1, -1)], [disc], Settings(crop=96, batch=4, jitter=0.0)).batch()[1]
+    assert plain.sum((1, 2)).tolist() == [int(disc.sum())] * 4

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 import erlangen as er
-from erlangen.train import Loss, Settings, Task, find_data, find_photographs, fit, score_by_angle
+from erlangen.train import Loss, Settings, Task, find_data, find_photographs, fit, prepare, score_by_angle
 from erlangen.train.images import IGNORED, read_mask, resampled, shrink
 from erlangen.train.page import write_run
-from erlangen.train.survey import balanced, survey
+from erlangen.train.survey import balanced, says_absent
 
 BINARY, THREE, WHOLE = Task(), Task(("a", "b", "c")), Task(("cat", "dog", "owl"), dense=False)
 SMALL = {"width": 4, "depth": 1, "size": 32, "batch": 4, "lr": 2e-2, "seed": 1, "looks": 2}
@@ -244,8 +244,19 @@ def test_balanced_weights_and_absent_classes():
     truths = [torch.tensor([[0, 0, 0, 1, IGNORED]], dtype=torch.uint8)]
     assert balanced(BINARY, truths) == pytest.approx((2 / 3, 2.0))
     assert balanced(THREE, truths) == pytest.approx((4 / 9, 4 / 3, 0.0))
-    assert any("shows c: check the masks" in note for note in survey(THREE, [], truths, turns=False))
-    assert survey(BINARY, [], truths, turns=True) == ()
+    assert "shows c: check the masks" in says_absent(THREE, truths)
+    assert says_absent(BINARY, truths) is None
+
+
+def test_forgotten_classes_are_noticed(many, tmp_path):
+    (tmp_path / "images").symlink_to(many / "images")
+    (tmp_path / "masks").symlink_to(many / "masks")
+    notes = prepare(tmp_path, Settings(steps=1, **SMALL)).notes
+    assert notes == ()  # 200 is no class that anyone would number so
+    notes = prepare(tmp_path, Settings(steps=1, ignore=200, **SMALL)).notes
+    assert len(notes) == 1
+    assert "hold the values 1, 2, which all count as the thing" in notes[0]
+    assert prepare(many, Settings(steps=1, ignore=200, **SMALL)).notes == ()
 
 
 def test_settings_survive_json():

@@ -36,12 +36,7 @@ def save(model: Predictor, path: str | Path) -> Path:
     if not isinstance(net, UNet | Classifier) or not isinstance(net.domain, Plane):
         raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
-    if broken:
-        raise ValueError(
-            f"{len(broken)} tensors hold NaN or infinity ({broken[0]} first), expected finite weights; the "
-            "training diverged: take a smaller learning rate"
-        )
+    _expect_numbers(state, "the training diverged: take a smaller learning rate")
     packed = pack(state)
     recipe = {
         "format": FORMAT,
@@ -106,6 +101,14 @@ def load(path: str | Path) -> Predictor:
     return model.eval()
 
 
+def _expect_numbers(state: dict[str, Tensor], mend: str) -> None:
+    broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"{len(broken)} tensors hold NaN or infinity ({broken[0]} first), expected finite weights; {mend}"
+        )
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write beside the file, then put it in its place: a reader finds the old one or the new one."""
     beside = path.with_name(path.name + ".part")
@@ -149,5 +152,8 @@ def _fill(model: Predictor, state: dict[str, Tensor], path: Path) -> None:
             f"{path / 'model.safetensors'} does not fit the network of model.json ({wrong[0]} first of "
             f"{len(wrong)}); expected the weights of that network"
         )
+    _expect_numbers(
+        state, f"{path / 'model.safetensors'} is of no use: train anew, at a smaller learning rate"
+    )
     with torch.no_grad():
         model.load_state_dict(state)

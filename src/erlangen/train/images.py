@@ -46,15 +46,13 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
     Raises:
         ValueError: for a file that is no image, or a truncated one, and for values that are no classes.
     """
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
-    except UNREADABLE as error:
+    values = mask_values(path)
+    if classes > 2 and values.ndim == 3 and (values != values[..., :1]).any():
         raise ValueError(
-            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
-        ) from error
-    if values.ndim == 3:
-        values = _one_channel(values, path, classes)
+            f"{path} is in colours, expected the number of the class at every pixel: one channel "
+            f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
+        )
+    values = values.max(-1) if values.ndim == 3 else values
     outside = np.zeros(values.shape, bool) if ignore is None else values == ignore
     if classes == 2:
         return np.where(outside, IGNORED, values > 0).astype(np.uint8)
@@ -67,16 +65,20 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
     return np.where(outside, IGNORED, values).astype(np.uint8)
 
 
-def _one_channel(values: Array, path: Path, classes: int) -> Array:
-    colours = values[..., :3]
-    if values.shape[-1] == 4:
-        colours = colours * (values[..., 3:] > 0)  # what is transparent is not there
-    if classes > 2 and (colours != colours[..., :1]).any():
+def mask_values(path: Path) -> Array:
+    """The values of a mask as they are, ``(height, width)`` or ``(height, width, 3)``; 0 where transparent.
+
+    Raises:
+        ValueError: for a file that is no image, or a truncated one.
+    """
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
+    except UNREADABLE as error:
         raise ValueError(
-            f"{path} is in colours, expected the number of the class at every pixel: one channel "
-            f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
-        )
-    return colours.max(-1)
+            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
+        ) from error
+    return values[..., :3] * (values[..., 3:] > 0) if values.ndim == 3 and values.shape[2] == 4 else values
 
 
 def shrink(image: Image.Image, size: int | None) -> Image.Image:
@@ -110,8 +112,7 @@ def resampled(
     present = [0, *(int(label) for label in np.unique(labels) if label)]
     shares = [np.array(how(Image.fromarray((labels == k).astype(np.uint8) * 255)), int) for k in present]
     shares[0] = 255 - sum(shares[1:], np.zeros_like(shares[0]))
-    last_of_the_largest = len(shares) - 1 - np.stack(shares[::-1]).argmax(0)
-    return torch.from_numpy(np.array(present, np.uint8)[last_of_the_largest])
+    return torch.from_numpy(np.array(present, np.uint8)[np.stack(shares).argmax(0)])
 
 
 def as_bytes(image: Image.Image) -> UInt8[Tensor, "3 height width"]:

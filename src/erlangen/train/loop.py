@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,8 @@ def prepare(
     model = Predictor(net, *statistics(images), settings.size, task).to(_device(settings.device))
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
-    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out)
+    notes = survey(learned, images, truths, turns=settings.rotations != 1)
+    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
     if resume and out is not None:
         restore_training(training, out)
     return training
@@ -124,7 +124,14 @@ def default_network(task: Task, settings: Settings) -> nn.Module:
 
 
 class Training:
-    """A training in progress, which can be saved, stopped and restored between any two steps."""
+    """A training in progress, which can be saved, stopped and restored between any two steps.
+
+    Args:
+        model, loss, crops, settings: what is trained, how, and on what.
+        held_out: photographs that it is scored on.
+        out: the folder for its state.
+        notes: what the user should know of the photographs.
+    """
 
     def __init__(
         self,
@@ -134,9 +141,10 @@ class Training:
         settings: Settings,
         held_out: Data | None = None,
         out: str | Path | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.model, self.loss, self.crops, self.settings = model, loss, crops, settings
-        self.held_out, self.out = held_out, out
+        self.held_out, self.out, self.notes = held_out, out, notes
         self.optimizer = torch.optim.AdamW(
             model.parameters(), settings.lr, weight_decay=settings.weight_decay
         )
@@ -144,11 +152,6 @@ class Training:
         self.step, self.seconds, self.checked = 0, 0.0, 0
         self.losses: list[float] = []
         self.history: list[dict[str, float]] = []
-
-    @cached_property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know about these photographs and this network."""
-        return survey(self.model.task, self.crops.images, self.crops.truths, self.settings.rotations != 1)
 
     def facts(self) -> dict[str, str]:
         """What will be trained, on what, and what it will take; in words."""

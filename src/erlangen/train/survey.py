@@ -3,20 +3,41 @@
 import torch
 from torch import Tensor
 
+from erlangen.train.data import Data, Photographs
+from erlangen.train.images import mask_values
 from erlangen.train.task import Task
 from erlangen.train.upright import says_upright
 
+MASKS_LOOKED_AT = 8
 
-def survey(task: Task, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
+
+def survey(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
     """Sentences for the user; none, if all is well.
 
     Args:
-        task: its classes.
-        images, truths: what is learned from, as bytes.
+        data: what is learned from.
+        images, truths: the same, loaded as bytes.
         turns: whether the network will treat all turns alike.
     """
-    says = [says_upright(images) if turns else None, says_absent(task, truths)]
+    says = [says_upright(images) if turns else None, says_absent(data.task, truths), says_indexed(data)]
     return tuple(sentence for sentence in says if sentence)
+
+
+def says_indexed(data: Data) -> str | None:
+    """A sentence where masks seem to hold numbers of classes that are all taken for one thing; None else."""
+    if not isinstance(data, Photographs) or len(data.classes) > 2:
+        return None
+    values: set[float] = set()
+    for path in data.masks[:MASKS_LOOKED_AT]:
+        values |= set(mask_values(path).flatten().tolist())
+    values -= {0.0, 255.0, data.ignore}
+    if not 2 <= len(values) <= 32 or max(values) > 64:
+        return None
+    some = ", ".join(f"{value:g}" for value in sorted(values)[:6])
+    return (
+        f"the masks hold the values {some}, which all count as the "
+        "thing; if they are classes, say how many: --classes"
+    )
 
 
 def says_absent(task: Task, truths: list[Tensor]) -> str | None:

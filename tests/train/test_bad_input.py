@@ -1,0 +1,155 @@
+"""What goes wrong at the command line: one line with the file and the mend, an exit code, nothing lost."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import erlangen as er
+from erlangen.cli import main
+from erlangen.train import Predictor
+
+FLAGS = ["--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "2", "--steps", "6"]
+
+
+@pytest.fixture
+def photographs(scenes, tmp_path):
+    return shutil.copytree(scenes, tmp_path / "photographs")
+
+
+def one_line(capsys):
+    error = capsys.readouterr().err
+    assert error.startswith("erlangen: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    return error
+
+
+def no_mask(folder):
+    next((folder / "masks").iterdir()).unlink()
+
+
+def small_mask(folder):
+    Image.new("L", (5, 5)).save(next((folder / "masks").iterdir()))
+
+
+def truncated(folder):
+    file = sorted((folder / "images").iterdir())[0]
+    file.write_bytes(file.read_bytes()[:300])
+
+
+def unreadable(folder):
+    sorted((folder / "images").iterdir())[0].write_text("no photograph")
+
+
+def empty(folder):
+    for file in (folder / "images").iterdir():
+        file.unlink()
+
+
+def one_only(folder):
+    for name in ("images", "masks"):
+        for file in sorted((folder / name).iterdir())[1:]:
+            file.unlink()
+
+
+def no_folder(folder):
+    shutil.rmtree(folder / "masks")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (no_mask, ("1 of 8 images have no mask", "add it, or take the image away")),
+        (small_mask, ("has 5 x 5 pixels, expected 48 x 48", "export it at that size")),
+        (truncated, ("scene0000.png cannot be read as an image", "export it again")),
+        (unreadable, ("scene0000.png cannot be read as an image", "export it again")),
+        (empty, ("images holds no images", "expected PNG")),
+        (one_only, ("has 1 photographs", "expected at least 2")),
+        (no_folder, ("masks is no folder", "expected the photographs there")),
+    ],
+)
+def test_photographs_that_cannot_be_learned_from(photographs, tmp_path, capsys, spoil, words):
+    spoil(photographs)
+    assert main(["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]) == 1
+    error = one_line(capsys)
+    for word in words:
+        assert word in error
+
+
+def test_weights_that_are_no_numbers(tmp_path, capsys, monkeypatch):
+    model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1), size=48)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    monkeypatch.setattr("erlangen.train.checkpoint._expect_numbers", lambda *_: None)
+    er.save(model, tmp_path / "nan")
+    monkeypatch.undo()
+    assert main(["check", str(tmp_path / "nan")]) == 1
+    error = one_line(capsys)
+    assert "hold NaN or infinity" in error
+    assert "train anew" in error
+
+
+def test_checkpoints_of_others(run, tmp_path, capsys, scenes):
+    folder = er.save(run.model, tmp_path / "net")
+    recipe = json.loads((folder / "model.json").read_text())
+    for change, words in (
+        ({"format": 1}, "has format 1, expected 2; read it with the version of erlangen that wrote it"),
+        ({"domain": {"name": "Sphere"}}, "expected a UNet or Classifier on a Plane"),
+        ({"sha256": "0"}, "is not the file that model.json was written with"),
+    ):
+        (folder / "model.json").write_text(json.dumps(recipe | change))
+        assert main(["predict", str(folder), str(scenes), "--out", str(tmp_path / "masks")]) == 1
+        assert words in one_line(capsys)
+    assert not (tmp_path / "masks").exists()
+
+
+def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):
+    """The first save succeeds, the second finds the disc full; the training goes on from the first."""
+    import os
+
+    monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
+    command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
+    sync, count = os.fsync, [0]
+
+    def full(descriptor):
+        count[0] += 1
+        if count[0] > 1:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        assert main(command) == 1
+    error = one_line(capsys)
+    assert "training.safetensors could not be written" in error
+    assert "make room" in error
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["training.safetensors"]
+    assert main([*command, "--resume"]) == 0
+    resumed = er.load(tmp_path / "out").state_dict()
+    assert main(["train", str(photographs), "--out", str(tmp_path / "whole"), *FLAGS]) == 0
+    whole = er.load(tmp_path / "whole").state_dict()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_diverging_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
+    out = tmp_path / "out"
+    assert main(["train", str(photographs), "--out", str(out), *FLAGS, "--lr", "1e30"]) == 1
+    assert "take a smaller learning rate than lr=1e+30" in one_line(capsys)
+    assert (out / "training.safetensors").exists()
+
+
+def test_photographs_that_cannot_be_predicted(run, tmp_path, capsys):
+    folder = er.save(run.model, tmp_path / "net")
+    (tmp_path / "new").mkdir()
+    Image.fromarray(np.zeros((30, 20, 3), np.uint8)).save(tmp_path / "new" / "a.png")
+    (tmp_path / "new" / "b.png").write_text("nothing")
+    assert main(["predict", str(folder), str(tmp_path / "new"), "--out", str(tmp_path / "masks")]) == 1
+    assert "b.png cannot be read as an image" in one_line(capsys)
+    assert (tmp_path / "masks" / "a.png").exists()  # what was done before is kept
+    assert main(["predict", str(folder), str(tmp_path / "nowhere")]) == 1
+    assert "nowhere is no folder, expected a photograph, or a folder of them" in one_line(capsys)
