@@ -23,10 +23,8 @@ import torch
 import erlangen as er
 from erlangen import figures
 from erlangen.models import UNet
-from erlangen.train import Loss, Photographs, Predictor, Settings, Training, fit, save, score_by_angle
-from erlangen.train.crops import Crops
-from erlangen.train.data import statistics
-from erlangen.train.memory import keep_freed_memory
+from erlangen.train import Photographs, Settings, fit, prepare, save, score_by_angle
+from erlangen.train.images import as_batch
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
 ROOT = Path(__file__).parent.parent
@@ -71,15 +69,13 @@ class Experiment:
     def calibrate(self) -> None:
         """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
         kinds = {name: row for name, row in self.config["rows"].items() if "as" not in row}
-        learned, _ = self.photographs(False)
-        images, masks = learned.subset(list(range(min(32, len(learned))))).load(self.config["size"])
-        keep_freed_memory()
+        learned, held_out = self.photographs(False)
+        some = learned.subset(list(range(min(32, len(learned)))))
         trainings = {}
         for name, row in kinds.items():
             settings = self.settings(row, steps=1000)
-            model = Predictor(network(row, settings), *statistics(images), settings.size)
-            trainings[name] = Training(model, Loss(model.task), Crops(images, masks, settings), settings)
-        photograph = images[0][None].float() / 255
+            trainings[name] = prepare((some, held_out), settings, net=network(row, settings))
+        photograph = as_batch([some.load_one(0, self.config["size"])[0]])
         steps: dict[str, list[float]] = {name: [] for name in trainings}
         answers: dict[str, list[float]] = {name: [] for name in trainings}
         for turn in range(WARM + self.config["calibration steps"]):
@@ -95,7 +91,7 @@ class Experiment:
         facts = {
             "seconds of a step": {name: median(times) for name, times in steps.items()},
             "seconds of a photograph": {name: median(times) for name, times in answers.items()},
-            "photograph": list(images[0].shape[1:]),
+            "photograph": list(photograph.shape[2:]),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }

@@ -6,14 +6,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 FOLDS = 5
-CELLS = 4  # of the thumbnail, along each side
+CELLS = 3  # of the thumbnail, along each side
 DIRECTIONS = 8
 
 
 def upright_guesses(images: list[Tensor], at_most: int = 500) -> float | None:
     """In which share of the photographs a linear classifier finds the quarter turn that stands upright.
 
-    Each photograph is described by a thumbnail of 4 x 4 colours and by how much its brightness rises in each
+    Each photograph is described by a thumbnail of 3 x 3 colours and by how much its brightness rises in each
     of eight directions. Linear discriminants (one covariance for all four turns, shrunk) learn from four
     fifths of the photographs, in four turns each, and guess the rest. Chance is 1/4: what photographs give
     that look alike in all directions, such as those of a microscope.
