@@ -24,7 +24,7 @@ import erlangen as er
 from erlangen import figures
 from erlangen.models import UNet
 from erlangen.train import Photographs, Settings, fit, prepare, save, score_by_angle
-from erlangen.train.images import as_batch
+from erlangen.train.images import as_batch, as_bytes, read_image, shrink, turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
 ROOT = Path(__file__).parent.parent
@@ -55,10 +55,14 @@ class Experiment:
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--calibrate", action="store_true", help="measure the steps of all rows")
         parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
+        parser.add_argument("--interpolation", action="store_true", help="what turning photographs costs")
         given = parser.parse_args()
         torch.set_num_threads(given.threads)
         if given.calibrate:
             self.calibrate()
+            return
+        if given.interpolation:
+            self.interpolation()
             return
         rows = self.config["candidates" if given.fold else "rows"]
         for name in given.rows or rows:
@@ -149,6 +153,21 @@ class Experiment:
         target.write_text(json.dumps(result, indent=1) + "\n")
         print(f"{target.name}: {result['iou by angle, inscribed disc']}", flush=True)
 
+    def interpolation(self) -> None:
+        """Saved networks on photographs turned by 45 degrees and back, upright: interpolation.json.
+
+        Masks stay as they are, so all that is lost is what interpolating photographs twice costs.
+        """
+        _, held_out = self.photographs(False)
+        blurred = ThereAndBack(held_out.images, held_out.masks)
+        scores = {}
+        for folder in sorted((ROOT / "runs" / self.folder.name / "results").glob("*/model.json")):
+            model = er.load(folder.parent)
+            upright, back = (score_by_angle(model, d, [0])[0.0] for d in (held_out, blurred))
+            scores[folder.parent.name] = {"upright": self.score(upright), "45 and back": self.score(back)}
+        (self.folder / "interpolation.json").write_text(json.dumps(scores, indent=1) + "\n")
+        print(json.dumps(scores, indent=1))
+
     def summarize(self) -> None:
         """All results that there are: result.json and figure.png."""
         rows, curves = {}, {}
@@ -201,6 +220,15 @@ class Experiment:
     def score(self, iou: float) -> float:
         """Intersection over union, or Dice: 2 IoU / (1 + IoU) of the same pooled pixels."""
         return iou if self.config["score"] == "IoU" else 2 * iou / (1 + iou)
+
+
+class ThereAndBack(Photographs):
+    """Photographs turned by 45 degrees and back, under masks as they are."""
+
+    def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+        image = read_image(self.images[i])
+        blurred = as_bytes(shrink(turned(turned(image, 45), -45), size))
+        return blurred, self.truth(i, image.size, size, degrees)
 
 
 class Say:

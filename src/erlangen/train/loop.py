@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,8 @@ class Run:
 
     model: Predictor
     settings: Settings
-    history: list[dict[str, float]] = field(default_factory=list)
-    held_out: Data | None = None
+    history: list[dict[str, float]]
+    held_out: Data
     notes: tuple[str, ...] = ()
 
 
@@ -110,7 +110,8 @@ def prepare(
     model = Predictor(net, *statistics(images), settings.size, task).to(_device(settings.device))
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
-    notes = survey(learned, images, truths, turns=settings.rotations != 1)
+    turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
+    notes = survey(learned, images, truths, turns)
     training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
     if resume and out is not None:
         restore_training(training, out)
@@ -139,7 +140,7 @@ class Training:
         loss: Loss,
         crops: Crops,
         settings: Settings,
-        held_out: Data | None = None,
+        held_out: Data,
         out: str | Path | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -164,7 +165,7 @@ class Training:
         domain = f" on {net.domain}" if isinstance(net, UNet | Classifier) else ""
         return {
             "task": f"{task.name}: {', '.join(shares)}",
-            "photographs": f"{len(self.crops.images)} to learn from, {len(self.held_out or ())} held out",
+            "photographs": f"{len(self.crops.images)} to learn from, {len(self.held_out)} held out",
             "network": f"{type(net).__name__}{domain}, {parameters:,} parameters",
             "loss": self.loss.extra_repr(),
             "cost": str(self.cost()),
@@ -182,8 +183,6 @@ class Training:
 
     def run(self, progress: Progress | None = None) -> Run:
         """Train to the end; if stopped, by whatever, leave the state in `out`."""
-        if self.held_out is None:
-            raise ValueError("no photographs are held out, expected some to look at")
         held_out = self.held_out.load(self.settings.size)
         report = progress or (lambda _step: None)
         saved = self.seconds
