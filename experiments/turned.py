@@ -68,7 +68,8 @@ class Experiment:
         for name in given.rows or rows:
             for seed in rows[name]["seeds"] if given.seed is None else [given.seed]:
                 self.one(name, rows[name], seed, given.fold)
-        self.summarize()
+        if not given.fold:
+            self.summarize()
 
     def calibrate(self) -> None:
         """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
@@ -180,7 +181,10 @@ class Experiment:
             curve = rows[name].pop("curve")
             if "minutes" not in self.config["rows"][name]:
                 curves[f"{name}, {results[0]['parameters']:,} parameters"] = curve
+        if not rows:
+            return
         (self.folder / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
+        write_table(self.folder.name, table(rows), ROOT / "docs" / "photographs.md")
         if curves:
             low = self.config["lowest score shown"]
             drawn = figures.angles(curves, label=self.config["score"], low=low)
@@ -257,3 +261,33 @@ def every(training: Photographs, fraction: float) -> Photographs:
     """A fraction of the tiles, spread evenly over the photographs."""
     count = round(len(training) * fraction)
     return training.subset([int((i + 0.5) * len(training) / count) for i in range(count)])
+
+
+def table(rows: dict[str, dict]) -> str:
+    """Rows as the documentation shows them."""
+    lines = [
+        "| network | parameters | photographs | minutes (steps) "
+        "| upright | worst quarter turn | 24 angles | one takes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        every = ", ".join(f"{score:.3f}" for score in row["upright, every seed"])
+        cells = [
+            name,
+            f"{row['parameters']:,}",
+            str(row["photographs"]),
+            f"{row['minutes']} ({row['steps']:,})",
+            f"{row['upright']:.3f}" + (f" ({every})" if len(row["seeds"]) > 1 else ""),
+            f"{min(row['exact angles'].values()):.3f}",
+            f"{row['worst of the 24']:.3f} to {row['best of the 24']:.3f}",
+            f"{row['seconds of a photograph']:.2g} s",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_table(name: str, text: str, page: Path) -> None:
+    """Put the table between its marks on the page."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = page.read_text().split(start)
+    page.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")

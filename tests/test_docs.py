@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 import pkgutil
 import re
 
@@ -67,3 +68,20 @@ def test_the_makefile_knows_the_commands_that_the_pages_name():
 def test_no_page_is_empty():
     for page in PAGES:
         assert len(page.read_text()) > 500, page
+
+
+@pytest.mark.parametrize("name", ["apples", "vessels"])
+def test_tables_hold_what_was_measured(name):
+    """Every score that a table shows is in the experiment's result."""
+    page = (ROOT / "docs" / "photographs.md").read_text()
+    shown = page.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    file = ROOT / "experiments" / name / "result.json"
+    rows = json.loads(file.read_text()) if file.exists() else {}
+    lines = shown.strip().splitlines()[2:]
+    assert len(lines) == len(rows)
+    for line, (label, row) in zip(lines, rows.items(), strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[0] == label
+        assert cells[1] == f"{row['parameters']:,}"
+        assert cells[4].startswith(f"{row['upright']:.3f}")
+        assert cells[6] == f"{row['worst of the 24']:.3f} to {row['best of the 24']:.3f}"

@@ -11,6 +11,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("erlangen: stopped", file=sys.stderr)  # noqa: T201
         return 130
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        what = str(error).splitlines()[0] if str(error) else "no more memory"
+        print(f"erlangen: {what}; take a smaller --batch, --crop, --size or --tile", file=sys.stderr)  # noqa: T201
+        return 1
     except (ValueError, OSError, ImportError) as error:
         print(f"erlangen: {error}", file=sys.stderr)  # noqa: T201
         return 1

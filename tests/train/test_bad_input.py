@@ -153,3 +153,23 @@ def test_photographs_that_cannot_be_predicted(run, tmp_path, capsys):
     assert (tmp_path / "masks" / "a.png").exists()  # what was done before is kept
     assert main(["predict", str(folder), str(tmp_path / "nowhere")]) == 1
     assert "nowhere is no folder, expected a photograph, or a folder of them" in one_line(capsys)
+
+
+def test_masks_never_replace_photographs(run, tmp_path, capsys):
+    folder = er.save(run.model, tmp_path / "net")
+    (tmp_path / "new").mkdir()
+    Image.fromarray(np.zeros((30, 20, 3), np.uint8)).save(tmp_path / "new" / "a.png")
+    assert main(["predict", str(folder), str(tmp_path / "new"), "--out", str(tmp_path / "new")]) == 1
+    assert "the mask of a.png would be written over the photograph" in one_line(capsys)
+    with Image.open(tmp_path / "new" / "a.png") as image:
+        assert image.mode == "RGB"
+
+
+def test_too_little_memory(photographs, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore")
+
+    monkeypatch.setattr("erlangen.train.loop.measure_cost", full)
+    assert main(["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]) == 1
+    assert "can't allocate memory" in (error := one_line(capsys))
+    assert "take a smaller --batch, --crop" in error

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from erlangen.train import Settings, find_photographs, generate
+from erlangen.train import Settings, find_data, find_photographs, fit, generate
 from erlangen.train.crops import Crops
 from erlangen.train.data import split, statistics
 from erlangen.train.images import read_image, read_mask, shrink
@@ -150,3 +150,76 @@ def test_zoomed_crops_show_more_or_less_of_image_and_mask_alike():
     assert float(radii.max() / radii.min()) > 1.4
     plain = Crops([255 * disc.expand(3, -1, -1)], [disc], Settings(crop=96, batch=4, jitter=0.0)).batch()[1]
     assert plain.sum((1, 2)).tolist() == [int(disc.sum())] * 4
+
+
+def disc(side=48):
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    return np.hypot(x, y) < side / 3
+
+
+@pytest.mark.parametrize("quality", [60, 75, 95])
+def test_jpeg_masks_are_cut_at_half(tmp_path, quality):
+    """Compression leaves faint values everywhere, which are not the thing."""
+    Image.fromarray(disc().astype(np.uint8) * 255).save(tmp_path / "m.jpg", quality=quality)
+    wrong = (read_mask(tmp_path / "m.jpg") != disc()).mean()
+    assert wrong < 0.002
+    for options in ({"classes": 3}, {"ignore": 9}):
+        with pytest.raises(ValueError, match=r"m\.jpg is compressed with loss.*export it as PNG"):
+            read_mask(tmp_path / "m.jpg", **options)
+
+
+def test_palettes_and_transparency(tmp_path):
+    """Of two classes the colours count, of more the indices; what is transparent is background."""
+    grey = Image.fromarray(disc().astype(np.uint8) * 255)
+    grey.quantize(2).save(tmp_path / "q.png")
+    assert np.array_equal(read_mask(tmp_path / "q.png"), disc())
+    index = Image.new("P", (3, 1))
+    index.putdata([0, 1, 2])
+    index.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
+    index.save(tmp_path / "p.png")
+    assert read_mask(tmp_path / "p.png").tolist() == [[0, 1, 1]]
+    assert read_mask(tmp_path / "p.png", 3).tolist() == [[0, 1, 2]]
+    index.save(tmp_path / "t.png", transparency=2)
+    assert read_mask(tmp_path / "t.png").tolist() == [[0, 1, 0]]
+    assert read_mask(tmp_path / "t.png", 3).tolist() == [[0, 1, 0]]
+
+
+def test_twelve_bits_keep_their_shades(tmp_path):
+    Image.fromarray(np.linspace(0, 4095, 64).astype(np.uint16)[None]).save(tmp_path / "deep.png")
+    assert len(np.unique(np.asarray(read_image(tmp_path / "deep.png")))) == 64
+
+
+@pytest.mark.parametrize("names", [("Images", "Masks"), ("imgs", "labels")])
+def test_folders_of_nearly_the_right_name_are_no_classes(tmp_path, names):
+    for name in names:
+        write(tmp_path / name, "a.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match="expected the photographs there"):
+        find_data(tmp_path)
+
+
+def test_classes_that_sound_like_masks_are_classes(tmp_path):
+    for name in ("mask", "no_mask"):
+        write(tmp_path / name, "a.png", np.zeros((4, 4), np.uint8))
+    assert find_data(tmp_path).task.classes == ("mask", "no_mask")
+
+
+def test_training_is_no_class(tmp_path):
+    for name in ("training/a", "training/b"):
+        write(tmp_path / name, "a.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match="holds the folder training, expected the names train and val"):
+        fit(tmp_path, steps=1)
+
+
+def test_names_of_classes_are_utf8(folder):
+    (folder / "classes.txt").write_bytes("\ufeffApfel\nKürbis\n".encode())
+    assert find_photographs(folder).classes == ("Apfel", "Kürbis")
+    (folder / "classes.txt").write_bytes("Äpfel\nBirnen\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"classes\.txt cannot be read .*, expected UTF-8"):
+        find_photographs(folder)
+
+
+def test_crops_of_what_is_no_mirror_image_are_not_flipped():
+    ramp = torch.arange(32, dtype=torch.uint8).expand(3, 32, 32)
+    settings = Settings(crop=32, batch=20, jitter=0.0, flips=False)
+    images, _ = Crops([ramp], [ramp[0]], settings).batch()
+    torch.testing.assert_close(images, (ramp.float() / 255).expand(20, -1, -1, -1))

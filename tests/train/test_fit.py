@@ -212,3 +212,12 @@ def test_what_a_training_leaves_on_disc(run, tmp_path):
     assert "worst exact" in text
     assert "http" not in text
     assert (tmp_path / "out" / "curves.csv").read_text().count("\n") == 11
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
+def test_pictures_of_every_mode_are_predicted(run, mode):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)).convert(
+        mode
+    )
+    (p,) = er.predict(run.model, image)
+    assert p.shape == (20, 30)

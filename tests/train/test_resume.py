@@ -1,6 +1,8 @@
 """Stopped at any moment and resumed, a training ends with the same weights, bit for bit."""
 
+import pkgutil
 import random
+import signal
 
 import pytest
 import torch
@@ -37,6 +39,38 @@ def test_an_interrupted_training_ends_with_the_same_weights(scenes, whole, tmp_p
     for name, tensor in weights(resumed).items():
         assert torch.equal(tensor, whole[name]), name
     assert len(resumed.history) == 10
+
+
+@pytest.mark.parametrize("place", ["erlangen.train.losses.Loss.forward", "torch.optim.AdamW.step"])
+def test_ctrl_c_in_the_middle_of_a_step(scenes, whole, tmp_path, monkeypatch, place):
+    """The signal itself, while the loss is computed or the weights are changed."""
+    count, inner = [0], pkgutil.resolve_name(place)
+
+    def interrupted(*arguments, **named):
+        count[0] += 1
+        if count[0] == 5:
+            signal.raise_signal(signal.SIGINT)
+        return inner(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(scenes, out=tmp_path, **SMALL)
+    for name, tensor in weights(fit(scenes, out=tmp_path, resume=True, **SMALL)).items():
+        assert torch.equal(tensor, whole[name]), name
+
+
+def test_ctrl_c_while_looking(scenes, whole, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("erlangen.train.loop.validate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit(scenes, out=tmp_path, **SMALL)
+    resumed = fit(scenes, out=tmp_path, resume=True, **SMALL)
+    assert len(resumed.history) == 10
+    assert all(torch.equal(t, whole[name]) for name, t in weights(resumed).items())
 
 
 def test_a_killed_training_goes_on_from_what_it_saved(scenes, whole, tmp_path, monkeypatch):

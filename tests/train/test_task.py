@@ -232,6 +232,7 @@ def test_folders_say_what_they_are_for(many, sorted_folder, tmp_path):
         (lambda: Loss(THREE, None, (1.0, 2.0)), r"2 class weights for 3 classes \(a, b, c\)"),
         (lambda: Loss(THREE, None, (1.0, -2.0, 1.0)), "expected numbers of at least 0"),
         (lambda: Settings(balance=True, class_weights=(1.0, 1.0)), "both balance and class_weights"),
+        (lambda: Task(("one",)), "1 classes, expected 2 to 255"),
         (lambda: Settings(classes=1), "classes is 1, expected at least 2"),
     ],
 )
@@ -263,3 +264,17 @@ def test_settings_survive_json():
     settings = Settings(class_weights=(1.0, 2.5), loss="focal")
     again = Settings.of(json.loads(json.dumps(settings.__dict__)))
     assert again == settings
+
+
+def test_zoomed_classification(sorted_folder):
+    assert len(fit(sorted_folder, steps=3, zoom=0.3, **SMALL).history) == 2
+
+
+def test_photographs_that_show_nothing_do_not_cost_the_page(sorted_run, tmp_path):
+    """The proof is made on a drawn scene instead."""
+    from dataclasses import replace
+
+    for name, size in (("flat", (32, 32)), ("thin", (64, 2))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+        blank = replace(sorted_run.held_out, images=(tmp_path / f"{name}.png",), labels=(0,))
+        assert write_run(replace(sorted_run, held_out=blank), tmp_path / name).exists()

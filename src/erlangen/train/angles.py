@@ -8,6 +8,7 @@ from torch import Tensor
 from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
+from erlangen.train.tiles import answer
 
 
 def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dict[float, float]:
@@ -23,14 +24,12 @@ def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dic
         data: photographs with what is true of them.
         angles: in degrees.
     """
-    model.eval()
     scores = {}
     for angle in angles:
         predicted, truth, inside = [], [], []
         for i in range(len(data)):
             image, label, disc = turned_pair(model, data, i, angle)
-            with torch.no_grad():
-                predicted.append(model.task.decide(model(image))[0])
+            predicted.append(model.task.decide(answer(model, image))[0])
             truth.append(label)
             inside.append(disc)
         scores[float(angle)] = model.task.score(predicted, truth, inside if model.task.dense else None)

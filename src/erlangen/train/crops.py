@@ -52,14 +52,15 @@ class Crops:
         return int(torch.randint(max(below, 1), (1,), generator=self.generator))
 
     def _crop(self, i: int) -> tuple[Tensor, Tensor]:
-        """A random square, flipped from side to side at random."""
+        """A random square, flipped from side to side at random, if flips do not matter."""
         image, truth = self.images[i], self.truths[i]
         side = self._side()
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
         both = _continued(both, side)
         top, left = (self._integer(length - side + 1) for length in both.shape[-2:])
         both = both[:, top : top + side, left : left + side]
-        both = both.flip(-1) if self._integer(2) else both
+        flip = self._integer(2)
+        both = both.flip(-1) if flip and self.settings.flips else both
         both = _scaled(both, self.settings.crop or self.settings.size)
         return (both[:3], both[3]) if truth.dim() else (both, truth)
 
@@ -98,5 +99,7 @@ def _scaled(both: Tensor, side: int) -> Tensor:
     if both.shape[-1] == side:
         return both
     image = F.interpolate(both[None, :3].float(), (side, side), mode="bilinear", antialias=True)[0]
-    mask = F.interpolate(both[None, 3:], (side, side), mode="nearest-exact")[0]
-    return torch.cat([image.round().to(torch.uint8), mask])
+    image = image.round().to(torch.uint8)
+    if len(both) == 3:
+        return image
+    return torch.cat([image, F.interpolate(both[None, 3:], (side, side), mode="nearest-exact")[0]])

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from erlangen.train.images import IGNORED, as_bytes, read_image, read_mask, resampled, shrink, turned
+from erlangen.train.images import as_bytes, read_image, read_mask, resampled, shrink, turned
 from erlangen.train.task import Task
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
-LOOK_ALIKES = {"image", "img", "imgs", "mask", "label", "labels", "annotation", "annotations", "gt"}
+PHOTOGRAPHS = {"images", "image", "imgs", "img", "photos"}
+MASKS = {"masks", "mask", "labels", "label", "annotations", "annotation", "gt"}
 Self = TypeVar("Self", bound="Data")
 
 
@@ -118,7 +119,8 @@ def find_data(
     """
     folder = Path(folder)
     inside = _folders(folder) if folder.is_dir() else []
-    if inside and not {"images", "masks"} & set(inside) and not LOOK_ALIKES & {n.lower() for n in inside}:
+    lower = {name.lower() for name in inside}
+    if inside and not {"images", "masks"} & set(inside) and not (PHOTOGRAPHS & lower and MASKS & lower):
         return find_sorted(folder)
     return find_photographs(folder, classes, ignore)
 
@@ -164,8 +166,6 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
             f"{folder} holds {len(names)} folders ({', '.join(names)}), expected images/ and masks/, or a "
             "folder of photographs for each of two classes or more"
         )
-    if len(names) > IGNORED:
-        raise ValueError(f"{folder} holds {len(names)} classes, expected at most {IGNORED}")
     images, labels = [], []
     for label, name in enumerate(names):
         files = sorted(f for f in (folder / name).rglob("*") if f.suffix.lower() in ENDINGS)
@@ -212,7 +212,10 @@ def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
     file = next((f for f in (folder / "classes.txt", folder.parent / "classes.txt") if f.is_file()), None)
     if file is None:
         return Task.classes if classes == 2 else tuple(str(k) for k in range(classes))
-    names = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+    try:
+        names = tuple(line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} cannot be read ({error}), expected UTF-8; save it as that") from error
     if len(names) < 2 or len(set(names)) < len(names) or classes not in (2, len(names)):
         raise ValueError(
             f"{file} names {len(names)} classes ({', '.join(names)}), expected a name of its own for each of "

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from erlangen import figures
 from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.loop import Run, Step, fit
@@ -13,6 +11,7 @@ from erlangen.train.page import prediction_figure, prove
 from erlangen.train.plain import plain_unet_of
 from erlangen.train.scenes import generate
 from erlangen.train.settings import Settings
+from erlangen.train.tiles import answer
 
 ANGLES = [15.0 * i for i in range(24)]
 
@@ -65,11 +64,10 @@ def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -
     held_out, model = runs["erlangen"].held_out, runs["erlangen"].model
     angles = (0, 120, 240)
     pairs = [turned_pair(model, held_out, 0, angle) for angle in angles]
-    with torch.no_grad():
-        found = {
-            name: [model.task.decide(run.model(image))[0] for image, *_ in pairs]
-            for name, run in runs.items()
-        }
+    found = {
+        name: [model.task.decide(answer(run.model, image))[0] for image, *_ in pairs]
+        for name, run in runs.items()
+    }
     images, truth = [image[0] for image, *_ in pairs], [mask for _, mask, _ in pairs]
     titles = [f"turned by {angle} degrees" if angle else "upright" for angle in angles]
     return figures.turned_camera(images, found, truth, titles, scores)

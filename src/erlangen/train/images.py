@@ -22,19 +22,26 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):  # 16 bits and more: scaled to its own range
-                values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
-                top = next((t for t in (1.0, 255.0) if values.max() <= t), max(65535.0, values.max()))
-                if upright.mode.startswith("I"):
-                    top = 65535.0 if values.max() > 255 else 255.0
-                upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
-            return upright.convert("RGB")
+            return as_rgb(image)
     except UNREADABLE as error:
         raise ValueError(
             f"{path} cannot be read as an image ({error}); expected a whole PNG, JPEG, TIFF or the like; "
             "export it again, or take it away"
         ) from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Any image as RGB of 8 bits, upright as its EXIF data says.
+
+    Deeper ones are divided by the largest number of as few of 8, 10, 12, 14, 16 bits as hold their maximum.
+    """
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(("I", "F")):
+        values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
+        bits = (8, 10, 12, 14, 16) if upright.mode.startswith("I") else (1, 8, 10, 12, 14, 16)
+        top = next((2.0**b - 1 for b in bits if values.max() < 2**b), float(values.max()))
+        upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
+    return upright.convert("RGB")
 
 
 def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:
@@ -46,16 +53,20 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
     Raises:
         ValueError: for a file that is no image, or a truncated one, and for values that are no classes.
     """
-    values = mask_values(path)
-    if classes > 2 and values.ndim == 3 and (values != values[..., :1]).any():
+    values, colours, lossy = mask_values(path)
+    outside = np.zeros(colours.shape[:2], bool) if ignore is None else values == ignore
+    if lossy and (classes > 2 or ignore is not None):
+        raise ValueError(
+            f"{path} is compressed with loss, expected exact numbers of classes; export it as PNG"
+        )
+    if classes == 2:
+        least = colours.max() / 2 if lossy else 0
+        return np.where(outside, IGNORED, colours.max(-1) > least).astype(np.uint8)
+    if values is None:
         raise ValueError(
             f"{path} is in colours, expected the number of the class at every pixel: one channel "
             f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
         )
-    values = values.max(-1) if values.ndim == 3 else values
-    outside = np.zeros(values.shape, bool) if ignore is None else values == ignore
-    if classes == 2:
-        return np.where(outside, IGNORED, values > 0).astype(np.uint8)
     strange = np.setdiff1d(values[~outside], np.arange(classes))
     if strange.size:
         raise ValueError(
@@ -65,20 +76,34 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
     return np.where(outside, IGNORED, values).astype(np.uint8)
 
 
-def mask_values(path: Path) -> Array:
-    """The values of a mask as they are, ``(height, width)`` or ``(height, width, 3)``; 0 where transparent.
+def mask_values(path: Path) -> tuple[Array | None, Array, bool]:
+    """A mask's numbers ``(height, width)``, its colours ``(height, width, c)``, and whether it lost some.
+
+    Numbers are values, or indices into a palette; None for a mask in colours. What is transparent is 0.
 
     Raises:
         ValueError: for a file that is no image, or a truncated one.
     """
     try:
         with Image.open(path) as image:
-            values = np.asarray(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
+            lossy = image.format in ("JPEG", "MPO", "WEBP")
+            values = np.asarray(image)
+            indexed = image.mode in ("P", "PA")
+            if indexed or "transparency" in image.info:
+                colours = np.asarray(image.convert("RGBA"))
+            else:
+                colours = values if values.ndim == 3 else values[..., None]
     except UNREADABLE as error:
         raise ValueError(
             f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
         ) from error
-    return values[..., :3] * (values[..., 3:] > 0) if values.ndim == 3 and values.shape[2] == 4 else values
+    if colours.shape[2] in (2, 4):
+        there = colours[..., -1] > 0
+        colours = colours[..., :-1] * there[..., None]
+        values = values * (there if values.ndim == 2 else there[..., None])
+    if values.ndim == 3 and (indexed or colours.shape[2] == 1 or not (colours != colours[..., :1]).any()):
+        values = values[..., 0]
+    return (values if values.ndim == 2 else None), colours, lossy
 
 
 def shrink(image: Image.Image, size: int | None) -> Image.Image:

@@ -1,8 +1,11 @@
 """Training: photographs in, a network out."""
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from erlangen.train.settings import Settings
 from erlangen.train.state import restore_training, save_training
 from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
+from erlangen.train.tiles import answer
 
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
@@ -192,7 +196,8 @@ class Training:
                     report(self._look(*held_out))
                     continue
                 start = time.monotonic()
-                self.advance()
+                with whole_steps():
+                    self.advance()
                 self.seconds += time.monotonic() - start  # looking and saving is not training
                 report(Step(self.step, self.seconds / 60, self.fraction, self.losses[-1], None))
                 if self.out is not None and self.seconds - saved > SAVE_EVERY:
@@ -206,11 +211,11 @@ class Training:
 
     def _look(self, images: list[Tensor], truths: list[Tensor]) -> Step:
         """Score the photographs held out."""
-        self.checked += 1
         score = validate(self.model, images, truths)
         loss = sum(self.losses) / max(len(self.losses), 1)
         minutes = self.seconds / 60
         self.history.append({"step": self.step, "minutes": minutes, "loss": loss, "score": score})
+        self.checked += 1
         return Step(self.step, minutes, self.fraction, loss, score)
 
     def advance(self) -> None:
@@ -240,6 +245,9 @@ def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Dat
     if isinstance(data, tuple):
         return data
     folder, masks = Path(data), (settings.classes, settings.ignore)
+    near = [n for n in ("training", "validation", "valid") if (folder / n).is_dir()]
+    if near and not ((folder / "train").is_dir() and (folder / "val").is_dir()):
+        raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
     if (folder / "train").is_dir():
         training: Data = find_data(folder / "train", *masks)
         if (folder / "val").is_dir():
@@ -273,12 +281,25 @@ def _device(name: str) -> torch.device:
     return device
 
 
-@torch.no_grad()
+@contextmanager
+def whole_steps() -> Iterator[None]:
+    """Ctrl-C waits for the end of the step: half of one could not be resumed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
+
+
 def validate(model: Predictor, images: list[Tensor], truths: list[Tensor]) -> float:
     """The score (`Task.score`), pooled over all photographs."""
-    model.eval()
-    device = model.mean.device
-    predicted = [model.task.decide(model(as_batch([image]).to(device)))[0].cpu() for image in images]
+    predicted = [model.task.decide(answer(model, as_batch([image])))[0] for image in images]
     return model.task.score(predicted, truths)
 
 

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from erlangen.models import UNet
 from erlangen.train.checkpoint import expect_predictor
 from erlangen.train.data import find_images
-from erlangen.train.images import numbers, read_image, shrink
+from erlangen.train.images import as_rgb, numbers, read_image, shrink
 from erlangen.train.predictor import Predictor
-from erlangen.train.tiles import in_tiles
+from erlangen.train.tiles import TILE, answer
 
 
 def predict(
@@ -24,7 +22,7 @@ def predict(
     *,
     out: str | Path | None = None,
     size: int | None = None,
-    tile: int = 1024,
+    tile: int = TILE,
 ) -> list[Tensor]:
     """The probability of the thing at every pixel, or of each class, or of each class of the whole.
 
@@ -50,10 +48,9 @@ def predict(
             raise ValueError(
                 f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255"
             )
-        with torch.no_grad():
-            return list(_probabilities(model, _logits(model, images, tile)))
+        return list(_probabilities(model, answer(model, images, tile)))
     if isinstance(images, Image.Image):
-        return [predict_photograph(model, images, size, tile)]
+        return [predict_photograph(model, as_rgb(images), size, tile)]
     return list(predict_files(model, images, out, size, tile))
 
 
@@ -62,13 +59,19 @@ def predict_files(
     images: str | Path,
     out: str | Path | None = None,
     size: int | None = None,
-    tile: int = 1024,
+    tile: int = TILE,
 ) -> Iterator[Tensor]:
     """`predict`, one photograph after the other: of those before, memory holds nothing."""
     expect_predictor(model)
     paths = find_images(images)
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
+        lost = {path.resolve() for path in paths} & {(Path(out) / f"{p.stem}.png").resolve() for p in paths}
+        if lost and model.task.dense:
+            raise ValueError(
+                f"the mask of {min(lost).name} would be written over the photograph; expected another folder "
+                f"than {out} for the masks"
+            )
     if out is not None and not model.task.dense:
         write_class(model, Path(out) / "classes.csv")
     for path in paths:
@@ -80,12 +83,11 @@ def predict_files(
         yield probabilities
 
 
-@torch.no_grad()
 def predict_photograph(
-    model: Predictor, photograph: Image.Image, size: int | None = None, tile: int = 1024
+    model: Predictor, photograph: Image.Image, size: int | None = None, tile: int = TILE
 ) -> Tensor:
     """The probabilities of one photograph, computed at the network's scale."""
-    logits = _logits(model, numbers(shrink(photograph, size or model.size)), tile)
+    logits = answer(model, numbers(shrink(photograph, size or model.size)), tile)
     whole = photograph.size[::-1]
     if model.task.dense and tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
@@ -115,11 +117,3 @@ def write_class(model: Predictor, table: Path, image: Path | None = None, p: Ten
 def _probabilities(model: Predictor, logits: Tensor) -> Tensor:
     p = model.task.probabilities(logits)
     return p[:, 0] if model.task.is_binary else p
-
-
-def _logits(model: Predictor, image: Tensor, tile: int) -> Tensor:
-    """The network's answer, in tiles where the image is larger than one."""
-    model.eval()
-    if max(image.shape[-2:]) <= tile or not isinstance(model.net, UNet):
-        return model(image)
-    return in_tiles(model, image, tile, model.net)

@@ -37,6 +37,7 @@ class Settings:
         lr: the largest learning rate.
         weight_decay: of AdamW.
         jitter: random brightness, contrast and colour of crops, relative.
+        flips: flip crops from side to side at random; not for what differs from its mirror image.
         zoom: show crops larger or smaller, at random, by at most this relative amount.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder ``val``.
@@ -65,6 +66,7 @@ class Settings:
     lr: float = 5e-3
     weight_decay: float = 1e-4
     jitter: float = 0.2
+    flips: bool = True
     zoom: float = 0.0
     quarter_turns: bool = False
     validation: float = 0.2

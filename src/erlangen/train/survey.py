@@ -1,5 +1,6 @@
 """What to know of photographs before a network learns from them."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ def says_indexed(data: Data) -> str | None:
         return None
     values: set[float] = set()
     for path in data.masks[:MASKS_LOOKED_AT]:
-        values |= set(mask_values(path).flatten().tolist())
+        numbers, _, _ = mask_values(path)
+        values |= set() if numbers is None else set(np.unique(numbers).tolist())
     values -= {0.0, 255.0, data.ignore}
     if not 2 <= len(values) <= 32 or max(values) > 64:
         return None

@@ -23,6 +23,10 @@ class Task:
     classes: tuple[str, ...] = ("background", "thing")
     dense: bool = True
 
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.classes) <= IGNORED:
+            raise ValueError(f"{len(self.classes)} classes, expected 2 to {IGNORED}")
+
     @property
     def name(self) -> str:
         """Segmentation or classification."""

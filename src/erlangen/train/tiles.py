@@ -5,6 +5,7 @@ grids, centred at every level, are parts of the image's own.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,21 @@ from torch import Tensor
 
 from erlangen.models import UNet
 
+if TYPE_CHECKING:
+    from erlangen.train.predictor import Predictor
+
+TILE = 1024  # pixels; what is larger is cut
 Span = tuple[slice, slice]  # what a tile sees, and what of the image it answers for
+
+
+@torch.no_grad()
+def answer(model: "Predictor", image: Float[Tensor, "batch 3 height width"], tile: int = TILE) -> Tensor:
+    """The network's logits, in tiles where the image is larger than one; computed where the network is."""
+    model.eval()
+    image = image.to(model.mean.device)
+    if max(image.shape[-2:]) <= tile or not isinstance(model.net, UNet):
+        return model(image).cpu()
+    return in_tiles(model, image, tile, model.net).cpu()
 
 
 def in_tiles(
