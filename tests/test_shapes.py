@@ -25,9 +25,12 @@ for name, build in DOMAINS.items():
     f = torch.randn(2, *field_shape(domain, "scalar")).double()
     kernel = er.kernels.symmetrize(lambda v: torch.exp(-v.square().sum(-1)), domain.geometry.structure, 6)
     er.correlate(domain, kernel, f, radius=1.0)
+torch.manual_seed(0)
 plane = er.Plane(rotations=8)
 net, x = er.models.UNet(plane, 3, 1, 2, 1), er.train.example(24)
 er.verify.equivariance(er.verify.randomized(net, x), x, plane, layers=True, show=False)
+er.predict(er.train.Predictor(net), x)
+er.train.Loss(er.train.Task())(net(x), torch.zeros(1, 24, 24, dtype=torch.uint8)).backward()
 print(len(LAYERS), len(DOMAINS))
 """
 
