@@ -17,7 +17,7 @@ FLOORS = [
     ["nn"],
     ["models"],
     ["figures", "verify"],
-    ["train"],
+    ["train", "doctor"],
     ["commands"],
     ["cli"],
 ]

@@ -1,5 +1,6 @@
 """The commands that people type."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -44,9 +45,18 @@ def test_errors_are_one_line_and_no_traceback(tmp_path, capsys):
     assert "expected the folder that `erlangen train` wrote" in capsys.readouterr().err
 
 
-def test_doctor(capsys):
+def test_doctor(capsys, monkeypatch):
     assert main(["doctor"]) == 0
-    assert "torch" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "torch" in text
+    assert "device    cpu" in text
+    found = importlib.util.find_spec
+    for name in ("tyro", "PIL", "erlangen.commands"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda n: None if n in ("tyro", "PIL") else found(n))
+    assert main(["doctor"]) == 1
+    assert "missing   PIL" in (text := capsys.readouterr().out)
+    assert 'pip install "erlangen[train]"' in text
 
 
 def test_help_teaches():

@@ -3,6 +3,7 @@
 python experiments/apples/run.py --calibrate     how long a step of each row takes, alone on two cores
 python experiments/apples/run.py --fold          the candidates, on a fold of the training photographs
 python experiments/apples/run.py                 all rows of config.json that have no result yet
+python experiments/apples/run.py --interpolation   what turning photographs costs the networks that were saved
 python experiments/apples/run.py C8 --seed 0     one of them
 """
 

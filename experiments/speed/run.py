@@ -17,7 +17,7 @@ from torch import nn
 import erlangen as er
 from erlangen import figures
 from erlangen.figures.canvas import ACCENT, MUTED, figure
-from erlangen.train.memory import keep_freed_memory
+from erlangen.train.device import keep_freed_memory
 from erlangen.train.plain import PlainUNet
 
 HERE = Path(__file__).parent

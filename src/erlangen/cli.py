@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from erlangen import doctor
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it did what was asked."""
@@ -23,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["doctor"]:  # which says what is missing, whatever is
+        return doctor.examine()
     try:
         import tyro
     except ImportError as error:
@@ -31,7 +36,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     command = tyro.extras.subcommand_cli_from_dict(
         COMMANDS,  # type: ignore[arg-type]
-        args=list(arguments) if arguments is not None else None,
+        args=arguments,
         prog="erlangen",
         description="Equivariant networks by cross-correlation: segment photographs, whichever way up.",
     )

@@ -1,7 +1,5 @@
 """What `erlangen` can be asked to do: each command a class, its fields the flags."""
 
-import importlib.util
-import platform
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from erlangen.train import Settings
 
-EXTRAS = ("tyro", "rich", "torchmetrics", "PIL", "safetensors", "matplotlib")
+SEEN = 192  # pixels of the photograph that `check` looks at, at most
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Train:
 
     DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is;
     with --classes 3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in
-    a line.
+    a line (then --classes is not needed).
 
     DIR/CLASS with the photographs of each class: classification.
 
@@ -36,12 +34,21 @@ class Train:
     """Where the network and the page go."""
     resume: bool = False
     """Go on with the training that was stopped in --out."""
+    overwrite: bool = False
+    """Replace the network, or the stopped training, that is in --out."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:
         from erlangen.train import prepare
         from erlangen.train.page import write_run
+        from erlangen.train.state import NAME as STATE
 
+        there = [name for name in ("model.json", STATE) if (self.out / name).exists()]
+        if there and not self.resume and not self.overwrite:
+            raise ValueError(
+                f"{self.out} holds {there[0]} of an earlier training, expected a folder of its own; give "
+                "another --out, or --resume to go on with it, or --overwrite to lose it"
+            )
         training = prepare(self.dir, self.settings, out=self.out, resume=self.resume)
         facts = training.facts()
         for name, text in facts.items():
@@ -59,7 +66,7 @@ class Train:
             return 130
         page = write_run(run, self.out, facts)
         _say(f"validation {run.model.task.measure} {run.history[-1]['score']:.3f}")
-        _say((self.out / "equivariance.txt").read_text().rstrip())
+        _say((self.out / "equivariance.txt").read_text("utf-8").rstrip())
         _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {page}")
         return 0
 
@@ -69,7 +76,7 @@ class Predict:
     """Segment photographs, or tell their classes.
 
     Segmentation: a mask for each image, PNG of its name and size, 255 where the thing is; of several classes
-    their numbers. Classification: the table classes.csv.
+    their numbers. Classification: the table classes.csv. Folders within are taken as well.
     """
 
     model: Positional[Path]
@@ -82,12 +89,15 @@ class Predict:
     """Shrink photographs to this longer side, instead of the one of the training."""
     tile: int = 1024
     """What is larger goes through the network in tiles of about so many pixels."""
+    device: str = "cpu"
+    """Where to compute, such as "cpu" or "cuda"."""
 
     def run(self) -> int:
         from erlangen.train import load
+        from erlangen.train.device import as_device
         from erlangen.train.predict import predict_files
 
-        model = load(self.model)
+        model = load(self.model).to(as_device(self.device))
         count = sum(1 for _ in predict_files(model, self.images, self.out, self.size, self.tile))
         what = "masks" if model.task.dense else "classes, in classes.csv,"
         _say(f"{count} {what} in {self.out}")
@@ -96,7 +106,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Check:
-    """Measure the equivariance of a trained network, on a photograph or on noise."""
+    """Measure the equivariance of a trained network, on a photograph or on a drawn scene."""
 
     model: Positional[Path]
     """The folder that `erlangen train` wrote."""
@@ -108,7 +118,21 @@ class Check:
     """Write a page with the commuting square in pictures."""
 
     def run(self) -> int:
-        return _check(self.model, self.image, self.layers, self.html)
+        from erlangen import verify
+        from erlangen.train import load
+        from erlangen.train.images import numbers, read_image, shrink
+        from erlangen.train.scenes import example
+
+        network = load(self.model)
+        side = min(network.size or SEEN, SEEN)
+        x = example() if self.image is None else numbers(shrink(read_image(self.image), side))
+        report = verify.equivariance(network, x, network.net.domain, layers=self.layers, show=False)  # type: ignore[arg-type]
+        _say(str(report))
+        if not any(row.element.is_exact for row in report.rows):
+            _say("no turn of the pixel grid is in this group: nothing is exact here; take rotations=4 or 8")
+        if self.html is not None:
+            _say(f"page      {report.html(self.html)}")
+        return 0 if report.worst < 1e-3 else 1
 
 
 @dataclass(frozen=True)
@@ -137,47 +161,15 @@ class Demo:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what is installed, and what is missing."""
+    """Say what is installed, what is missing, and which devices there are."""
 
     def run(self) -> int:
-        return _doctor()
+        from erlangen.doctor import examine
+
+        return examine()
 
 
 COMMANDS = {"train": Train, "predict": Predict, "check": Check, "demo": Demo, "doctor": Doctor}
-
-
-def _check(model: Path, image: Path | None, layers: bool, html: Path | None) -> int:
-    from erlangen import verify
-    from erlangen.train import load
-    from erlangen.train.images import numbers, read_image, shrink
-    from erlangen.train.scenes import example
-
-    network = load(model)
-    side = min(network.size or 192, 192)
-    x = example() if image is None else numbers(shrink(read_image(image), side))
-    report = verify.equivariance(network, x, network.net.domain, layers=layers, show=False)  # type: ignore[arg-type]
-    _say(str(report))
-    if not any(row.element.is_exact for row in report.rows):
-        _say("no turn of the pixel grid lies in this group, so nothing is exact here; take rotations=4 or 8")
-    if html is not None:
-        _say(f"page      {report.html(html)}")
-    return 0 if report.worst < 1e-3 else 1
-
-
-def _doctor() -> int:
-    import torch
-
-    import erlangen
-
-    _say(f"erlangen {erlangen.__version__}, python {platform.python_version()}, {platform.platform()}")
-    devices = f"{torch.cuda.device_count()} GPUs" if torch.cuda.is_available() else "no GPU"
-    _say(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {devices}")
-    missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
-    for name in missing:
-        _say(f"missing   {name}")
-    if missing:
-        _say('mend      pip install "erlangen[train]"')
-    return 1 if missing else 0
 
 
 class _bar:

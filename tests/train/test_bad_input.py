@@ -128,6 +128,10 @@ def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, 
     assert "training.safetensors could not be written" in error
     assert "make room" in error
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["training.safetensors"]
+    assert main(command) == 1
+    assert "holds training.safetensors of an earlier training, expected a folder of its own" in one_line(
+        capsys
+    )
     assert main([*command, "--resume"]) == 0
     resumed = er.load(tmp_path / "out").state_dict()
     assert main(["train", str(photographs), "--out", str(tmp_path / "whole"), *FLAGS]) == 0
@@ -173,3 +177,30 @@ def test_too_little_memory(photographs, tmp_path, capsys, monkeypatch):
     assert main(["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]) == 1
     assert "can't allocate memory" in (error := one_line(capsys))
     assert "take a smaller --batch, --crop" in error
+
+
+def test_a_network_is_not_lost_to_another(photographs, tmp_path, capsys):
+    command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
+    assert main(command) == 0
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert main([*command, "--seed", "5"]) == 1
+    assert "holds model.json of an earlier training" in one_line(capsys)
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+    assert main([*command, "--seed", "5", "--overwrite"]) == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
+
+
+def test_a_state_with_other_settings(photographs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
+    command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
+    assert main(command) == 0
+    monkeypatch.setattr("erlangen.train.state.asdict", lambda settings: {"magic": 7})
+    assert main([*command, "--overwrite"]) == 0
+    assert main([*command, "--resume"]) == 1
+    assert "there is no setting magic" in one_line(capsys)
+
+
+def test_a_device_that_is_not_there(run, tmp_path, capsys, scenes):
+    folder = er.save(run.model, tmp_path / "net")
+    assert main(["predict", str(folder), str(scenes), "--device", "cuda:77"]) == 1
+    assert "erlangen doctor" in one_line(capsys)

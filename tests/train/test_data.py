@@ -1,13 +1,24 @@
 """Photographs of every kind, and bad ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from erlangen.train import Settings, find_data, find_photographs, fit, generate
+from erlangen.train import (
+    Photographs,
+    Settings,
+    SortedPhotographs,
+    find_data,
+    find_photographs,
+    fit,
+    generate,
+    prepare,
+)
 from erlangen.train.crops import Crops
-from erlangen.train.data import split, statistics
+from erlangen.train.data import find_images, split, statistics
 from erlangen.train.images import read_image, read_mask, shrink
 
 
@@ -99,10 +110,22 @@ def test_pairs_are_found_and_split(folder):
     stacked = torch.stack(images).float() / 255
     torch.testing.assert_close(mean, stacked.mean((0, 2, 3)))
     torch.testing.assert_close(std, stacked.std((0, 2, 3)), rtol=1e-3, atol=0)
-    one, other = split(10, 0.3, seed=5)
-    assert sorted(one + other) == list(range(10))
+    ten = Photographs(tuple(Path(str(i)) for i in range(10)), tuple(Path(str(i)) for i in range(10)))
+    one, other = split(ten, 0.3, seed=5)
+    assert sorted(one.images + other.images) == sorted(ten.images)
+    assert one.images == one.masks
     assert len(other) == 3
-    assert (one, other) == split(10, 0.3, seed=5)
+    assert (one, other) == split(ten, 0.3, seed=5)
+    assert (one, other) != split(ten, 0.3, seed=6)
+
+
+def test_classes_are_split_one_by_one():
+    labels = (0,) * 90 + (1,) * 10 + (2,)
+    rare = SortedPhotographs(tuple(Path(str(i)) for i in range(101)), labels, ("a", "b", "c"))
+    for seed in range(5):
+        learned, held_out = split(rare, 0.2, seed)
+        assert [learned.labels.count(k) for k in range(3)] == [72, 8, 1]
+        assert [held_out.labels.count(k) for k in range(3)] == [18, 2, 0]
 
 
 def test_bad_photographs_are_named(folder):
@@ -223,3 +246,57 @@ def test_crops_of_what_is_no_mirror_image_are_not_flipped():
     settings = Settings(crop=32, batch=20, jitter=0.0, flips=False)
     images, _ = Crops([ramp], [ramp[0]], settings).batch()
     torch.testing.assert_close(images, (ramp.float() / 255).expand(20, -1, -1, -1))
+
+
+def test_hidden_files_and_what_a_training_wrote_are_no_photographs(folder):
+    (folder / "images" / "._0.png").write_bytes(b"what a Mac leaves behind")
+    (folder / "masks" / "._0.png").write_bytes(b"what a Mac leaves behind")
+    assert len(find_photographs(folder)) == 3
+    assert len(find_images(folder)) == 3
+    for name in ("a", "b"):
+        write(folder / "classes" / name, "x.png", np.zeros((4, 4), np.uint8))
+    write(folder / "classes" / "runs" / "network", "curves.png", np.zeros((4, 4), np.uint8))
+    (folder / "classes" / "runs" / "network" / "model.safetensors").write_bytes(b"")
+    assert find_data(folder / "classes").classes == ("a", "b")
+
+
+def test_the_number_of_classes_comes_from_their_names(folder):
+    (folder / "classes.txt").write_text("apple\n")
+    assert find_photographs(folder).classes == ("background", "apple")
+    (folder / "classes.txt").write_text("leaf\napple\nlemon\n")
+    assert len(find_photographs(folder).classes) == 3
+    with pytest.raises(ValueError, match=r"names 3 classes .* expected a name of its own for each of 2"):
+        find_photographs(folder, classes=2)
+
+
+def test_classes_and_ignore_belong_to_masks(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / name, "x.png", np.zeros((4, 4), np.uint8))
+    assert find_data(tmp_path, classes=2).classes == ("a", "b")
+    for options in ({"classes": 3}, {"ignore": 255}):
+        with pytest.raises(ValueError, match=r"holds folders of classes .*; leave both away"):
+            find_data(tmp_path, **options)
+
+
+def test_small_photographs_are_seen_whole(folder):
+    """Those of the folder are 30 x 20: a crop of 128 would show their mirror images six times over."""
+    assert prepare(folder, Settings(steps=1, depth=1)).settings.crop == 20
+    assert prepare(folder, Settings(steps=1, depth=1, crop=64)).settings.crop == 64
+    assert prepare(folder, Settings(steps=1, depth=1, size=24)).settings.crop == 12
+
+
+def test_masks_without_a_pixel_that_counts_are_refused(folder):
+    for file in (folder / "masks").iterdir():
+        Image.fromarray(np.full((20, 30), 9, np.uint8)).save(file)
+    with pytest.raises(ValueError, match="no pixel of the 2 masks counts"):
+        prepare(folder, Settings(steps=1, depth=1, ignore=9, balance=True))
+
+
+def test_sets_of_ones_own_must_fit(folder):
+    pairs = find_photographs(folder)
+    for wrong in ((pairs,), (pairs, pairs.subset([])), ("a", "b")):
+        with pytest.raises(ValueError, match=r"expected \(Photographs to learn from, Photographs held out\)"):
+            fit(wrong, steps=1)
+    other = find_photographs(folder, classes=256 - 1)
+    with pytest.raises(ValueError, match="held out have the classes 0, 1"):
+        fit((pairs, other), steps=1)

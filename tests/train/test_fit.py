@@ -221,3 +221,19 @@ def test_pictures_of_every_mode_are_predicted(run, mode):
     )
     (p,) = er.predict(run.model, image)
     assert p.shape == (20, 30)
+
+
+def test_folders_of_folders_are_predicted_under_their_names(run, tmp_path):
+    """Also photographs that differ in their ending alone; what cannot be read is none."""
+    new = tmp_path / "new"
+    (new / "monday" / "late").mkdir(parents=True)
+    black = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
+    for name in ("a.png", "monday/a.png", "monday/a.jpg", "monday/late/b.tif", "._a.png"):
+        black.save(new / name)
+    (new / "notes.txt").write_text("no photograph")
+    masks = tmp_path / "masks"
+    assert len(er.predict(run.model, new, out=masks)) == 4
+    written = sorted(p.relative_to(masks).as_posix() for p in masks.rglob("*") if p.is_file())
+    assert written == ["a.png", "monday/a.jpg.png", "monday/a.png.png", "monday/late/b.png"]
+    with Image.open(masks / "monday" / "late" / "b.png") as mask:
+        assert mask.size == (30, 20)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from erlangen.train import Settings, find_photographs, generate, prepare
 from erlangen.train.upright import says_upright, upright_guesses
@@ -68,3 +69,25 @@ def test_the_memory_is_about_what_was_said(tmp_path):
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     grown, said = (float(x) for x in out.split())
     assert 0.5 < said / grown < 2.0, (said, grown)
+
+
+def test_masks_painted_in_colours_are_noticed(tmp_path):
+    generate(tmp_path, 4, size=48, seed=3)
+    colours = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0]], np.uint8)
+    for i, file in enumerate(sorted((tmp_path / "masks").iterdir())):
+        Image.fromarray(colours[np.random.default_rng(i).integers(0, 3, (48, 48))]).save(file)
+    notes = prepare(tmp_path, Settings(steps=1, width=2, depth=1, size=48)).notes
+    assert any("painted in 2 colours, which all count as the thing" in note for note in notes)
+
+
+def test_a_resumed_training_says_what_is_left(tmp_path):
+    generate(tmp_path / "data", 6, size=48, seed=3)
+    settings = Settings(steps=40, width=2, depth=1, size=48, batch=2)
+
+    def interrupt(step):
+        if step.step == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "data", settings, out=tmp_path).run(interrupt)
+    assert prepare(tmp_path / "data", settings, out=tmp_path, resume=True).cost().steps == 10

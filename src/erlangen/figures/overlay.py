@@ -66,7 +66,7 @@ def outline(axis: Any, mask: Tensor, colour: str | None) -> None:
     """The boundary of each class but 0; without a colour, each class in one of its own."""
     values = mask.cpu().numpy()
     for label in np.unique(values[(values > 0) & (values < 255)]):
-        if (values != label).any():
+        if (values != label).any() and min(values.shape) > 1:  # a line needs pixels on both sides
             own = COLOURS[(int(label) - 1) % len(COLOURS)]
             axis.contour(values == label, levels=[0.5], colors=[colour or own], linewidths=0.9)
 

@@ -14,5 +14,5 @@ STYLE = (
 def page(path: Path, title: str, sections: Sequence[str]) -> Path:
     """One HTML file with everything inside."""
     head = f"<!doctype html><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"
-    path.write_text(f"{head}<h1>{title}</h1>\n" + "\n".join(sections) + "\n")
+    path.write_text(f"{head}<h1>{title}</h1>\n" + "\n".join(sections) + "\n", "utf-8")
     return path

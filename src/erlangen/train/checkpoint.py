@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.models import Classifier, UNet
 from erlangen.spaces import Plane
-from erlangen.train.predictor import Predictor
+from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
 
 FORMAT = 2
@@ -58,15 +58,6 @@ def save(model: Predictor, path: str | Path) -> Path:
     return path
 
 
-def expect_predictor(model: object) -> None:
-    """ValueError for what is no `Predictor`."""
-    if not isinstance(model, Predictor):
-        raise ValueError(
-            f"the model is a {type(model).__name__}, expected the Predictor that er.fit trains (run.model) "
-            "or er.load reads; wrap a network of your own: erlangen.train.Predictor(net)"
-        )
-
-
 def load(path: str | Path) -> Predictor:
     """The network that `save` wrote, in eval mode.
 
@@ -77,7 +68,7 @@ def load(path: str | Path) -> Predictor:
 
     path = Path(path)
     try:
-        recipe = json.loads((path / "model.json").read_text())
+        recipe = json.loads((path / "model.json").read_text("utf-8"))
         packed = (path / "model.safetensors").read_bytes()
         if not isinstance(recipe, dict):
             raise ValueError("model.json holds no recipe")

@@ -1,76 +1,71 @@
 """What a training will take, measured before it begins."""
 
-import copy
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from erlangen.train.losses import Loss
-from erlangen.train.settings import Settings
+from erlangen.train.images import as_batch
+from erlangen.train.tiles import answer
+
+if TYPE_CHECKING:
+    from erlangen.train.loop import Training
 
 TRIALS = 3
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Measured on a copy of the network, whose weights and random numbers the training never sees.
+    """Of what is left of a training.
 
     Attributes:
         seconds: of a step.
+        steps: that are left.
+        looking: seconds for scoring the photographs held out, all times that are left.
         bytes: of memory: weights, gradients and the optimizer's moments, what a step keeps for its backward
-            pass and makes on the way, and the photographs.
-        steps: of the training.
-        minutes: it will take, without looking at the photographs held out.
+            pass and makes on the way, and all photographs.
     """
 
     seconds: float
-    bytes: int
     steps: int
-    minutes: float
+    looking: float
+    bytes: int
+
+    @property
+    def minutes(self) -> float:
+        """All together."""
+        return (self.steps * self.seconds + self.looking) / 60
 
     def __str__(self) -> str:
         return (
-            f"{self.minutes:.3g} minutes: {self.steps} steps of {self.seconds:.2g} s; "
-            f"about {self.bytes / 2**30:.2g} GiB of memory"
+            f"{self.minutes:.3g} minutes: {self.steps} steps of {self.seconds:.2g} s, "
+            f"{self.looking:.2g} s of scoring; about {self.bytes / 2**30:.2g} GiB of memory"
         )
 
 
-def measure_cost(
-    model: nn.Module, loss: Loss, settings: Settings, images: list[Tensor], total: int | None
-) -> Cost:
-    """Time and memory of a training, from a few steps on noise.
-
-    Args:
-        model: left as it is.
-        loss: of its logits.
-        settings: how it will be trained.
-        images: that it will be trained on, in memory.
-        total: the number of steps; None if time decides.
-    """
-    trial = copy.deepcopy(model).train()
-    device = next(trial.parameters()).device
-    generator = torch.Generator().manual_seed(0)
-    side = settings.crop or settings.size
-    x = torch.rand(settings.batch, 3, side, side, generator=generator).to(device)
-    target_shape = (settings.batch, side, side) if loss.task.dense else (settings.batch,)
-    target = torch.zeros(target_shape, dtype=torch.uint8, device=device)
+def measure_cost(trial: "Training") -> Cost:
+    """Time and memory of a training, from a few steps of a copy of it, which are lost."""
+    settings, images, step = trial.settings, trial.crops.images, trial.step
+    left = 1 - trial.fraction
     kept, times = 0, []
-    for trial_number in range(TRIALS):
+    for _ in range(TRIALS):
         start = time.perf_counter()
-        with _Kept() as saved, torch.autocast(device.type, torch.bfloat16, enabled=settings.amp):
-            value = loss(trial(x).float(), target)
-        value.backward()
-        value.item()  # waits for the device
-        if trial_number:
-            times.append(time.perf_counter() - start)
+        with _Kept() as saved:
+            trial.advance()
+        times.append(time.perf_counter() - start)
         kept = max(kept, saved.bytes)
-    weights = sum(p.numel() * p.element_size() for p in trial.parameters())
-    photographs = sum(image.numel() for image in images)
-    seconds = min(times)
-    steps = total or max(1, round(60 * settings.minutes / seconds))
-    return Cost(seconds, round(4 * weights + 1.5 * kept + photographs), steps, steps * seconds / 60)
+    start = time.perf_counter()
+    answer(trial.model, as_batch(images[:1]))
+    look = len(trial.held_out) * (time.perf_counter() - start)
+    weights = sum(p.numel() * p.element_size() for p in trial.model.parameters())
+    photographs = sum(x.numel() for x in [*images, *trial.crops.truths])
+    photographs += round(photographs / len(images) * len(trial.held_out))
+    seconds = min(times[1:])
+    steps = trial.total - step if trial.total else round(60 * settings.minutes * left / seconds)
+    looking = look * (settings.looks - trial.checked)
+    return Cost(seconds, max(steps, 1), looking, round(4 * weights + 1.5 * kept + photographs))
 
 
 class _Kept:

@@ -1,5 +1,6 @@
 """Training: photographs in, a network out."""
 
+import copy
 import math
 import signal
 import threading
@@ -17,9 +18,9 @@ from erlangen.models import Classifier, UNet
 from erlangen.train.cost import Cost, measure_cost
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data, find_data, split, statistics
+from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.images import as_batch
 from erlangen.train.losses import Loss
-from erlangen.train.memory import keep_freed_memory
 from erlangen.train.predictor import Predictor
 from erlangen.train.settings import Settings
 from erlangen.train.state import restore_training, save_training
@@ -106,12 +107,17 @@ def prepare(
         raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
     learned, held_out = _sets(data, settings)
     task = learned.task
-    settings = settings.for_task(task)
     images, truths = learned.load(settings.size)
+    settings = settings.for_photographs(task, images)
+    if not class_counts(task, truths).any():
+        raise ValueError(
+            f"no pixel of the {len(learned)} masks counts, expected some that are not {settings.ignore}, "
+            "the value to --ignore"
+        )
     torch.manual_seed(settings.seed)
     keep_freed_memory()
     net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task).to(_device(settings.device))
+    model = Predictor(net, *statistics(images), settings.size, task).to(as_device(settings.device))
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
     turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
@@ -176,8 +182,12 @@ class Training:
         }
 
     def cost(self) -> Cost:
-        """What the whole training will take, measured on a copy of the network."""
-        return measure_cost(self.model, self.loss, self.settings, self.crops.images, self.total)
+        """What the rest of the training will take, measured on a copy, whose steps it never sees."""
+        crops = Crops(self.crops.images, self.crops.truths, self.settings)
+        still = replace(self.settings, lr=1e-12)
+        trial = Training(copy.deepcopy(self.model), self.loss, crops, still, self.held_out)
+        trial.step, trial.seconds, trial.checked = self.step, self.seconds, self.checked
+        return measure_cost(trial)
 
     @property
     def fraction(self) -> float:
@@ -243,6 +253,9 @@ class Training:
 
 def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Data, Data]:
     if isinstance(data, tuple):
+        if len(data) != 2 or not all(isinstance(part, Data) and len(part) for part in data):
+            raise ValueError("data is a tuple, expected (Photographs to learn from, Photographs held out)")
+        _expect_same_task(*data)
         return data
     folder, masks = Path(data), (settings.classes, settings.ignore)
     near = [n for n in ("training", "validation", "valid") if (folder / n).is_dir()]
@@ -252,11 +265,7 @@ def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Dat
         training: Data = find_data(folder / "train", *masks)
         if (folder / "val").is_dir():
             held_out = find_data(folder / "val", *masks)
-            if held_out.task != training.task:
-                raise ValueError(
-                    f"{folder / 'val'} has the classes {', '.join(held_out.task.classes)}, expected those of "
-                    f"{folder / 'train'}: {', '.join(training.task.classes)}"
-                )
+            _expect_same_task(training, held_out)
             return training, held_out
     else:
         training = find_data(folder, *masks)
@@ -265,20 +274,18 @@ def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Dat
             f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, "
             "one to check on"
         )
-    learn, check = split(len(training), settings.validation, settings.seed)
-    return training.subset(learn), training.subset(check)
+    learned, held_out = split(training, settings.validation, settings.seed)
+    if not len(held_out):
+        raise ValueError(f"{folder} has one photograph of each class, expected two of some: one to check on")
+    return learned, held_out
 
 
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+def _expect_same_task(learned: Data, held_out: Data) -> None:
+    if held_out.task != learned.task:
         raise ValueError(
-            f"device is {name!r}, which cannot be used here ({str(error).splitlines()[0]}); expected one "
-            'that `erlangen doctor` lists; "cpu" always works'
-        ) from error
-    return device
+            f"the photographs held out have the classes {', '.join(held_out.task.classes)}, expected those "
+            f"of the photographs to learn from: {', '.join(learned.task.classes)}"
+        )
 
 
 @contextmanager

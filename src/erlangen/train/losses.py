@@ -74,11 +74,12 @@ class Loss(nn.Module):
 
     def _dice(self, logits: Tensor, index: Tensor, counts: Tensor) -> Tensor:
         """The mean over the classes that the batch holds or, of two classes, that of the thing."""
-        probability = self.task.probabilities(logits) * counts[:, None]
+        probability = self.task.probabilities(logits)
         if self.task.is_binary:
-            truth = (index * counts)[:, None].to(logits)
+            probability, truth = probability[:, None], index[:, None].to(logits)
         else:
-            truth = F.one_hot(index, logits.shape[1]).movedim(-1, 1).to(logits) * counts[:, None]
+            truth = F.one_hot(index, logits.shape[1]).movedim(-1, 1).to(logits)
+        probability, truth = probability * counts[:, None], truth * counts[:, None]
         axes = [0, *range(2, logits.dim())]
         size = truth.sum(axes)
         dice = (2 * (probability * truth).sum(axes) + 1) / (probability.sum(axes) + size + 1)

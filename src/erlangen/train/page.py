@@ -45,13 +45,13 @@ def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = No
         "settings": asdict(run.settings),
         "versions": {"erlangen": erlangen.__version__, "torch": torch.__version__},
     }
-    (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
     _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
     by_angle = score_by_angle(run.model, _some(run, TURNED), ANGLES)
     rows = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
     _write_csv(folder / "angles.csv", ["degrees", "score"], rows)
     report = prove(run)
-    (folder / "equivariance.txt").write_text(f"{report}\n")
+    (folder / "equivariance.txt").write_text(f"{report}\n", "utf-8")
     turned = figures.angles({"this network": by_angle}, label=measure)
     pictures = {
         "Photographs it was not shown": ("predictions.png", prediction_figure(run)),
@@ -107,7 +107,7 @@ def _some(run: Run, count: int) -> Data:
 
 
 def _write_csv(path: Path, names: list[str], rows: list[dict[str, float]]) -> None:
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

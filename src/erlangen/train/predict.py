@@ -1,7 +1,9 @@
 """Prediction: photographs of any size in, probabilities out."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.checkpoint import expect_predictor
+from erlangen.train.checkpoint import write_whole
 from erlangen.train.data import find_images
 from erlangen.train.images import as_rgb, numbers, read_image, shrink
-from erlangen.train.predictor import Predictor
+from erlangen.train.predictor import Predictor, expect_predictor
+from erlangen.train.task import Task
 from erlangen.train.tiles import TILE, answer
+
+Answers = Iterator[tuple[Path, Tensor]]  # photographs and their logits
 
 
 def predict(
@@ -28,10 +33,10 @@ def predict(
 
     Args:
         model: from `fit` or `load`.
-        images: a file, a folder, a photograph, or a tensor ``(batch, 3, height, width)`` in [0, 1] that is
-            used at the size it has.
-        out: a folder for masks, PNG of the photographs' names and sizes (255 where the thing is, or the class
-            indices), or for ``classes.csv``.
+        images: a file, a folder (and those within), a photograph, or a tensor ``(batch, 3, height, width)``
+            in [0, 1] that is used at the size it has.
+        out: a folder for masks, PNG of the photographs' names and sizes, in folders as theirs (255 where the
+            thing is, or the class indices), or for ``classes.csv``.
         size: shrink photographs to this longer side instead of the one that the network was trained at.
         tile: what is larger goes through the network in tiles of about so many pixels, with the same answer.
 
@@ -48,9 +53,9 @@ def predict(
             raise ValueError(
                 f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255"
             )
-        return list(_probabilities(model, answer(model, images, tile)))
+        return list(model.task.probabilities(answer(model, images, tile)))
     if isinstance(images, Image.Image):
-        return [predict_photograph(model, as_rgb(images), size, tile)]
+        return [model.task.probabilities(predict_logits(model, as_rgb(images), size, tile))[0]]
     return list(predict_files(model, images, out, size, tile))
 
 
@@ -63,57 +68,67 @@ def predict_files(
 ) -> Iterator[Tensor]:
     """`predict`, one photograph after the other: of those before, memory holds nothing."""
     expect_predictor(model)
-    paths = find_images(images)
-    if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        lost = {path.resolve() for path in paths} & {(Path(out) / f"{p.stem}.png").resolve() for p in paths}
-        if lost and model.task.dense:
-            raise ValueError(
-                f"the mask of {min(lost).name} would be written over the photograph; expected another folder "
-                f"than {out} for the masks"
-            )
-    if out is not None and not model.task.dense:
-        write_class(model, Path(out) / "classes.csv")
-    for path in paths:
-        probabilities = predict_photograph(model, read_image(path), size, tile)
-        if out is not None and model.task.dense:
-            write_mask(decided(model, probabilities), Path(out) / f"{path.stem}.png", model.task.is_binary)
-        elif out is not None:
-            write_class(model, Path(out) / "classes.csv", path, probabilities)
-        yield probabilities
+    found = find_images(images)
+    answers = ((path, predict_logits(model, read_image(path), size, tile)) for path in found)
+    if out is not None and model.task.dense:
+        answers = _with_masks(answers, model.task, mask_files(found, Path(out)))
+    elif out is not None:
+        answers = _with_table(answers, model.task, found, Path(out) / "classes.csv")
+    for _, logits in answers:
+        yield model.task.probabilities(logits)[0]
 
 
-def predict_photograph(
+def predict_logits(
     model: Predictor, photograph: Image.Image, size: int | None = None, tile: int = TILE
 ) -> Tensor:
-    """The probabilities of one photograph, computed at the network's scale."""
+    """The logits of one photograph, ``(1, task.logits, *its size)``, computed at the network's scale."""
     logits = answer(model, numbers(shrink(photograph, size or model.size)), tile)
     whole = photograph.size[::-1]
     if model.task.dense and tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
-    return _probabilities(model, logits)[0]
+    return logits
 
 
-def decided(model: Predictor, probabilities: Tensor) -> Tensor:
-    """The index of the likeliest class."""
-    return (probabilities > 0.5).int() if model.task.is_binary else probabilities.argmax(0).int()
+def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
+    """Where the mask of each photograph goes; those that differ in their ending alone keep it: a.jpg.png.
+
+    Raises:
+        ValueError: if a mask would take the place of a photograph.
+    """
+    stems = Counter(path.with_suffix("") for path in found)
+    masks = {}
+    for path, name in found.items():
+        alone = stems[path.with_suffix("")] == 1
+        masks[path] = out / (name.with_suffix(".png") if alone else name.with_name(f"{name.name}.png"))
+    lost = {path.resolve() for path in found} & {mask.resolve() for mask in masks.values()}
+    if lost:
+        raise ValueError(
+            f"the mask of {min(lost).name} would be written over the photograph; expected another folder "
+            f"than {out} for the masks"
+        )
+    return masks
 
 
-def write_mask(classes: Tensor, path: Path, binary: bool) -> None:
+def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answers:
     """Class indices as PNG; 255 where the one thing is."""
-    Image.fromarray((classes.numpy() * (255 if binary else 1)).astype(np.uint8)).save(path)
+    for path, logits in answers:
+        values = task.decide(logits)[0].numpy() * (255 if task.is_binary else 1)
+        png = BytesIO()
+        Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
+        masks[path].parent.mkdir(parents=True, exist_ok=True)
+        write_whole(masks[path], png.getvalue())
+        yield path, logits
 
 
-def write_class(model: Predictor, table: Path, image: Path | None = None, p: Tensor | None = None) -> None:
-    """A line of the table: photograph, class, probabilities; without a photograph the headings."""
-    names = model.task.classes
-    line = ["image", "class", *names]
-    if image is not None and p is not None:
-        line = [image.name, names[int(decided(model, p))], *(f"{value:.4f}" for value in p.tolist())]
-    with open(table, "a" if image else "w", newline="") as file:
-        csv.writer(file).writerow(line)
-
-
-def _probabilities(model: Predictor, logits: Tensor) -> Tensor:
-    p = model.task.probabilities(logits)
-    return p[:, 0] if model.task.is_binary else p
+def _with_table(answers: Answers, task: Task, found: dict[Path, Path], table: Path) -> Answers:
+    """A line for each photograph: its name, its class, the probability of each class."""
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["image", "class", *task.classes])
+        for path, logits in answers:
+            probabilities = [f"{p:.4f}" for p in task.probabilities(logits)[0].tolist()]
+            name = task.classes[int(task.decide(logits))]
+            lines.writerow([found[path].as_posix(), name, *probabilities])
+            file.flush()
+            yield path, logits

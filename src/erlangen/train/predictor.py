@@ -41,3 +41,12 @@ class Predictor(nn.Module):
 
     def extra_repr(self) -> str:
         return f"size={self.size}, {self.task.name}, classes={', '.join(self.task.classes)}"
+
+
+def expect_predictor(model: object) -> None:
+    """ValueError for what is no `Predictor`."""
+    if not isinstance(model, Predictor):
+        raise ValueError(
+            f"the model is a {type(model).__name__}, expected the Predictor that er.fit trains (run.model) "
+            "or er.load reads; wrap a network of your own: erlangen.train.Predictor(net)"
+        )

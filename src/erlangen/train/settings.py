@@ -2,7 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass, fields
+from statistics import median
 from typing import Any
+
+from torch import Tensor
 
 from erlangen.spaces import Plane
 from erlangen.train.losses import LossName
@@ -18,7 +21,8 @@ class Settings:
         epochs: train for so many rounds of the photographs instead.
         steps: train for so many steps instead.
         classes: how many the masks tell apart: 2 for the thing, where they are not zero, and its background;
-            more where the values of mask pixels are the classes, from 0 on.
+            more where the values of mask pixels are the classes, from 0 on; None for as many as classes.txt
+            names, or 2.
         ignore: the value of mask pixels that do not count, often 255; None if all do.
         loss: what is minimized: cross-entropy+dice (of masks, unless told otherwise), cross-entropy (of whole
             photographs), dice, or focal.
@@ -31,8 +35,8 @@ class Settings:
         depth: how often the resolution is halved.
         separable: mix at each point, then correlate each channel by itself.
         size: photographs are shrunk to this longer side, in pixels.
-        crop: side of the random square that a step sees of each photograph; None for half the size, or all of
-            it where the whole photograph has a class.
+        crop: side of the random square that a step sees of each photograph; None for half the size (at most
+            the shorter side of most), or all of it where the whole photograph has a class.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.
@@ -49,7 +53,7 @@ class Settings:
     minutes: float = 20.0
     epochs: float | None = None
     steps: int | None = None
-    classes: int = 2
+    classes: int | None = None
     ignore: int | None = None
     loss: LossName | None = None
     class_weights: tuple[float, ...] | None = None
@@ -109,15 +113,25 @@ class Settings:
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "Settings":
-        """Those that `dataclasses.asdict` and JSON wrote."""
-        weights = facts.get("class_weights")
-        facts = {**facts, "class_weights": None if weights is None else tuple(weights)}
-        return cls(**facts)
+        """Those that `dataclasses.asdict` and JSON wrote.
 
-    def for_task(self, task: Task) -> "Settings":
-        """With what depends on the task filled in."""
-        crop = self.crop or (max(1, self.size // 2) if task.dense else self.size)
-        return dataclasses.replace(self, crop=crop, classes=len(task.classes) if task.dense else self.classes)
+        Raises:
+            ValueError: for a setting that there is not.
+        """
+        unknown = sorted(set(facts) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(f"there is no setting {unknown[0]}, expected those of this version")
+        weights = facts.get("class_weights")
+        return cls(**{**facts, "class_weights": None if weights is None else tuple(weights)})
+
+    def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
+        """With what depends on the photographs filled in: the crop, the number of classes."""
+        sides = [image.shape[-2:] for image in images]
+        if task.dense:
+            most = min(max(1, self.size // 2), int(median(min(side) for side in sides)))
+        else:
+            most = max(max(side) for side in sides)
+        return dataclasses.replace(self, crop=self.crop or most, classes=len(task.classes))
 
     @property
     def domain(self) -> Plane:

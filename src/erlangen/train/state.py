@@ -52,8 +52,7 @@ def restore_training(training: "Training", folder: str | Path) -> None:
         ValueError: if there is none, if it cannot be read, or if it was another training.
     """
     tensors, facts = _read(Path(folder) / NAME)
-    before = Settings.of(facts["settings"])
-    changed = [name for name in before.differences(training.settings) if name != "device"]
+    changed = [n for n in facts["settings"].differences(training.settings) if n != "device"]
     if changed or facts["photographs"] != len(training.crops.images):
         what = ", ".join(changed) or "the number of photographs"
         raise ValueError(
@@ -79,6 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["training"])
+            facts["settings"] = Settings.of(facts["settings"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(

@@ -10,6 +10,7 @@ from erlangen.train.task import Task
 from erlangen.train.upright import says_upright
 
 MASKS_LOOKED_AT = 8
+MANY = 32  # more values than that are shades, not classes
 
 
 def survey(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
@@ -29,11 +30,21 @@ def says_indexed(data: Data) -> str | None:
     if not isinstance(data, Photographs) or len(data.classes) > 2:
         return None
     values: set[float] = set()
+    painted: set[tuple[int, ...]] = set()
     for path in data.masks[:MASKS_LOOKED_AT]:
-        numbers, _, _ = mask_values(path)
-        values |= set() if numbers is None else set(np.unique(numbers).tolist())
+        numbers, colours, lossy = mask_values(path)
+        if numbers is not None:
+            values |= set(np.unique(numbers).tolist())
+        elif not lossy:
+            painted |= {tuple(c) for c in np.unique(colours.reshape(-1, colours.shape[2]), axis=0).tolist()}
+    painted = {colour for colour in painted if any(colour)}
     values -= {0.0, 255.0, data.ignore}
-    if not 2 <= len(values) <= 32 or max(values) > 64:
+    if 2 <= len(painted) <= MANY:
+        return (
+            f"the masks are painted in {len(painted)} colours, which all count as the thing; if they are "
+            "classes, export the masks as indexed PNG and say how many: --classes"
+        )
+    if not 2 <= len(values) <= MANY or max(values) > 2 * MANY:
         return None
     some = ", ".join(f"{value:g}" for value in sorted(values)[:6])
     return (

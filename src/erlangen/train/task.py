@@ -50,8 +50,8 @@ class Task:
         return "IoU" if self.is_binary else "mean IoU"
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """``(batch, classes or 1, *space)``, of the same shape as the logits."""
-        return torch.sigmoid(logits) if self.is_binary else torch.softmax(logits, 1)
+        """That of the thing, ``(batch, *space)``; or of each class, ``(batch, classes, *space)``."""
+        return torch.sigmoid(logits[:, 0]) if self.is_binary else torch.softmax(logits, 1)
 
     def decide(self, logits: Tensor) -> Tensor:
         """The index of the likeliest class, ``(batch, *space)``."""

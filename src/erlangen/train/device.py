@@ -1,9 +1,28 @@
-"""The allocator: what a training step frees, the next one needs again."""
+"""Where to compute, and what it remembers."""
 
 import ctypes
 import sys
 
+import torch
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def as_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: if it cannot be used here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device is {name!r}, which cannot be used here ({str(error).splitlines()[0]}); expected one "
+            'that `erlangen doctor` lists; "cpu" always works'
+        ) from error
+    return device
 
 
 def keep_freed_memory() -> bool:
