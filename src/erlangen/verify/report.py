@@ -87,8 +87,8 @@ class Report:
 
     @property
     def worst_interpolated(self) -> float:
-        """The largest defect over all other elements."""
-        return _largest(row.output for row in self.rows if not row.element.is_exact)
+        """The largest defect over the other elements of the group; nan if there are none."""
+        return _largest(row.output for row in self.rows if row.kind == "interpolated")
 
     def __str__(self) -> str:
         width = max(12, *(len(row.element.name) for row in self.rows))
