@@ -94,8 +94,3 @@ def test_se2_exponential_and_logarithm():
     expected = bracket[0] @ bracket[1] - bracket[1] @ bracket[0]
     found = torch.einsum("ni,iab->nab", (ad @ w[..., None])[..., 0], X)
     torch.testing.assert_close(found, expected)
-
-
-def test_se_of_other_dimensions_is_refused():
-    with pytest.raises(ValueError, match="expected n = 2"):
-        SE(3)

@@ -3,8 +3,28 @@
 Imports nothing of the library. Everything is a matrix: elements are ``(..., d, d)``, composition is ``@``.
 """
 
+from erlangen.groups.families import (
+    GL,
+    SE,
+    SIM,
+    SL,
+    SO,
+    SU,
+    E,
+    O,
+    T,
+    cube,
+    cyclic,
+    dihedral,
+    finite,
+    heisenberg,
+    icosahedron,
+    product,
+    scalings,
+    semidirect,
+)
 from erlangen.groups.fibre import CircleFibre, Fibre, FiniteFibre
-from erlangen.groups.lie import SE, MatrixGroup
+from erlangen.groups.lie import MatrixGroup
 from erlangen.groups.representation import (
     Representation,
     determinant,
@@ -15,15 +35,32 @@ from erlangen.groups.representation import (
 from erlangen.groups.structure import StructureGroup
 
 __all__ = [
+    "GL",
     "SE",
+    "SIM",
+    "SL",
+    "SO",
+    "SU",
     "CircleFibre",
+    "E",
     "Fibre",
     "FiniteFibre",
     "MatrixGroup",
+    "O",
     "Representation",
     "StructureGroup",
+    "T",
+    "cube",
+    "cyclic",
     "determinant",
+    "dihedral",
+    "finite",
+    "heisenberg",
+    "icosahedron",
+    "product",
     "regular",
+    "scalings",
+    "semidirect",
     "standard",
     "trivial",
 ]

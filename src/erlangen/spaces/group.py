@@ -1,7 +1,5 @@
 """A Lie group as a space: it moves over itself."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -21,12 +19,11 @@ class GroupSpace(Geometry):
         group: the matrix group, such as ``er.groups.SE(2)``.
     """
 
-    injectivity_radius = math.pi
-
     def __init__(self, group: MatrixGroup) -> None:
         self.group = group
         self.dim, self.ambient = group.dim, group.size**2
         self.structure = StructureGroup.trivial(group.dim)
+        self.injectivity_radius = group.principal_radius
 
     def __repr__(self) -> str:
         return f"{self.group} on itself"
@@ -46,12 +43,7 @@ class GroupSpace(Geometry):
         return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
 
     def density(self, v: Tensor) -> Tensor:
-        ad, n = self.group.ad(v), self.dim
-        block = torch.zeros(*v.shape[:-1], 2 * n, 2 * n, dtype=v.dtype, device=v.device)
-        block[..., :n, :n] = -ad
-        block[..., :n, n:] = torch.eye(n, dtype=v.dtype, device=v.device)
-        # exp [[-ad, 1], [0, 0]] has int_0^1 exp(-s ad) ds in its corner
-        return torch.linalg.det(torch.matrix_exp(block)[..., :n, n:]).abs()
+        return torch.linalg.det(self.group.right_jacobian(v)).abs()
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
