@@ -171,7 +171,7 @@ class MatrixGroup:
         fastest = 0.0
         for spread in (0.3, 0.1, 0.03, 0.01, 0.003):
             v = v / v.norm(dim=-1, keepdim=True)
-            turns = torch.from_numpy(np.linalg.eigvals(self.hat(v).numpy()).imag).abs().amax(-1)
+            turns = torch.from_numpy(np.abs(np.linalg.eigvals(self.hat(v).numpy()).imag).max(-1))
             fastest = max(fastest, float(turns.max()))
             best = v[turns.topk(min(8, len(v))).indices]
             noise = torch.randn(len(best), 64, self.dim, generator=generator, dtype=torch.float64)
