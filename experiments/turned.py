@@ -73,7 +73,8 @@ class Experiment:
 
     def calibrate(self) -> None:
         """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
-        kinds = {name: row for name, row in self.config["rows"].items() if "as" not in row}
+        named = self.config["candidates"] | self.config["rows"]
+        kinds = {name: row for name, row in named.items() if "as" not in row}
         learned, held_out = self.photographs(False)
         some = learned.subset(list(range(min(32, len(learned)))))
         trainings = {}
