@@ -9,6 +9,7 @@ from torch import Tensor
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
 from erlangen.domains.interpolation import Interpolation, NoInterpolation
+from erlangen.domains.quadrature import expect_invariant
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre
@@ -21,7 +22,7 @@ class Samples(Domain):
     Args:
         geometry: the space.
         points: ``(*space, m)``, in the coordinates of the space.
-        weights: ``(*space)``, the measure of each.
+        weights: ``(*space)``, the invariant measure of each (but for a factor), or ValueError.
         fibre: the samples of H for regular fields.
         interpolation: how to read between the points, where they are a grid.
         builder: "weighted_sum" or "gather" (which needs an interpolation).
@@ -47,6 +48,8 @@ class Samples(Domain):
             raise ValueError("some weights are not positive, expected the measure of each sample")
         if builder not in ("weighted_sum", "gather"):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
+        if geometry.measure == "space":
+            expect_invariant(geometry, points.to(torch.float64), weights.to(torch.float64))
         self.geometry, self.fibre, self.builder = geometry, fibre, builder
         self.shape = tuple(weights.shape)
         self._is_uniform = bool((weights == weights.flatten()[0]).all())

@@ -34,6 +34,8 @@ def invariant_inner_product(
         mean = mean @ mean
         if float(mean.abs().max()) > 1 / TOLERANCE**2:
             return None
+    for _ in range(2):  # what rounding has added to a projection
+        mean = 3 * mean @ mean - 2 * mean @ mean @ mean
     start = torch.eye(n, dtype=torch.float64) if start is None else start
     P = (mean @ start.flatten()).unflatten(0, (n, n))
     P = (P + P.T) / 2

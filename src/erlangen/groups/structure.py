@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.groups.naming import name_of
+
 TOLERANCE = 1e-8  # absolute: two orthogonal matrices closer than this are the same element
 
 
@@ -27,7 +29,7 @@ class StructureGroup:
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", _name(self.algebra, self.components))
+        object.__setattr__(self, "name", name_of(self.algebra, self.components))
 
     def __repr__(self) -> str:
         return self.name
@@ -133,19 +135,3 @@ def _closure(elements: Tensor, generators: list[Tensor], most: int = 1000) -> Te
                 "Give the closure's Lie algebra instead: StructureGroup(algebra, components)"
             )
     return elements
-
-
-def _name(algebra: Tensor, components: Tensor) -> str:
-    n, count = components.shape[-1], len(components)
-    mirrors = bool((torch.linalg.det(components) < 0).any())
-    if len(algebra) == 0 and count == 1:
-        return "trivial"
-    if 0 < len(algebra) == n * (n - 1) // 2:
-        return f"O({n})" if mirrors else f"SO({n})"
-    if len(algebra) == 0 and count == 2 and mirrors:
-        flipped = torch.diagonal(components[1]) < 0
-        if flipped.sum() == 1 and torch.equal(components[1].abs().round(), _identity(n)):
-            return f"Z2: reflection of axis {int(flipped.nonzero())}"
-    if len(algebra) == 0 and n == 2:
-        return f"D{count // 2}" if mirrors else f"C{count}"
-    return f"compact subgroup of O({n}), dimension {len(algebra)}, {count} components"

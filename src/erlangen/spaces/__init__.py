@@ -5,7 +5,11 @@ May import groups, geometry, kernels, engines and domains. To add a space, write
 
 from erlangen.spaces.euclidean import Euclidean
 from erlangen.spaces.group import GroupSpace
+from erlangen.spaces.homogeneous import HomogeneousSpace
+from erlangen.spaces.hyperbolic import Hyperbolic
 from erlangen.spaces.plane import Plane
+from erlangen.spaces.positions import PositionsAndDirections
+from erlangen.spaces.projective import ProjectivePlane
 from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, Moebius
 from erlangen.spaces.sphere import Sphere
 
@@ -16,7 +20,11 @@ __all__ = [
     "FlatTorus",
     "Gluing",
     "GroupSpace",
+    "HomogeneousSpace",
+    "Hyperbolic",
     "Moebius",
     "Plane",
+    "PositionsAndDirections",
+    "ProjectivePlane",
     "Sphere",
 ]

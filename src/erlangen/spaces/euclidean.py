@@ -37,6 +37,10 @@ class Euclidean(Geometry):
     def __repr__(self) -> str:
         return f"Euclidean({self.dim}), H = {self.structure}"
 
+    def stabilizer(self) -> StructureGroup:
+        """The symmetries that keep a point, as they turn the frames there."""
+        return self.structure
+
     def frame(self, p: Tensor) -> Tensor:
         identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
         return identity.expand(*p.shape[:-1], -1, -1)

@@ -32,6 +32,10 @@ class GroupSpace(Geometry):
         """The matrix of a point: ``(..., d d)`` to ``(..., d, d)``."""
         return p.unflatten(-1, (self.group.size, self.group.size))
 
+    def stabilizer(self) -> StructureGroup:
+        """The symmetries that keep a point, as they turn the frames there."""
+        return self.structure
+
     def frame(self, p: Tensor) -> Tensor:
         axes = self.element(p)[..., None, :, :] @ self.group.generators.to(p)  # (..., n, d, d)
         return axes.flatten(-2).mT

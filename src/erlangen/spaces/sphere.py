@@ -48,6 +48,10 @@ class Sphere(Geometry):
     def __repr__(self) -> str:
         return f"Sphere({self.dim}), H = {self.structure}"
 
+    def stabilizer(self) -> StructureGroup:
+        """The symmetries that keep a point, as they turn the frames there."""
+        return self.structure
+
     def frame(self, p: Tensor) -> Tensor:
         if self.dim == 2:
             return _south_east(p)

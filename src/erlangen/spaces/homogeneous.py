@@ -1,0 +1,328 @@
+"""Any homogeneous space: a group, an origin and an action; all else is solved for."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Samples
+from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
+from erlangen.groups.compact import invariant_inner_product
+from erlangen.kernels.harmonics import sphere_rule
+from erlangen.spaces.orbit import Action, Orbit, rank
+from erlangen.spaces.stabilizer import Stabilizer, solve_stabilizer
+
+TOLERANCE = 1e-7
+FARTHEST = 10.0  # an injectivity radius beyond this counts as none
+
+
+class HomogeneousSpace(Geometry):
+    r"""M = G/H: the points that a group moves one origin to.
+
+    The stabilizer H of the origin is solved for: its Lie algebra h is the null space of
+    ``X -> d/dt exp(t X) p0``, its components are found by moving the origin about and back. Components of
+    tangent vectors are taken in a complement m of h that Ad(H) leaves alone: the generators that move the
+    origin, in their order, made orthonormal in an inner product that H leaves alone (for isometric actions,
+    that of the coordinates of points). With the section ``s(p) p0 = p``, a frame is ``u = s(p) h``, and
+    ``carry(u, v) = u exp(v)``.
+
+    Args:
+        group: G.
+        origin: p0, ``(m,)``.
+        action: ``(g, p) -> g p``, with batches: ``(..., d, d)`` and ``(..., m)`` to ``(..., m)``.
+        dim: the dimension of the space; None for that of the orbit of the origin.
+        points: other points of the space ``(k, m)``, which the group must reach.
+        log: ``(..., m)`` to ``(..., n)``, a closed form of the v with ``exp(v) p0 = p``, in components of
+            `basis`; None solves for it.
+        section: ``(..., m)`` to ``(..., d, d)``, an element that moves p0 to p; None for ``exp(log(p))``.
+        injectivity_radius: the length below which v is unique; None estimates it.
+        measure: "space" (the invariant one) or "tangent".
+        name: for people.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> origin = torch.tensor([1.0, 0.0, 0.0])
+        >>> move = lambda g, p: (g @ p[..., None])[..., 0]
+        >>> space = er.HomogeneousSpace(er.groups.SO(1, 2), origin, move)
+        >>> space.stabilizer()
+        SO(2)
+
+    Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019.
+    """
+
+    def __init__(
+        self,
+        group: MatrixGroup,
+        origin: Float[Tensor, "m"],
+        action: Action,
+        *,
+        dim: int | None = None,
+        points: Float[Tensor, "k m"] | None = None,
+        log: Callable[[Tensor], Tensor] | None = None,
+        section: Callable[[Tensor], Tensor] | None = None,
+        injectivity_radius: float | None = None,
+        measure: Measure = "space",
+        name: str = "",
+    ) -> None:
+        self.group, self.action = group, action
+        self.origin = torch.as_tensor(origin).to(torch.float64)
+        self.orbit = Orbit(group, self.origin, action)
+        self.ambient = len(self.origin)
+        self.dim = dim or self.orbit.rank or self.ambient
+        self.points = None if points is None else torch.as_tensor(points).to(torch.float64)
+        self.measure, self.name = measure, name
+        self._log, self._section, self._radius = log, section, injectivity_radius
+
+    def __repr__(self) -> str:
+        return self.name or f"{self.group} / {self.stabilizer()}"
+
+    # what is solved for
+
+    def stabilizer(self) -> Stabilizer:
+        """H, the elements of G that keep the origin; how it turns tangent vectors is its `isotropy`."""
+        return self._stabilizer
+
+    @cached_property
+    def _stabilizer(self) -> Stabilizer:
+        B, m = self.orbit.at_origin, self.orbit.moving
+        along = torch.linalg.pinv(B @ m) @ B  # from the Lie algebra to g / h
+        return solve_stabilizer(
+            self.group,
+            self.orbit.still,
+            along @ self.group.ad(self.orbit.still) @ m,
+            self.orbit.isotropy,
+            self.orbit.back,
+            metric=(B @ m).T @ (B @ m),
+        )
+
+    @cached_property
+    def structure(self) -> StructureGroup:  # type: ignore[override]
+        """H as it turns frames."""
+        self.check()
+        return self.stabilizer().isotropy
+
+    @cached_property
+    def basis(self) -> Float[Tensor, "n d d"]:
+        """The matrices of the Lie algebra along which the components of tangent vectors are taken."""
+        return self.group.hat(self._complement.T)
+
+    @cached_property
+    def _complement(self) -> Float[Tensor, "dimG n"]:
+        """Components of the basis of m."""
+        P, root = self._inner_product, self.stabilizer().root
+        if P is None or root is None:
+            self.check()
+            raise ValueError(f"{self} has no frames that the stabilizer keeps")
+        h, m = self.orbit.still, self.orbit.moving
+        if len(h):
+            m = m - h.T @ torch.linalg.solve(h @ P @ h.T, h @ P @ m)
+        return m @ root
+
+    @cached_property
+    def _inner_product(self) -> Tensor | None:
+        """One of the Lie algebra of G that Ad(H) leaves alone; None if there is none."""
+        H = self.stabilizer()
+        return invariant_inner_product(self.group.ad(self.orbit.still), self.group.Ad(H.components))
+
+    @cached_property
+    def _axes(self) -> Float[Tensor, "m n"]:
+        """The frame at the origin."""
+        return self.orbit.at_origin @ self._complement
+
+    # is it one?
+
+    def check(self) -> None:
+        """Whether this is a homogeneous space that correlations can live on.
+
+        Raises:
+            ValueError: naming every reason why not: no action, not transitive, no invariant measure, a
+                stabilizer that acts non-compactly, a section that misses its points.
+        """
+        if self._faults:
+            raise ValueError(f"{self.name or self.group} is no such space: " + "; ".join(self._faults))
+
+    @cached_property
+    def _faults(self) -> list[str]:
+        checks = (self._no_action, self._not_transitive, self._stabilizer_faults, self._section_faults)
+        return [reason for check in checks for reason in check()]
+
+    def _no_action(self) -> list[str]:
+        g, h = self._some_elements(0), self._some_elements(1)
+        twice, once = self.action(g, self.orbit.point(h)), self.orbit.point(g @ h)
+        off = float((twice - once).abs().max() / (1 + once.abs().max()))
+        return [] if off <= TOLERANCE else [f"no action: (g h) p and g (h p) differ by {off:.2g}"]
+
+    def _not_transitive(self) -> list[str]:
+        reached = self.orbit.rank
+        if reached < self.dim:
+            return [
+                f"not transitive: the group moves the origin in {reached} of {self.dim} dimensions; take the "
+                "orbit of an origin alone, with its dim=, or a larger group"
+            ]
+        for p in () if self.points is None else self.points:
+            if rank(self.orbit.velocities(p)) != self.dim:
+                return [f"not transitive: {_short(p)} is moved in other than {self.dim} dimensions"]
+        if self.points is not None:
+            v = self.orbit.solve(self.points, self.orbit.moving)
+            off = self.orbit.point(self.group.exp(v @ self.orbit.moving.T)) - self.points
+            missed = self.points[off.norm(dim=-1) > TOLERANCE]
+            if len(missed):
+                return [f"not transitive: no way leads from the origin to {_short(missed[0])}"]
+        return []
+
+    def _stabilizer_faults(self) -> list[str]:
+        is_orbit = self.orbit.rank == self.dim
+        if is_orbit:
+            algebra, components = self.stabilizer().turns, self.stabilizer().jumps
+        elif self.dim == self.ambient:
+            components = self._linearized()
+            algebra = components[:0]
+        else:
+            return []
+        faults = []
+        trace = algebra.diagonal(dim1=1, dim2=2).sum(-1).abs()
+        volume = torch.linalg.det(components).abs()
+        if bool((trace > TOLERANCE).any()) or bool(((volume - 1).abs() > 1e-5).any()):
+            faults.append(
+                "no invariant measure: the stabilizer changes volumes at the origin, |det| is not 1; take a "
+                "subgroup that keeps them"
+            )
+        if invariant_inner_product(algebra, components) is None:
+            faults.append(
+                "the stabilizer acts non-compactly: it moves tangent vectors at the origin without bound, "
+                "and leaves no kernel of bounded support alone; take a smaller group"
+            )
+        elif is_orbit and self._inner_product is None:
+            faults.append(
+                "not reductive: no complement of the stabilizer's Lie algebra is kept by it; if some of the "
+                "group moves nothing, leave that away"
+            )
+        return faults
+
+    def _section_faults(self) -> list[str]:
+        if self._section is None:
+            return []
+        p = self.orbit.point(self._some_elements(2))
+        g = self._section(p)
+        off, outside = float((self.orbit.point(g) - p).abs().max()), float(self.group.defect(g).max())
+        faults = [] if off <= 1e-6 else [f"the section does not take the origin to p: it is off by {off:.2g}"]
+        if not outside <= 1e-6:
+            faults.append(f"the section leaves the group {self.group}, by {outside:.2g}")
+        return faults
+
+    def _linearized(self) -> Tensor:
+        """How some elements of the group that keep the origin act on the coordinates about it."""
+        h = torch.cat([self.group.exp(self.orbit.still), self.group.components])
+        h = h[(self.orbit.point(h) - self.origin).abs().amax(-1) < TOLERANCE]
+        return self.orbit.push_from_origin(h, torch.eye(self.ambient, dtype=torch.float64))
+
+    def _some_elements(self, seed: int) -> Tensor:
+        return self.group.sample(32, radius=1.0, seed=seed) if self.group.dim else self.group.components
+
+    # geometry
+
+    def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
+        """The element s(p) of G that moves the origin to p."""
+        return self._section(p) if self._section else self.exp_origin(self.log_origin(p))
+
+    def exp_origin(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
+        """The element ``exp(v)`` of G, for components v of a tangent vector at the origin."""
+        return self.group.exp(v @ self._complement.to(v).T)
+
+    def log_origin(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch n"]:
+        """The shortest v with ``exp(v) p0 = p``.
+
+        Raises:
+            ValueError: for points that no way was found to.
+        """
+        if self._log is not None:
+            return self._log(p)
+        v = self.orbit.solve(p, self._complement)
+        off = (self.orbit.point(self.exp_origin(v)) - p).abs().amax(-1) / (1 + p.abs().amax(-1))
+        if not bool((off < 1e-6).all()):
+            lost = p[~(off < 1e-6)]
+            raise ValueError(
+                f"no way was found from the origin to {len(lost)} points, the first being "
+                f"{_short(lost[0])}; expected points of the space: bring them onto it, or give log="
+            )
+        return v
+
+    def frame(self, p: Tensor) -> Tensor:
+        return self.orbit.push_from_origin(self.section(p), self._axes)
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        h = self.gauge(self.frames(u.point), u)
+        g = self.section(u.point) @ self.exp_origin((h @ v[..., None])[..., 0])
+        return Frame(self.orbit.point(g), self.orbit.push_from_origin(g, self._axes) @ h)
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        h = self.gauge(self.frames(u.point), u)
+        back = torch.linalg.inv(self.section(u.point))
+        shape = torch.broadcast_shapes(u.point.shape[:-1], q.shape[:-1])
+        seen = self.action(back.expand(*shape, -1, -1), q.expand(*shape, -1))
+        return (h.mT @ self.log_origin(seen)[..., None])[..., 0]
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """The element g of the group."""
+        g = g.to(u.point).expand(*u.point.shape[:-1], -1, -1)
+        return Frame(self.action(g, u.point), self.orbit.push(g, u.point, u.basis))
+
+    def density(self, v: Tensor) -> Tensor:
+        # d/dt exp(v + t w) p0 = exp(v) (J w) p0, and the part of J w in h moves nothing
+        M = self._complement.to(v)
+        J = self.group.right_jacobian(v @ M.T) @ M
+        along = torch.linalg.pinv(self._axes) @ self.orbit.at_origin
+        return torch.linalg.det(along.to(v) @ J).abs()
+
+    @cached_property
+    def injectivity_radius(self) -> float:  # type: ignore[override]
+        """The length up to which `log_origin` finds the v that one set out with, in many directions."""
+        if self._radius is not None:
+            return self._radius
+        one = torch.eye(self.dim, dtype=torch.float64)
+        direction = torch.cat([one, -one, sphere_rule(self.dim, 4 if self.dim < 4 else 2)[0]])
+
+        def is_found(t: float) -> bool:
+            found = self.orbit.solve(self.orbit.point(self.exp_origin(t * direction)), self._complement)
+            return bool((found.norm(dim=-1) > t - 1e-6).all())
+
+        if is_found(FARTHEST):
+            return math.inf
+        low, high = 0.0, FARTHEST
+        while high - low > 1e-3:
+            middle = (low + high) / 2
+            low, high = (middle, high) if is_found(middle) else (low, middle)
+        return low
+
+    def samples(
+        self,
+        points: Float[Tensor, "*space m"],
+        weights: Float[Tensor, "*space"],
+        *,
+        rotations: int | None = None,
+    ) -> Samples:
+        """Points with the invariant measure of each.
+
+        Args:
+            points: of the space.
+            weights: their measure.
+            rotations: samples of the fibre, where H is SO(2) or O(2); a finite H is its own fibre.
+        """
+        H = self.structure
+        fibre: Fibre | None = FiniteFibre(H) if H.is_finite and len(H.components) > 1 else None
+        if rotations is not None:
+            if H.is_finite or H.dim != 2:
+                raise ValueError(
+                    f"rotations={rotations} samples the turns of a plane, but H is {H} in {H.dim} "
+                    "dimensions; leave it away"
+                )
+            fibre = CircleFibre(rotations, len(H.components) > 1, 2 * math.pi)
+        return Samples(self, points, weights, fibre=fibre)
+
+
+def _short(p: Tensor) -> str:
+    return "(" + ", ".join(f"{x:.3g}" for x in p[:9].tolist()) + (", ...)" if len(p) > 9 else ")")

@@ -1,0 +1,118 @@
+"""Hyperbolic space H^n, moved by SO+(1, n), or by all isometries."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erlangen.domains import Samples
+from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.groups import CircleFibre, StructureGroup
+
+
+class Hyperbolic(Geometry):
+    r"""The sheet ``x_0^2 - x_1^2 - ... - x_n^2 = 1``, ``x_0 > 0``, of curvature -1.
+
+    With t = |v| and the direction ``e = E v / t``: ``q = cosh(t) p + sinh(t) e``, and the frame turns in
+    the plane of p and e. ``J(v) = (sinh t / t)^{n-1}``. The origin is ``(1, 0, ..., 0)``, with the frame of
+    the other axes; elsewhere the frame is carried from there. Frames are orthonormal for
+    ``-x_0 y_0 + x_1 y_1 + ...``.
+
+    Args:
+        n: the dimension.
+        symmetry: "rotations" (H = SO(n)) or "isometries" (H = O(n)).
+        measure: "space" (the hyperbolic area) or "tangent".
+    """
+
+    def __init__(
+        self,
+        n: int = 2,
+        symmetry: Literal["rotations", "isometries"] = "rotations",
+        *,
+        measure: Measure = "space",
+    ) -> None:
+        if n < 2:
+            raise ValueError(f"n is {n}, expected at least 2; a line is er.Euclidean(1)")
+        if symmetry not in ("rotations", "isometries"):
+            raise ValueError(f'symmetry is {symmetry!r}, expected "rotations" or "isometries"')
+        self.dim, self.ambient = n, n + 1
+        rotations = symmetry == "rotations"
+        self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
+        self.measure = measure
+
+    def __repr__(self) -> str:
+        return f"Hyperbolic({self.dim}), H = {self.structure}"
+
+    def stabilizer(self) -> StructureGroup:
+        """The symmetries that keep a point, as they turn the frames there."""
+        return self.structure
+
+    def frame(self, p: Tensor) -> Tensor:
+        origin = torch.zeros_like(p)
+        origin[..., 0] = 1.0
+        axes = torch.eye(self.ambient, dtype=p.dtype, device=p.device)[:, 1:]
+        u = Frame(origin, axes.expand(*p.shape[:-1], -1, -1))
+        return self.carry(u, self.coordinates(u, p)).basis
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        t = v.norm(dim=-1)[..., None]
+        w = u.tangent(v)
+        small = t < 1e-4
+        safe = torch.where(small, torch.ones_like(t), t)
+        sinc = torch.where(small, 1 + t**2 / 6, torch.sinh(safe) / safe)
+        versine = torch.where(small, 0.5 + t**2 / 24, 2 * torch.sinh(safe / 2) ** 2 / safe**2)
+        point = torch.cosh(t) * u.point + sinc * w
+        along = versine * w + sinc * u.point  # E + (e (cosh t - 1) + p sinh t) v^T / t
+        return Frame(point, u.basis + along[..., :, None] * v[..., None, :])
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        c = (u.basis.mT @ _lowered(q)[..., None])[..., 0]  # sinh(t) times the direction
+        sine = c.norm(dim=-1, keepdim=True)
+        return c * torch.where(sine < 1e-8, 1.0, torch.asinh(sine) / sine.clamp_min(1e-8))
+
+    def components(self, u: Frame, w: Tensor) -> Tensor:
+        return u.basis.mT @ _lowered(w.mT).mT
+
+    def density(self, v: Tensor) -> Tensor:
+        t = v.norm(dim=-1)
+        safe = t.clamp_min(1e-4)
+        return torch.where(t < 1e-4, 1 + t**2 / 6, torch.sinh(safe) / safe) ** (self.dim - 1)
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """The isometry g, an (n+1) x (n+1) matrix that keeps ``x_0^2 - x_1^2 - ...`` and the sheet."""
+        g = g.to(u.point)
+        return Frame(u.point @ g.T, g @ u.basis)
+
+    def disc(
+        self, radius: float, rings: int, samples: int | None = None, *, rotations: int | None = None
+    ) -> Samples:
+        """A disc of H^2 about the origin: rings of equispaced samples, Gauss-Legendre in cosh(r).
+
+        Args:
+            radius: of the disc.
+            rings: how many; samples: on each, twice as many unless told.
+            rotations: the samples of the fibre SO(2); None for scalar fields only.
+        """
+        if self.dim != 2:
+            raise ValueError(f"this grid lies on H^2, not on H^{self.dim}; give Samples your own points")
+        if rings < 1 or not radius > 0:
+            raise ValueError(f"radius={radius} and rings={rings}, expected both above 0")
+        samples = samples or 2 * rings
+        t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(rings))
+        half = (math.cosh(radius) - 1) / 2
+        height = 1 + half * (t + 1)  # cosh r: the area is 2 pi (cosh r - 1)
+        angle = 2 * math.pi * torch.arange(samples).double() / samples
+        height, angle = torch.meshgrid(height, angle, indexing="ij")
+        out = torch.sqrt(height**2 - 1)
+        points = torch.stack([height, out * angle.cos(), out * angle.sin()], -1)
+        weights = (half * w * 2 * math.pi / samples)[:, None].expand(-1, samples)
+        mirrored = bool((torch.linalg.det(self.structure.components) < 0).any())
+        fibre = CircleFibre(rotations, mirrored, 2 * math.pi) if rotations else None
+        return Samples(self, points, weights, fibre=fibre)
+
+
+def _lowered(x: Tensor) -> Tensor:
+    """x with the sign of x_0 changed: the form ``-x_0 y_0 + x_1 y_1 + ...`` is its dot product with y."""
+    return torch.cat([-x[..., :1], x[..., 1:]], -1)

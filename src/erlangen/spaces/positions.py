@@ -1,0 +1,50 @@
+"""Positions and directions: R^3 x S^2 = SE(3) / SO(2), half way between space and the group that moves it."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from erlangen import groups
+from erlangen.spaces.homogeneous import HomogeneousSpace
+
+
+class PositionsAndDirections(HomogeneousSpace):
+    r"""R^3 x S^2: a place and a unit vector there, moved as one by SE(3); H = SO(2), about the direction.
+
+    A point is ``(x, n)`` in R^6. Components of tangent vectors are a shift t and a turn (a, b) of the
+    direction, seen from it: ``exp(t, a, b)`` is the screw motion that leads there with no turn about n.
+
+    Reference: Duits & Franken 2011; Bekkers et al. 2024 (the same space, other kernels).
+    """
+
+    def __init__(self) -> None:
+        origin = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+        super().__init__(
+            groups.SE(3), origin, _move, log=_log, injectivity_radius=math.pi, name="PositionsAndDirections()"
+        )
+
+
+def _move(g: Tensor, p: Tensor) -> Tensor:
+    R, x, n = g[..., :3, :3], p[..., :3, None], p[..., 3:, None]
+    return torch.cat([(R @ x)[..., 0] + g[..., :3, 3], (R @ n)[..., 0]], -1)
+
+
+def _log(p: Tensor) -> Tensor:
+    x, n = p[..., :3], p[..., 3:]
+    sine = n[..., :2].norm(dim=-1)
+    angle = torch.atan2(sine, n[..., 2])
+    # the turn in the plane of (0, 0, 1) and n; to the antipode any of them leads
+    ratio = torch.where(sine > 0, angle / sine.clamp_min(torch.finfo(p.dtype).tiny), torch.ones_like(angle))
+    a, b = -ratio * n[..., 0], -ratio * n[..., 1]
+    antipode = (sine < 1e-14) & (n[..., 2] < 0)
+    a, b = torch.where(antipode, -math.pi, a), torch.where(antipode, 0.0, b)
+    W = torch.zeros(*p.shape[:-1], 3, 3, dtype=p.dtype, device=p.device)
+    W[..., 2, 0], W[..., 0, 2], W[..., 2, 1], W[..., 1, 2] = a, -a, b, -b
+    # x = V t with V = int_0^1 exp(s W) ds, whose inverse is 1 - W / 2 + c W^2
+    small = angle < 1e-3
+    safe = torch.where(small, torch.ones_like(angle), angle)
+    c = torch.where(small, 1 / 12 + angle**2 / 720, 1 / safe**2 - 0.5 / (safe * torch.tan(safe / 2)))
+    one = torch.eye(3, dtype=p.dtype, device=p.device)
+    t = ((one - W / 2 + c[..., None, None] * W @ W) @ x[..., None])[..., 0]
+    return torch.cat([t, a[..., None], b[..., None]], -1)

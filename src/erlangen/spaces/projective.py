@@ -1,0 +1,69 @@
+"""The projective plane: the sphere with opposite points made one."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from erlangen.domains import Samples
+from erlangen.geometry import Frame, Measure
+from erlangen.spaces.sphere import Sphere
+
+
+class ProjectivePlane(Sphere):
+    """RP^2, moved by the rotations of space: H = O(2), since a half turn mirrors the frame it brings home.
+
+    A point is the unit vector p or -p whose last coordinate (or the one before, where that is 0) is positive;
+    all else happens on the sphere.
+
+    Args:
+        measure: "space" (half of the sphere's area, 2 pi) or "tangent".
+    """
+
+    injectivity_radius = math.pi / 2
+
+    def __init__(self, *, measure: Measure = "space") -> None:
+        super().__init__(2, "isometries", measure=measure)
+
+    def __repr__(self) -> str:
+        return f"ProjectivePlane(), H = {self.structure}"
+
+    def home(self, p: Tensor) -> Tensor:
+        return p * _side(p)[..., None]
+
+    def frame(self, p: Tensor) -> Tensor:
+        side = _side(p)[..., None]
+        return side[..., None] * super().frame(p * side)
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        arrived = super().carry(u, v)
+        side = _side(arrived.point)[..., None]
+        return Frame(arrived.point * side, arrived.basis * side[..., None])
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        near = torch.where(((u.point * q).sum(-1) < 0)[..., None], -q, q)
+        return super().coordinates(u, near)
+
+    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+        return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """The rotation g, a 3 x 3 matrix."""
+        moved = super().act(g, u)
+        side = _side(moved.point)[..., None]
+        return Frame(moved.point * side, moved.basis * side[..., None])
+
+    def grid(self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None) -> Samples:
+        """The northern half of the sphere's Gauss-Legendre grid of so many latitudes, an even number."""
+        if latitudes % 2:
+            raise ValueError(f"latitudes is {latitudes}, expected an even number: no ring on the equator")
+        whole = super().grid(latitudes, longitudes, rotations=rotations)
+        half = slice(0, latitudes // 2)
+        return Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre)
+
+
+def _side(p: Tensor) -> Tensor:
+    """1 where p is at home, -1 where -p is."""
+    x, y, z = p.unbind(-1)
+    ahead = torch.where(z != 0, z, torch.where(y != 0, y, x))
+    return torch.where(ahead < 0, -1.0, 1.0).to(p)

@@ -1,0 +1,161 @@
+"""The stabilizer of a point, solved from the action: its components, and how it turns tangent vectors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.groups import MatrixGroup, StructureGroup
+from erlangen.groups.compact import invariant_inner_product
+from erlangen.groups.naming import name_of
+
+TOLERANCE = 1e-6
+MOST = 130  # components; a group with more of them has infinitely many
+RADII = (1.0, 3.0, 10.0)  # how far elements are taken from: some components lie far away
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stabilizer(MatrixGroup):
+    """H, the elements of G that keep a point, and its isotropy representation on the tangent vectors there.
+
+    Attributes:
+        turns: the matrices ``(a, n, n)`` of the isotropy representation of the generators.
+        jumps: the matrices ``(c, n, n)`` of an element of each component of the image.
+        root: a basis ``(n, n)`` of tangent vectors, orthonormal in an inner product that H leaves alone;
+            None if there is none, since H moves tangent vectors without bound.
+        is_infinite: whether there are infinitely many components (`components` then holds some).
+    """
+
+    turns: Tensor = None  # type: ignore[assignment]
+    jumps: Tensor = None  # type: ignore[assignment]
+    root: Tensor | None = None
+    is_infinite: bool = False
+
+    @property
+    def isotropy(self) -> StructureGroup:
+        """H as it turns tangent vectors, in the basis `root`.
+
+        Raises:
+            ValueError: if it moves them without bound.
+        """
+        if self.root is None:
+            raise ValueError(f"the stabilizer {self} moves tangent vectors without bound")
+        return _in_basis(self.turns, self.jumps, self.root)
+
+
+def solve_stabilizer(
+    group: MatrixGroup,
+    algebra: Float[Tensor, "a dimG"],
+    turns: Float[Tensor, "a n n"],
+    isotropy: Callable[[Tensor], Tensor],
+    back_to_origin: Callable[[Tensor], Tensor],
+    metric: Float[Tensor, "n n"],
+) -> Stabilizer:
+    """The stabilizer with the given Lie algebra.
+
+    Its components are found by moving the origin about by random elements g of G and back by a section:
+    ``s(g p0)^{-1} g`` lies in H, and every element of H is of that form. What is found is closed
+    under products.
+
+    Args:
+        group: G.
+        algebra: the Lie algebra of H, components in that of G.
+        turns: the isotropy representation of that.
+        isotropy: elements of H ``(k, d, d)`` to how they turn tangent vectors ``(k, n, n)``.
+        back_to_origin: elements g of G to ``s(g p0)^{-1} g``.
+        metric: an inner product of tangent vectors, which is averaged over H.
+    """
+    X = group.hat(algebra)
+    seeds = [group.components]
+    for i, radius in enumerate(RADII if group.dim else ()):
+        seeds.append(group.sample(16, radius=None if group.is_compact else radius, seed=i))
+    h = back_to_origin(torch.cat(seeds))
+    components, is_infinite = _closed(h, MatrixGroup(X))
+    turns = _independent(turns)
+    jumps, _ = _closed(isotropy(components), MatrixGroup(turns))
+    P = invariant_inner_product(turns, jumps, metric)
+    root = None if P is None else torch.linalg.inv(torch.linalg.cholesky(P).mT)
+    same = (len(turns), len(jumps), False) == (len(X), len(components), is_infinite)
+    own = _own_name(X, components, is_infinite)
+    if root is None:
+        name = f"{own}, non-compact"
+    else:
+        acting = _in_basis(turns, jumps, root).name
+        alone = "acting trivially" if acting == "trivial" else f"acting as {acting}"
+        name = acting if same and not _covers(X, isotropy) else f"{own}, {alone}"
+    return Stabilizer(X, components, name, turns=turns, jumps=jumps, root=root, is_infinite=is_infinite)
+
+
+def _in_basis(turns: Tensor, jumps: Tensor, root: Tensor) -> StructureGroup:
+    return StructureGroup(*(torch.linalg.solve(root, matrices @ root) for matrices in (turns, jumps)))
+
+
+def _closed(h: Float[Tensor, "k d d"], connected: MatrixGroup) -> tuple[Tensor, bool]:
+    """An element of each component of the group that some elements generate; whether they are endless."""
+    found = torch.eye(h.shape[-1], dtype=torch.float64)[None]
+    new = list(h)
+    while new:
+        candidate = new.pop(0)
+        near = connected.defect(torch.linalg.inv(found) @ candidate)
+        if float(near.min()) < TOLERANCE:
+            continue
+        new += [candidate @ other for other in found] + [other @ candidate for other in found]
+        new.append(candidate @ candidate)
+        found = torch.cat([found, candidate[None]])
+        if len(found) > MOST:
+            return found, True
+    return found, False
+
+
+def _independent(X: Float[Tensor, "a n n"]) -> Float[Tensor, "b n n"]:
+    """A basis of the span."""
+    if len(X) == 0:
+        return X
+    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
+    return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
+
+
+def _covers(X: Tensor, isotropy: Callable[[Tensor], Tensor]) -> bool:
+    """Whether a generator comes back to the identity on tangent vectors before it does in the group."""
+    one = torch.eye(X.shape[-1], dtype=torch.float64)
+    for generator in X:
+        speeds = np.abs(np.linalg.eigvals(generator.numpy()).imag)
+        slowest = min((s for s in speeds if s > TOLERANCE), default=0.0)
+        for part in range(1, 5) if slowest else ():
+            h = torch.matrix_exp(2 * torch.pi / (slowest * part) * generator)
+            turned = isotropy(h[None])[0]
+            trivially = (turned - torch.eye(len(turned)).to(turned)).abs().max() < TOLERANCE
+            if trivially and (h - one).abs().max() > TOLERANCE:
+                return True
+    return False
+
+
+def _own_name(X: Tensor, components: Tensor, is_infinite: bool) -> str:
+    """The name of H for itself, however it acts."""
+    if is_infinite:
+        return "Z" if len(X) == 0 and _is_cyclic(components) else "a group of infinitely many components"
+    if len(X) == 0:
+        return name_of(X, components)
+    compact = invariant_inner_product(X, components) is not None
+    if len(components) == 1 and len(X) == 1:
+        return "U(1)" if compact else "R"
+    if len(components) == 1 and len(X) == 3 and compact:
+        return "SU(2)"
+    return f"a group of dimension {len(X)} with {len(components)} components"
+
+
+def _is_cyclic(elements: Tensor) -> bool:
+    """Whether one of the elements generates the others (or has them for inverses)."""
+    for g in elements[1:9]:
+        back = torch.linalg.inv(g)
+        powers, up, down = [elements[0]], elements[0], elements[0]
+        for _ in range(len(elements)):
+            up, down = up @ g, down @ back
+            powers += [up, down]
+        off = (elements[:, None] - torch.stack(powers)).abs().amax((-2, -1)).amin(1)
+        if float(off.max()) < TOLERANCE:
+            return True
+    return False

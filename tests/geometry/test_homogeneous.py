@@ -1,0 +1,283 @@
+"""Homogeneous spaces: what is solved from a group, an origin and an action."""
+
+import math
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen import groups
+from erlangen.domains import Samples
+
+
+def linear(g, p):
+    return (g @ p[..., None])[..., 0]
+
+
+def affine(g, p):
+    return linear(g[..., :-1, :-1], p) + g[..., :-1, -1]
+
+
+def pairs(g, p):
+    return (g @ p.unflatten(-1, (3, 3)) @ g.mT).flatten(-2)
+
+
+def places_and_directions(g, p):
+    return torch.cat([affine(g, p[..., :3]), linear(g[..., :3, :3], p[..., 3:])], -1)
+
+
+def conjugated(g, p):
+    """The vector p turned by the unit quaternion whose left multiplication is g."""
+    w, u = g[..., 0, 0, None], g[..., 1:, 0].expand_as(p)
+    crossed = torch.linalg.cross(u, p)
+    return p + 2 * w * crossed + 2 * torch.linalg.cross(u, crossed)
+
+
+def from_the_left(size):
+    return lambda g, p: (g @ p.unflatten(-1, (size, size))).flatten(-2)
+
+
+def wound_round(g, p):
+    """The line, acting on the circle."""
+    t = g[..., 0, 1]
+    c, s = torch.cos(t), torch.sin(t)
+    return torch.stack([c * p[..., 0] - s * p[..., 1], s * p[..., 0] + c * p[..., 1]], -1)
+
+
+LINE = torch.eye(3)[2].outer(torch.eye(3)[2]).flatten()
+STABILIZERS = {
+    "R2 under T(2)": (groups.T(2), [0.0, 0.0], affine, "trivial"),
+    "R2 under SE(2)": (groups.SE(2), [0.0, 0.0], affine, "SO(2)"),
+    "R2 under E(2)": (groups.E(2), [0.3, -0.2], affine, "O(2)"),
+    "S2 under SO(3)": (groups.SO(3), [0.0, 0.0, 1.0], linear, "SO(2)"),
+    "S2 under O(3)": (groups.O(3), [0.6, 0.0, 0.8], linear, "O(2)"),
+    "RP2 under SO(3)": (groups.SO(3), LINE, pairs, "O(2)"),
+    "H2 under SO+(1,2)": (groups.SO(1, 2), [1.0, 0.0, 0.0], linear, "SO(2)"),
+    "H3 under SO+(1,3)": (groups.SO(1, 3), [1.0, 0.0, 0.0, 0.0], linear, "SO(3)"),
+    "S3 under SO(4)": (groups.SO(4), [0.0, 0.0, 0.0, 1.0], linear, "SO(3)"),
+    "R3 x S2 under SE(3)": (groups.SE(3), [0.0, 0, 0, 0, 0, 1], places_and_directions, "SO(2)"),
+    "S2 under SU(2)": (groups.SU(2), [0.0, 0.0, 1.0], conjugated, "U(1), acting as SO(2)"),
+    "SU(2) on itself": (groups.SU(2), torch.eye(4).flatten(), from_the_left(4), "trivial"),
+    "SE(2) on itself": (groups.SE(2), torch.eye(3).flatten(), from_the_left(3), "trivial"),
+    "Heisenberg on itself": (groups.heisenberg(), torch.eye(3).flatten(), from_the_left(3), "trivial"),
+    "circle under R": (groups.T(1), [1.0, 0.0], wound_round, "Z, acting trivially"),
+    "S2 under the turns about three axes": (groups.SO(3), [0.0, 1.0, 0.0], linear, "SO(2)"),
+}
+
+
+@pytest.mark.parametrize("name", STABILIZERS)
+def test_stabilizers_are_solved_and_named(name):
+    group, origin, action, expected = STABILIZERS[name]
+    space = er.HomogeneousSpace(group, torch.as_tensor(origin), action)
+    space.check()
+    H = space.stabilizer()
+    assert str(H) == expected
+    kept = space.orbit.point(
+        H.components @ (H.sample(8, radius=1.0) if H.dim else torch.eye(group.size).double()[None])[:1]
+    )
+    torch.testing.assert_close(kept, space.origin.expand_as(kept), rtol=0, atol=1e-9)
+
+
+def own(name, *matrices):
+    return groups.MatrixGroup(torch.tensor(matrices), name=name)
+
+
+LINE_MAPS = own("x -> a x + b", [[0.0, 1], [0, 0]], [[1.0, 0], [0, 0]])
+NOT_TRANSITIVE, NO_MEASURE, NOT_COMPACT = "not transitive", "no invariant measure", "acts non-compactly"
+REFUSED = {
+    "x -> a x + b": (LINE_MAPS, [0.0], affine, {}, {NO_MEASURE, NOT_COMPACT}),
+    "affine": (groups.semidirect(groups.GL(2)), [0.0, 0.0], affine, {}, {NO_MEASURE, NOT_COMPACT}),
+    "SL(2) and shifts": (groups.semidirect(groups.SL(2)), [0.0, 0.0], affine, {}, {NOT_COMPACT}),
+    "SO(2) on the plane": (groups.SO(2), [1.0, 0.0], linear, {"dim": 2}, {NOT_TRANSITIVE}),
+    "SO(2) about 0": (groups.SO(2), [0.0, 0.0], linear, {}, {NOT_TRANSITIVE}),
+    "SO(2), two circles": (
+        groups.SO(2),
+        [1.0, 0.0],
+        linear,
+        {"points": torch.tensor([[0.0, 1.0], [2.0, 0.0]])},
+        {NOT_TRANSITIVE},
+    ),
+    "GL(2) on the plane": (groups.GL(2), [0.0, 0.0], linear, {}, {NOT_TRANSITIVE, NO_MEASURE, NOT_COMPACT}),
+    "GL(2) but for 0": (groups.GL(2), [1.0, 0.0], linear, {}, {NO_MEASURE, NOT_COMPACT}),
+    "GL(2), 0 as well": (
+        groups.GL(2),
+        [1.0, 0.0],
+        linear,
+        {"points": torch.zeros(1, 2)},
+        {NOT_TRANSITIVE, NO_MEASURE, NOT_COMPACT},
+    ),
+    "a section that stays": (
+        groups.SO(3),
+        [0.0, 0.0, 1.0],
+        linear,
+        {"section": lambda p: torch.eye(3).double().expand(*p.shape, 3)},
+        {"the section does not take the origin"},
+    ),
+    "from the right": (
+        groups.SO(3),
+        torch.eye(3).flatten(),
+        lambda g, p: (p.unflatten(-1, (3, 3)) @ g).flatten(-2),
+        {},
+        {"no action"},
+    ),
+    "what moves nothing": (
+        groups.SE(2),
+        [1.0, 0.0],
+        lambda g, p: linear(g[..., :2, :2], p),
+        {},
+        {"not reductive"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_every_reason_that_holds_is_named(name):
+    group, origin, action, options, reasons = REFUSED[name]
+    space = er.HomogeneousSpace(
+        group, torch.tensor(origin) if isinstance(origin, list) else origin, action, **options
+    )
+    with pytest.raises(ValueError, match="is no such space") as caught:
+        space.check()
+    text = str(caught.value)
+    every = {reason for *_, some in REFUSED.values() for reason in some}
+    assert {reason for reason in every if reason in text} == reasons
+    with pytest.raises(ValueError, match="is no such space"):
+        _ = space.structure
+
+
+def random_points(count, n, seed=0):
+    p = torch.randn(count, n, generator=torch.Generator().manual_seed(seed)).double()
+    return p / p.norm(dim=-1, keepdim=True)
+
+
+def bump(v):
+    return torch.exp(-4 * v.square().sum(-1))
+
+
+def test_the_sphere_solved_is_the_sphere():
+    solved = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
+    known = er.Sphere()
+    p, q = random_points(50, 3), random_points(50, 3, 1)
+    torch.testing.assert_close(solved.distance(p, q), known.distance(p, q), rtol=0, atol=1e-10)
+    v = 2.5 * random_points(20, 2)
+    torch.testing.assert_close(solved.density(v), known.density(v), rtol=0, atol=1e-12)
+    assert solved.injectivity_radius == pytest.approx(math.pi, abs=2e-3)
+    ball = known.grid(8)
+    f = torch.randn(*ball.shape).double()
+    y = er.correlate(solved.samples(ball.points, ball.weights), bump, f, radius=1.5)
+    torch.testing.assert_close(y, er.correlate(ball, bump, f, radius=1.5), rtol=0, atol=1e-11)
+
+
+def test_the_hyperbolic_plane_solved_is_the_hyperbolic_plane():
+    disc = er.Hyperbolic().disc(1.5, 7)
+    solved = er.HomogeneousSpace(groups.SO(1, 2), torch.tensor([1.0, 0.0, 0.0]), linear)
+    f = torch.randn(*disc.shape).double()
+    y = er.correlate(solved.samples(disc.points, disc.weights), bump, f, radius=1.5)
+    torch.testing.assert_close(y, er.correlate(disc, bump, f, radius=1.5), rtol=0, atol=1e-10)
+    assert float(disc.weights.sum()) == pytest.approx(2 * math.pi * (math.cosh(1.5) - 1))
+
+
+def test_three_spheres_are_one():
+    """SU(2) on itself, SO(4)/SO(3), and Levi-Civita: the radial layers agree, to rounding."""
+    points = random_points(120, 4)
+    weights = torch.full((120,), 2 * math.pi**2 / 120).double()
+    f = torch.randn(120).double()
+    quotient = er.HomogeneousSpace(groups.SO(4), torch.tensor([0.0, 0.0, 0.0, 1.0]), linear)
+    group = er.GroupSpace(groups.SU(2))
+    i, j, k = groups.SU(2).generators
+    quaternions = torch.stack([torch.eye(4).double(), i, j, k])
+    elements = torch.einsum("pa,abc->pbc", points, quaternions)
+    results = [
+        er.correlate(Samples(er.Sphere(3), points, weights), bump, f, radius=2.0),
+        er.correlate(quotient.samples(points, weights), bump, f, radius=2.0),
+        er.correlate(group.samples(elements, weights), bump, f, radius=2.0),
+    ]
+    assert results[0].std() > 0.01
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("origin", [[0.0, 1.0, 0.0], [0.6, 0.0, -0.8]])
+def test_another_origin_or_section_changes_nothing(origin):
+    """Scalar layers are sums over samples: only rounding may differ. The section here is a turned one."""
+    one = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
+    other = er.HomogeneousSpace(groups.SO(3), torch.tensor(origin), linear)
+    turn = groups.SO(3).exp(torch.tensor([0.7, 0.0, 0.0]).double())  # about the pole
+    turned = er.HomogeneousSpace(
+        groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear, section=lambda p: one.section(p) @ turn
+    )
+    points, weights = random_points(200, 3), torch.full((200,), 4 * math.pi / 200).double()
+    f = torch.randn(200).double()
+    results = [er.correlate(s.samples(points, weights), bump, f, radius=1.0) for s in (one, other, turned)]
+    assert results[0].std() > 0.01
+    for y in results[1:]:
+        torch.testing.assert_close(y, results[0], rtol=0, atol=1e-11)
+
+
+def test_a_lopsided_kernel_is_refused_where_the_stabilizer_moves_it():
+    space = er.PositionsAndDirections()
+    points = space.orbit.point(space.group.sample(60, radius=1.0))
+    domain = space.samples(points, torch.ones(60))
+    f = torch.randn(60).double()
+
+    def along(v):
+        return bump(v) * (1 + v[..., 2])  # ahead or behind: allowed, about the direction
+
+    def aside(v):
+        return bump(v) * (1 + v[..., 0])
+
+    assert er.correlate(domain, along, f, radius=1.0).std() > 0
+    with pytest.raises(ValueError, match=r"the structure group SO\(2\) moves this kernel"):
+        er.correlate(domain, aside, f, radius=1.0)
+
+
+def test_layers_run_on_solved_spaces_and_commute_with_the_group():
+    """A layer on points of R^3 x S^2, and on the same points moved by an element of SE(3)."""
+    space = er.PositionsAndDirections()
+    points = space.orbit.point(space.group.sample(80, radius=1.2))
+    g = space.group.sample(1, radius=2.0, seed=5)[0]
+    torch.manual_seed(0)
+    f = torch.randn(2, 1, 80).double()
+    layer = er.nn.Correlation(space.samples(points, torch.ones(80)), 1, 3, radius=1.5).double()
+    moved_points = space.action(g.expand(80, -1, -1), points)
+    moved = er.nn.Correlation(space.samples(moved_points, torch.ones(80)), 1, 3, radius=1.5).double()
+    moved.load_state_dict(layer.state_dict())
+    y = layer(f)
+    assert y.std() > 1e-3
+    torch.testing.assert_close(moved(f), y, rtol=0, atol=1e-10)
+
+
+def test_weights_that_are_not_the_measure_are_refused():
+    theta = math.pi * (torch.arange(24).double() + 0.5) / 24
+    phi = 2 * math.pi * torch.arange(48).double() / 48
+    theta, phi = torch.meshgrid(theta, phi, indexing="ij")
+    points = torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], -1)
+    space = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
+    space.samples(points, theta.sin())
+    with pytest.raises(ValueError, match=r"weights are not the invariant measure .* such as sin theta"):
+        space.samples(points, torch.ones_like(theta))
+    disc = er.Hyperbolic().disc(2.0, 16)
+    with pytest.raises(ValueError, match="weights are not the invariant measure"):
+        Samples(er.Hyperbolic(), disc.points, torch.ones(disc.shape))
+
+
+def test_points_beyond_the_space_are_named():
+    space = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
+    with pytest.raises(
+        ValueError, match=r"no way was found from the origin to 1 points, the first being \(2, 0, 0\)"
+    ):
+        space.frame(torch.tensor([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).double())
+    with pytest.raises(ValueError, match="samples the turns of a plane"):
+        er.PositionsAndDirections().samples(torch.zeros(1, 6), torch.ones(1), rotations=8)
+    with pytest.raises(ValueError, match="expected an even number: no ring on the equator"):
+        er.ProjectivePlane().grid(5)
+
+
+def test_the_projective_plane_carries_the_even_functions_of_the_sphere():
+    """On RP^2 a correlation is that of the sphere, for fields and kernels that do not tell p from -p."""
+    half, whole = er.ProjectivePlane().grid(12), er.Sphere().grid(12)
+    even = whole.points[..., 2].square() + whole.points[..., 0] * whole.points[..., 1]
+    on_sphere = er.correlate(whole, bump, even, radius=1.2)
+    on_plane = er.correlate(half, bump, even[:6], radius=1.2)
+    torch.testing.assert_close(on_plane, on_sphere[:6], rtol=0, atol=1e-12)
+    assert str(er.ProjectivePlane().stabilizer()) == "O(2)"
