@@ -1,10 +1,13 @@
-"""Pictures, with matplotlib (``pip install "erlangen[figures]"``). May import domains and below."""
+"""Pictures, with matplotlib (``pip install "erlangen[figures]"``). May import what the layers may."""
 
 from erlangen.figures.canvas import embedded, save, shown
+from erlangen.figures.carried import exponential_map, parallel_transport, round_the_strip
 from erlangen.figures.curves import history
 from erlangen.figures.defects import Bar, defects
+from erlangen.figures.lifted import lifted
 from erlangen.figures.overlay import angles, photographs, predictions, turned_camera
 from erlangen.figures.page import page
+from erlangen.figures.smoothing import smoothing
 from erlangen.figures.square import commuting_square
 
 __all__ = [
@@ -13,11 +16,16 @@ __all__ = [
     "commuting_square",
     "defects",
     "embedded",
+    "exponential_map",
     "history",
+    "lifted",
     "page",
+    "parallel_transport",
     "photographs",
     "predictions",
+    "round_the_strip",
     "save",
     "shown",
+    "smoothing",
     "turned_camera",
 ]

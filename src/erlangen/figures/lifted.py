@@ -1,0 +1,49 @@
+"""A lifted field: one picture for each way to look."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from erlangen.figures.canvas import INK, blank, figure, save, shown
+
+
+def lifted(f: Tensor, F: Tensor, *, path: str | Path | None = None) -> Any:
+    """An image, and a regular field of it: the value F(x, i) for each frame i of the fibre.
+
+    Args:
+        f: the image ``(channel, height, width)``.
+        F: one channel of a regular field of C_N ``(N, height, width)``, as ``Lift(plane, ...)(f)[0, 0]``.
+        path: where to write the picture.
+
+    Returns:
+        The figure, or the path it was written to.
+    """
+    if F.dim() != 3 or f.dim() != 3:
+        raise ValueError(
+            f"f and F have shapes {tuple(f.shape)} and {tuple(F.shape)}, expected (channel, height, width) and (fibre, "
+            "height, width); take one of the batch, and one channel"
+        )
+    N = F.shape[0]
+    columns = (N + 1) // 2
+    canvas, axes = figure(2, columns + 1, 1.9 * (columns + 1), 4.1)
+    for axis in axes.flat:
+        blank(axis)
+    first = canvas.add_subplot(axes[0, 0].get_gridspec()[:, 0])
+    first.imshow(shown(f), cmap="gray")
+    blank(first, "f(x)")
+    largest = float(F.detach().abs().max()) or 1.0
+    for i, axis in enumerate(axes[:, 1:].flat[:N]):
+        axis.imshow(F[i].detach().cpu().numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
+        blank(axis, f"F(x, {i}): {360 * i / N:g}°")
+        _arrow(axis, i / N, F.shape[1:])
+    return canvas if path is None else save(canvas, path)
+
+
+def _arrow(axis: Any, turn: float, size: Any) -> None:
+    """The first axis of the frame, in the corner; rows are -y."""
+    height, width = size
+    x, y, length = 0.14 * width, 0.86 * height, 0.1 * width
+    end = (x + length * math.cos(2 * math.pi * turn), y - length * math.sin(2 * math.pi * turn))
+    axis.annotate("", end, (x, y), arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 1.4})
