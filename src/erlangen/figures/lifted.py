@@ -22,8 +22,8 @@ def lifted(f: Tensor, F: Tensor, *, path: str | Path | None = None) -> Any:
     """
     if F.dim() != 3 or f.dim() != 3:
         raise ValueError(
-            f"f and F have shapes {tuple(f.shape)} and {tuple(F.shape)}, expected (channel, height, width) and (fibre, "
-            "height, width); take one of the batch, and one channel"
+            f"f and F have shapes {tuple(f.shape)} and {tuple(F.shape)}, expected (channel, height, width) "
+            "and (fibre, height, width); take one of the batch, and one channel"
         )
     N = F.shape[0]
     columns = (N + 1) // 2
