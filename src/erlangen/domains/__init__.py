@@ -1,7 +1,8 @@
 """Domains: where signals are sampled. May import groups, geometry, kernels and engines.
 
 A `Domain` has points, weights and a fibre, and hands out the engine that correlates on it. `Grid` is a
-flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points with weights (stencils).
+flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points with weights
+(stencils).
 """
 
 from erlangen.domains.builders import gather, weighted_sum

@@ -199,7 +199,7 @@ class Domain(ABC):
         return (False,) * self.space_axes
 
     def content_axes(self, circular: bool) -> list[bool]:
-        """The axes on which a phase may follow the content: those that close; all if none does, or `circular`."""
+        """The axes whose phase may follow the content: those that close; all if none does, or `circular`."""
         closed = self.closed
         return list(closed) if any(closed) and not circular else [True] * len(closed)
 

@@ -115,11 +115,8 @@ class QuotientGrid(Grid):
         rho = self.representation(field)
         moved = f.flatten(-self.dim)[..., index.to(f.device)]  # (*batch, [fibre,] p)
         matrix = rho.inverse(h).to(f)  # (p, d, d)
-        if rho.has_axis:
-            moved = torch.einsum("pij,...jp->...ip", matrix, moved)
-        else:
-            moved = matrix[:, 0, 0] * moved
-        return moved.reshape(f.shape)
+        turned = torch.einsum("pij,...jp->...ip", matrix, moved if rho.has_axis else moved[..., None, :])
+        return turned.reshape(f.shape)
 
     def symmetries(self) -> list[Symmetry]:
         """Those shifts by whole samples along the axes that close, and mirrors, that permute the samples."""

@@ -3,8 +3,8 @@
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
-- `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; across the seams of a
-  quotient by way of its cover;
+- `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; on a quotient by way
+  of its cover;
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
 """
 

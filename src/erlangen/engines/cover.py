@@ -1,16 +1,19 @@
 """Seams: how a lattice on a quotient goes on beyond its edge, as the lattice of the cover does.
 
-A field on ``M = M~ / Gamma`` is a Gamma-equivariant field on the cover M~. Deck transformations are data here: with
-its neighbourhood across the seams a field is a piece of the cover, where a plain convolution does the rest.
+A field on ``M = M~ / Gamma`` is a Gamma-equivariant field on the cover M~. Deck transformations are data
+here: with its neighbourhood across the seams a field is a piece of the cover, where a plain convolution does
+the rest.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.engines.convolve import FORMATS
 from erlangen.groups import Representation
 
 
@@ -80,7 +83,7 @@ def across(
 
     Args:
         x: the field, fibre folded into the channels as by `fold`.
-        widths: how many, for each space axis (fewer where negative); axes without a seam stay as they are.
+        widths: how many, for each space axis (fewer where negative); axes without a seam are left alone.
         crossings: the seams, one for each axis at most.
         groups: of channels, as they were folded.
     """
@@ -95,7 +98,39 @@ def across(
         if width < 0:
             x = x.narrow(dim, -width, length + 2 * width)
         if width > 0:
-            before = crossing.turn(x.narrow(dim, length - width, width), groups)
-            after = crossing.turn(x.narrow(dim, 0, width), groups)
-            x = torch.cat([before, x, after], dim)
+            x = _Across.apply(x, width, crossing, groups)
     return x
+
+
+class _Across(torch.autograd.Function):
+    """One seam. Its gradient is the adjoint below: torch's own would fill a whole field for each end."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, width: int, crossing: Crossing, groups: int) -> Tensor:
+        ctx.options = width, crossing, groups
+        dim = 2 + crossing.axis
+        before = crossing.turn(x.narrow(dim, x.shape[dim] - width, width), groups)
+        after = crossing.turn(x.narrow(dim, 0, width), groups)
+        return torch.cat([before, x, after], dim)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _Adjoint.apply(grads[0], *ctx.options), None, None, None
+
+
+class _Adjoint(torch.autograd.Function):
+    """What lies beyond a seam, added to where it came from: rho(A) is orthogonal and its own inverse."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, width: int, crossing: Crossing, groups: int) -> Tensor:
+        ctx.options = width, crossing, groups
+        dim = 2 + crossing.axis
+        length = y.shape[dim] - 2 * width
+        x = y.narrow(dim, width, length).clone(memory_format=FORMATS[y.dim() - 2])
+        x.narrow(dim, length - width, width).add_(crossing.turn(y.narrow(dim, 0, width), groups))
+        x.narrow(dim, 0, width).add_(crossing.turn(y.narrow(dim, width + length, width), groups))
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _Across.apply(grads[0], *ctx.options), None, None, None

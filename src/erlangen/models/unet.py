@@ -156,5 +156,6 @@ class UNet(nn.Module):
         sizes = [size for size, closes in zip(image.shape[2:], axes, strict=True) if closes]
         if self.exact_shifts and any(size % halvings for size in sizes):
             raise ValueError(
-                f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected multiples of {halvings}"
+                f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected "
+                f"multiples of {halvings}"
             )

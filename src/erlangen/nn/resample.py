@@ -16,9 +16,9 @@ class Down(nn.Module):
     r"""Half the samples on each axis, after a Gaussian against aliasing.
 
     The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With
-    `exact_shifts` the phase of the samples follows the field's content on the axes that close (where none does,
-    or with `circular`, the field is taken to be periodic on all), so that integer shifts along them commute with
-    it; the phase goes to `Up`.
+    `exact_shifts` the phase of the samples follows the field's content on the axes that close (where none
+    does, or with `circular`, the field is taken to be periodic on all), so that integer shifts along them
+    commute with it; the phase goes to `Up`.
 
     Args:
         domain: where the field lives; the result lives on ``domain.coarser()``.
@@ -128,8 +128,8 @@ class Pool(nn.Module):
         self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts)
         if reduction == "max" and not domain.representation(self.down.field).has_invariants:
             raise ValueError(
-                f"the maximum of {self.down.field} fields is another one in a mirrored or turned frame, expected "
-                'scalar or regular fields; take reduction="mean"'
+                f"the maximum of {self.down.field} fields is another one in a mirrored or turned frame, "
+                'expected scalar or regular fields; take reduction="mean"'
             )
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:

@@ -175,8 +175,8 @@ def KleinBottle(
 ) -> FlatQuotient:
     r"""The flat Klein bottle: ``(x, y) ~ (x + length, -y) ~ (x, y + width)``.
 
-    Its holonomy is Z2, the reflection of axis 1. Its isometries: all shifts along axis 0, half the width along
-    axis 1, the mirrors of both axes.
+    Its holonomy is Z2, the reflection of axis 1. Its isometries: all shifts along axis 0, half the width
+    along axis 1, the mirrors of both axes.
 
     Args:
         length: the way once around, mirrored.

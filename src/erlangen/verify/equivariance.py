@@ -135,7 +135,7 @@ def field_of(y: Tensor, domain: Domain) -> Field | None:
 
 
 def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> list[Symmetry]:
-    """Whole shifts are exact where every layer treats the field as periodic, and none keeps every other sample."""
+    """Whole shifts are exact where each layer treats the field as periodic, and none drops samples."""
     correlations = [m for m in module.modules() if isinstance(m, Correlation)]
     downs = [m for m in module.modules() if isinstance(m, Down)]
     circular = bool(correlations) and all(
