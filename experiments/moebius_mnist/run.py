@@ -1,8 +1,8 @@
 """MNIST on the Moebius strip, in the setting of Weiler et al. 2021: trained centred, tested shifted round it.
 
-    python experiments/moebius_mnist/run.py                       all rows and seeds, then the summary
-    python experiments/moebius_mnist/run.py regular --seed 1      one run
-    python experiments/moebius_mnist/run.py --fold                the candidates, on a fold of the training set
+    python experiments/moebius_mnist/run.py                     all rows and seeds, then the summary
+    python experiments/moebius_mnist/run.py regular --seed 1    one run
+    python experiments/moebius_mnist/run.py --fold              the candidates, on a fold of the training set
 
 A digit fills a strip of length 28 and width 28; shifts along it are whole samples, uniform in [0, 56): after
 28 the digit is back, mirrored. The first 12,000 training digits are trained on, all 10,000 test digits are

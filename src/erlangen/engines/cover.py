@@ -92,8 +92,8 @@ def across(
         length = x.shape[dim]
         if width > length:
             raise ValueError(
-                f"the kernel reaches {width} samples beyond an axis of {length}, more than once round; take a "
-                "smaller kernel"
+                f"the kernel reaches {width} samples beyond an axis of {length}, more than once round; "
+                "take a smaller kernel"
             )
         if width < 0:
             x = x.narrow(dim, -width, length + 2 * width)
