@@ -23,6 +23,8 @@ DOMAINS = {
     "cylinder": lambda: er.Cylinder(8.0, 5.0).grid(8, 5),
     "moebius": lambda: er.Moebius(8.0, 5.0).grid(8, 5),
     "moebius, isometries": lambda: er.Moebius(8.0, 4.0, symmetry="isometries").grid(8, 4),
+    "klein": lambda: er.KleinBottle(8.0, 6.0).grid(8, 6),
+    "klein, isometries, odd": lambda: er.KleinBottle(7.0, 5.0, symmetry="isometries").grid(7, 5),
     "sphere": lambda: er.Sphere().grid(6),
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
     "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),

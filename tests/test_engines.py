@@ -17,7 +17,14 @@ def pairs(name: str) -> list[tuple[str, str]]:
 
 
 # what mirrors forbid, at the degrees that three rings hold
-MIRRORED = ["plane, isotropic", "plane, D4", "space", "moebius, isometries", "sphere, O(2)"]
+MIRRORED = [
+    "plane, isotropic",
+    "plane, D4",
+    "space",
+    "moebius, isometries",
+    "klein, isometries, odd",
+    "sphere, O(2)",
+]
 EMPTY = {(name, *pair) for name in MIRRORED for pair in (("scalar", "sign"), ("sign", "scalar"))}
 EMPTY |= {("space", "vector", "sign"), ("space", "sign", "vector")}
 CASES = [(name, a, b) for name in DOMAINS for a, b in pairs(name)]

@@ -17,6 +17,7 @@ GEOMETRIES = {
     "S3": lambda: er.Sphere(3),
     "moebius": lambda: er.Moebius(2.0, 1.0),
     "moebius, isometries": lambda: er.Moebius(2.0, 1.0, symmetry="isometries"),
+    "klein": lambda: er.KleinBottle(2.0, 1.5),
     "cylinder": lambda: er.Cylinder(2.0, 1.0),
     "torus": lambda: er.FlatTorus((2.0, 3.0)),
     "SE(2)": lambda: er.GroupSpace(er.groups.SE(2)),

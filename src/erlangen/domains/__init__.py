@@ -1,13 +1,15 @@
 """Domains: where signals are sampled. May import groups, geometry, kernels and engines.
 
 A `Domain` has points, weights and a fibre, and hands out the engine that correlates on it. `Grid` is a
-flat lattice (torch's convolutions), `Samples` any set of points with weights (stencils).
+flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points with weights
+(stencils).
 """
 
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
+from erlangen.domains.quotient import QuotientGrid
 from erlangen.domains.samples import Samples
 from erlangen.domains.symmetry import Symmetry
 
@@ -16,6 +18,7 @@ __all__ = [
     "Grid",
     "Interpolation",
     "KernelSpec",
+    "QuotientGrid",
     "Samples",
     "Symmetry",
     "gather",

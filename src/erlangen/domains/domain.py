@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Engine, PointEngine
+from erlangen.engines import Engine, PointEngine, resample
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, trivial
 from erlangen.kernels import KernelBasis, Rings
@@ -193,13 +193,61 @@ class Domain(ABC):
         """The domain of half the samples on each axis, where `downsample` goes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, *space)`` on the coarser domain, periodic if `circular`."""
+    @property
+    def closed(self) -> tuple[bool, ...]:
+        """For each space axis, whether its last sample is next to the first."""
+        return (False,) * self.space_axes
+
+    def content_axes(self, circular: bool) -> list[bool]:
+        """The axes whose phase may follow the content: those that close; all if none does, or `circular`."""
+        closed = self.closed
+        return list(closed) if any(closed) and not circular else [True] * len(closed)
+
+    def closing(self, circular: bool) -> list[bool]:
+        """The axes that close, those taken to be periodic among them."""
+        return [
+            closes or phased for closes, phased in zip(self.closed, self.content_axes(circular), strict=True)
+        ]
+
+    def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
+        """So many more samples of a folded field at both ends of each axis, from beyond its seam."""
+        raise ValueError(f"{self} has no axes that could close, expected a lattice")
+
+    def downsample(self, field: Tensor, circular: bool = False, rho: Representation | None = None) -> Tensor:
+        """The blurred field ``(batch, fibre channel, *space)`` on the coarser domain.
+
+        Periodic if `circular`; of type rho, where that matters; None for scalars.
+        """
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
+    def upsample(
+        self,
+        field: Tensor,
+        size: tuple[int, ...],
+        circular: bool = False,
+        rho: Representation | None = None,
+    ) -> Tensor:
         """A field of the coarser domain on this one, of the given sizes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
+
+    def downsample_by_content(
+        self, field: Tensor, circular: bool = False, rho: Representation | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The blurred field on the coarser domain in the phase ``(batch, n)`` of its content, and that."""
+        axes, around = self.content_axes(circular), lambda x, widths: self.surround(x, widths, rho)
+        return resample.downsample_by_content(field, axes, self.closing(circular), around)
+
+    def upsample_by_content(
+        self,
+        field: Tensor,
+        size: tuple[int, ...],
+        phase: Tensor,
+        circular: bool = False,
+        rho: Representation | None = None,
+    ) -> Tensor:
+        """The way back from a phase."""
+        axes, around = self.content_axes(circular), lambda x, widths: self.surround(x, widths, rho)
+        return resample.upsample_by_content(field, phase, size, axes, self.closing(circular), around)
 
     @property
     def space_axes(self) -> int:

@@ -11,7 +11,7 @@ from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.engines import Engine, LatticeEngine, centred, resample
 from erlangen.geometry import Geometry
-from erlangen.groups import Fibre
+from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 
 
@@ -114,11 +114,26 @@ class Grid(Domain):
             fibre=self.fibre,
         )
 
-    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        return resample.downsample(field, self.circles(tuple(field.shape[2:]), circular))
+    @property
+    def closed(self) -> tuple[bool, ...]:
+        return self.periodic
 
-    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
-        return resample.upsample(field, size, self.circles(size, circular))
+    def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
+        return resample.circular(field, widths)
+
+    def downsample(self, field: Tensor, circular: bool = False, rho: Representation | None = None) -> Tensor:
+        closes = self.circles(tuple(field.shape[2:]), circular)
+        return resample.downsample(field, closes, lambda x, widths: self.surround(x, widths, rho))
+
+    def upsample(
+        self,
+        field: Tensor,
+        size: tuple[int, ...],
+        circular: bool = False,
+        rho: Representation | None = None,
+    ) -> Tensor:
+        closes = self.circles(size, circular)
+        return resample.upsample(field, size, closes, lambda x, widths: self.surround(x, widths, rho))
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

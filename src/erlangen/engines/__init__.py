@@ -3,12 +3,14 @@
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
-- `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d;
+- `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; on a quotient by way
+  of its cover;
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
 """
 
 from erlangen.engines import resample
 from erlangen.engines.centred import centred
+from erlangen.engines.cover import Crossing, Seam, across
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine
@@ -16,12 +18,15 @@ from erlangen.engines.stencil import Stencil, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
+    "Crossing",
     "Engine",
     "LatticeEngine",
     "PointEngine",
+    "Seam",
     "Stencil",
     "StencilEngine",
     "Table",
+    "across",
     "centred",
     "fold",
     "resample",

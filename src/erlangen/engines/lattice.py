@@ -11,6 +11,7 @@ from torch import Tensor
 
 from erlangen.engines.centred import centred
 from erlangen.engines.convolve import convolve
+from erlangen.engines.cover import Seam, across
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
@@ -30,6 +31,7 @@ class LatticeEngine(Engine):
         dilation: samples between the nodes of the kernel.
         padding_mode: "zeros", "reflect", "replicate" or "circular", on the axes with a boundary.
         periodic: the axes without one.
+        seams: for those of them that close with a mirror, how.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LatticeEngine(Engine):
         dilation: int = 1,
         padding_mode: str = "zeros",
         periodic: Sequence[bool] = (),
+        seams: Sequence[Seam] = (),
     ) -> None:
         if stride > 1 and (dilation > 1 or padding != "same"):
             raise ValueError(
@@ -54,6 +57,7 @@ class LatticeEngine(Engine):
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode = padding_mode
         self.periodic = tuple(periodic) or (False,) * len(steps)
+        self.crossings = [seam.crossing(basis.rho_in) for seam in seams]
         self.volume = float(torch.linalg.det(steps).abs())
         places: tuple[int, ...] = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
         self._taps: dict[tuple[int, ...], Table] = {
@@ -75,7 +79,7 @@ class LatticeEngine(Engine):
         grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
         filters = torch.einsum("gocb,bij...->giojc...", grouped, taps)
         filters = filters.flatten(0, 2).flatten(1, 2)  # (g d_out out, d_in channel, *k)
-        x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
+        x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids], groups)
         y = convolve(x, filters, self.stride, padding, self.dilation, groups)
         return unfold(y, self.rho_out, groups)
 
@@ -98,16 +102,21 @@ class LatticeEngine(Engine):
         y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1])
         return unfold(y, self.rho_out)
 
-    def _pad(self, x: Tensor, size: Sequence[int], twice: Sequence[int]) -> tuple[Tensor, list[int]]:
+    def _pad(
+        self, x: Tensor, size: Sequence[int], twice: Sequence[int], groups: int = 1
+    ) -> tuple[Tensor, list[int]]:
         """The field with its neighbourhood, and the zeros that the convolution is to add."""
         if isinstance(self.padding, int):
             widths = [self.padding] * len(size)
         else:  # "same": outermost node minus first output, in samples
             widths = [(self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)]
         modes = ["circular" if p else self.padding_mode for p in self.periodic]
-        if all(mode == "zeros" for mode in modes) and min(widths) >= 0:
-            return x, widths
-        return pad(x, widths, modes), [0] * len(widths)
+        zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, modes, strict=True)]
+        rest = [w - z for w, z in zip(widths, zeros, strict=True)]
+        x = across(x, rest, self.crossings, groups)
+        for crossing in self.crossings:
+            rest[crossing.axis] = 0
+        return (pad(x, rest, modes) if any(rest) else x), zeros
 
     def _sample(self, halves: tuple[int, ...]) -> Tensor:
         radius = self.basis.rings.radius

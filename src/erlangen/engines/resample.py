@@ -1,7 +1,7 @@
 """Half the samples and back, on lattices: centred at every size, or in the phase that the content chooses."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +9,27 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.centred import centred
-from erlangen.engines.convolve import convolve
+from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import pad
 
 BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
 REACH = 2.5  # samples
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+Surround = Callable[
+    [Tensor, list[int]], Tensor
+]  # so many more samples at both ends of each axis, from across
+
+
+def circular(x: Tensor, widths: Sequence[int]) -> Tensor:
+    """The field with so many more samples at both ends of each axis, from its other end."""
+    return pad(x, widths, ["circular"] * len(widths))
 
 
 def downsample(
-    x: Float[Tensor, "batch channel *space"], periodic: Sequence[bool]
+    x: Float[Tensor, "batch channel *space"],
+    periodic: Sequence[bool],
+    surround: Surround = circular,
+    halved: Sequence[bool] | None = None,
 ) -> Float[Tensor, "batch channel *half"]:
     r"""Every second sample of the blurred field, placed symmetrically about the centre.
 
@@ -29,17 +40,22 @@ def downsample(
     Args:
         x: the field, fibre folded into the channels.
         periodic: the axes whose last sample is next to the first.
+        surround: what lies beyond their ends.
+        halved: the axes to do this on; None for all.
     """
     sizes = x.shape[2:]
+    halved = [True] * len(sizes) if halved is None else halved
     offsets = [centred(length, 2)[1] for length in sizes]  # twice the first sample
-    lines = [gaussian(twice % 2, x) for twice in offsets]
-    widths = [(len(line) - 1 - twice) // 2 for line, twice in zip(lines, offsets, strict=True)]
-    if any(periodic):
-        modes = ["circular" if p else "zeros" for p in periodic]
-        around = [w if p else 0 for w, p in zip(widths, periodic, strict=True)]
-        x = pad(x, around, modes)
+    lines = [gaussian(twice % 2, x) if h else x.new_ones(1) for twice, h in zip(offsets, halved, strict=True)]
+    widths = [
+        (len(line) - 1 - twice) // 2 if h else 0
+        for line, twice, h in zip(lines, offsets, halved, strict=True)
+    ]
+    around = [w if p else 0 for w, p in zip(widths, periodic, strict=True)]
+    if any(around):
+        x = surround(x, around)
     beyond = [0 if p else w for w, p in zip(widths, periodic, strict=True)]
-    y = _blur(x, lines, 2, beyond)
+    y = _blur(x, lines, [2 if h else 1 for h in halved], beyond)
     for axis, (line, width) in enumerate(zip(lines, beyond, strict=True)):
         if width:
             ones = line.new_ones(1, 1, sizes[axis])
@@ -49,7 +65,11 @@ def downsample(
 
 
 def upsample(
-    x: Float[Tensor, "batch channel *space"], size: Sequence[int], periodic: Sequence[bool]
+    x: Float[Tensor, "batch channel *space"],
+    size: Sequence[int],
+    periodic: Sequence[bool],
+    surround: Surround = circular,
+    halved: Sequence[bool] | None = None,
 ) -> Tensor:
     """Linear interpolation to the finer grid that `downsample` came from, axis by axis.
 
@@ -57,13 +77,15 @@ def upsample(
         ValueError: if no axis of that size has this coarse grid.
     """
     n = len(size)
-    for fine, coarse in zip(size, x.shape[2:], strict=True):
-        if centred(fine, 2)[0] != coarse:
+    halved = [True] * n if halved is None else halved
+    periodic = [p and h for p, h in zip(periodic, halved, strict=True)]
+    for fine, coarse, h in zip(size, x.shape[2:], halved, strict=True):
+        if h and centred(fine, 2)[0] != coarse:
             raise ValueError(
                 f"an axis of {coarse} samples cannot become {fine}, expected {2 * coarse - 1} or {2 * coarse}"
             )
     if any(periodic):
-        x = pad(x, [int(p) for p in periodic], ["circular" if p else "zeros" for p in periodic])
+        x = surround(x, [int(p) for p in periodic])
     finer = [s + 4 * p for s, p in zip(size, periodic, strict=True)]
     for odd in (False, True):  # odd sizes keep the corners, even ones the edges of the pixels
         target = [f if f % 2 == odd else here for f, here in zip(finer, x.shape[2:], strict=True)]
@@ -80,13 +102,14 @@ def _interpolate(x: Tensor, target: Sequence[int], odd: bool) -> Tensor:
     return F.interpolate(x, size=list(target), mode=LINEAR[x.dim() - 2], align_corners=odd)
 
 
-def _blur(x: Tensor, lines: Sequence[Tensor], stride: int, padding: list[int]) -> Tensor:
+def _blur(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
     """Each channel correlated with the product of one line of weights for each axis."""
     kernel = lines[0]
     for line in lines[1:]:
         kernel = kernel[..., None] * line
     filters = kernel.expand(x.shape[1], 1, *kernel.shape)
-    return convolve(x, filters, stride, padding, 1, x.shape[1])
+    x = in_format(x, FORMATS[len(lines)])
+    return CONVOLUTIONS[len(lines)](x, filters, None, strides, padding, 1, x.shape[1])
 
 
 def gaussian(odd_offset: int, like: Tensor) -> Tensor:
@@ -99,44 +122,72 @@ def gaussian(odd_offset: int, like: Tensor) -> Tensor:
 
 def downsample_by_content(
     x: Float[Tensor, "batch channel *space"],
+    axes: Sequence[bool] | None = None,
+    periodic: Sequence[bool] | None = None,
+    surround: Surround = circular,
 ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
     r"""Every second sample of the blurred periodic field, in the phase that holds the most energy.
 
     A shift of the field by one sample shifts the phase, so that nothing is lost: the coarse field
     shifts by whole samples. The phase is returned, for `upsample_by_content`.
 
+    Args:
+        x: the field, fibre folded into the channels.
+        axes: those that have a phase; the others are halved about their centre. None for all.
+        periodic: the axes that close; None for those that have a phase.
+        surround: what lies beyond the ends of axes that close.
+
     Reference: Chaman & Dokmanic 2021 (adaptive polyphase sampling).
     """
-    sizes = x.shape[2:]
+    n = x.dim() - 2
+    axes = [True] * n if axes is None else list(axes)
+    others = [not phased for phased in axes]
+    sizes = [size for size, phased in zip(x.shape[2:], axes, strict=True) if phased]
     if any(size % 2 for size in sizes):
         raise ValueError(
             f"exact_shifts halves periodic axes of {tuple(sizes)} samples, expected even sizes; "
             "choose sizes divisible by 2^depth"
         )
-    n = len(sizes)
-    line = gaussian(0, x)
-    x = pad(x, [len(line) // 2] * n, ["circular"] * n)
-    x = _blur(x, [line] * n, 1, [0] * n)
-    for axis in range(n):  # (batch, channel, half, 2, half, 2, ...)
-        x = x.unflatten(2 + 2 * axis, (-1, 2))
-    halves, phases = [2 + 2 * i for i in range(n)], [3 + 2 * i for i in range(n)]
-    x = x.permute(0, *phases, 1, *halves).flatten(1, n)  # (batch, 2^n, channel, *half)
+    if any(others):
+        x = downsample(x, periodic or axes, surround, others)
+    line, one = gaussian(0, x), x.new_ones(1)
+    x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
+    x = _blur(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
+    where = [axis for axis, phased in enumerate(axes) if phased]
+    for number, axis in enumerate(where):  # (batch, channel, half, 2, half, 2, size, ...)
+        x = x.unflatten(2 + axis + number, (-1, 2))
+    phases = [3 + axis + number for number, axis in enumerate(where)]
+    space = [dim for dim in range(2, x.dim()) if dim not in phases]
+    x = x.permute(0, *phases, 1, *space).flatten(1, len(phases))  # (batch, 2^k, channel, *half)
     energy = x.to(torch.float64).square().flatten(2).sum(2)
     best = energy.argmax(1)  # the phases in binary, the first axis highest
     chosen = x[torch.arange(len(x), device=x.device), best]
-    bits = [(best >> (n - 1 - axis)) & 1 for axis in range(n)]
+    bits = [torch.zeros_like(best) for _ in axes]
+    for number, axis in enumerate(reversed(where)):
+        bits[axis] = (best >> number) & 1
     return chosen, torch.stack(bits, 1)
 
 
-def upsample_by_content(x: Float[Tensor, "batch channel *space"], phase: Int[Tensor, "batch n"]) -> Tensor:
-    """Linear interpolation on a periodic grid twice as fine, whose samples of that phase are given."""
+def upsample_by_content(
+    x: Float[Tensor, "batch channel *space"],
+    phase: Int[Tensor, "batch n"],
+    size: Sequence[int],
+    axes: Sequence[bool] | None = None,
+    periodic: Sequence[bool] | None = None,
+    surround: Surround = circular,
+) -> Tensor:
+    """The way back: the given samples are those of that phase, the others lie linearly between them."""
     n = x.dim() - 2
-    for axis in range(n):
-        dim = 2 + axis
+    axes = [True] * n if axes is None else list(axes)
+    x = surround(x, [int(phased) for phased in axes])
+    for axis in [axis for axis in range(n) if axes[axis]]:
+        dim, fine = 2 + axis, 2 * (x.shape[2 + axis] - 2)
         between = (x + x.roll(-1, dim)) / 2
-        x = torch.stack([x, between], dim + 1).flatten(dim, dim + 1)  # in phase 0
-        size = x.shape[dim]
-        index = torch.arange(size, device=x.device) - phase[:, axis, None]  # (batch, size)
-        index = (index % size).view(-1, *[1] * (dim - 1), size, *[1] * (n - 1 - axis))
+        x = torch.stack([x, between], dim + 1).flatten(dim, dim + 1)  # the first at -2, in phase 0
+        index = torch.arange(2, 2 + fine, device=x.device) - phase[:, axis, None]  # (batch, fine)
+        index = index.view(-1, *[1] * (dim - 1), fine, *[1] * (n - 1 - axis))
         x = x.take_along_dim(index, dim)
-    return x
+    if all(axes):
+        return x
+    whole = [given if phased else s for s, given, phased in zip(size, x.shape[2:], axes, strict=True)]
+    return upsample(x, whole, periodic or axes, surround, [not phased for phased in axes])

@@ -21,6 +21,7 @@ class Classifier(nn.Module):
         depth: how often the resolution is halved.
         padding_mode, separable, kernel_size, radius, nonlinearity, oversampling, projection: as in `UNet`.
         pooling: "mean" or "max" between the levels.
+        exact_shifts: logits are invariant under integer shifts along the axes that close, as in `UNet`.
 
     Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels)``.
 
@@ -47,10 +48,16 @@ class Classifier(nn.Module):
         oversampling: int = 2,
         projection: Literal["mean", "max"] = "max",
         pooling: Literal["mean", "max"] = "mean",
+        exact_shifts: bool = False,
     ) -> None:
         super().__init__()
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
+        if exact_shifts and padding_mode != "circular" and not any(domain.closed):
+            raise ValueError(
+                f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
+                'expected padding_mode="circular"'
+            )
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
         self.options = {
             "width": width,
@@ -63,6 +70,7 @@ class Classifier(nn.Module):
             "oversampling": oversampling,
             "projection": projection,
             "pooling": pooling,
+            "exact_shifts": exact_shifts,
         }
         style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
         layers = stem(domain, in_channels, width, style)
@@ -70,7 +78,7 @@ class Classifier(nn.Module):
         for level in range(depth + 1):
             layers.append(ResidualBlock(domain, width, style))
             if level < depth:
-                layers.append(Pool(domain, pooling, circular=circular))
+                layers.append(Pool(domain, pooling, circular=circular, exact_shifts=exact_shifts))
                 domain, style = domain.coarser(), style.coarser()
                 layers.append(ConvBlock(domain, width, 2 * width, style))
                 width *= 2

@@ -22,8 +22,8 @@ class UNet(nn.Module):
         in_channels, out_channels: scalar fields in and out (logits).
         width: fields at the finest level.
         depth: how often the resolution is halved; number of resolutions - 1.
-        exact_shifts: integer shifts commute too, exactly; needs padding_mode="circular" and
-            sizes divisible by 2^depth.
+        exact_shifts: integer shifts along the axes that close commute too, exactly; needs sizes divisible by
+            2^depth there, and where no axis closes padding_mode="circular".
         padding_mode: as in `torch.nn.Conv2d`.
         separable: mix channels at each point, then correlate each channel by itself.
         kernel_size: of all correlations, in samples; or
@@ -61,7 +61,7 @@ class UNet(nn.Module):
         super().__init__()
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
-        if exact_shifts and padding_mode != "circular":
+        if exact_shifts and padding_mode != "circular" and not any(domain.closed):
             raise ValueError(
                 f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
                 'expected padding_mode="circular"'
@@ -152,8 +152,10 @@ class UNet(nn.Module):
                 f"{axes} axes"
             )
         halvings = 2 ** len(self.down)
-        if self.exact_shifts and any(size % halvings for size in image.shape[2:]):
+        axes = self.domain.content_axes(self.options["padding_mode"] == "circular")
+        sizes = [size for size, closes in zip(image.shape[2:], axes, strict=True) if closes]
+        if self.exact_shifts and any(size % halvings for size in sizes):
             raise ValueError(
-                f"exact_shifts halves sizes {tuple(image.shape[2:])} {len(self.down)} times, expected "
+                f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected "
                 f"multiples of {halvings}"
             )

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.domain import Field
-from erlangen.engines import fold, resample, unfold
+from erlangen.engines import fold, unfold
 from erlangen.nn.project import Reduction
 
 MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -16,8 +16,9 @@ class Down(nn.Module):
     r"""Half the samples on each axis, after a Gaussian against aliasing.
 
     The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With
-    `exact_shifts` the field is periodic, and the phase of the samples follows its content, so that integer
-    shifts commute with it; the phase goes to `Up`.
+    `exact_shifts` the phase of the samples follows the field's content on the axes that close (where none
+    does, or with `circular`, the field is taken to be periodic on all), so that integer shifts along them
+    commute with it; the phase goes to `Up`.
 
     Args:
         domain: where the field lives; the result lives on ``domain.coarser()``.
@@ -50,9 +51,9 @@ class Down(nn.Module):
         rho = self.domain.representation(self.field)
         folded = fold(field, rho)
         if self.exact_shifts:
-            coarse, phase = resample.downsample_by_content(folded)
+            coarse, phase = self.domain.downsample_by_content(folded, self.circular, rho)
             return unfold(coarse, rho), phase
-        return unfold(self.domain.downsample(folded, self.circular), rho)
+        return unfold(self.domain.downsample(folded, self.circular, rho), rho)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
@@ -85,8 +86,9 @@ class Up(nn.Module):
         rho = self.domain.representation(self.field)
         folded = fold(field, rho)
         if phase is not None:
-            return unfold(resample.upsample_by_content(folded, phase), rho)
-        return unfold(self.domain.upsample(folded, tuple(size), self.circular), rho)
+            fine = self.domain.upsample_by_content(folded, tuple(size), phase, self.circular, rho)
+            return unfold(fine, rho)
+        return unfold(self.domain.upsample(folded, tuple(size), self.circular, rho), rho)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"'
@@ -100,8 +102,12 @@ class Pool(nn.Module):
         reduction: "max" over 3 samples on each axis before the blur, or "mean", the blur alone.
         field: its type; None for the domain's own.
         circular: treat the field as periodic.
+        exact_shifts: sample in the phase that the content chooses, as `Down` does; the phase is not returned.
 
     Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``.
+
+    Raises:
+        ValueError: for the maximum of vector or sign fields, which a mirrored frame sees as a minimum.
 
     Reference: Zhang 2019 (maximum, blur, then sample).
     """
@@ -113,23 +119,32 @@ class Pool(nn.Module):
         field: Field | None = None,
         *,
         circular: bool = False,
+        exact_shifts: bool = False,
     ) -> None:
         super().__init__()
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         self.reduction = reduction
-        self.down = Down(domain, field, circular=circular)
+        self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts)
+        if reduction == "max" and not domain.representation(self.down.field).has_invariants:
+            raise ValueError(
+                f"the maximum of {self.down.field} fields is another one in a mirrored or turned frame, "
+                'expected scalar or regular fields; take reduction="mean"'
+            )
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         if self.reduction == "max":
-            self.down.domain.check(field, self.down.field)
-            rho = self.down.domain.representation(self.down.field)
+            domain, circular = self.down.domain, self.down.circular
+            domain.check(field, self.down.field)
+            rho = domain.representation(self.down.field)
             folded = fold(field, rho)
-            circles = self.down.domain.circles(tuple(folded.shape[2:]), self.down.circular)
-            around = resample.pad(folded, [int(c) for c in circles], ["circular"] * len(circles))
+            size = tuple(folded.shape[2:])
+            circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)
+            around = domain.surround(folded, [int(c) for c in circles], rho)
             folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
             field = unfold(folded, rho)
-        return self.down(field)
+        coarse = self.down(field)
+        return coarse[0] if self.down.exact_shifts else coarse
 
     def extra_repr(self) -> str:
         return f'"{self.reduction}"'

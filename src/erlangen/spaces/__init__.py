@@ -10,7 +10,7 @@ from erlangen.spaces.hyperbolic import Hyperbolic
 from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
 from erlangen.spaces.projective import ProjectivePlane
-from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, Moebius
+from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, KleinBottle, Moebius
 from erlangen.spaces.sphere import Sphere
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "GroupSpace",
     "HomogeneousSpace",
     "Hyperbolic",
+    "KleinBottle",
     "Moebius",
     "Plane",
     "PositionsAndDirections",

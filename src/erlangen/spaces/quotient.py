@@ -1,4 +1,4 @@
-"""Flat quotients of R^n: the cylinder, the torus, the flat Moebius strip, the Klein bottle."""
+"""Flat quotients of R^n: the cylinder, the torus, the flat Moebius strip, the flat Klein bottle."""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from erlangen.domains import Domain, Grid, Samples
-from erlangen.domains.interpolation import LatticeInterpolation
+from erlangen.domains import QuotientGrid
+from erlangen.engines import Seam
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import FiniteFibre, StructureGroup
 from erlangen.spaces.euclidean import affine
@@ -62,6 +62,9 @@ class FlatQuotient(Geometry):
         if symmetry == "isometries":
             turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
         self.structure = StructureGroup.finite(turns)
+        self.mirrored = {axis for g in self.gluings for axis, sign in enumerate(g.signs) if sign < 0}
+        # images that can be nearest: the mirror image of a point at home may lie one length further away
+        self._copies = [(0, -1, 1, -2, 2) if g.axis in self.mirrored else (0, -1, 1) for g in self.gluings]
         self.injectivity_radius = min(g.length for g in self.gluings) / 2
 
     def __repr__(self) -> str:
@@ -80,21 +83,19 @@ class FlatQuotient(Geometry):
         basis = basis.expand(*point.shape[:-1], -1, -1)
         for g in self.gluings:
             signs = torch.tensor(g.signs, dtype=point.dtype, device=point.device)
-            turns = torch.floor(point[..., g.axis] / g.length)
+            # a point a rounding below zero is at zero: at the length it would be another one's mirror image
+            turns = torch.floor(point[..., g.axis] / g.length + 1e-12)
             mirror = torch.where((turns % 2 == 1)[..., None], signs, torch.ones_like(signs))
             shift = torch.zeros_like(point)
             shift[..., g.axis] = turns * g.length
             point = (point - shift) * mirror
-            # a point a rounding below zero would land on the length itself
-            seam = torch.zeros_like(point, dtype=torch.bool)
-            seam[..., g.axis] = point[..., g.axis] >= g.length
-            point, basis = torch.where(seam, point - g.length, point), mirror[..., None] * basis
+            basis = mirror[..., None] * basis
         return Frame(point, basis)
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         u, q = self.glue(u), self.home(q)
         best: Tensor | None = None
-        for copies in itertools.product((0, -1, 1), repeat=len(self.gluings)):
+        for copies in itertools.product(*self._copies):
             image = q
             for g, copy in reversed(list(zip(self.gluings, copies, strict=True))):
                 if copy:
@@ -122,10 +123,11 @@ class FlatQuotient(Geometry):
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
         return self.glue(affine(g, u))
 
-    def grid(self, *shape: int) -> Domain:
-        """Samples at even distances, on glued axes from zero, on the others centred.
+    def grid(self, *shape: int) -> QuotientGrid:
+        """Samples at even distances: on glued axes from zero, on the others centred.
 
-        The regular fibre is all of H, where it is not trivial.
+        A glued axis that another gluing mirrors starts half a step from zero, so that samples have mirror
+        images. The regular fibre is all of H, where it is not trivial.
 
         Args:
             shape: the number of samples on each axis.
@@ -135,18 +137,14 @@ class FlatQuotient(Geometry):
             raise ValueError(f"shape is {shape}, expected {n} positive sizes")
         glued = {g.axis: g.length for g in self.gluings}
         spacing = [glued.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
-        steps = torch.diag(torch.tensor(spacing, dtype=torch.float64))
-        origin = torch.tensor(
-            [0.0 if axis in glued else (1 - size) * spacing[axis] / 2 for axis, size in enumerate(shape)],
-            dtype=torch.float64,
-        )
+        first = [
+            (0.5 if axis in self.mirrored else 0.0) if axis in glued else (1 - size) / 2
+            for axis, size in enumerate(shape)
+        ]
+        spacing, first = (torch.tensor(x, dtype=torch.float64) for x in (spacing, first))
         fibre = FiniteFibre(self.structure) if len(self.structure.components) > 1 else None
-        periodic = [axis in glued for axis in range(n)]
-        lattice = Grid(self, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
-        if all(sign == 1 for g in self.gluings for sign in g.signs):
-            return lattice
-        reading = LatticeInterpolation(self, shape, origin, steps)
-        return Samples(self, lattice.points, lattice.weights, fibre=fibre, interpolation=reading)
+        seams = [Seam(g.axis, g.signs) for g in self.gluings]
+        return QuotientGrid(self, shape, torch.diag(spacing), seams, origin=first * spacing, fibre=fibre)
 
 
 def Moebius(
@@ -167,6 +165,27 @@ def Moebius(
     gluing = Gluing(0, length, (1.0, -1.0))
     name = f"Moebius(length={length}, width={width})"
     return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
+
+
+def KleinBottle(
+    length: float = 2.0,
+    width: float = 1.0,
+    *,
+    symmetry: Literal["isometries"] | None = None,
+) -> FlatQuotient:
+    r"""The flat Klein bottle: ``(x, y) ~ (x + length, -y) ~ (x, y + width)``.
+
+    Its holonomy is Z2, the reflection of axis 1. Its isometries: all shifts along axis 0, half the width
+    along axis 1, the mirrors of both axes.
+
+    Args:
+        length: the way once around, mirrored.
+        width: the way around without a mirror.
+        symmetry: "isometries" adds the mirror of axis 0 to H.
+    """
+    gluings = [Gluing(0, length, (1.0, -1.0)), Gluing(1, width, (1.0, 1.0))]
+    name = f"KleinBottle(length={length}, width={width})"
+    return FlatQuotient(gluings, (math.inf, math.inf), symmetry=symmetry, name=name)
 
 
 def Cylinder(

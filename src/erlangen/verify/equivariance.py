@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -134,14 +135,21 @@ def field_of(y: Tensor, domain: Domain) -> Field | None:
 
 
 def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> list[Symmetry]:
-    """Whole shifts are permutations of the samples where every layer treats the field as periodic."""
+    """Whole shifts are exact where each layer treats the field as periodic, and none drops samples."""
     correlations = [m for m in module.modules() if isinstance(m, Correlation)]
     downs = [m for m in module.modules() if isinstance(m, Down)]
     circular = bool(correlations) and all(
         m.spec.padding_mode == "circular" or m.spec.rings == 1 for m in correlations
     )
     exact = all(m.exact_shifts for m in downs) and all(m.spec.stride == 1 for m in correlations)
-    return [Symmetry(e.name, e.matrix, exact, True, True) if circular and e.is_shift else e for e in elements]
+    seen = []
+    for e in elements:
+        if e.is_shift and not e.permutes and circular:
+            e = Symmetry(e.name, e.matrix, exact, True, True)
+        elif e.is_shift and not exact:
+            e = replace(e, permutes=False)
+        seen.append(e)
+    return seen
 
 
 def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:

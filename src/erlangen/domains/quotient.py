@@ -1,0 +1,193 @@
+"""Lattices on flat quotients: what lies beyond a seam is what the cover says."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains.domain import Field, KernelSpec
+from erlangen.domains.grid import Grid
+from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.symmetry import Symmetry
+from erlangen.engines import Engine, LatticeEngine, Seam, across
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation
+from erlangen.kernels import KernelBasis
+
+
+class QuotientGrid(Grid):
+    r"""A lattice on ``R^n / Gamma`` that the deck transformations permute.
+
+    Fields are Gamma-equivariant fields on the lattice of R^n: every operation takes the samples it needs from
+    beyond a seam, mirrored and with their frames, and does there what it does on R^n.
+
+    Args:
+        geometry: the flat quotient.
+        shape: the number of samples on each axis.
+        steps: ``(n, n)``, row i the step of array axis i, along coordinate i.
+        seams: the axes that close, and how.
+        origin: ``(n,)``, the first sample.
+        fibre: the samples of H for regular fields.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        shape: Sequence[int],
+        steps: Float[Tensor, "n n"],
+        seams: Sequence[Seam],
+        *,
+        origin: Float[Tensor, "n"] | None = None,
+        fibre: Fibre | None = None,
+    ) -> None:
+        closed = {seam.axis for seam in seams}
+        periodic = [axis in closed for axis in range(geometry.dim)]
+        super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
+        self.seams = tuple(seams)
+        self.mirrors = [seam for seam in seams if min(seam.signs) < 0]
+        fields: list[Field] = ["scalar", "vector", "sign"]
+        rhos = [self.representation(field) for field in fields + ["regular"] * (fibre is not None)]
+        self._crossings = {rho.name: [seam.crossing(rho) for seam in self.mirrors] for rho in rhos}
+        self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
+
+    def __repr__(self) -> str:
+        return f"QuotientGrid({self.geometry}, shape={self.shape})"
+
+    def __reduce__(self) -> tuple:
+        arguments = (self.geometry, self.shape, self.steps, self.seams)
+        return _rebuild, (arguments, {"origin": self.origin, "fibre": self.fibre})
+
+    def sized(self, shape: tuple[int, ...]) -> Grid:
+        """This domain, or that of its coarser ones which has these sizes."""
+        domain: Grid = self
+        while domain.shape != tuple(shape) and max(domain._sizes()) > max(shape):
+            domain = domain.coarser()
+        return domain if domain.shape == tuple(shape) else super().sized(shape)
+
+    def coarser(self) -> "QuotientGrid":
+        coarse = super().coarser()
+        options = {"origin": coarse.origin, "fibre": self.fibre}
+        return QuotientGrid(self.geometry, coarse._sizes(), coarse.steps, self.seams, **options)
+
+    def content_axes(self, circular: bool) -> list[bool]:
+        # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
+        mirrored = {axis for seam in self.mirrors for axis, sign in enumerate(seam.signs) if sign < 0}
+        return [closes and axis not in mirrored for axis, closes in enumerate(super().content_axes(circular))]
+
+    def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
+        crossings = self._crossings["scalar" if rho is None else rho.name]
+        field = across(field, widths, crossings)
+        rest = list(widths)
+        for crossing in crossings:
+            rest[crossing.axis] = 0
+        return super().surround(field, rest, rho) if any(rest) else field
+
+    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
+        return LatticeEngine(
+            basis,
+            self.steps,
+            stride=spec.stride,
+            padding=spec.padding,
+            dilation=spec.dilation,
+            padding_mode=spec.padding_mode,
+            periodic=self.periodic,
+            seams=self.mirrors,
+        )
+
+    def act(
+        self,
+        g: Tensor,
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        """The field moved by an isometry: samples permuted, where it permutes them, else interpolated."""
+        domain = self.sized(tuple(f.shape[-self.dim :]))
+        if domain is not self:
+            return domain.act(g, f, field, interpolation=interpolation)
+        move = self._permutation(g)
+        if move is None or interpolation is not None:
+            return super().act(g, f, field, interpolation=interpolation)
+        index, h = move
+        rho = self.representation(field)
+        moved = f.flatten(-self.dim)[..., index.to(f.device)]  # (*batch, [fibre,] p)
+        matrix = rho.inverse(h).to(f)  # (p, d, d)
+        turned = torch.einsum("pij,...jp->...ip", matrix, moved if rho.has_axis else moved[..., None, :])
+        return turned.reshape(f.shape)
+
+    def symmetries(self) -> list[Symmetry]:
+        """Those shifts by whole samples along the axes that close, and mirrors, that permute the samples."""
+        n, moves = self.dim, {}
+        for axis, closes in enumerate(self.periodic):
+            size = self._sizes()[axis]
+            for count in (1, 3, size // 2, size) if closes else ():
+                step = tuple(count if a == axis else 0 for a in range(n))
+                moves[f"shift {step}"] = affine(torch.eye(n).double(), count * self.steps[axis])
+        middle = self.points.flatten(0, -2).mean(0)
+        for axis in range(n):
+            A = torch.diag(1 - 2 * torch.eye(n, dtype=torch.float64)[axis])
+            moves[f"mirror of axis {axis}"] = affine(A, middle - A @ middle)
+        for name, other in itertools.pairwise(list(moves)):
+            moves[f"{name}, {other}"] = moves[name] @ moves[other]
+        return [
+            Symmetry(name, g, True, self._in_group(g[:n, :n]))
+            for name, g in moves.items()
+            if self._permutation(g) is not None and not self._is_identity(g)
+        ]
+
+    def _in_group(self, A: Tensor) -> bool:
+        """Whether the structure group holds the turn A of the frames."""
+        return bool((self.geometry.structure.components - A).abs().amax((1, 2)).min() < 1e-9)
+
+    def _is_identity(self, g: Tensor) -> bool:
+        index, h = self._permutation(g) or (torch.empty(0), torch.empty(0))
+        stays = torch.equal(index, torch.arange(self.points[..., 0].numel()))
+        return stays and bool((h - torch.eye(self.dim)).abs().max() < 1e-9)
+
+    def _permutation(self, g: Tensor) -> tuple[Tensor, Tensor] | None:
+        """For each p the sample q and the h of ``g^{-1} s(p) = s(q) h``; None if g permutes no samples."""
+        key = tuple(g.flatten().tolist())
+        if key not in self._moves:
+            self._moves[key] = self._permuted(g.to(torch.float64)) if self._keeps_seams(g) else None
+        return self._moves[key]
+
+    def _keeps_seams(self, g: Tensor) -> bool:
+        """Whether points that are one stay one: ``g gamma p = g p`` on M, frames too."""
+        some = torch.arange(1, 1 + 3 * self.dim, dtype=torch.float64).sqrt().view(3, self.dim)
+        p = self._first() + (some % 1 * torch.tensor(self._sizes())) @ self.steps
+        u = self.geometry.frames(p)
+        here = self.geometry.act(g, u)
+        for seam in self.seams:
+            gamma = affine(seam.matrix, self._sizes()[seam.axis] * self.steps[seam.axis])
+            there = self.geometry.act(g @ gamma, u)
+            apart = self.geometry.coordinates(here, there.point).norm(dim=-1)
+            if bool((apart > 1e-9).any()) or bool(((here.basis - there.basis).abs() > 1e-9).any()):
+                return False
+        return True
+
+    def _permuted(self, g: Tensor) -> tuple[Tensor, Tensor] | None:
+        frames = self.frames
+        flat = Frame(frames.point.flatten(0, -2), frames.basis.flatten(0, -3))
+        u = self.geometry.act(torch.linalg.inv(g), flat)
+        position = (u.point - self._first()) @ torch.linalg.inv(self.steps)
+        sizes = torch.tensor(self._sizes())
+        inside = ((position.round() >= 0) & (position.round() < sizes)).all()
+        if not inside or bool(((position - position.round()).abs() > 1e-6).any()):
+            return None
+        strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])
+        index = (position.round().long() * strides).sum(-1)
+        return index, self.geometry.gauge(Frame(flat.point[index], flat.basis[index]), u)
+
+
+def affine(A: Float[Tensor, "n n"], b: Float[Tensor, "n"]) -> Float[Tensor, "m m"]:
+    """``x -> A x + b`` as a matrix."""
+    g = torch.eye(len(b) + 1, dtype=torch.float64)
+    g[:-1, :-1], g[:-1, -1] = A, b
+    return g
+
+
+def _rebuild(arguments: tuple, options: dict) -> QuotientGrid:
+    return QuotientGrid(*arguments, **options)
