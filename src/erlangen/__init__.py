@@ -10,6 +10,7 @@ from typing import Any
 from erlangen import figures, groups, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
+    Chart,
     Cylinder,
     Euclidean,
     FlatQuotient,
@@ -20,6 +21,7 @@ from erlangen.spaces import (
     Moebius,
     Plane,
     PositionsAndDirections,
+    Product,
     ProjectivePlane,
     Sphere,
 )
@@ -30,6 +32,7 @@ __version__ = "0.1.0"
 _TRAIN = ("fit", "load", "predict", "save")
 
 __all__ = [
+    "Chart",
     "Cylinder",
     "Euclidean",
     "FlatQuotient",
@@ -40,6 +43,7 @@ __all__ = [
     "Moebius",
     "Plane",
     "PositionsAndDirections",
+    "Product",
     "ProjectivePlane",
     "Sphere",
     "convolve",
