@@ -10,6 +10,7 @@ from typing import Any
 from erlangen import figures, groups, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
+    Chart,
     Cylinder,
     Euclidean,
     FlatQuotient,
@@ -21,6 +22,7 @@ from erlangen.spaces import (
     Moebius,
     Plane,
     PositionsAndDirections,
+    Product,
     ProjectivePlane,
     Sphere,
 )
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 _TRAIN = ("fit", "load", "predict", "save")
 
 __all__ = [
+    "Chart",
     "Cylinder",
     "Euclidean",
     "FlatQuotient",
@@ -42,6 +45,7 @@ __all__ = [
     "Moebius",
     "Plane",
     "PositionsAndDirections",
+    "Product",
     "ProjectivePlane",
     "Sphere",
     "convolve",

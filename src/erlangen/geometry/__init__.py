@@ -6,5 +6,6 @@ are in `erlangen.spaces`.
 
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.geometry import Geometry, Measure
+from erlangen.geometry.holonomy import Holonomy
 
-__all__ = ["Frame", "Geometry", "Measure"]
+__all__ = ["Frame", "Geometry", "Holonomy", "Measure"]

@@ -2,13 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.geometry import curves
 from erlangen.geometry.frame import Frame
+from erlangen.geometry.holonomy import Holonomy, holonomy_of
 from erlangen.groups import StructureGroup
 
 Measure = Literal["space", "tangent"]
@@ -23,7 +27,8 @@ class Geometry(ABC):
     it: ``carry(u h, v) = carry(u, h v) h``.
 
     A geometry defines `frame`, `carry`, `coordinates`, `act` and, where it is not 1, `density`;
-    `exp`, `log` and `parallel_transport` follow.
+    `exp`, `log`, `parallel_transport` and `holonomy` follow. What the search for holonomy needs to know
+    of a space are its `origin`, `ways` to all of it, and the `circuits` round it.
 
     Attributes:
         dim: the dimension n.
@@ -58,6 +63,10 @@ class Geometry(ABC):
     def density(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch"]:
         """J(v), where dmu = J(v) dv is the invariant measure in normal coordinates."""
         return torch.ones_like(v[..., 0])
+
+    def density_at(self, u: Frame, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch"]:
+        """J(v) seen from u; on a homogeneous space the same from everywhere."""
+        return self.density(v)
 
     def distance(
         self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]
@@ -106,3 +115,54 @@ class Geometry(ABC):
         u = self.frames(p)
         arrived = self.carry(u, self.components(u, v[..., None])[..., 0])
         return arrived.tangent(self.components(u, w[..., None])[..., 0])
+
+    # curves, and what becomes of frames along them
+
+    @cached_property
+    def origin(self) -> Float[Tensor, "m"]:
+        """p0, where the frames of holonomy are taken; coordinates zero unless a space says otherwise."""
+        return torch.zeros(self.ambient, dtype=torch.float64)
+
+    def along(self, u: Frame, polygon: Float[Tensor, "*#batch k m"]) -> Frame:
+        """The frame u carried along the geodesics from its point to the first, second, ... given one."""
+        for q in polygon.unbind(-2):
+            u = self.nearby(u, q)
+        return u
+
+    def nearby(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Frame:
+        """The frame u carried to a point q close by."""
+        return self.carry(u, self.coordinates(u, q))
+
+    def transport_along(
+        self, curve: Float[Tensor, "k m"] | Callable[[Tensor], Tensor], w: Float[Tensor, "m"]
+    ) -> Float[Tensor, "m"]:
+        """The tangent vector w at the start of a curve, carried to its end.
+
+        Args:
+            curve: points on it, joined by geodesics, or a function of t in [0, 1], ``(k)`` to ``(k, m)``.
+            w: in the coordinates of points.
+        """
+        points = curves.sampled(curve)
+        u = self.frames(points[0])
+        arrived = self.along(u, points[1:])
+        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+
+    def ways(self, count: int, seed: int = 0) -> Float[Tensor, "count k m"]:
+        """Polygons from the origin to places all over the space: random walks, unless a space knows better."""
+        return curves.random_walks(self, count, seed)
+
+    def circuits(self) -> list[Float[Tensor, "k m"]]:
+        """Closed polygons from the origin, one for each generator of the fundamental group."""
+        return []
+
+    def curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
+        """``R[i, j, a, b]``, component a of ``R(e_i, e_j) e_b`` in the frame u; from small loops."""
+        return curves.curvature(self, u)
+
+    def holonomy(self) -> Holonomy:
+        """The group of all that comes back from transport round loops at the origin (its closure)."""
+        return self._holonomy
+
+    @cached_property
+    def _holonomy(self) -> Holonomy:
+        return holonomy_of(self)

@@ -3,17 +3,20 @@
 May import groups, geometry, kernels, engines and domains. To add a space, write such a file.
 """
 
+from erlangen.spaces.chart import Chart
 from erlangen.spaces.euclidean import Euclidean
 from erlangen.spaces.group import GroupSpace
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.hyperbolic import Hyperbolic
 from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
+from erlangen.spaces.product import Product
 from erlangen.spaces.projective import ProjectivePlane
 from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, KleinBottle, Moebius
 from erlangen.spaces.sphere import Sphere
 
 __all__ = [
+    "Chart",
     "Cylinder",
     "Euclidean",
     "FlatQuotient",
@@ -26,6 +29,7 @@ __all__ = [
     "Moebius",
     "Plane",
     "PositionsAndDirections",
+    "Product",
     "ProjectivePlane",
     "Sphere",
 ]

@@ -1,6 +1,7 @@
 """Hyperbolic space H^n, moved by SO+(1, n), or by all isometries."""
 
 import math
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,10 @@ class Hyperbolic(Geometry):
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
         return self.structure
+
+    @cached_property
+    def origin(self) -> Tensor:
+        return torch.eye(self.ambient, dtype=torch.float64)[0]
 
     def frame(self, p: Tensor) -> Tensor:
         origin = torch.zeros_like(p)

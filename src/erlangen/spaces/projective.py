@@ -47,6 +47,10 @@ class ProjectivePlane(Sphere):
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
         return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
 
+    def circuits(self) -> list[Tensor]:
+        t = math.pi / 4 * torch.arange(1, 5, dtype=torch.float64)
+        return [self.home(torch.stack([torch.sin(t), 0 * t, torch.cos(t)], -1))]
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation g, a 3 x 3 matrix."""
         moved = super().act(g, u)

@@ -70,6 +70,12 @@ class FlatQuotient(Geometry):
     def __repr__(self) -> str:
         return f"{self.name}, H = {self.structure}"
 
+    def stabilizer(self) -> StructureGroup:
+        """The symmetries that keep a point, as they turn the frames there; of tori, where shifts go everywhere."""
+        if self.structure.is_finite and len(self.structure.components) > 1 or len(self.gluings) < self.dim:
+            raise ValueError(f"{self} names no group that moves it everywhere, expected a torus; see holonomy()")
+        return self.structure
+
     def frame(self, p: Tensor) -> Tensor:
         identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
         return identity.expand(*p.shape[:-1], -1, -1)
@@ -118,6 +124,10 @@ class FlatQuotient(Geometry):
     def contains(self, p: Tensor) -> Tensor:
         widths = torch.tensor(self.widths, dtype=p.dtype, device=p.device)
         return (p.abs() <= widths / 2).logical_or(torch.isinf(widths)).all(-1)
+
+    def circuits(self) -> list[Tensor]:
+        t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4
+        return [t * g.length * torch.eye(self.dim, dtype=torch.float64)[g.axis] for g in self.gluings]
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""

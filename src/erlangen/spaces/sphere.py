@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -51,6 +52,10 @@ class Sphere(Geometry):
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
         return self.structure
+
+    @cached_property
+    def origin(self) -> Tensor:
+        return torch.eye(self.ambient, dtype=torch.float64)[-1]
 
     def frame(self, p: Tensor) -> Tensor:
         if self.dim == 2:

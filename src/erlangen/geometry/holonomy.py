@@ -1,0 +1,109 @@
+"""Holonomy: what becomes of frames that are carried round loops, as a group."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.geometry import curves
+from erlangen.geometry.frame import Frame
+from erlangen.groups import StructureGroup
+from erlangen.groups.closure import closure, lie_closure
+from erlangen.groups.logarithm import matrix_log
+
+if TYPE_CHECKING:
+    from erlangen.geometry.geometry import Geometry
+
+WAYS = 48
+SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
+NEAR = 1.0  # loops that turn farther than this have ambiguous logarithms
+TOLERANCE = 1e-5  # absolute, of turns in radians
+
+
+@dataclass(frozen=True, eq=False)
+class Holonomy:
+    """The holonomy group at the origin, and the loops that showed it.
+
+    Attributes:
+        structure: the closure of the group, as it turns the components of the frame at the origin.
+        frame: that frame.
+        paths: ``(c, k, m)``, from the origin to places all over the space.
+        loops: ``(c, k, m)``, at the ends of the paths, closed and contractible.
+        turns: ``(c, n, n)``, h for each: there along its path, round, and back is ``u h``.
+        circuits: closed polygons at the origin, one for each generator of the fundamental group.
+        circuit_turns: h for each.
+        from_loops: the dimension of the Lie algebra that the contractible loops generate.
+        from_curvature: the dimension of what curvature along the paths generates (Ambrose and Singer).
+    """
+
+    structure: StructureGroup
+    frame: Frame
+    paths: Float[Tensor, "c k m"] = field(repr=False)
+    loops: Float[Tensor, "c j m"] = field(repr=False)
+    turns: Float[Tensor, "c n n"] = field(repr=False)
+    circuits: list[Tensor] = field(repr=False)
+    circuit_turns: list[Tensor] = field(repr=False)
+    from_loops: int
+    from_curvature: int
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+        return self.structure.name
+
+
+def holonomy_of(geometry: "Geometry") -> Holonomy:
+    r"""The holonomy group of a space, by transport round loops.
+
+    Frames are carried from the origin to places all over the space, and round contractible loops of several
+    sizes there. The logarithms of what they come back as, and the curvature operators there, span the
+    Lie algebra, closed under brackets and under the adjoint action of all that was found; the circuits
+    round the space give the components. The group that is named is the closure.
+
+    Raises:
+        ValueError: for frames that do not come back orthonormal, where the connection is not metric.
+
+    Reference: Ambrose & Singer 1953.
+    """
+    start = geometry.frames(geometry.origin)
+    paths = geometry.ways(WAYS)
+    u = geometry.along(_repeated(start, len(paths)), paths)
+    kept, loops, turns = [], [], []
+    for i, size in enumerate(SIZES):
+        polygons = curves.random_loops(geometry, u, size * curves.stride(geometry), seed=i)
+        inside = geometry.contains(polygons).all(-1)
+        where = u.at(inside)
+        kept.append(paths[inside])
+        loops.append(polygons[inside])
+        turns.append(geometry.gauge(where, geometry.along(where, polygons[inside])))
+    h = torch.cat(turns)
+    circuits = geometry.circuits()
+    round_trips = [geometry.gauge(start, geometry.along(start, circuit)) for circuit in circuits]
+    elements = torch.stack(round_trips) if round_trips else h[:0]
+    _expect_orthogonal(geometry, torch.cat([h, elements]))
+    small = h[(h - torch.eye(geometry.dim).to(h)).abs().amax((-2, -1)) < NEAR]
+    logs = matrix_log(small)
+    R = geometry.curvature(u).flatten(0, 2)
+    one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
+    structure = closure(torch.cat([one, other]), elements, TOLERANCE)
+    return Holonomy(
+        structure, start, torch.cat(kept), torch.cat(loops), h, circuits, round_trips, len(one), len(other)
+    )
+
+
+def _repeated(u: Frame, count: int) -> Frame:
+    return Frame(u.point.expand(count, -1), u.basis.expand(count, -1, -1))
+
+
+def _expect_orthogonal(geometry: "Geometry", h: Float[Tensor, "c n n"]) -> None:
+    off = float((h.mT @ h - torch.eye(h.shape[-1]).to(h)).abs().max()) if len(h) else 0.0
+    if not off < 1e-4:
+        raise ValueError(
+            f"frames of {geometry} come back from loops with lengths and angles changed, by {off:.2g}; "
+            "expected a metric connection, which keeps them"
+        )

@@ -1,0 +1,401 @@
+"""Any Riemannian metric that can be written down: a chart, glued to itself or not."""
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry.curves import SAMPLES, sampled
+from erlangen.groups import StructureGroup
+from erlangen.groups.closure import closure
+from erlangen.spaces.euclidean import affine
+from erlangen.spaces.metric import (
+    along_levi_civita,
+    inverse,
+    levi_civita,
+    orthonormal,
+    partials,
+    riemann,
+)
+from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
+
+Metric = Callable[[Tensor], Tensor]
+Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
+LEGS = 8  # pieces of the straight way from the origin to a point
+NEWTON, CONVERGED = 25, 1e-11
+STEP = 1e-4  # of differences
+
+
+class Chart(Geometry):
+    r"""A metric in coordinates: ``metric(x)``, ``(..., dim)`` to ``(..., dim, dim)``, in torch.
+
+    Carrying integrates the geodesic and the frame together, ``x' = E v`` and ``E' = -Gamma(E v) E``, by
+    steps of Runge and Kutta (fourth order). A point is its coordinates; those of an axis with a period
+    lie in [0, period). The frame at p is carried from the origin, in the middle of the chart, along the
+    straight line of coordinates, so that all frames lie in one holonomy bundle. H is the holonomy
+    group, computed when it is first asked for.
+
+    Args:
+        metric: symmetric and positive definite; the same (as a tensor field) after each period.
+        dim: the dimension n.
+        periods: the length of each axis in coordinates that comes round, None for one that does not.
+        bounds: the ends ``(low, high)`` of each axis without period, None for none; loops are looked for
+            within them, and around zero on an axis without.
+        glue: by axis with a period, the matrix that turns the coordinates once round,
+            ``x ~ glue x + period e_axis``; the identity unless given.
+        connection: ``Gamma[l, i, k]``, ``(..., dim)`` to ``(..., dim, dim, dim)``, of another metric connection,
+            ``nabla_i d_k = Gamma[l, i, k] d_l``; None for that of Levi-Civita.
+        symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
+        steps: of Runge and Kutta, for a geodesic.
+        measure: "tangent", or "space" with the density J.
+        injectivity_radius: the length up to which geodesics are shortest; None estimates it.
+        name: for people.
+
+    Raises:
+        ValueError: for a metric that is not symmetric, or not positive definite; for a gluing that is no
+            isometry; for a connection that is not metric.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> polar = er.Chart(
+        ...     lambda x: torch.diag_embed(torch.stack([torch.ones_like(x[..., 0]), x[..., 0] ** 2], -1)),
+        ...     dim=2, bounds=((0.5, 1.5), None), periods=(None, 2 * torch.pi),
+        ... )
+        >>> polar.holonomy()
+        trivial
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        dim: int,
+        *,
+        periods: Sequence[float | None] | None = None,
+        bounds: Sequence[tuple[float, float] | None] | None = None,
+        glue: Mapping[int, Tensor] | None = None,
+        connection: Metric | None = None,
+        symmetry: Sequence[Metric] = (),
+        steps: int = 16,
+        measure: Measure = "tangent",
+        injectivity_radius: float | None = None,
+        name: str = "Chart",
+    ) -> None:
+        self.dim = self.ambient = dim
+        self.periods = _one_for_each_axis("periods", periods, dim)
+        self.bounds = _one_for_each_axis("bounds", bounds, dim)
+        self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
+        self._metric, self._connection, self._radius = metric, connection, injectivity_radius
+        edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in zip(self.bounds, self.periods)]
+        self.low, self.high = torch.tensor(edges, dtype=torch.float64).T
+        self._ends = torch.tensor([b or (-math.inf, math.inf) for b in self.bounds], dtype=torch.float64).T
+        for axis, (b, p) in enumerate(zip(self.bounds, self.periods, strict=True)):
+            if (b and p) or not self.low[axis] < self.high[axis]:
+                raise ValueError(
+                    f"axis {axis} has the period {p} and the bounds {b}, expected one of them at most, "
+                    "and low < high"
+                )
+        one = torch.eye(dim, dtype=torch.float64)
+        self.decks = [
+            (axis, float(period), (glue or {}).get(axis, one).to(torch.float64))
+            for axis, period in enumerate(self.periods)
+            if period
+        ]
+        expect_metric(self)
+
+    def __repr__(self) -> str:
+        return f"{self.name}, n = {self.dim}"
+
+    # the metric, and the matrix of transport
+
+    def metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
+        """g(x), continued beyond the edges as it is on them."""
+        low, high = self._ends.to(x)
+        if bool(((x < low) | (x > high)).any()):
+            x = torch.maximum(torch.minimum(x, high), low)
+        g = self._metric(x)
+        return g.to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
+
+    def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
+        """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
+        return levi_civita(self.metric, x) if self._connection is None else self._connection(x)
+
+    def _along(self, x: Tensor, V: Tensor) -> Tensor:
+        if self._connection is None:
+            return along_levi_civita(self.metric, x, V)
+        return torch.einsum("...lik,...i->...lk", self._connection(x), V)
+
+    def volume(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+        """The volume density ``sqrt(det g)`` of the coordinates."""
+        return torch.linalg.det(self.metric(x)).sqrt()
+
+    # the contract
+
+    @cached_property
+    def structure(self) -> StructureGroup:  # type: ignore[override]
+        """The holonomy group, enlarged by the symmetries."""
+        H = self.holonomy().structure
+        if not self.symmetry:
+            return H
+        turns = torch.stack([self.turn_of(phi) for phi in self.symmetry])
+        return closure(H.algebra, torch.cat([H.components, turns]))
+
+    @cached_property
+    def origin(self) -> Tensor:
+        middle = (self.low + self.high) / 2
+        return torch.where(middle.isfinite(), middle, 0.0)
+
+    def frame(self, p: Tensor) -> Tensor:
+        home = self.home(p.to(torch.float64))
+        t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
+        way = self.origin + t * (home - self.origin)[..., None, :]  # (..., k, n)
+        u = Frame(self.origin.expand_as(home), self._first.expand(*home.shape[:-1], -1, -1))
+        return self._unglue(p, self.along(u, way)).to(p.dtype)
+
+    @cached_property
+    def _first(self) -> Tensor:
+        """The frame at the origin: its first axis is along the first coordinate."""
+        return torch.linalg.inv(torch.linalg.cholesky(self.metric(self.origin))).mT
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        return self.glue(self._walk(u, v))
+
+    def _walk(self, u: Frame, v: Tensor) -> Frame:
+        """`carry` in the coordinates of the cover."""
+        v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
+        x, E = u.point.expand_as(v), u.basis.expand(*v.shape[:-1], -1, -1)
+        dt = 1 / self.steps
+
+        def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
+            V = (E @ v[..., None])[..., 0]
+            return V, -self._along(x, V) @ E
+
+        for _ in range(self.steps):
+            a, A = velocity(x, E)
+            b, B = velocity(x + dt / 2 * a, E + dt / 2 * A)
+            c, C = velocity(x + dt / 2 * b, E + dt / 2 * B)
+            d, D = velocity(x + dt * c, E + dt * C)
+            x, E = x + dt / 6 * (a + 2 * b + 2 * c + d), E + dt / 6 * (A + 2 * B + 2 * C + D)
+        return Frame(x, orthonormal(self.metric(x), E))
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        """By shooting: Newton's method on `carry`; nan where no way was found."""
+        u, q = self._aligned(u, q)
+        v = (inverse(u.basis) @ (q - u.point)[..., None])[..., 0]
+        scale = 1 + q.abs().amax(-1)
+        for _ in range(NEWTON):
+            arrived, J = self._differential(u, v)
+            rest = q - arrived.point
+            off = rest.norm(dim=-1) / scale
+            if bool((off < CONVERGED).all()):
+                break
+            step = (inverse(J) @ rest[..., None])[..., 0]
+            # no farther than the way itself, or the first steps overshoot
+            size = step.norm(dim=-1, keepdim=True)
+            v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size.clamp_min(1e-300)).clamp(max=1)
+        return torch.where((off < 1e-8)[..., None], v, math.nan)
+
+    def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
+        """The frame at home, and the nearest image of q there."""
+        u, q = self.glue(u), self.home(q)
+        g = self.metric(u.point)
+        nearest, best = q, torch.full(torch.broadcast_shapes(u.point.shape, q.shape)[:-1], math.inf).to(q)
+        for copies in itertools.product((0, 1, -1), repeat=len(self.decks)):
+            image = q
+            for deck, copy in reversed(list(zip(self.decks, copies, strict=True))):
+                image = _moved(deck, image, copy)
+            d = image - u.point
+            length = (d[..., None, :] @ g @ d[..., None])[..., 0, 0]
+            closer = length < best - 1e-12
+            nearest = torch.where(closer[..., None], image, nearest)
+            best = torch.where(closer, length, best)
+        shape = best.shape
+        return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), nearest
+
+    def _differential(self, u: Frame, v: Tensor) -> tuple[Frame, Float[Tensor, "*batch n n"]]:
+        """Where v leads, and the derivative of the point there by v, from central differences."""
+        one = STEP * torch.eye(self.dim).to(v)
+        around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
+        u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))
+        arrived = self._walk(u, around)
+        n, x = self.dim, arrived.point
+        return arrived.at(0), ((x[1 : n + 1] - x[n + 1 :]) / (2 * STEP)).movedim(0, -1)
+
+    def density_at(self, u: Frame, v: Tensor) -> Tensor:
+        arrived, J = self._differential(u, v)
+        return torch.linalg.det(inverse(arrived.basis) @ J).abs()
+
+    def density(self, v: Tensor) -> Tensor:
+        """J(v) seen from the origin."""
+        return self.density_at(self.frames(self.origin), v)
+
+    def log(self, p: Tensor, q: Tensor) -> Tensor:
+        """As everywhere; a warning where it may not be the shortest way, ValueError where none was found."""
+        u = self.frames(p)
+        v = self.coordinates(u, q)
+        if bool(v.isnan().any()):
+            raise ValueError(
+                f"no geodesic was found to some of the points, expected them within the injectivity radius "
+                f"of {self}, about {self.injectivity_radius:.3g}; go there in shorter steps"
+            )
+        if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
+            warnings.warn(
+                f"some logarithms are longer than the injectivity radius of {self}, about "
+                f"{self.injectivity_radius:.3g}: a geodesic of that length is found, perhaps not the shortest",
+                stacklevel=2,
+            )
+        return u.tangent(v)
+
+    def home(self, p: Tensor) -> Tensor:
+        return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
+
+    def glue(self, u: Frame) -> Frame:
+        """The frame of the cover, brought to where axes with a period lie in [0, period)."""
+        point, basis = u.point, u.basis.expand(*u.point.shape[:-1], -1, -1)
+        for axis, period, A in self.decks:
+            turns = torch.floor(point[..., axis] / period)
+            turns = turns + (point[..., axis] - turns * period >= period)  # a rounding below zero
+            if bool((turns != 0).any()):
+                power = _power(A, -turns)
+                shift = torch.zeros_like(point)
+                shift[..., axis] = turns * period
+                point, basis = (power @ (point - shift)[..., None])[..., 0], power @ basis
+        return Frame(point, basis)
+
+    def _unglue(self, p: Tensor, u: Frame) -> Tensor:
+        """The axes of a frame at home(p), at p itself."""
+        back = self.glue(Frame(p, torch.eye(self.dim).to(p))).basis
+        return torch.linalg.inv(back) @ u.basis
+
+    def contains(self, p: Tensor) -> Tensor:
+        p = self.home(p)
+        return ((p >= self.low.to(p)) & (p <= self.high.to(p))).all(-1)
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
+        return self.glue(affine(g, u))
+
+    def moved(self, phi: Metric, u: Frame) -> Frame:
+        """The frame moved by an isometry, a function of points."""
+        q, D = partials(phi, u.point)
+        return self.glue(Frame(q, D.movedim(0, -1) @ u.basis))
+
+    def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
+        """How an isometry turns the frame at the origin, brought back along the straight line of coordinates."""
+        moved = self.moved(phi, self.frames(self.origin))
+        return self.gauge(self.frames(moved.point), moved)
+
+    # curves, curvature
+
+    def along(self, u: Frame, polygon: Tensor) -> Frame:
+        """Along the straight lines of coordinates, each the shortest, from point to point."""
+        for q in polygon.unbind(-2):
+            u, q = self._aligned(u, q)
+            u = self.glue(self._transported(u, _straight(u.point, q), self.steps))
+        return u
+
+    def _transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
+        """The frame along a curve, t ``(k)`` in [0, 1] to its points and velocities ``(k, ..., n)``."""
+        E, dt = u.basis, 1 / steps
+        x, velocity = curve(torch.linspace(0.0, 1.0, 2 * steps + 1, dtype=torch.float64))
+        matrices = -self._along(x, velocity)  # all at once
+        for step in range(steps):
+            start, middle, end = matrices[2 * step : 2 * step + 3]
+            a = start @ E
+            b = middle @ (E + dt / 2 * a)
+            c = middle @ (E + dt / 2 * b)
+            d = end @ (E + dt * c)
+            E = E + dt / 6 * (a + 2 * b + 2 * c + d)
+        return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
+
+    def nearby(self, u: Frame, q: Tensor) -> Frame:
+        """Along the straight line of coordinates, by the mean of the connection at both ends."""
+        u, q = self._aligned(u, q)
+        d = q - u.point
+        half = (self._along(u.point, d) + self._along(q, d)) / 4
+        one = torch.eye(self.dim).to(half)
+        return self.glue(Frame(q, orthonormal(self.metric(q), inverse(one + half) @ (one - half) @ u.basis)))
+
+    def transport_along(self, curve: Tensor | Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
+        points = sampled(curve)
+        if not bool(self.contains(points).all()):
+            first = int((~self.contains(points)).nonzero()[0])
+            raise ValueError(
+                f"the curve leaves the chart at its point {first}, {points[first].tolist()}, expected it within "
+                f"{self.low.tolist()} to {self.high.tolist()}; add a chart that covers the rest"
+            )
+        if not callable(curve):
+            return super().transport_along(points, w)
+
+        def moving(t: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.func.jvp(curve, (t,), (torch.ones_like(t),))
+
+        u = self.frames(points[0])
+        arrived = self._transported(u, moving, SAMPLES // 2)
+        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+
+    def curvature(self, u: Frame) -> Tensor:
+        E, R = u.basis, riemann(self.christoffel, u.point)
+        R = torch.einsum("...al,...lkij,...kb->...abij", inverse(E), R, E)
+        return torch.einsum("...abij,...ic,...jd->...cdab", R, E, E)
+
+    def sectional(self, p: Tensor, v: Tensor, w: Tensor) -> Tensor:
+        """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
+        g = self.metric(p)
+        R = torch.einsum("...lkij,...k,...i,...j->...l", riemann(self.christoffel, p), w, v, w)
+        vv, vw, ww = (torch.einsum("...i,...ij,...j->...", a, g, b) for a, b in ((v, v), (v, w), (w, w)))
+        return torch.einsum("...i,...ij,...j->...", R, g, v) / (vv * ww - vw**2)
+
+    # what the search for holonomy asks
+
+    def ways(self, count: int, seed: int = 0) -> Tensor:
+        """Straight lines of coordinates, half of them to where curvature is largest."""
+        return straight_ways(self, count, seed)
+
+    def circuits(self) -> list[Tensor]:
+        t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
+        start = self.origin
+        return [start + t * (_moved(deck, start, 1) - start) for deck in self.decks]
+
+    @cached_property
+    def injectivity_radius(self) -> float:  # type: ignore[override]
+        """As given, or estimated from curvature and from the way round the periods."""
+        return estimated_radius(self) if self._radius is None else self._radius
+
+
+def _straight(p: Tensor, q: Tensor) -> Curve:
+    """The straight line of coordinates from p to q."""
+
+    def line(t: Tensor) -> tuple[Tensor, Tensor]:
+        x = p + t.view(-1, *[1] * p.dim()) * (q - p)
+        return x, (q - p).expand_as(x)
+
+    return line
+
+
+def _moved(deck: tuple[int, float, Tensor], x: Tensor, times: int) -> Tensor:
+    """x once round an axis with a period, or once back."""
+    axis, period, A = deck
+    shift = torch.zeros_like(x)
+    shift[..., axis] = times * period
+    power = torch.linalg.matrix_power(A, times).to(x)
+    return (power @ x[..., None])[..., 0] + shift
+
+
+def _power(A: Tensor, k: Tensor) -> Tensor:
+    """A^k for whole numbers k of any shape."""
+    values, index = torch.unique(k, return_inverse=True)
+    powers = torch.stack([torch.linalg.matrix_power(A, int(value)) for value in values])
+    return powers.to(k)[index]
+
+
+def _one_for_each_axis(name: str, values: Sequence | None, dim: int) -> tuple:
+    values = (None,) * dim if values is None else tuple(values)
+    if len(values) != dim:
+        raise ValueError(f"{name} has {len(values)} entries, expected {dim}, one for each axis")
+    return values

@@ -1,0 +1,77 @@
+"""What follows from a metric in coordinates: derivatives, the connection, curvature, orthonormal frames."""
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Field = Callable[[Tensor], Tensor]
+
+
+def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
+    """f(x), and its derivatives by each coordinate (first axis), by forward differentiation."""
+    n = x.shape[-1]
+    _warm()
+    every = x.expand(n, *x.shape).contiguous()
+    along = torch.eye(n, dtype=x.dtype, device=x.device).view(n, *[1] * (x.dim() - 1), n).expand_as(every).contiguous()
+    value, derivative = torch.func.jvp(f, (every,), (along,))
+    return value[0], derivative
+
+
+@cache
+def _warm() -> None:
+    """The first forward differentiation, which has torch warn of its own code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.func.jvp(torch.sin, (torch.ones(1),), (torch.ones(1),))
+
+
+def inverse(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """The inverse of matrices; of 2 x 2 ones without LAPACK, which takes them one by one."""
+    if g.shape[-1] != 2:
+        return torch.linalg.inv(g)
+    a, b, c, d = g[..., 0, 0], g[..., 0, 1], g[..., 1, 0], g[..., 1, 1]
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    return adjugate / (a * d - b * c)[..., None, None]
+
+
+def levi_civita(metric: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
+    r"""``Gamma[l, i, k] = g^{lm} (d_i g_mk + d_k g_mi - d_m g_ik) / 2``."""
+    g, D = partials(metric, x)  # D[m, ..., i, k] = d_m g_ik
+    d = D.movedim(0, -1)  # [i, k, m]
+    lower = (d.movedim(-1, -2) + d - d.movedim(-1, -3)) / 2  # [m, i, k]
+    return torch.einsum("...lm,...mik->...lik", inverse(g), lower)
+
+
+def along_levi_civita(
+    metric: Field, x: Float[Tensor, "*batch n"], V: Float[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n n"]:
+    """``Gamma[l, i, k] V^i``, the matrix of transport along V, without the whole of Gamma."""
+    g, D = partials(metric, x)
+    A = (D * V.movedim(-1, 0)[..., None, None]).sum(0)
+    W = (D @ V[..., None])[..., 0].movedim(0, -1)  # [m, k] = V^i d_k g_mi
+    return inverse(g) @ (A + W - W.mT) / 2
+
+
+def riemann(connection: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n n"]:
+    r"""``R[l, k, i, j]``, component l of ``R(d_i, d_j) d_k``.
+
+    ``d_i Gamma^l_jk - d_j Gamma^l_ik + Gamma^l_im Gamma^m_jk - Gamma^l_jm Gamma^m_ik``.
+    """
+    Gamma, D = partials(connection, x)  # D[i, ..., l, j, k]
+    half = torch.einsum("i...ljk->...lkij", D)
+    half = half + torch.einsum("...lim,...mjk->...lkij", Gamma, Gamma)
+    return half - half.mT
+
+
+def orthonormal(g: Float[Tensor, "*batch n n"], E: Float[Tensor, "*batch n n"]) -> Tensor:
+    r"""The orthonormal frame nearest to an almost orthonormal one: ``E (E^T g E)^{-1/2}``.
+
+    It commutes with turns, ``orthonormal(E h) = orthonormal(E) h``.
+    """
+    for _ in range(3):
+        E = E @ (1.5 * torch.eye(E.shape[-1]).to(E) - 0.5 * E.mT @ g @ E)
+    return E

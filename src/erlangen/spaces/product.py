@@ -1,0 +1,143 @@
+"""The product of two spaces: everything side by side."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.groups import StructureGroup
+
+
+class Product(Geometry):
+    r"""M x N: ``carry((u, w), (a, b)) = (carry(u, a), carry(w, b))``.
+
+    Coordinates of points and components of vectors are those of the factors, one after the other; H is the
+    product of theirs.
+
+    Args:
+        one, other: the factors, such as ``er.Sphere()`` and ``er.FlatTorus((2.0,))``.
+        measure: "space" or "tangent"; None for that of the factors, which then have to agree.
+
+    Example:
+        >>> import erlangen as er
+        >>> er.Product(er.Sphere(), er.FlatTorus((2.0,))).holonomy()
+        SO(2)
+    """
+
+    def __init__(self, one: Geometry, other: Geometry, *, measure: Measure | None = None) -> None:
+        if measure is None and one.measure != other.measure:
+            raise ValueError(
+                f'the measures of {one} and {other} are "{one.measure}" and "{other.measure}", expected the '
+                'same; give measure="space" or "tangent"'
+            )
+        self.one, self.other = one, other
+        self.measure = measure or one.measure
+        self.dim, self.ambient = one.dim + other.dim, one.ambient + other.ambient
+
+    def __repr__(self) -> str:
+        return f"{self.one} x {self.other}"
+
+    @cached_property
+    def structure(self) -> StructureGroup:  # type: ignore[override]
+        H, K = self.one.structure, self.other.structure
+        algebra = [_block(X, torch.zeros_like(K.components[0])) for X in H.algebra]
+        algebra += [_block(torch.zeros_like(H.components[0]), X) for X in K.algebra]
+        none = torch.zeros(0, self.dim, self.dim, dtype=torch.float64)
+        components = [_block(h, k) for h in H.components for k in K.components]
+        return StructureGroup(torch.stack(algebra) if algebra else none, torch.stack(components))
+
+    @property
+    def injectivity_radius(self) -> float:  # type: ignore[override]
+        """The smaller one."""
+        return min(self.one.injectivity_radius, self.other.injectivity_radius)
+
+    @cached_property
+    def origin(self) -> Tensor:
+        return torch.cat([self.one.origin, self.other.origin])
+
+    def frame(self, p: Tensor) -> Tensor:
+        a, b = self._points(p)
+        return _block(self.one.frame(a), self.other.frame(b))
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        (a, b), (x, y) = self._factors(u), self._split(v)
+        return self._joined(self.one.carry(a, x), self.other.carry(b, y))
+
+    def nearby(self, u: Frame, q: Tensor) -> Frame:
+        (a, b), (x, y) = self._factors(u), self._points(q)
+        return self._joined(self.one.nearby(a, x), self.other.nearby(b, y))
+
+    def along(self, u: Frame, polygon: Tensor) -> Frame:
+        (a, b), (x, y) = self._factors(u), self._points(polygon)
+        return self._joined(self.one.along(a, x), self.other.along(b, y))
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        (a, b), (x, y) = self._factors(u), self._points(q)
+        return torch.cat([self.one.coordinates(a, x), self.other.coordinates(b, y)], -1)
+
+    def density(self, v: Tensor) -> Tensor:
+        x, y = self._split(v)
+        return self.one.density(x) * self.other.density(y)
+
+    def density_at(self, u: Frame, v: Tensor) -> Tensor:
+        (a, b), (x, y) = self._factors(u), self._split(v)
+        return self.one.density_at(a, x) * self.other.density_at(b, y)
+
+    def home(self, p: Tensor) -> Tensor:
+        a, b = self._points(p)
+        return torch.cat([self.one.home(a), self.other.home(b)], -1)
+
+    def contains(self, p: Tensor) -> Tensor:
+        a, b = self._points(p)
+        return self.one.contains(a) & self.other.contains(b)
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """Symmetries of both factors: the matrices that they take, as blocks of equal size."""
+        (a, b), half = self._factors(u), len(g) // 2
+        return self._joined(self.one.act(g[:half, :half], a), self.other.act(g[half:, half:], b))
+
+    def curvature(self, u: Frame) -> Tensor:
+        (a, b), n = self._factors(u), self.one.dim
+        R = u.basis.new_zeros(*u.point.shape[:-1], *[self.dim] * 4)
+        R[..., :n, :n, :n, :n] = self.one.curvature(a)
+        R[..., n:, n:, n:, n:] = self.other.curvature(b)
+        return R
+
+    def ways(self, count: int, seed: int = 0) -> Tensor:
+        a, b = self.one.ways(count, seed), self.other.ways(count, seed + 1)
+        length = max(a.shape[1], b.shape[1])
+        return torch.cat([_waiting(a, length), _waiting(b, length)], -1)
+
+    def circuits(self) -> list[Tensor]:
+        p, q = self.one.origin, self.other.origin
+        first = [torch.cat([c, q.expand(len(c), -1)], -1) for c in self.one.circuits()]
+        return first + [torch.cat([p.expand(len(c), -1), c], -1) for c in self.other.circuits()]
+
+    # the factors
+
+    def _points(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        return p[..., : self.one.ambient], p[..., self.one.ambient :]
+
+    def _split(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        return v[..., : self.one.dim], v[..., self.one.dim :]
+
+    def _factors(self, u: Frame) -> tuple[Frame, Frame]:
+        (a, b), m, n = self._points(u.point), self.one.ambient, self.one.dim
+        return Frame(a, u.basis[..., :m, :n]), Frame(b, u.basis[..., m:, n:])
+
+    def _joined(self, a: Frame, b: Frame) -> Frame:
+        return Frame(torch.cat([a.point, b.point], -1), _block(a.basis, b.basis))
+
+
+def _block(a: Tensor, b: Tensor) -> Tensor:
+    """``[[a, 0], [0, b]]``."""
+    above = torch.cat([a, a.new_zeros(*a.shape[:-1], b.shape[-1])], -1)
+    below = torch.cat([b.new_zeros(*b.shape[:-1], a.shape[-1]), b], -1)
+    return torch.cat([above, below], -2)
+
+
+def _waiting(polygon: Tensor, length: int) -> Tensor:
+    """The polygon with its last point repeated."""
+    last = polygon[:, -1:].expand(-1, length - polygon.shape[1], -1)
+    return torch.cat([polygon, last], 1)
