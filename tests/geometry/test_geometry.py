@@ -1,6 +1,7 @@
 """The contract of every geometry: frames and how they are carried."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -69,9 +70,14 @@ def some_steps(space, count=40):
     return v / v.norm(dim=-1, keepdim=True) * length
 
 
+@cache
+def built(name):
+    return GEOMETRIES[name]()
+
+
 @pytest.fixture(params=GEOMETRIES, ids=str)
 def space(request):
-    return GEOMETRIES[request.param]()
+    return built(request.param)
 
 
 def test_coordinates_undo_carry(space):

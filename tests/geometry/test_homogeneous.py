@@ -179,9 +179,9 @@ def test_the_hyperbolic_plane_solved_is_the_hyperbolic_plane():
 
 def test_three_spheres_are_one():
     """SU(2) on itself, SO(4)/SO(3), and Levi-Civita: the radial layers agree, to rounding."""
-    points = random_points(120, 4)
-    weights = torch.full((120,), 2 * math.pi**2 / 120).double()
-    f = torch.randn(120).double()
+    points = random_points(60, 4)
+    weights = torch.full((60,), 2 * math.pi**2 / 60).double()
+    f = torch.randn(60).double()
     quotient = er.HomogeneousSpace(groups.SO(4), torch.tensor([0.0, 0.0, 0.0, 1.0]), linear)
     group = er.GroupSpace(groups.SU(2))
     i, j, k = groups.SU(2).generators
@@ -201,13 +201,13 @@ def test_three_spheres_are_one():
 def test_another_origin_or_section_changes_nothing(origin):
     """Scalar layers are sums over samples: only rounding may differ. The section here is a turned one."""
     one = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
-    other = er.HomogeneousSpace(groups.SO(3), torch.tensor(origin), linear)
+    other = er.HomogeneousSpace(groups.SO(3), torch.tensor(origin, dtype=torch.float64), linear)
     turn = groups.SO(3).exp(torch.tensor([0.7, 0.0, 0.0]).double())  # about the pole
     turned = er.HomogeneousSpace(
         groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear, section=lambda p: one.section(p) @ turn
     )
-    points, weights = random_points(200, 3), torch.full((200,), 4 * math.pi / 200).double()
-    f = torch.randn(200).double()
+    points, weights = random_points(70, 3), torch.full((70,), 4 * math.pi / 70).double()
+    f = torch.randn(70).double()
     results = [er.correlate(s.samples(points, weights), bump, f, radius=1.0) for s in (one, other, turned)]
     assert results[0].std() > 0.01
     for y in results[1:]:
@@ -248,13 +248,13 @@ def test_layers_run_on_solved_spaces_and_commute_with_the_group():
 
 
 def test_weights_that_are_not_the_measure_are_refused():
-    theta = math.pi * (torch.arange(24).double() + 0.5) / 24
-    phi = 2 * math.pi * torch.arange(48).double() / 48
+    theta = math.pi * (torch.arange(12).double() + 0.5) / 12
+    phi = 2 * math.pi * torch.arange(24).double() / 24
     theta, phi = torch.meshgrid(theta, phi, indexing="ij")
     points = torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], -1)
     space = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear)
     space.samples(points, theta.sin())
-    with pytest.raises(ValueError, match=r"weights are not the invariant measure .* such as sin theta"):
+    with pytest.raises(ValueError, match=r"weights are not the invariant measure .*such as sin theta"):
         space.samples(points, torch.ones_like(theta))
     disc = er.Hyperbolic().disc(2.0, 16)
     with pytest.raises(ValueError, match="weights are not the invariant measure"):

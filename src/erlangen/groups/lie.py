@@ -15,6 +15,7 @@ from erlangen.groups.logarithm import matrix_log, near_log
 
 TOLERANCE = 1e-8  # absolute: what is closer than this is the same
 ASIDE = 1e-5
+TERMS, NEGLIGIBLE = 40, 1e-5  # of a series
 MIXING = 24  # random factors whose product is spread evenly over a compact group
 
 
@@ -139,6 +140,19 @@ class MatrixGroup:
         block[..., :n, :n] = -self.ad(v)
         block[..., :n, n:] = torch.eye(n, dtype=v.dtype, device=v.device)
         return torch.matrix_exp(block)[..., :n, n:]  # exp [[-ad, 1], [0, 0]] has the integral in its corner
+
+    def right_jacobian_times(
+        self, v: Float[Tensor, "*batch n"], w: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "*batch n k"]:
+        """``J w`` for a few w, to about 1e-5, by its series: good enough for steps towards zero."""
+        A, term = -self.ad(v), w.to(v).expand(*v.shape[:-1], -1, -1)
+        total = term
+        for k in range(2, TERMS):
+            term = A @ term / k
+            total = total + term
+            if float(term.abs().amax() if term.numel() else 0.0) < NEGLIGIBLE:
+                break
+        return total
 
     def modular(self, g: Float[Tensor, "*batch d d"]) -> Float[Tensor, "*batch"]:
         r"""``Delta(g) = |det Ad(g)|^{-1}``: the left-invariant measure has ``mu(A g) = Delta(g) mu(A)``."""

@@ -1,5 +1,7 @@
 """The principal logarithm of matrices, batched: the inverse of torch.matrix_exp near the identity."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -25,12 +27,15 @@ def near_log(g: Float[Tensor, "*batch d d"], nodes: int = 8) -> Float[Tensor, "*
     """The logarithm of matrices within 1/4 of the identity, to rounding."""
     A = g - torch.eye(g.shape[-1], dtype=g.dtype, device=g.device)
     one = torch.eye(g.shape[-1], dtype=g.dtype, device=g.device)
-    t, w = np.polynomial.legendre.leggauss(nodes)
-    terms = [
-        float(b) / 2 * torch.linalg.solve_ex(one + (float(a) + 1) / 2 * A, A)[0]
-        for a, b in zip(t, w, strict=True)
-    ]
+    terms = [weight * torch.linalg.solve_ex(one + t * A, A)[0] for t, weight in _rule(nodes)]
     return torch.stack(terms).sum(0)
+
+
+@cache
+def _rule(nodes: int) -> list[tuple[float, float]]:
+    """Gauss-Legendre on [0, 1]."""
+    t, w = np.polynomial.legendre.leggauss(nodes)
+    return [(float(a + 1) / 2, float(b) / 2) for a, b in zip(t, w, strict=True)]
 
 
 def _log(A: Tensor) -> Tensor:
@@ -51,7 +56,8 @@ def _root(A: Tensor) -> Tensor:
     for _ in range(STEPS):
         before = Y
         Y, Z = (Y + torch.linalg.inv_ex(Z)[0]) / 2, (Z + torch.linalg.inv_ex(Y)[0]) / 2
-        if bool(((Y - before).abs() <= 1e-15 * Y.abs().amax()).all()):
+        change = (Y - before).abs().amax((-2, -1))
+        if not bool((change > 1e-15 * Y.abs().amax((-2, -1))).any()):  # nor where there is no root
             break
     return torch.where(
         ((Y @ Y - A).abs().amax((-2, -1)) < 1e-6 * A.abs().amax((-2, -1)))[..., None, None], Y, torch.nan

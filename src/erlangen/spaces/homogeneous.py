@@ -227,7 +227,10 @@ class HomogeneousSpace(Geometry):
 
     def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
         """The element s(p) of G that moves the origin to p."""
-        return self._section(p) if self._section else self.exp_origin(self.log_origin(p))
+        if self._section is not None:
+            return self._section(p)
+        once, which = torch.unique(p.flatten(0, -2), dim=0, return_inverse=True)
+        return self.exp_origin(self.log_origin(once))[which].unflatten(0, p.shape[:-1])
 
     def exp_origin(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
         """The element ``exp(v)`` of G, for components v of a tangent vector at the origin."""

@@ -13,7 +13,8 @@ from erlangen.kernels.harmonics import canonical_basis, sphere_rule
 
 Action = Callable[[Tensor, Tensor], Tensor]
 TOLERANCE = 1e-7  # absolute: velocities below this are zero
-STARTS, STEPS, RADII = 4, 40, 12
+STARTS, STEPS, RADII = 8, 30, 12
+LOST = 1e6  # lengths beyond this mean that no way was found
 
 
 class Orbit:
@@ -45,9 +46,11 @@ class Orbit:
 
     def velocities(self, p: Float[Tensor, "m"]) -> Float[Tensor, "m dimG"]:
         """``d/dt exp(t X_i) p`` for every generator."""
-        one = torch.eye(self.group.size, dtype=torch.float64)
-        columns = [_derivative(lambda g: self.action(g, p), one, X) for X in self.group.generators]
-        return torch.stack(columns, -1) if columns else p.new_zeros(len(p), 0)
+        X = self.group.generators
+        if len(X) == 0:
+            return p.new_zeros(len(p), 0)
+        one = torch.eye(self.group.size, dtype=torch.float64).expand_as(X)
+        return _derivative(lambda g: self.action(g, p.expand(len(X), -1)), one, X).mT
 
     @cached_property
     def at_origin(self) -> Float[Tensor, "m dimG"]:
@@ -58,7 +61,9 @@ class Orbit:
         self, g: Float[Tensor, "*batch d d"], p: Float[Tensor, "*batch m"], w: Float[Tensor, "*batch m n"]
     ) -> Float[Tensor, "*batch m n"]:
         """Tangent vectors at p, as columns, moved by g to ``g p``."""
-        return torch.stack([_derivative(lambda x: self.action(g, x), p, v) for v in w.unbind(-1)], -1)
+        columns = w.mT
+        g, p = g[..., None, :, :].expand(*columns.shape[:-1], -1, -1), p[..., None, :].expand_as(columns)
+        return _derivative(lambda x: self.action(g, x), p, columns).mT
 
     def push_from_origin(self, g: Float[Tensor, "*batch d d"], w: Tensor) -> Float[Tensor, "*batch m n"]:
         """Tangent vectors at the origin, moved by g."""
@@ -78,34 +83,78 @@ class Orbit:
         return h[off < 1e-8 * (1 + g.abs().amax((-2, -1)))]
 
     def solve(self, p: Float[Tensor, "*batch m"], M: Float[Tensor, "dimG n"]) -> Float[Tensor, "*batch n"]:
-        """The shortest v with ``exp(M v) p0 = p``, by Gauss and Newton from the nearest points of a table.
+        """The shortest v with ``exp(M v) p0 = p``, by Newton from the nearest points of a table.
 
-        Where none is found, v leads elsewhere.
+        More starts are tried where they lie far from the v that was found, and are not longer: there may be
+        another, shorter way. Where none is found, v leads elsewhere.
         """
-        target = p.reshape(-1, 1, len(self.origin)).to(torch.float64)
-        V, images = self._table(M)
-        v = V[torch.cdist(target[:, 0], images).topk(min(STARTS, len(V)), largest=False).indices]
-        for _ in range(STEPS):
-            g = self.group.exp(v @ M.T)
-            miss = target - self.point(g)
-            if float(miss.abs().max()) < 1e-13:
-                break
-            # d/dt exp(v + t w) p0 = exp(v) J w p0
-            J = self.push_from_origin(g, self.at_origin @ self.group.right_jacobian(v @ M.T) @ M)
-            step = (torch.linalg.pinv(J, rtol=1e-10) @ miss[..., None])[..., 0]
-            v = v + step / step.norm(dim=-1, keepdim=True).clamp_min(1.0)
-        off = (self.point(self.group.exp(v @ M.T)) - target).norm(dim=-1) / (1 + target.norm(dim=-1))
-        length = v.norm(dim=-1) + torch.where(off < 1e-9, 0.0, 1e6 * (1 + off))
-        best = length.nan_to_num(math.inf).argmin(-1)
-        return v[torch.arange(len(v)), best].reshape(*p.shape[:-1], -1).to(p)
+        target = p.reshape(-1, len(self.origin)).to(torch.float64)
+        V, images, spacing = self._table(M)
+        starts = torch.cdist(target, images).topk(min(STARTS, len(V)), largest=False).indices
+        best, cost = self._newton(V[starts[:, 0]], target, M)
+        other = V[starts[:, 1:]]  # (p, k, n)
+        elsewhere = (other - best[:, None]).norm(dim=-1) > 2 * spacing
+        again = elsewhere & (other.norm(dim=-1) < cost[:, None] + spacing)
+        again = (again & (again.cumsum(-1) <= 1)) | (cost > LOST)[:, None]
+        which, k = again.nonzero(as_tuple=True)
+        v, length = self._newton(other[which, k], target[which], M)
+        lengths = torch.full(again.shape, math.inf, dtype=torch.float64)
+        lengths[which, k] = length
+        shortest, k = lengths.min(-1)
+        better = shortest < cost - TOLERANCE
+        position = torch.zeros(again.shape, dtype=torch.long)
+        position[again] = torch.arange(len(v))
+        best[better] = v[position[better, k[better]]]
+        return best.reshape(*p.shape[:-1], -1).to(p)
 
-    def _table(self, M: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps in all directions, and where they lead."""
+    def _newton(self, v: Tensor, target: Tensor, M: Tensor) -> tuple[Tensor, Tensor]:
+        """Where Newton's method leads from v, and its length; that of what leads elsewhere is beyond LOST.
+
+        ``exp(v + w) p0 = exp(v) exp(J w) p0`` to first order, so w solves ``J w p0 = exp(-v) p - p0``.
+        """
+        v, along = v.clone(), torch.linalg.pinv(self.at_origin @ M)
+        inward = along @ self.at_origin  # from the Lie algebra to g / h
+        one = 1e-14 * torch.eye(M.shape[1], dtype=torch.float64)
+        off = torch.full(v.shape[:1], math.inf, dtype=torch.float64)
+        active = torch.arange(len(v))
+        for _ in range(STEPS):
+            x = v[active] @ M.T
+            miss = self.action(self.group.exp(-x), target[active]) - self.origin
+            off[active] = miss.norm(dim=-1).nan_to_num(math.inf)
+            going = off[active] > 1e-14
+            active = active[going]
+            if len(active) == 0:
+                break
+            A = inward @ self.group.right_jacobian_times(x[going], M)
+            # least squares, since A is singular where several ways meet
+            square, right = A.mT @ A, A.mT @ (along @ miss[going, :, None])
+            damping = one * square.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None]
+            step = torch.linalg.solve_ex(square + damping, right)[0][..., 0]
+            step = step / step.norm(dim=-1, keepdim=True).clamp_min(1.0)
+            v[active] = _turned(v[active], step)
+            active = active[step.norm(dim=-1) > 1e-12]
+        g = self.group.exp(v @ M.T)
+        off = (self.point(g) - target).norm(dim=-1) / (1 + target.norm(dim=-1))
+        length = v.norm(dim=-1) + torch.where(off < 1e-7, 0.0, 2 * LOST * (1 + off))
+        return v, length.nan_to_num(math.inf)
+
+    def _table(self, M: Tensor) -> tuple[Tensor, Tensor, float]:
+        """Steps in all directions, where they lead, and how far they lie apart."""
         n = M.shape[1]
         direction = sphere_rule(n, 5 if n < 4 else 3)[0]
         t = math.pi * (torch.arange(RADII, dtype=torch.float64) + 0.5) / RADII
         V = torch.cat([direction.new_zeros(1, n), (t[:, None, None] * direction).flatten(0, 1)])
-        return V, self.point(self.group.exp(V @ M.T))
+        return V, self.point(self.group.exp(V @ M.T)), math.pi / 5
+
+
+def _turned(v: Tensor, step: Tensor) -> Tensor:
+    """``v + step`` to first order, sideways along a sphere: where many ways meet, none gets longer by that."""
+    length = v.norm(dim=-1, keepdim=True)
+    sum_ = v + step
+    along = length + (v * step).sum(-1, keepdim=True) / length.clamp_min(1.0)
+    return torch.where(
+        length > 1, sum_ * (along.abs() / sum_.norm(dim=-1, keepdim=True).clamp_min(1e-9)), sum_
+    )
 
 
 def rank(columns: Tensor) -> int:

@@ -95,18 +95,20 @@ def _in_basis(turns: Tensor, jumps: Tensor, root: Tensor) -> StructureGroup:
 
 def _closed(h: Float[Tensor, "k d d"], connected: MatrixGroup) -> tuple[Tensor, bool]:
     """An element of each component of the group that some elements generate; whether they are endless."""
-    found = torch.eye(h.shape[-1], dtype=torch.float64)[None]
-    new = list(h)
-    while new:
-        candidate = new.pop(0)
-        near = connected.defect(torch.linalg.inv(found) @ candidate)
-        if float(near.min()) < TOLERANCE:
-            continue
-        new += [candidate @ other for other in found] + [other @ candidate for other in found]
-        new.append(candidate @ candidate)
-        found = torch.cat([found, candidate[None]])
-        if len(found) > MOST:
-            return found, True
+    found, new, multiplied = torch.eye(h.shape[-1], dtype=torch.float64)[None], h, 1
+    while len(new):
+        before = len(found)
+        for c in found:
+            new = new[connected.defect(torch.linalg.inv(c) @ new) > TOLERANCE]
+        while len(new):
+            found = torch.cat([found, new[:1]])
+            if len(found) > MOST:
+                return found, True
+            new = new[connected.defect(torch.linalg.inv(new[0]) @ new) > TOLERANCE]
+        if len(found) > before:
+            fresh = found[multiplied:, None]
+            new = torch.cat([(fresh @ found).flatten(0, 1), (found @ fresh).flatten(0, 1)])
+            multiplied = len(found)
     return found, False
 
 
