@@ -68,7 +68,7 @@ def test_help_teaches():
 
 
 def test_the_demonstration(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05", "--scenes", "12"]) == 0
+    assert main(["demo", "--out", str(tmp_path), "--steps", "6", "--scenes", "12"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[-1].split()[-1] == str(tmp_path / "demo.html")
     assert (tmp_path / "demo.png").stat().st_size > 5000

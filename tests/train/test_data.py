@@ -18,8 +18,10 @@ from erlangen.train import (
     prepare,
 )
 from erlangen.train.crops import Crops
-from erlangen.train.data import find_images, split, statistics
+from erlangen.train.folders import find_images
+from erlangen.train.held_out import split
 from erlangen.train.images import read_image, read_mask, shrink
+from erlangen.train.predictor import statistics
 
 
 def write(folder, name, array, mode=None):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from erlangen.figures.canvas import ACCENT, MUTED, SECOND, blank, figure, save, shown
+from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, blank, figure, save, shown
 
 COLOURS = [ACCENT, SECOND, MUTED, "#6b8f2f", "#8f5a2f", "#5b3f8c"]
 
@@ -124,8 +124,10 @@ def turned_camera(
         titles: of the images.
         scores: for each network its score by angle, in degrees.
     """
+    from matplotlib.lines import Line2D
+
     columns = len(images)
-    canvas, axes = figure(len(predicted), columns + 2, 2.3 * (columns + 2), 2.5 * len(predicted))
+    canvas, axes = figure(len(predicted), columns + 2, 2.5 * (columns + 2), 2.6 * len(predicted) + 0.3)
     for number, (row, (name, masks)) in enumerate(zip(axes, predicted.items(), strict=True)):
         for i, axis in enumerate(row[:columns]):
             blank(axis, "" if number else titles[i])
@@ -133,6 +135,9 @@ def turned_camera(
             outline(axis, truth[i], "white")
             outline(axis, masks[i], ACCENT)
         row[0].set_ylabel(name, fontsize=10)
+    lines = [Line2D([], [], color=colour) for colour in ("white", ACCENT)]
+    look: dict[str, Any] = {"fontsize": 8, "facecolor": INK, "labelcolor": "white", "framealpha": 0.8}
+    axes[-1, 0].legend(lines, ["true", "found"], loc="lower left", **look)
     grid = axes[0, 0].get_gridspec()
     for axis in axes[:, columns:].flat:
         axis.remove()

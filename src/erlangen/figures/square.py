@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from erlangen.figures.canvas import blank, figure, save, shown
+from erlangen.figures.canvas import blank, figure, save
 
 
 def commuting_square(
@@ -15,14 +16,18 @@ def commuting_square(
     gNf: Tensor,
     Ngf: Tensor,
     *,
+    seen: Tensor | None = None,
     name: str = "g",
     path: str | Path | None = None,
 ) -> Any:
     """f and g f above, N f, g N f and N g f below, with the difference of the last two.
 
+    One scale for f and g f, one for all that N gives.
+
     Args:
         f, gf, Nf, gNf, Ngf: ``(batch, channel, [fibre,] height, width)``; the first of the batch is
             shown, and of a fibre the first value.
+        seen: shaped as gNf, where g N f comes from inside of f; the rest is left white. None for everywhere.
         name: of g.
         path: where to write the picture.
 
@@ -30,26 +35,42 @@ def commuting_square(
         The figure, or the path it was written to.
     """
     canvas, axes = figure(2, 3, 8.4, 5.8)
-    for axis, tensor, title in (
-        (axes[0, 0], f, "f"),
-        (axes[0, 1], gf, f"g f: {name}"),
-        (axes[1, 0], Nf, "N(f)"),
-        (axes[1, 1], gNf, "g N(f)"),
-        (axes[1, 2], Ngf, "N(g f)"),
+    for axis, tensor, scale, title in (
+        (axes[0, 0], f, f, "f"),
+        (axes[0, 1], gf, f, f"g f: {name}"),
+        (axes[1, 0], Nf, Nf, "N(f)"),
+        (axes[1, 1], gNf, Nf, "g N(f)"),
+        (axes[1, 2], Ngf, Nf, "N(g f)"),
     ):
         if tensor.dim() in (4, 5):
-            axis.imshow(_picture(tensor), cmap="gray")
+            picture = _first(_within(tensor, scale))
+            picture = _masked(picture, seen) if tensor is gNf else picture
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
         blank(axis, title)
     if Ngf.dim() in (4, 5) and Ngf.shape == gNf.shape:
-        largest = float(gNf.amax() - gNf.amin())
-        difference = (Ngf - gNf).abs()
-        axes[0, 2].imshow(_picture(difference[:, :1], raw=True), cmap="magma", vmin=0, vmax=largest)
+        difference = _first((Ngf - gNf).abs()[:, :1])
+        largest = float(Nf.amax() - Nf.amin())
+        axes[0, 2].imshow(_masked(difference, seen), cmap="magma", vmin=0, vmax=largest)
     blank(axes[0, 2], "|N(g f) - g N(f)|, same scale")
     return canvas if path is None else save(canvas, path)
 
 
-def _picture(x: Tensor, raw: bool = False) -> Any:
-    image = x[0] if x.dim() == 4 else x[0, :, 0]
-    if raw:
-        return image[0].detach().cpu().numpy()
-    return shown(image if image.shape[0] == 3 else image[:1])
+def _within(x: Tensor, scale: Tensor) -> Tensor:
+    """Values between the extremes of `scale` as numbers in [0, 1]; what lies there already stays."""
+    low, high = float(scale.amin()), float(scale.amax())
+    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    return ((x - low) / max(high - low, 1e-12)).clamp(0, 1)
+
+
+def _first(x: Tensor) -> np.ndarray:
+    """``(height, width, 3)``, or ``(height, width)`` of the first channel, of the first in the batch."""
+    image = (x[0] if x.dim() == 4 else x[0, :, 0]).detach().cpu()
+    return image.permute(1, 2, 0).numpy() if image.shape[0] == 3 else image[0].numpy()
+
+
+def _masked(picture: np.ndarray, seen: Tensor | None) -> np.ndarray:
+    """White, or nothing, where nothing was seen."""
+    if seen is None:
+        return picture
+    here = _first(seen[:, :1])
+    return np.where(here, picture, np.nan) if picture.ndim == 2 else np.where(here[..., None], picture, 1.0)

@@ -5,8 +5,10 @@ Needs ``pip install "erlangen[train]"``. May import everything but the command l
 
 from erlangen.train.angles import score_by_angle
 from erlangen.train.checkpoint import load, save
-from erlangen.train.data import Photographs, SortedPhotographs, find_data, find_photographs, find_sorted
-from erlangen.train.loop import Run, Training, fit, prepare
+from erlangen.train.data import Photographs, SortedPhotographs
+from erlangen.train.fit import fit, prepare
+from erlangen.train.folders import find_data, find_photographs, find_sorted
+from erlangen.train.loop import Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.predict import predict
 from erlangen.train.predictor import Predictor

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def save(model: Predictor, path: str | Path) -> Path:
         "sha256": hashlib.sha256(packed).hexdigest(),
     }
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     write_whole(path / "model.safetensors", packed)
     write_whole(path / "model.json", (json.dumps(recipe, indent=2) + "\n").encode())
     return path
@@ -103,17 +105,32 @@ def _expect_numbers(state: dict[str, Tensor], mend: str) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write beside the file, then put it in its place: a reader finds the old one or the new one."""
     beside = path.with_name(path.name + ".part")
+    with writing(path, "what was there before is unharmed"):
+        try:
+            with open(beside, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def make_folder(path: Path) -> None:
+    """With all that it lies in; nothing, if it is there."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing(path: Path, kept: str = "nothing there was changed") -> Iterator[None]:
+    """An OSError inside says which file, what is still there, and how to mend it."""
     try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        yield
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OSError(
-            f"{path} could not be written ({error}); what was there before is unharmed; make room and "
-            "try again"
+            f"{path} could not be written ({error}); {kept}; make room there, or name another place"
         ) from error
 
 

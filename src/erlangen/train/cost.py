@@ -40,9 +40,17 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.minutes:.3g} minutes: {self.steps} steps of {self.seconds:.2g} s, "
-            f"{self.looking:.2g} s of scoring; about {self.bytes / 2**30:.2g} GiB of memory"
+            f"{in_words(60 * self.minutes)}: {self.steps} steps of {in_words(self.seconds)}, "
+            f"{in_words(self.looking)} of scoring; about {self.bytes / 2**30:.2g} GiB of memory"
         )
+
+
+def in_words(seconds: float) -> str:
+    """A length of time, in the unit that people would take."""
+    for limit, unit, name in ((120.0, 1.0, "s"), (7200.0, 60.0, "minutes")):
+        if seconds < limit:
+            return f"{seconds / unit:.2g} {name}" if seconds / unit < 10 else f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def measure_cost(trial: "Training") -> Cost:

@@ -95,7 +95,8 @@ def mask_values(path: Path) -> tuple[Array | None, Array, bool]:
                 colours = values if values.ndim == 3 else values[..., None]
     except UNREADABLE as error:
         raise ValueError(
-            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size"
+            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size; "
+            "export it again"
         ) from error
     if colours.shape[2] in (2, 4):
         there = colours[..., -1] > 0

@@ -1,4 +1,4 @@
-"""Training: photographs in, a network out."""
+"""A training in progress: steps, looks at what is held out, stops."""
 
 import copy
 import math
@@ -9,23 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from erlangen.models import Classifier, UNet
 from erlangen.train.cost import Cost, measure_cost
 from erlangen.train.crops import Crops
-from erlangen.train.data import Data, find_data, split, statistics
-from erlangen.train.device import as_device, keep_freed_memory
+from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.losses import Loss
 from erlangen.train.predictor import Predictor
 from erlangen.train.settings import Settings
-from erlangen.train.state import restore_training, save_training
-from erlangen.train.survey import balanced, class_counts, survey
-from erlangen.train.task import Task
+from erlangen.train.state import save_training
+from erlangen.train.survey import class_counts
 from erlangen.train.tiles import answer
 
 Progress = Callable[["Step"], None]
@@ -53,85 +50,6 @@ class Run:
     history: list[dict[str, float]]
     held_out: Data
     notes: tuple[str, ...] = ()
-
-
-def fit(
-    data: str | Path | tuple[Data, Data],
-    settings: Settings | None = None,
-    *,
-    net: nn.Module | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
-    **changes: Any,
-) -> Run:
-    r"""Train a network on a folder of photographs.
-
-    Minimizes cross-entropy plus ``1 - Dice`` (see `Settings.loss`) with AdamW, the learning rate rising
-    over the first tenth and falling as a cosine, on random crops that are flipped at random.
-
-    Args:
-        data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
-            for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
-        settings: see `Settings`; `changes` replace single fields.
-        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
-        out: a folder that a training which is stopped leaves its state in, every half minute.
-        resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
-            not been stopped; with minutes it goes on for the time that is left.
-        progress: called after every step.
-
-    Returns:
-        A `Run`; its `model` is in eval mode.
-
-    Raises:
-        ValueError: for photographs that cannot be used, naming the file; for a loss that is not finite.
-
-    Example:
-        >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
-        >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
-    """
-    settings = replace(settings or Settings(), **changes)
-    return prepare(data, settings, net=net, out=out, resume=resume).run(progress)
-
-
-def prepare(
-    data: str | Path | tuple[Data, Data],
-    settings: Settings,
-    *,
-    net: nn.Module | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-) -> "Training":
-    """All that `fit` does before the first step; its arguments."""
-    if resume and out is None:
-        raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
-    learned, held_out = _sets(data, settings)
-    task = learned.task
-    images, truths = learned.load(settings.size)
-    settings = settings.for_photographs(task, images)
-    if not class_counts(task, truths).any():
-        raise ValueError(
-            f"no pixel of the {len(learned)} masks counts, expected some that are not {settings.ignore}, "
-            "the value to --ignore"
-        )
-    torch.manual_seed(settings.seed)
-    keep_freed_memory()
-    net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task).to(as_device(settings.device))
-    weights = balanced(task, truths) if settings.balance else settings.class_weights
-    loss = Loss(task, settings.loss, weights).to(model.mean.device)
-    turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
-    notes = survey(learned, images, truths, turns)
-    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
-    if resume and out is not None:
-        restore_training(training, out)
-    return training
-
-
-def default_network(task: Task, settings: Settings) -> nn.Module:
-    """The `UNet` or `Classifier` that the settings describe."""
-    kind = UNet if task.dense else Classifier
-    return kind(settings.domain, 3, task.logits, settings.width, settings.depth, separable=settings.separable)
 
 
 class Training:
@@ -200,6 +118,8 @@ class Training:
         held_out = self.held_out.load(self.settings.size)
         report = progress or (lambda _step: None)
         saved = self.seconds
+        if self.out is not None:  # whether there is room shows before the work, not after
+            save_training(self, self.out)
         try:
             while self.checked < self.settings.looks:
                 if self.fraction >= (self.checked + 1) / self.settings.looks:
@@ -249,43 +169,6 @@ class Training:
         self.optimizer.step()
         self.losses = [*self.losses, loss.item()][-RECENT:]
         self.step += 1
-
-
-def _sets(data: str | Path | tuple[Data, Data], settings: Settings) -> tuple[Data, Data]:
-    if isinstance(data, tuple):
-        if len(data) != 2 or not all(isinstance(part, Data) and len(part) for part in data):
-            raise ValueError("data is a tuple, expected (Photographs to learn from, Photographs held out)")
-        _expect_same_task(*data)
-        return data
-    folder, masks = Path(data), (settings.classes, settings.ignore)
-    near = [n for n in ("training", "validation", "valid") if (folder / n).is_dir()]
-    if near and not ((folder / "train").is_dir() and (folder / "val").is_dir()):
-        raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
-    if (folder / "train").is_dir():
-        training: Data = find_data(folder / "train", *masks)
-        if (folder / "val").is_dir():
-            held_out = find_data(folder / "val", *masks)
-            _expect_same_task(training, held_out)
-            return training, held_out
-    else:
-        training = find_data(folder, *masks)
-    if len(training) < 2:
-        raise ValueError(
-            f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, "
-            "one to check on"
-        )
-    learned, held_out = split(training, settings.validation, settings.seed)
-    if not len(held_out):
-        raise ValueError(f"{folder} has one photograph of each class, expected two of some: one to check on")
-    return learned, held_out
-
-
-def _expect_same_task(learned: Data, held_out: Data) -> None:
-    if held_out.task != learned.task:
-        raise ValueError(
-            f"the photographs held out have the classes {', '.join(held_out.task.classes)}, expected those "
-            f"of the photographs to learn from: {', '.join(learned.task.classes)}"
-        )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import csv
 import html
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import erlangen
 from erlangen import figures, verify
 from erlangen.spaces import Plane
 from erlangen.train.angles import score_by_angle
-from erlangen.train.checkpoint import save
+from erlangen.train.checkpoint import save, writing
 from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.loop import Run
@@ -23,9 +23,33 @@ from erlangen.train.tiles import answer
 
 ANGLES = [30.0 * i for i in range(12)]
 TURNED = 12  # photographs that are turned for the page
+OUTLINES = "White: what is true. In colour: what the network finds."
+TURNS = (
+    "The score of photographs that were turned by each angle, on the disc that every turn keeps inside. A "
+    "circle is what a network gives that does not care how the camera was held."
+)
+SQUARE = (
+    "The photograph f, turned, g f; the network's answer N(f), turned, g N(f), and its answer to the turned "
+    "photograph, N(g f). The last two should be the same; top right is how far they are apart. White: what "
+    "lay outside of the photograph."
+)
+TABLE = (
+    "How far N(g f) is from g N(f), relative to how much the latter varies, and the same of gradients. Turns "
+    "that only permute pixels are exact but for rounding. Other angles interpolate; floor is what "
+    "interpolating the answer there and back costs by itself. What is not in the group is there to compare."
+)
 
 
-def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = None) -> Path:
+@dataclass(frozen=True)
+class Written:
+    """The page, and what was measured for it: the score by angle, and the equivariance."""
+
+    page: Path
+    by_angle: dict[float, float]
+    report: verify.Report
+
+
+def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = None) -> Written:
     """The network, its configuration, curves, predictions, equivariance, and a page of them all.
 
     Args:
@@ -33,44 +57,64 @@ def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = No
         folder: made if it is missing.
         facts: more to write down, such as `Training.facts`.
 
-    Returns:
-        The page.
+    Raises:
+        OSError: if the disc is full; the network is written first.
     """
-    folder, measure = save(run.model, folder), run.model.task.measure
-    parameters = sum(p.numel() for p in run.model.parameters())
+    folder, facts = save(run.model, folder), dict(facts or {})
+    by_angle, report = score_by_angle(run.model, _some(run, TURNED), ANGLES), prove(run)
     configuration = {
-        **dict(facts or {}),
+        **facts,
         "notes": list(run.notes),
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in run.model.parameters()),
         "settings": asdict(run.settings),
         "versions": {"erlangen": erlangen.__version__, "torch": torch.__version__},
     }
-    (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
-    _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
-    by_angle = score_by_angle(run.model, _some(run, TURNED), ANGLES)
-    rows = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
-    _write_csv(folder / "angles.csv", ["degrees", "score"], rows)
-    report = prove(run)
-    (folder / "equivariance.txt").write_text(f"{report}\n", "utf-8")
-    turned = figures.angles({"this network": by_angle}, label=measure)
-    pictures = {
-        "Photographs it was not shown": ("predictions.png", prediction_figure(run)),
-        "When the camera is turned": ("angles.png", turned),
-        "Curves": ("curves.png", figures.history(run.history, label=f"validation {measure}")),
-    }
-    if report.square and run.model.task.dense:
-        pictures["Turn, then segment; segment, then turn"] = ("square.png", report.square.picture())
-    for name, picture in pictures.values():
-        figures.save(picture, folder / name)
+    with writing(folder, "the network is there, whole"):
+        (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
+        _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
+        angles = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
+        _write_csv(folder / "angles.csv", ["degrees", "score"], angles)
+        (folder / "equivariance.txt").write_text(f"{report}\n", "utf-8")
+        sections = _summary(run, by_angle, facts) + _pictures(run, by_angle, report, folder)
+        sections.append(f"<h2>Equivariance, measured</h2><p>{TABLE}</p><pre>{html.escape(str(report))}</pre>")
+        sections.append(f"<h2>Settings</h2>{_table(configuration['settings'] | configuration['versions'])}")
+        page = figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
+    return Written(page, by_angle, report)
+
+
+def _summary(run: Run, by_angle: Mapping[float, float], facts: Mapping[str, str]) -> list[str]:
+    """What came out, from what, and what to know of the photographs."""
     score = f"{run.history[-1]['score']:.3f}" if run.history else "not measured"
-    sections = [f"<p>Validation {measure} {score}, {parameters:,} parameters.</p>"]
-    sections += [f"<p>{html.escape(note)}.</p>" for note in run.notes]
-    for title, (_, picture) in pictures.items():
-        sections.append(f'<h2>{title}</h2><img alt="" src="{figures.embedded(picture)}">')
-    sections += [f"<h2>Equivariance, measured</h2><pre>{html.escape(str(report))}</pre>"]
-    written = html.escape(json.dumps(configuration, indent=2))
-    sections += [f"<h2>Configuration</h2><pre>{written}</pre>"]
-    return figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
+    rows = {f"validation {run.model.task.measure}": score, "when turned": says_turned(by_angle), **facts}
+    return [_table(rows), *(f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in run.notes)]
+
+
+def _pictures(run: Run, by_angle: dict[float, float], report: verify.Report, folder: Path) -> list[str]:
+    """Written to the folder, and as sections of the page."""
+    task = run.model.task
+    turned = figures.angles({"this network": by_angle}, label=task.measure)
+    curves = figures.history(run.history, label=f"validation {task.measure}")
+    seen = prediction_figure(run)
+    pictures = [
+        ("Photographs it was not shown", OUTLINES if task.dense else "", "predictions.png", seen),
+        ("When the camera is turned", TURNS, "angles.png", turned),
+        ("Curves", "", "curves.png", curves),
+    ]
+    if report.square and task.dense:
+        title, square = "Turn, then segment; segment, then turn", report.square.picture()
+        pictures.append((title, SQUARE, "square.png", square))
+    for _, _, name, picture in pictures:
+        figures.save(picture, folder / name)
+    return [
+        f'<h2>{title}</h2><p>{words}</p><img alt="{title}" src="{figures.embedded(picture)}">'
+        for title, words, _, picture in pictures
+    ]
+
+
+def says_turned(by_angle: Mapping[float, float]) -> str:
+    """The range of scores, in words."""
+    low, high = min(by_angle.values()), max(by_angle.values())
+    return f"{low:.3f} to {high:.3f} at {len(by_angle)} angles all around"
 
 
 def prediction_figure(run: Run, count: int = 8) -> Any:
@@ -98,6 +142,11 @@ def prove(run: Run) -> verify.Report:
         except ValueError:  # nothing to see on this photograph, and nothing to prove
             pass
     return verify.equivariance(run.model, example(), domain, show=False)
+
+
+def _table(rows: Mapping[str, Any]) -> str:
+    lines = (f"<tr><td>{name}</td><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+    return f"<table>{''.join(lines)}</table>"
 
 
 def _some(run: Run, count: int) -> Data:

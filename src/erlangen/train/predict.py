@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.checkpoint import write_whole
-from erlangen.train.data import find_images
+from erlangen.train.checkpoint import make_folder, write_whole, writing
+from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, read_image, shrink
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
@@ -115,15 +115,15 @@ def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answer
         values = task.decide(logits)[0].numpy() * (255 if task.is_binary else 1)
         png = BytesIO()
         Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
-        masks[path].parent.mkdir(parents=True, exist_ok=True)
+        make_folder(masks[path].parent)
         write_whole(masks[path], png.getvalue())
         yield path, logits
 
 
 def _with_table(answers: Answers, task: Task, found: dict[Path, Path], table: Path) -> Answers:
     """A line for each photograph: its name, its class, the probability of each class."""
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with open(table, "w", newline="", encoding="utf-8") as file:
+    make_folder(table.parent)
+    with writing(table, "the lines before are there"), open(table, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["image", "class", *task.classes])
         for path, logits in answers:

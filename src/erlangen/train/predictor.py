@@ -50,3 +50,14 @@ def expect_predictor(model: object) -> None:
             f"the model is a {type(model).__name__}, expected the Predictor that er.fit trains (run.model) "
             "or er.load reads; wrap a network of your own: erlangen.train.Predictor(net)"
         )
+
+
+def statistics(images: list[Tensor]) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """Mean and standard deviation of each colour, over all pixels, in [0, 1]."""
+    counts = torch.zeros(3, 256, dtype=torch.float64)
+    for image in images:
+        counts += torch.stack([torch.bincount(colour.flatten().int(), minlength=256) for colour in image])
+    values, total = torch.arange(256, dtype=torch.float64) / 255, counts[0].sum()
+    mean = counts @ values / total
+    var = (counts * (values - mean[:, None]).square()).sum(1) / (total - 1).clamp_min(1)
+    return mean.float(), var.sqrt().clamp_min(1e-3).float()

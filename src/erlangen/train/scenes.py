@@ -14,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.data import Photographs, find_photographs
+from erlangen.train.data import Photographs
 
 Array = np.ndarray
 LIGHT = np.array([0.35, 0.75, 0.55]) / np.linalg.norm([0.35, 0.75, 0.55])  # x right, y up, z to us
@@ -50,15 +50,15 @@ def generate(folder: str | Path, count: int, *, size: int = 128, seed: int = 0) 
         size: their side in pixels; drawn at twice that, then shrunk.
         seed: scene i depends on seed and i alone.
     """
-    folder = Path(folder)
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for i in range(count):
+    images, masks = Path(folder) / "images", Path(folder) / "masks"
+    for inside in (images, masks):
+        inside.mkdir(parents=True, exist_ok=True)
+    names = [f"scene{i:04}.png" for i in range(count)]
+    for i, name in enumerate(names):
         colour, apple = draw(size, np.random.default_rng([seed, i]))
-        Image.fromarray((colour * 255).astype(np.uint8)).save(folder / "images" / f"scene{i:04}.png")
-        mask = np.where(apple > 0.5, 255, 0).astype(np.uint8)
-        Image.fromarray(mask).save(folder / "masks" / f"scene{i:04}.png")
-    return find_photographs(folder)
+        Image.fromarray((colour * 255).astype(np.uint8)).save(images / name)
+        Image.fromarray(np.where(apple > 0.5, 255, 0).astype(np.uint8)).save(masks / name)
+    return Photographs(tuple(images / name for name in names), tuple(masks / name for name in names))
 
 
 def example(size: int = 128, seed: int = 0) -> Float[Tensor, "1 3 size size"]:

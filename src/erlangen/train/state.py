@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from erlangen.train.checkpoint import FORMAT, write_whole
+from erlangen.train.checkpoint import FORMAT, make_folder, write_whole
 from erlangen.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
         "photographs": len(training.crops.images),
     }
     path = Path(folder) / NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     write_whole(path, pack(whole, {"training": json.dumps(facts)}))
     return path

@@ -105,7 +105,8 @@ def _measure(
             error = _error(domain, inner_of_moved[name], moved_here, other_here, exact)
             layer_rows.append(LayerRow(name, element.name, exact, error))
         if square is None or element.name == "turn 45":
-            square = Square(element.name, x, moved_x, y, y_of_moved, moved_y)
+            seen = moved_out(torch.ones_like(y)) > 0.5
+            square = Square(element.name, x, moved_x, y, y_of_moved, moved_y, seen)
     return Report(str(domain), type(module).__name__, str(x.dtype), rows, layer_rows, square)
 
 
@@ -219,10 +220,12 @@ def _error(domain: Domain, a: Tensor, b: Tensor, other: Tensor | None, exact: bo
 
 
 def _floor(domain: Domain, element: Symmetry, y: Tensor) -> float | None:
-    """What interpolating the output there and back costs by itself."""
-    if element.permutes or element.circular or field_of(y, domain) is None:
+    """What interpolating the output there and back costs by itself; None for invariants, which stay."""
+    field = field_of(y, domain)
+    if element.permutes or element.circular:
         return 0.0
-    field = field_of(y, domain) or "scalar"
+    if field is None:
+        return None
     there = domain.act(element.matrix, y, field)
     back = domain.act(torch.linalg.inv(element.matrix), there, field)
     return _error(domain, back, y, None, exact=False)

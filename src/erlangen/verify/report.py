@@ -41,7 +41,7 @@ class LayerRow:
 
 @dataclass(frozen=True, eq=False)
 class Square:
-    """The commuting square of one element: f, g f, N f, N g f and g N f."""
+    """The commuting square of one element: f, g f, N f, N g f and g N f, and where the last one is seen."""
 
     name: str
     f: Tensor
@@ -49,12 +49,13 @@ class Square:
     Nf: Tensor
     Ngf: Tensor
     gNf: Tensor
+    seen: Tensor
 
     def picture(self) -> Any:
         """The five fields and the difference, as a figure."""
         from erlangen.figures import commuting_square
 
-        return commuting_square(self.f, self.gf, self.Nf, self.gNf, self.Ngf, name=self.name)
+        return commuting_square(self.f, self.gf, self.Nf, self.gNf, self.Ngf, seen=self.seen, name=self.name)
 
 
 @dataclass(frozen=True, eq=False)

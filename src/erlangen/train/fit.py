@@ -1,0 +1,102 @@
+"""Training: photographs in, a network out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from erlangen.models import Classifier, UNet
+from erlangen.train.crops import Crops
+from erlangen.train.data import Data
+from erlangen.train.device import as_device, keep_freed_memory
+from erlangen.train.held_out import learned_and_held_out
+from erlangen.train.loop import Progress, Run, Training
+from erlangen.train.losses import Loss
+from erlangen.train.predictor import Predictor, statistics
+from erlangen.train.settings import Settings
+from erlangen.train.state import restore_training
+from erlangen.train.survey import balanced, class_counts, survey
+from erlangen.train.task import Task
+
+
+def fit(
+    data: str | Path | tuple[Data, Data],
+    settings: Settings | None = None,
+    *,
+    net: nn.Module | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Run:
+    r"""Train a network on a folder of photographs.
+
+    Minimizes cross-entropy plus ``1 - Dice`` (see `Settings.loss`) with AdamW, the learning rate rising
+    over the first tenth and falling as a cosine, on random crops that are flipped at random.
+
+    Args:
+        data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
+            for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
+        settings: see `Settings`; `changes` replace single fields.
+        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
+        out: a folder that a training which is stopped leaves its state in, every half minute.
+        resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
+            not been stopped; with minutes it goes on for the time that is left.
+        progress: called after every step.
+
+    Returns:
+        A `Run`; its `model` is in eval mode.
+
+    Raises:
+        ValueError: for photographs that cannot be used, naming the file; for a loss that is not finite.
+
+    Example:
+        >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
+        >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
+    """
+    settings = replace(settings or Settings(), **changes)
+    return prepare(data, settings, net=net, out=out, resume=resume).run(progress)
+
+
+def prepare(
+    data: str | Path | tuple[Data, Data],
+    settings: Settings,
+    *,
+    net: nn.Module | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+) -> "Training":
+    """All that `fit` does before the first step; its arguments."""
+    if resume and out is None:
+        raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
+    learned, held_out = learned_and_held_out(
+        data, settings.classes, settings.ignore, settings.validation, settings.seed
+    )
+    task = learned.task
+    images, truths = learned.load(settings.size)
+    settings = settings.for_photographs(task, images)
+    if not class_counts(task, truths).any():
+        raise ValueError(
+            f"no pixel of the {len(learned)} masks counts, expected some that are not {settings.ignore}, "
+            "the value to --ignore"
+        )
+    torch.manual_seed(settings.seed)
+    keep_freed_memory()
+    net = default_network(task, settings) if net is None else net
+    model = Predictor(net, *statistics(images), settings.size, task).to(as_device(settings.device))
+    weights = balanced(task, truths) if settings.balance else settings.class_weights
+    loss = Loss(task, settings.loss, weights).to(model.mean.device)
+    turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
+    notes = survey(learned, images, truths, turns)
+    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
+    if resume and out is not None:
+        restore_training(training, out)
+    return training
+
+
+def default_network(task: Task, settings: Settings) -> nn.Module:
+    """The `UNet` or `Classifier` that the settings describe."""
+    kind = UNet if task.dense else Classifier
+    return kind(settings.domain, 3, task.logits, settings.width, settings.depth, separable=settings.separable)

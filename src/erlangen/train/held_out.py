@@ -1,0 +1,79 @@
+"""Which photographs are learned from, and which are held out to score on."""
+
+from pathlib import Path
+
+import torch
+
+from erlangen.train.data import Data, Self, SortedPhotographs
+from erlangen.train.folders import find_data
+
+
+def learned_and_held_out(
+    data: str | Path | tuple[Data, Data],
+    classes: int | None = None,
+    ignore: int | None = None,
+    fraction: float = 0.2,
+    seed: int = 0,
+) -> tuple[Data, Data]:
+    """The photographs to learn from and those to score on.
+
+    Args:
+        data: a folder with ``train`` and ``val``; one that is split at random; or both sets themselves.
+        classes, ignore: see `find_photographs`.
+        fraction: what is held out, if there is no ``val``.
+        seed: of the split.
+
+    Raises:
+        ValueError: for too few photographs, or sets whose classes differ.
+    """
+    if isinstance(data, tuple):
+        if len(data) != 2 or not all(isinstance(part, Data) and len(part) for part in data):
+            raise ValueError("data is a tuple, expected (Photographs to learn from, Photographs held out)")
+        _expect_same_task(*data)
+        return data
+    folder, masks = Path(data), (classes, ignore)
+    near = [n for n in ("training", "validation", "valid") if (folder / n).is_dir()]
+    if near and not ((folder / "train").is_dir() and (folder / "val").is_dir()):
+        raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
+    if (folder / "train").is_dir():
+        training: Data = find_data(folder / "train", *masks)
+        if (folder / "val").is_dir():
+            held_out = find_data(folder / "val", *masks)
+            _expect_same_task(training, held_out)
+            return training, held_out
+    else:
+        training = find_data(folder, *masks)
+    if len(training) < 2:
+        raise ValueError(
+            f"{folder} has {len(training)} photographs, expected at least 2: one to learn from, "
+            "one to check on"
+        )
+    learned, held_out = split(training, fraction, seed)
+    if not len(held_out):
+        raise ValueError(f"{folder} has one photograph of each class, expected two of some: one to check on")
+    return learned, held_out
+
+
+def split(data: Self, fraction: float, seed: int) -> tuple[Self, Self]:
+    """A random split: training, validation; of sorted photographs class by class.
+
+    A class of one photograph is learned from.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    labels = data.labels if isinstance(data, SortedPhotographs) else (0,) * len(data)
+    learned, held_out = [], []
+    for label in sorted(set(labels)):
+        places = [i for i, other in enumerate(labels) if other == label]
+        order = [places[i] for i in torch.randperm(len(places), generator=generator)]
+        count = min(max(1, round(fraction * len(places))), len(places) - 1)
+        learned += order[count:]
+        held_out += order[:count]
+    return data.subset(sorted(learned)), data.subset(sorted(held_out))
+
+
+def _expect_same_task(learned: Data, held_out: Data) -> None:
+    if held_out.task != learned.task:
+        raise ValueError(
+            f"the photographs held out have the classes {', '.join(held_out.task.classes)}, expected those "
+            f"of the photographs to learn from: {', '.join(learned.task.classes)}"
+        )
