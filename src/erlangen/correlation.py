@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Domain
-from erlangen.domains.builders import CHUNK, ball_rule
+from erlangen.domains.builders import ball_rule
 from erlangen.domains.domain import Field
+from erlangen.domains.neighbours import CHUNK
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.kernels import defect

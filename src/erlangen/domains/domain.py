@@ -193,11 +193,13 @@ class Domain(ABC):
         """The domain of half the samples on each axis, where `downsample` goes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, *space)`` on the coarser domain, periodic if `circular`."""
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain, periodic if `circular`."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
         """A field of the coarser domain on this one, of the given sizes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 

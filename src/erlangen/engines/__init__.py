@@ -4,7 +4,8 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d;
-- `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
+- `StencilEngine`: any samples of any space, by one sparse operator for each basis function; on rings of equal
+  length (`RingOperator`) by Fourier along them.
 """
 
 from erlangen.engines import resample
@@ -12,13 +13,16 @@ from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine
-from erlangen.engines.stencil import Stencil, StencilEngine
+from erlangen.engines.rings import RingOperator
+from erlangen.engines.stencil import SparseOperator, Stencil, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
     "Engine",
     "LatticeEngine",
     "PointEngine",
+    "RingOperator",
+    "SparseOperator",
     "Stencil",
     "StencilEngine",
     "Table",
