@@ -9,6 +9,7 @@ from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
 from erlangen.domains.local import LocalPolynomials
+from erlangen.domains.masked import Masked
 from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.samples import Samples
 from erlangen.domains.symmetry import Symmetry
@@ -19,6 +20,7 @@ __all__ = [
     "Interpolation",
     "KernelSpec",
     "LocalPolynomials",
+    "Masked",
     "Samples",
     "Symmetry",
     "gather",

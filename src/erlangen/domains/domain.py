@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
@@ -114,6 +114,23 @@ class Domain(ABC):
         if not f.is_floating_point():
             raise ValueError(f"the field is {f.dtype}, expected a floating-point one; call .float() on it")
         self.expect(tuple(f.shape[-self.space_axes :]))
+
+    def masked(
+        self, mask: Bool[Tensor, "*space"], boundary: Literal["zero", "renormalize"] = "zero"
+    ) -> "Domain":
+        """The samples at which the mask is True: missing data, or a window on a region.
+
+        Args:
+            mask: ``(*space)``, booleans.
+            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel's mass.
+        """
+        from erlangen.domains.masked import Masked
+
+        return Masked(self, mask, boundary)
+
+    def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
+        """The field ``(..., *space)`` with a value in place of what a mask hides."""
+        return field
 
     @property
     def is_uniform(self) -> bool:
@@ -243,4 +260,16 @@ def without_grid_options(spec: KernelSpec) -> None:
             f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
             f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
             "resample to a coarser domain instead"
+        )
+
+
+def refuse_nan(f: Tensor) -> None:
+    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
+    if f.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack():
+        return
+    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
+        missing = int(torch.isnan(f).sum())
+        raise ValueError(
+            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
+            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
         )

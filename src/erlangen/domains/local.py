@@ -11,7 +11,7 @@ from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.neighbours import nearest
 from erlangen.geometry import Frame, Geometry
 
-DEGREE = 3
+DEGREE, DEPENDENT = 3, 1e-9
 BLOCK = 1 << 15
 
 
@@ -54,11 +54,23 @@ class LocalPolynomials(Interpolation):
         powers = torch.stack(
             [(v / far[..., None]).pow(e).prod(-1) for e in exponents(self.geometry.dim, degree)], -1
         )  # (k, s, c), the constant first
-        # (trust powers)^+ trust, its first row
-        A = trust[..., None] * powers
-        scale = A.norm(dim=1, keepdim=True).clamp_min(1e-300)
-        weight = torch.linalg.pinv(A / scale, rtol=1e-9)[:, 0] / scale[:, 0, :1] * trust
+        weight = _first_row(trust[..., None] * powers) * trust
         return weight * self.geometry.contains(p)[:, None]
+
+
+def _first_row(A: Float[Tensor, "k s c"]) -> Float[Tensor, "k s"]:
+    """The first row of the pseudo-inverse, ``A (A^T A)^{-1} e_0``: by QR, where the columns are independent."""
+    scale = A.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    A = A / scale
+    Q, R = torch.linalg.qr(A)
+    diagonal = R.diagonal(dim1=-2, dim2=-1).abs()
+    poor = diagonal.amin(-1) < DEPENDENT * diagonal.amax(-1)
+    safe = torch.where(poor[:, None, None], torch.eye(A.shape[-1], dtype=A.dtype), R)
+    first = torch.zeros_like(A[:, : A.shape[-1], :1])
+    first[:, 0] = 1.0
+    row = (Q @ torch.linalg.solve_triangular(safe.mT, first, upper=False))[..., 0]
+    row[poor] = torch.linalg.pinv(A[poor], rtol=DEPENDENT)[:, 0]
+    return row / scale[:, 0, :1]
 
 
 def exponents(n: int, degree: int) -> Tensor:

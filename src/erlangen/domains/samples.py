@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Domain, Field, KernelSpec, without_grid_options
+from erlangen.domains.domain import Domain, Field, KernelSpec, refuse_nan, without_grid_options
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
@@ -152,18 +152,6 @@ class Samples(Domain):
 
     def _operator(self, stencil: Stencil, weights: Tensor) -> Operator:
         return SparseOperator(stencil, weights)
-
-
-def refuse_nan(f: Tensor) -> None:
-    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
-    if f.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack():
-        return
-    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
-        missing = int(torch.isnan(f).sum())
-        raise ValueError(
-            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
-            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
-        )
 
 
 def _flat(u: Frame) -> Frame:

@@ -1,5 +1,7 @@
 """Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -122,7 +124,7 @@ class Pool(nn.Module):
         if self.reduction == "max":
             self.down.domain.check(field, self.down.field)
             rho = self.down.domain.representation(self.down.field)
-            folded = fold(field, rho)
+            folded = fold(self.down.domain.hide(field, -math.inf), rho)
             circles = self.down.domain.circles(tuple(folded.shape[2:]), self.down.circular)
             around = resample.pad(folded, [int(c) for c in circles], ["circular"] * len(circles))
             folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])

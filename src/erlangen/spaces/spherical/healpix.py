@@ -32,7 +32,7 @@ def healpix(nside: int, ring_weights: bool = False) -> tuple[Float[Tensor, "n 3"
     half = cap | ((i.long() - nside) % 2 == 0)  # whether the first pixel lies half a step from x
     ring = torch.arange(len(i)).repeat_interleave(length)
     place = torch.arange(len(ring)) - (length.cumsum(0) - length)[ring]
-    phi = 2 * math.pi * (place + 0.5 * half[ring]) / length[ring]
+    phi = 2 * math.pi * (place + half.double()[ring] / 2) / length[ring]
     rho = torch.sqrt((1 - z) * (1 + z))[ring]
     points = torch.stack([rho * phi.cos(), rho * phi.sin(), z[ring]], -1)
     share = torch.full((len(i),), 4 * math.pi / len(points), dtype=torch.float64)
