@@ -2,15 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Engine, PointEngine, resample
+from erlangen.engines import Engine, PointEngine, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, trivial
 from erlangen.kernels import KernelBasis, Rings
@@ -115,6 +116,23 @@ class Domain(ABC):
             raise ValueError(f"the field is {f.dtype}, expected a floating-point one; call .float() on it")
         self.expect(tuple(f.shape[-self.space_axes :]))
 
+    def masked(
+        self, mask: Bool[Tensor, "*space"], boundary: Literal["zero", "renormalize"] = "zero"
+    ) -> "Domain":
+        """The samples at which the mask is True: missing data, or a window on a region.
+
+        Args:
+            mask: ``(*space)``, booleans.
+            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel's mass.
+        """
+        from erlangen.domains.masked import Masked
+
+        return Masked(self, mask, boundary)
+
+    def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
+        """The field ``(..., *space)`` with a value in place of what a mask hides."""
+        return field
+
     @property
     def is_uniform(self) -> bool:
         """Whether all samples weigh the same."""
@@ -213,41 +231,38 @@ class Domain(ABC):
         """So many more samples of a folded field at both ends of each axis, from beyond its seam."""
         raise ValueError(f"{self} has no axes that could close, expected a lattice")
 
-    def downsample(self, field: Tensor, circular: bool = False, rho: Representation | None = None) -> Tensor:
-        """The blurred field ``(batch, fibre channel, *space)`` on the coarser domain.
-
-        Periodic if `circular`; of type rho, where that matters; None for scalars.
-        """
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain, periodic if `circular`."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def upsample(
-        self,
-        field: Tensor,
-        size: tuple[int, ...],
-        circular: bool = False,
-        rho: Representation | None = None,
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         """A field of the coarser domain on this one, of the given sizes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def downsample_by_content(
-        self, field: Tensor, circular: bool = False, rho: Representation | None = None
+        self, field: Tensor, rho: Representation, circular: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The blurred field on the coarser domain in the phase ``(batch, n)`` of its content, and that."""
-        axes, around = self.content_axes(circular), lambda x, widths: self.surround(x, widths, rho)
-        return resample.downsample_by_content(field, axes, self.closing(circular), around)
+        axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
+        folded = fold(field, rho)
+        coarse, phase = resample.downsample_by_content(folded, axes, self.closing(circular), around)
+        return unfold(coarse, rho), phase
 
     def upsample_by_content(
         self,
         field: Tensor,
+        rho: Representation,
         size: tuple[int, ...],
         phase: Tensor,
         circular: bool = False,
-        rho: Representation | None = None,
     ) -> Tensor:
         """The way back from a phase."""
-        axes, around = self.content_axes(circular), lambda x, widths: self.surround(x, widths, rho)
-        return resample.upsample_by_content(field, phase, size, axes, self.closing(circular), around)
+        axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
+        folded = fold(field, rho)
+        fine = resample.upsample_by_content(folded, phase, size, axes, self.closing(circular), around)
+        return unfold(fine, rho)
 
     @property
     def space_axes(self) -> int:
@@ -289,4 +304,20 @@ def without_grid_options(spec: KernelSpec) -> None:
             f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
             f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
             "resample to a coarser domain instead"
+        )
+
+
+def refuse_nan(f: Tensor) -> None:
+    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
+    if (
+        f.device.type != "cpu"
+        or torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack()
+    ):
+        return
+    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
+        missing = int(torch.isnan(f).sum())
+        raise ValueError(
+            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
+            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
         )

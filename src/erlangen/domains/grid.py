@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
-from erlangen.engines import Engine, LatticeEngine, centred, resample
+from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
@@ -121,19 +122,16 @@ class Grid(Domain):
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         return resample.circular(field, widths)
 
-    def downsample(self, field: Tensor, circular: bool = False, rho: Representation | None = None) -> Tensor:
-        closes = self.circles(tuple(field.shape[2:]), circular)
-        return resample.downsample(field, closes, lambda x, widths: self.surround(x, widths, rho))
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        folded = fold(field, rho)
+        closes = self.circles(tuple(folded.shape[2:]), circular)
+        return unfold(resample.downsample(folded, closes, partial(self.surround, rho=rho)), rho)
 
     def upsample(
-        self,
-        field: Tensor,
-        size: tuple[int, ...],
-        circular: bool = False,
-        rho: Representation | None = None,
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         closes = self.circles(size, circular)
-        return resample.upsample(field, size, closes, lambda x, widths: self.surround(x, widths, rho))
+        return unfold(resample.upsample(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

@@ -1,5 +1,7 @@
 """Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -49,11 +51,9 @@ class Down(nn.Module):
     ) -> Tensor | tuple[Tensor, Int[Tensor, "batch n"]]:
         self.domain.check(field, self.field)
         rho = self.domain.representation(self.field)
-        folded = fold(field, rho)
         if self.exact_shifts:
-            coarse, phase = self.domain.downsample_by_content(folded, self.circular, rho)
-            return unfold(coarse, rho), phase
-        return unfold(self.domain.downsample(folded, self.circular, rho), rho)
+            return self.domain.downsample_by_content(field, rho, self.circular)
+        return self.domain.downsample(field, rho, self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
@@ -84,11 +84,9 @@ class Up(nn.Module):
     ) -> Tensor:
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
         rho = self.domain.representation(self.field)
-        folded = fold(field, rho)
         if phase is not None:
-            fine = self.domain.upsample_by_content(folded, tuple(size), phase, self.circular, rho)
-            return unfold(fine, rho)
-        return unfold(self.domain.upsample(folded, tuple(size), self.circular, rho), rho)
+            return self.domain.upsample_by_content(field, rho, tuple(size), phase, self.circular)
+        return self.domain.upsample(field, rho, tuple(size), self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"'
@@ -137,7 +135,7 @@ class Pool(nn.Module):
             domain, circular = self.down.domain, self.down.circular
             domain.check(field, self.down.field)
             rho = domain.representation(self.down.field)
-            folded = fold(field, rho)
+            folded = fold(domain.hide(field, -math.inf), rho)
             size = tuple(folded.shape[2:])
             circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)
             around = domain.surround(folded, [int(c) for c in circles], rho)

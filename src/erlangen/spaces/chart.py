@@ -197,7 +197,9 @@ class Chart(Geometry):
             step = (inverse(J) @ rest[..., None])[..., 0]
             # no farther than the way itself, or the first steps overshoot
             size = step.norm(dim=-1, keepdim=True)
-            v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size.clamp_min(1e-300)).clamp(max=1)
+            v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size.clamp_min(1e-300)).clamp(
+                max=1
+            )
         return torch.where((off < 1e-8)[..., None], v, math.nan)
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:

@@ -1,0 +1,157 @@
+"""Samples on rings of equal length: the domain, and reading between the rings, over the poles as well."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Interpolation, Samples, lagrange
+from erlangen.domains.builders import gather, weighted_sum
+from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
+from erlangen.engines import RingOperator, SparseOperator, Stencil
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation
+from erlangen.spaces.spherical.latitudes import Latitudes
+
+POLE = 1e-9
+
+
+class RingSamples(Samples):
+    r"""Rings of equal length on S^2, shape (latitudes, longitudes): row 0 nearest the north pole, eastward.
+
+    On a ring at a pole every sample is that pole, seen along its own meridian: its frame is the limit of the
+    frames on the meridian, as wind is given there in files.
+
+    Args:
+        geometry: the sphere.
+        latitudes: the rings and their weights.
+        longitudes: samples on each, an even number.
+        first: the longitude of the first sample, in radians.
+        fibre, builder, recipe, coarse_recipe: as in `Samples`.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        latitudes: Latitudes,
+        longitudes: int,
+        *,
+        first: float = 0.0,
+        fibre: Fibre | None = None,
+        builder: Literal["weighted_sum", "gather"] = "weighted_sum",
+        recipe: "partial[Any] | None" = None,
+        coarse_recipe: "partial[Any] | None" = None,
+    ) -> None:
+        theta = latitudes.theta
+        n = len(theta)
+        if n < 2 or longitudes < 2 or longitudes % 2:
+            raise ValueError(
+                f"the grid is {n} x {longitudes}, expected at least 2 rings, of an even number of "
+                "samples: beyond a pole every meridian goes on as another one"
+            )
+        self.latitudes, self.longitudes, self.first = latitudes, longitudes, first
+        self.phi = first + 2 * math.pi * torch.arange(longitudes).double() / longitudes
+        theta_, phi_ = torch.meshgrid(theta, self.phi, indexing="ij")
+        rho = torch.where(self._at_pole, torch.zeros_like(theta), theta.sin())[:, None]
+        points = torch.stack([rho * phi_.cos(), rho * phi_.sin(), theta_.cos()], -1)
+        weights = (latitudes.weights[:, None] * (2 * math.pi / longitudes)).expand(-1, longitudes)
+        super().__init__(
+            geometry,
+            points,
+            weights,
+            fibre=fibre,
+            interpolation=RingInterpolation(theta, longitudes, first),
+            builder=builder,
+            recipe=recipe,
+            coarse_recipe=coarse_recipe,
+        )
+
+    @cached_property
+    def frames(self) -> Frame:
+        u = self.geometry.frames(self.points)
+        basis = u.basis.clone()
+        for ring in self._at_pole.nonzero().flatten().tolist():
+            for place, phi in enumerate(self.phi.tolist()):
+                basis[ring, place] = self.geometry.act(_turn(phi), u.at((ring, place))).basis
+        return Frame(u.point, basis)
+
+    def _stencil(self, radius: float) -> Stencil:
+        build = weighted_sum if self.builder == "weighted_sum" else gather
+        return build(self, radius, self.frames.at((slice(None), 0)) if self.turns_with_frames else None)
+
+    def _operator(self, stencil: Stencil, weights: Tensor) -> RingOperator | SparseOperator:
+        if self.turns_with_frames:
+            return RingOperator(stencil, weights, self.longitudes)
+        return SparseOperator(stencil, weights)
+
+    def _downsampler(self, rho: Representation) -> Resampler:
+        coarse = self.coarser()
+        if not self.turns_with_frames:
+            return super()._downsampler(rho)
+        u = coarse.frames.at((slice(None), 0))
+        stencil = averaging(self, u, neighbour_distance(coarse) / 2)
+        return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
+
+    @cached_property
+    def turns_with_frames(self) -> bool:
+        """Whether turns about the axis take the frames of a ring to each other."""
+        u = self.frames
+        for place in {1, self.longitudes // 2}:
+            moved = self.geometry.act(_turn(float(self.phi[place] - self.phi[0])), u.at((slice(None), 0)))
+            if float((moved.basis - u.basis[:, place]).abs().max()) > 1e-12:
+                return False
+        return True
+
+    @property
+    def _at_pole(self) -> Tensor:
+        return torch.minimum(self.latitudes.theta, math.pi - self.latitudes.theta) < POLE
+
+
+@dataclass(frozen=True, eq=False)
+class RingInterpolation(Interpolation):
+    """Cubic interpolation in theta and phi on rings of equal length, over the poles as well.
+
+    Args:
+        theta: the colatitude of each ring, ascending.
+        longitudes: the number of samples on each ring, an even one.
+        first: the longitude of the first sample.
+    """
+
+    theta: Float[Tensor, "n"]
+    longitudes: int
+    first: float = 0.0
+
+    @cached_property
+    def _extended(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The rings and two beyond each pole, where the meridian goes on half a turn further."""
+        n = len(self.theta)
+        north, south = int(self.theta[0] < POLE), int(math.pi - self.theta[-1] < POLE)
+        above = [north + 1, north]
+        below = [n - 1 - south, n - 2 - south]
+        ring = torch.tensor([*above, *range(n), *below])
+        theta = torch.cat([-self.theta[above], self.theta, 2 * math.pi - self.theta[below]])
+        over = torch.tensor([True] * 2 + [False] * n + [True] * 2)
+        return theta, ring, over
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        extended, rings, over = self._extended
+        theta = torch.atan2(torch.hypot(p[..., 0], p[..., 1]), p[..., 2])
+        first = (torch.searchsorted(extended, theta, right=True) - 2).clamp(0, len(extended) - 4)
+        near = first[:, None] + torch.arange(4)  # in the extended rings
+        across = lagrange(extended[near], theta)
+        step = 2 * math.pi / self.longitudes
+        phi = (torch.atan2(p[..., 1], p[..., 0]) - self.first) / step  # in samples
+        start = torch.floor(phi)[:, None] - 1 + torch.arange(4)
+        along = lagrange(start, phi)
+        place = start[:, None, :].long() + over[near][..., None] * (self.longitudes // 2)
+        index = rings[near][..., None] * self.longitudes + place % self.longitudes
+        return index.flatten(1), (across[:, :, None] * along[:, None, :]).flatten(1)
+
+
+def _turn(angle: float) -> Float[Tensor, "3 3"]:
+    c, s = math.cos(angle), math.sin(angle)
+    return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
