@@ -76,6 +76,7 @@ class Train:
                 file=sys.stderr,
             )
             return 130
+        _say("now measuring it on turned photographs, and writing the page")
         written = write_run(run, self.out, facts)
         _say(str(written.report))
         score, turned = run.history[-1]["score"], says_turned(written.by_angle)
@@ -168,7 +169,7 @@ class Demo:
 
     out: Path = Path("runs/demo")
     """Where the picture and the page go."""
-    steps: int = 180
+    steps: int = 160
     """Of the equivariant network; the plain one takes five times as many, in about the same time."""
     scenes: int = 72
     """How many to draw and learn from."""
