@@ -29,7 +29,8 @@ class Train:
     DIR/train and DIR/val with such folders: the latter are held out; otherwise a fifth of the photographs is.
 
     Says first what it will cost. Writes the network, its configuration, curves, pictures of predictions, the
-    score when the camera is turned, the equivariance report, and a page of them all. Ctrl-C loses nothing.
+    score when the camera is turned, the equivariance report, and a page of them all. Stopped, it
+    goes on with --resume.
 
     erlangen train photos --minutes 20
 

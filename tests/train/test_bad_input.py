@@ -178,7 +178,7 @@ def test_a_full_disc_under_the_page_keeps_the_network(photographs, tmp_path, cap
     assert er.load(tmp_path / "out").net.domain.rotations == 8
 
 
-def test_a_full_disc_under_the_table_keeps_its_lines(tmp_path):
+def test_a_full_disc_under_the_table_keeps_its_lines(tmp_path, capsys):
     """A real one: on Linux every write to /dev/full finds the disc full."""
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
@@ -190,6 +190,7 @@ def test_a_full_disc_under_the_table_keeps_its_lines(tmp_path):
         er.predict(model, tmp_path / "a.png", out=tmp_path)
     folder = er.save(model, tmp_path / "net")
     assert main(["check", str(folder), "--html", "/dev/full"]) == 1
+    assert "/dev/full could not be written" in one_line(capsys)
 
 
 def test_a_diverging_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):

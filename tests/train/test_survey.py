@@ -77,7 +77,7 @@ def test_the_memory_is_about_what_was_said(tmp_path):
     [
         (0.087, "0.087 s"),
         (4.33, "4.3 s"),
-        (71.6, "72 s"),
+        (110.0, "110 s"),
         (130.0, "2.2 minutes"),
         (1200.0, "20 minutes"),
         (9e3, "2.5 hours"),
