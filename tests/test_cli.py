@@ -25,6 +25,7 @@ def test_train_predict_check(photographs, tmp_path, capsys):
     assert main(["train", str(photographs), "--out", str(out), *SMALL]) == 0
     text = capsys.readouterr().out
     assert "validation IoU" in text
+    assert "when turned" in text
     assert "worst exact" in text
     assert str(out / "index.html") in text
     assert main(["predict", str(out), str(photographs), "--out", str(tmp_path / "masks")]) == 0
@@ -63,6 +64,7 @@ def test_help_teaches():
     run = subprocess.run(
         [sys.executable, "-m", "erlangen.cli", "train", "--help"], capture_output=True, text=True, check=True
     )
+    assert "train [-h] [TRAIN OPTIONS] DIR" in run.stdout
     for words in ("--minutes", "--rotations", "DIR/images and DIR/masks", "equal stems", "--class-weights"):
         assert words in run.stdout, words
 
@@ -71,5 +73,7 @@ def test_the_demonstration(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path), "--steps", "6", "--scenes", "12"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[-1].split()[-1] == str(tmp_path / "demo.html")
+    assert [line.split(" U-Net")[0] for line in lines[-4:-2]] == ["equivariant", "plain"]
+    assert all("when turned" in line for line in lines[-4:-2])
     assert (tmp_path / "demo.png").stat().st_size > 5000
     assert (tmp_path / "demo.html").read_text().count("data:image/png") >= 3

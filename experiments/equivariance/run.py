@@ -19,7 +19,7 @@ import erlangen as er
 from erlangen import figures
 from erlangen.domains import Symmetry
 from erlangen.figures.canvas import ACCENT, INK, SECOND, figure
-from erlangen.train.data import read_image, shrink
+from erlangen.train.images import read_image, shrink
 from erlangen.train.scenes import draw
 
 HERE = Path(__file__).parent

@@ -1,6 +1,7 @@
 """What goes wrong at the command line: one line with the file and the mend, an exit code, nothing lost."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,8 +11,9 @@ from PIL import Image
 
 import erlangen as er
 from erlangen.cli import main
-from erlangen.train import Predictor
+from erlangen.train import Predictor, Task
 
+WHOLE = Task(("cat", "dog"), dense=False)
 FLAGS = ["--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "2", "--steps", "6"]
 
 
@@ -60,6 +62,10 @@ def no_folder(folder):
     shutil.rmtree(folder / "masks")
 
 
+def other_name(folder):
+    (folder / "masks").rename(folder / "labels")
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -69,7 +75,9 @@ def no_folder(folder):
         (unreadable, ("scene0000.png cannot be read as an image", "export it again")),
         (empty, ("images holds no images", "expected PNG")),
         (one_only, ("has 1 photographs", "expected at least 2")),
-        (no_folder, ("masks is no folder", "expected the photographs there")),
+        (no_folder, ("masks is no folder", "expected the photographs there", "make it")),
+        (other_name, ("masks is no folder", "rename", "labels")),
+        (shutil.rmtree, ("photographs is no folder", "DIR/CLASS")),
     ],
 )
 def test_photographs_that_cannot_be_learned_from(photographs, tmp_path, capsys, spoil, words):
@@ -109,8 +117,6 @@ def test_checkpoints_of_others(run, tmp_path, capsys, scenes):
 
 def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):
     """The first save succeeds, the second finds the disc full; the training goes on from the first."""
-    import os
-
     monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
     sync, count = os.fsync, [0]
@@ -137,6 +143,54 @@ def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, 
     assert main(["train", str(photographs), "--out", str(tmp_path / "whole"), *FLAGS]) == 0
     whole = er.load(tmp_path / "whole").state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def no_step(*_):
+    raise AssertionError("a step was taken")
+
+
+def test_where_nothing_can_be_written_shows_before_the_work(photographs, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    command = ["train", str(photographs), "--out", str(tmp_path / "file"), *FLAGS]
+    monkeypatch.setattr("erlangen.train.loop.measure_cost", lambda _: "little")
+    monkeypatch.setattr("erlangen.train.loop.Training.advance", no_step)
+    assert main(command) == 1
+    assert "file could not be written" in (error := one_line(capsys))
+    assert "name another place" in error
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert main([*command[:2], "--out", str(tmp_path / "full"), *FLAGS]) == 1
+    assert "training.safetensors could not be written" in one_line(capsys)
+
+
+def test_a_full_disc_under_the_page_keeps_the_network(photographs, tmp_path, capsys, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("erlangen.figures.save", full)
+    assert main(["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]) == 1
+    error = one_line(capsys)
+    assert "out could not be written" in error
+    assert "the network is there, whole" in error
+    assert er.load(tmp_path / "out").net.domain.rotations == 8
+
+
+def test_a_full_disc_under_the_table_keeps_its_lines(tmp_path, capsys):
+    """A real one: on Linux every write to /dev/full finds the disc full."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    (tmp_path / "classes.csv").symlink_to("/dev/full")
+    photograph = Image.new("RGB", (16, 16))
+    photograph.save(tmp_path / "a.png")
+    model = Predictor(er.models.Classifier(er.Plane(rotations=4), 3, 2, 2, 1), size=16, task=WHOLE)
+    with pytest.raises(OSError, match=r"classes\.csv could not be written.*the lines before are there"):
+        er.predict(model, tmp_path / "a.png", out=tmp_path)
+    folder = er.save(model, tmp_path / "net")
+    assert main(["check", str(folder), "--html", "/dev/full"]) == 1
+    assert "/dev/full could not be written" in one_line(capsys)
 
 
 def test_a_diverging_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):

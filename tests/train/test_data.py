@@ -20,7 +20,7 @@ from erlangen.train import (
 from erlangen.train.crops import Crops
 from erlangen.train.folders import find_images
 from erlangen.train.held_out import split
-from erlangen.train.images import read_image, read_mask, shrink
+from erlangen.train.images import read_image, read_mask, shrink, turned, turned_and_shrunk
 from erlangen.train.predictor import statistics
 
 
@@ -302,3 +302,21 @@ def test_sets_of_ones_own_must_fit(folder):
     other = find_photographs(folder, classes=256 - 1)
     with pytest.raises(ValueError, match="held out have the classes 0, 1"):
         fit((pairs, other), steps=1)
+
+
+def test_large_photographs_are_turned_at_four_times_the_size(monkeypatch):
+    """Nothing that shows, for a tenth of the time."""
+    y, x = np.mgrid[:640, :480]
+    wave = Image.fromarray((127 + 100 * np.sin(x / 40) * np.cos(y / 55)).astype(np.uint8))
+    whole = np.asarray(shrink(turned(wave, 30), 32), int)
+    inside = np.hypot(*(np.mgrid[:32, :24] - np.array([15.5, 11.5])[:, None, None])) < 10
+    seen, rotate = [], Image.Image.rotate
+    monkeypatch.setattr(Image.Image, "rotate", lambda self, *a: seen.append(self.size) or rotate(self, *a))
+    assert np.abs(np.asarray(turned_and_shrunk(wave, 30, 32), int) - whole)[inside].max() <= 3
+    assert seen == [(96, 128)]
+    assert np.array_equal(turned_and_shrunk(wave, 90, 32), shrink(turned(wave, 90), 32))
+
+
+def test_scenes_drawn_before_are_not_learned_from(tmp_path):
+    generate(tmp_path, 3, size=32)
+    assert len(generate(tmp_path, 2, size=32)) == 2

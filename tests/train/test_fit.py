@@ -210,6 +210,8 @@ def test_what_a_training_leaves_on_disc(run, tmp_path):
     ]
     text = page.read_text()
     assert "worst exact" in text
+    for words in ("White: what is true.", "at 12 angles all around", "White: what lay outside"):
+        assert words in text
     assert "http" not in text
     assert (tmp_path / "out" / "curves.csv").read_text().count("\n") == 11
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from erlangen.train import Settings, find_photographs, generate, prepare
+from erlangen.train.cost import in_words
 from erlangen.train.upright import says_upright, upright_guesses
 
 
@@ -69,6 +70,21 @@ def test_the_memory_is_about_what_was_said(tmp_path):
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     grown, said = (float(x) for x in out.split())
     assert 0.5 < said / grown < 2.0, (said, grown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.087, "0.087 s"),
+        (4.33, "4.3 s"),
+        (110.0, "110 s"),
+        (130.0, "2.2 minutes"),
+        (1200.0, "20 minutes"),
+        (9e3, "2.5 hours"),
+    ],
+)
+def test_times_are_in_the_unit_that_people_would_take(seconds, words):
+    assert in_words(seconds) == words
 
 
 def test_masks_painted_in_colours_are_noticed(tmp_path):

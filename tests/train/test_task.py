@@ -105,7 +105,9 @@ def test_they_are_saved_loaded_and_shown(request, tmp_path, name):
     x = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(again(x), run.model(x))
-    assert run.model.task.measure in page.read_text()
+    assert run.model.task.measure in (text := page.read_text())
+    assert "<td>cost</td><td>little</td>" in text
+    assert ("White: what is true" in text) == run.model.task.dense
     facts = json.loads((tmp_path / "config.json").read_text())
     assert facts["cost"] == "little"
     assert facts["settings"]["seed"] == 1

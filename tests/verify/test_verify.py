@@ -1,5 +1,6 @@
 """The proof has to fail where there is something to find."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -126,6 +127,31 @@ def test_classifiers_are_invariant():
     net = er.verify.randomized(er.models.Classifier(PLANE, 1, 3, 2, 1))
     report = er.verify.equivariance(net, torch.randn(2, 1, 13, 13), PLANE, show=False)
     assert report.worst <= 1e-5
+    floors = {row.kind: row.floor for row in report.rows}
+    assert floors["interpolated"] is None  # the answer is not interpolated, the photograph is
+
+
+def test_the_commuting_square_has_one_scale_and_leaves_out_what_was_not_seen():
+    x, pale = torch.rand(1, 3, 32, 32), nn.Conv2d(3, 1, 1)
+    with torch.no_grad():
+        pale.weight.mul_(0.01)
+        pale.bias.fill_(-7.0)  # g N(f) is 0 beyond the edges, far from all that N says
+    square = er.verify.equivariance(pale, x, er.Plane(rotations=8), show=False).square
+    assert square is not None
+    assert square.name == "turn 45"
+    seen = square.seen[0, 0]
+    assert seen[16, 16]
+    assert not seen[0, 0]
+    assert not seen[-1, -1]
+    axes = square.picture().axes
+    found, carried, computed, difference = (axes[i].images[0].get_array() for i in (3, 4, 5, 2))
+    assert np.ma.getmaskarray(carried)[0, 0]
+    assert np.ma.getmaskarray(difference)[0, 0]
+    assert found.min() == 0
+    assert found.max() == 1
+    middle = slice(12, 20)
+    assert np.abs(carried - computed)[middle, middle].max() < 0.3  # the same grey is the same number
+    assert computed[middle, middle].std() > 0.02
 
 
 def test_pictures_and_the_page(tmp_path, capsys):

@@ -22,8 +22,8 @@ def history(
     """
     canvas, ((left, right),) = figure(1, 2, 8.4, 3.0)
     minutes = [row["minutes"] for row in rows]
-    left.plot(minutes, [row["loss"] for row in rows], color=ACCENT)
-    right.plot(minutes, [row["score"] for row in rows], color=SECOND)
+    left.plot(minutes, [row["loss"] for row in rows], color=ACCENT, marker=".")
+    right.plot(minutes, [row["score"] for row in rows], color=SECOND, marker=".")
     for axis, title in ((left, "training loss"), (right, label)):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("minutes")

@@ -127,7 +127,11 @@ def turned_camera(
     from matplotlib.lines import Line2D
 
     columns = len(images)
-    canvas, axes = figure(len(predicted), columns + 2, 2.5 * (columns + 2), 2.6 * len(predicted) + 0.3)
+    rows = len(predicted)
+    ratios = [1.0] * columns + [2.4]
+    canvas, axes = figure(
+        rows, columns + 1, 2.5 * sum(ratios), 2.7 * rows, gridspec_kw={"width_ratios": ratios}
+    )
     for number, (row, (name, masks)) in enumerate(zip(axes, predicted.items(), strict=True)):
         for i, axis in enumerate(row[:columns]):
             blank(axis, "" if number else titles[i])

@@ -14,8 +14,9 @@ from erlangen.train.tiles import answer
 def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dict[float, float]:
     """The score at each angle, in what every turn keeps: the inscribed discs.
 
-    Photographs and masks are turned at their full size by cubic interpolation, counter-clockwise, then
-    shrunk to the network's size by the mean over areas; quarter turns permute pixels and interpolate nothing.
+    Photographs and masks are turned at their full size (or at four times the network's, if that is less) by
+    cubic interpolation, counter-clockwise, then shrunk to the network's size by the mean over areas; quarter
+    turns permute pixels and interpolate nothing.
     Segmentations are scored on the pixels of the discs, pooled (`Task.score`); for classes of whole
     photographs what lies outside of the discs is painted over in the mean colour, at every angle.
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from erlangen.train.images import as_bytes, read_image, read_mask, resampled, shrink, turned
+from erlangen.train.images import as_bytes, read_image, read_mask, resampled, turned_and_shrunk
 from erlangen.train.task import Task
 
 Self = TypeVar("Self", bound="Data")
@@ -51,9 +51,9 @@ class Data(ABC):
         return [image for image, _ in pairs], [truth for _, truth in pairs]
 
     def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Photograph i ``(3, h, w)`` and its class index (or indices), turned at full size, then shrunk."""
+        """Photograph i ``(3, h, w)`` and its class index (or indices), turned, then shrunk."""
         image = read_image(self.images[i])
-        small = as_bytes(shrink(turned(image, degrees), size))
+        small = as_bytes(turned_and_shrunk(image, degrees, size))
         return small, self.truth(i, image.size, size, degrees)
 
 
@@ -86,7 +86,7 @@ class Photographs(Data):
                 f"{self.masks[i]} has {mask.shape[1]} x {mask.shape[0]} pixels, expected "
                 f"{whole[0]} x {whole[1]} as {self.images[i].name}; export it at that size"
             )
-        return resampled(mask, lambda m: shrink(turned(m, degrees), size))
+        return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size))
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,13 @@ def turned(image: Image.Image, degrees: float) -> Image.Image:
     return image.rotate(degrees, Image.Resampling.BICUBIC)
 
 
+def turned_and_shrunk(image: Image.Image, degrees: float, size: int | None) -> Image.Image:
+    """Turned at full size, or at four times `size` where that is less; then shrunk to it."""
+    if size is not None and degrees % 90:
+        image = shrink(image, 4 * size)
+    return shrink(turned(image, degrees), size)
+
+
 def resampled(
     labels: UInt8[Array, "height width"], how: Callable[[Image.Image], Image.Image]
 ) -> UInt8[Tensor, "h w"]:

@@ -14,7 +14,7 @@ from erlangen.train.task import Task
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. Every field is a flag of ``erlangen train``.
+    """How to train.
 
     Attributes:
         minutes: how long to train, unless epochs or steps say otherwise.
@@ -44,7 +44,7 @@ class Settings:
         flips: flip crops from side to side at random; not for what differs from its mirror image.
         zoom: show crops larger or smaller, at random, by at most this relative amount.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
-        validation: fraction held out, if there is no folder ``val``.
+        validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored; the last time at the end.
         device: where to compute, such as "cpu" or "cuda".
         amp: compute in bfloat16 where that is safe; faster on most GPUs, not on most CPUs.
