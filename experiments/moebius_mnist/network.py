@@ -1,23 +1,26 @@
 """The networks of this experiment: one architecture, on fields of four types."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 import erlangen as er
 from erlangen.domains import Domain
+from erlangen.domains.domain import Field
+
+Kind = Literal["plain", "scalar", "sign", "regular"]
 
 
 @dataclass(frozen=True)
 class Fields:
     """Layers between fields of one type on the strip; "plain" ones see a picture, and no strip."""
 
-    name: str
+    name: Kind
     kernel: dict[str, Any]
 
-    def correlation(self, domain: Domain, before: int, after: int, source: str | None = None) -> nn.Module:
+    def correlation(self, domain: Domain, before: int, after: int, source: Field | None = None) -> nn.Module:
         """From `source` (None: the same type); biases are left to the norm."""
         if self.name == "plain":
             return nn.Conv2d(before, after, 3, padding=1, bias=False)
@@ -84,12 +87,13 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, field: str, widths: list[int], blocks: list[int], kernel: dict, dropout: float = 0.0
+        self, field: Kind, widths: list[int], blocks: list[int], kernel: dict, dropout: float = 0.0
     ) -> None:
         super().__init__()
         fields, self.field = Fields(field, kernel), field
         self.band = domain = er.Moebius(28.0, 28.0).grid(28, 28)
-        before, source, layers = 1, "scalar", []
+        source: Field | None = "scalar"
+        before, layers = 1, []
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             if level:
                 layers.append(fields.pool(domain))

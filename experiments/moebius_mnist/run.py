@@ -192,14 +192,16 @@ def summarize() -> None:
 def picture(rows: dict[str, dict]) -> None:
     """A digit once round the strip, and the errors."""
     from erlangen import figures
-    from erlangen.figures.canvas import ACCENT, INK, SECOND, figure
+    from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, figure
 
     drawn, ((strip, bars),) = figure(1, 2, 9, 2.6, width_ratios=[1.7, 1])
     x, _ = load("test")
     strips = shifted(x[:1].expand(5, 1, LENGTH, LENGTH), torch.arange(5) * 14)
-    strip.imshow(torch.cat(list(strips[:, 0].mT), 1), cmap="gray_r")
-    strip.set_xticks([LENGTH * i + LENGTH / 2 for i in range(5)], [str(14 * i) for i in range(5)])
+    apart = F.pad(strips[:, 0].mT, (3, 3), value=torch.nan)
+    strip.imshow(torch.cat(list(apart), 1), cmap="gray_r")
+    strip.set_xticks([(LENGTH + 6) * (i + 0.5) for i in range(5)], [str(14 * i) for i in range(5)])
     strip.set_yticks([])
+    strip.set_facecolor(MUTED)
     strip.set_xlabel("shift along the strip, in samples")
     names = list(rows)
     errors = [100 * row["error, shifted"] for row in rows.values()]
@@ -207,7 +209,7 @@ def picture(rows: dict[str, dict]) -> None:
     for place, error in enumerate(errors):
         bars.text(error, place, f" {error:.2f} %", va="center", color=INK)
     bars.set_xscale("log")
-    bars.set_xlim(0.3, 150)
+    bars.set_xlim(0.3, 400)
     bars.invert_yaxis()
     bars.set_xlabel("error on shifted test digits, %")
     figures.save(drawn, HERE / "figure.png")

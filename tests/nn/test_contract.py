@@ -15,6 +15,7 @@ C8, D4, ISO = er.Plane(rotations=8), er.Plane(rotations=4, reflections=True), er
 LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
+KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
 SPHERE = er.Sphere().grid(6, rotations=4)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
@@ -73,6 +74,22 @@ LAYERS = {
         (2, 2, 8, 5),
         (3, 2, 8, 5),
     ),
+    "strip, vectors": (
+        lambda **k: er.nn.Correlation(STRIP, 2, 3, 3, in_field="regular", out_field="vector", **k),
+        (2, 2, 8, 5),
+        (3, 2, 8, 5),
+    ),
+    "strip, pool": (lambda **k: er.nn.Pool(STRIP, "max", exact_shifts=True), (3, 2, 8, 5), (3, 2, 4, 3)),
+    "strip, unet": (
+        lambda **k: build(er.models.UNet, STRIP, 2, depth=1, kernel_size=3, exact_shifts=True, **k),
+        (3, 8, 5),
+        (1, 8, 5),
+    ),
+    "klein": (
+        lambda **k: er.nn.Correlation(KLEIN, 2, 4, 3, groups=2, **REGULAR, **k),
+        (2, 2, 8, 6),
+        (4, 2, 8, 6),
+    ),
     "sphere": (
         lambda **k: er.nn.Correlation(SPHERE, 2, 3, radius=1.0, separable=True, **REGULAR, **k),
         (2, 4, 6, 12),
@@ -107,8 +124,8 @@ LAYERS = {
 }
 
 
-def build(network, domain, width, dtype=None, device=None, **options):
-    return network(domain, 3, 1, width, 2, **options).to(device=device, dtype=dtype)
+def build(network, domain, width, depth=2, dtype=None, device=None, **options):
+    return network(domain, 3, 1, width, depth, **options).to(device=device, dtype=dtype)
 
 
 @pytest.fixture(params=LAYERS, ids=str)

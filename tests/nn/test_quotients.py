@@ -239,6 +239,18 @@ def test_pooling_moves_with_the_phase_on_every_field(field):
         torch.testing.assert_close(again, along(STRIP, back, field, steps), rtol=0, atol=1e-13)
 
 
+def test_the_calls_of_the_first_page():
+    strip = er.Moebius(length=2.0, width=1.0)
+    band = strip.grid(56, 28)
+    f = torch.randn(2, 1, 56, 28)
+    assert er.nn.Correlation(band, 1, 16, radius=0.1)(f).shape == (2, 16, 56, 28)
+    assert er.nn.Lift(band, 1, 16, radius=0.1)(f).shape == (2, 16, 2, 56, 28)
+    torch.testing.assert_close(band.weights.sum(), torch.tensor(2.0).double())
+    bottle = er.KleinBottle(length=2.0, width=1.0)
+    assert str(bottle.structure) == "Z2: reflection of axis 1"
+    assert str(er.KleinBottle(symmetry="isometries").structure) == "D2"
+
+
 def test_strides_on_the_strip():
     layer = er.nn.Correlation(STRIP, 2, 3, 5, stride=2, in_field="regular", out_field="regular").double()
     x = noise(STRIP, "regular")

@@ -48,7 +48,9 @@ class QuotientGrid(Grid):
         self.seams = tuple(seams)
         self.mirrors = [seam for seam in seams if min(seam.signs) < 0]
         fields: list[Field] = ["scalar", "vector", "sign"]
-        rhos = [self.representation(field) for field in fields + ["regular"] * (fibre is not None)]
+        if fibre is not None:
+            fields.append("regular")
+        rhos = [self.representation(field) for field in fields]
         self._crossings = {rho.name: [seam.crossing(rho) for seam in self.mirrors] for rho in rhos}
         self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
 
