@@ -6,6 +6,7 @@ flat lattice (torch's convolutions), `Samples` any set of points with weights (s
 
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.gathered import Gathered
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
 from erlangen.domains.samples import Samples
@@ -13,6 +14,7 @@ from erlangen.domains.symmetry import Symmetry
 
 __all__ = [
     "Domain",
+    "Gathered",
     "Grid",
     "Interpolation",
     "KernelSpec",

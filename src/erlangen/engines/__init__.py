@@ -10,9 +10,10 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 from erlangen.engines import resample
 from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.entries import Stencil
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine
-from erlangen.engines.stencil import Stencil, StencilEngine
+from erlangen.engines.stencil import StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
