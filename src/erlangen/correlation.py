@@ -199,13 +199,16 @@ def _sum_over_samples(
         p = q.at(slice(start, start + size))
         u = Frame(p.point[:, None], p.basis[:, None])
         v = geometry.coordinates(u, q.point)  # (p, q, n)
+        near = torch.ones(v.shape[:-1], dtype=torch.bool)
+        if radius is not None:  # farther away there may be no v at all
+            near = v.norm(dim=-1) < radius
+            v = torch.where(near[..., None], v, 0.0)
         h = geometry.gauge(q, geometry.carry(u, v))
-        a = weights
+        h = torch.where(near[..., None, None], h, torch.eye(domain.dim).to(h))
+        a = torch.where(near, weights, 0.0)
         if geometry.measure == "tangent":  # where J is zero, at the antipode, there is no mass
-            J = geometry.density(v)
-            a = torch.where(J > 1e-9, weights / J.clamp_min(1e-9), 0.0)
-        if radius is not None:
-            a = torch.where(v.norm(dim=-1) < radius, a, 0.0)
+            J = geometry.density_at(u, v)
+            a = torch.where(J > 1e-9, a / J.clamp_min(1e-9), 0.0)
         k = K(v)
         terms = k @ rho_in.inverse(h).to(k)
         terms = terms * a.expand(v.shape[:-1])[..., None, None]  # (p, q, d, d)
@@ -232,14 +235,14 @@ def _sum_over_nodes(
     geometry, (points, bases) = domain.geometry, domain.frames
     p = Frame(points.flatten(0, -2), bases.flatten(0, -3))
     v, a = ball_rule(domain.dim, radius, nodes)
-    if geometry.measure == "space":
-        a = a * geometry.density(v)
     kernels = K(v) * a[:, None, None]  # (j, d_out, d_in)
     rows = []
     size = max(1, CHUNK // (len(v) * max(1, rho_in.dim)))
     for start in range(0, len(p.point), size):
         u = p.at(slice(start, start + size))
-        u = geometry.carry(Frame(u.point[:, None], u.basis[:, None]), v.expand(len(u.point), -1, -1))
+        begin = Frame(u.point[:, None], u.basis[:, None])
+        J = geometry.density_at(begin, v).expand(len(u.point), -1) if geometry.measure == "space" else None
+        u = geometry.carry(begin, v.expand(len(u.point), -1, -1))
         if rho_in.fibre is not None:
             turned = Frame(u.point[..., None, :], u.basis[..., None, :, :]).turn(rho_in.fibre.elements)
             point = turned.point.expand(*turned.basis.shape[:-2], -1)
@@ -252,6 +255,7 @@ def _sum_over_nodes(
                 "sample it instead"
             )
         values = _numbers(values) * geometry.contains(u.point)[..., None]
+        values = values if J is None else values * J[..., None]
         dtype = torch.promote_types(kernels.dtype, values.dtype)
         rows.append(torch.einsum("jab,pjb->ap", kernels.to(dtype), values.to(dtype)))
     result = torch.cat(rows, -1)

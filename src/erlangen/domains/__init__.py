@@ -7,6 +7,7 @@ flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` an
 
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.gathered import Gathered
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
 from erlangen.domains.local import LocalPolynomials
@@ -18,6 +19,7 @@ from erlangen.domains.symmetry import Symmetry
 
 __all__ = [
     "Domain",
+    "Gathered",
     "Grid",
     "Interpolation",
     "KernelSpec",

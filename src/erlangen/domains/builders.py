@@ -30,7 +30,7 @@ def weighted_sum(domain: Domain, radius: float, at: Frame | None = None) -> Sten
     h = geometry.gauge(q.at(column), geometry.carry(u, v))
     a = domain.weights.flatten()[column]
     if geometry.measure == "tangent":
-        a = a / geometry.density(v)
+        a = a / geometry.density_at(u, v)
     return Stencil(row, column, v, h, a, len(receiver.point), len(q.point))
 
 
@@ -64,11 +64,14 @@ def _flat(u: Frame) -> Frame:
 
 def ball_rule(n: int, radius: float, count: int) -> tuple[Float[Tensor, "k n"], Float[Tensor, "k"]]:
     """Nodes and weights of the integral over the ball: Gauss along the radius, and over directions."""
+    directions, w, r, radial = ray_rule(n, radius, count)
+    return (r[:, None, None] * directions).flatten(0, 1), (radial[:, None] * w).flatten()
+
+
+def ray_rule(n: int, radius: float, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The factors of `ball_rule`: directions ``(d, n)`` and their weights, distances ``(k)`` and theirs."""
     import numpy as np
 
-    directions, w = sphere_rule(n, count)
     t, wt = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
     r = radius * (t + 1) / 2
-    radial = sphere_area(n) * r ** (n - 1) * wt * radius / 2
-    nodes = (r[:, None, None] * directions).flatten(0, 1)
-    return nodes, (radial[:, None] * w).flatten()
+    return *sphere_rule(n, count), r, sphere_area(n) * r ** (n - 1) * wt * radius / 2

@@ -10,7 +10,7 @@ from torch import Tensor
 from erlangen.domains.builders import weighted_sum
 from erlangen.domains.domain import Domain
 from erlangen.domains.local import spacing
-from erlangen.engines import SparseOperator, Stencil, StencilEngine
+from erlangen.engines import Folded, SparseOperator, Stencil, StencilEngine
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation
@@ -52,7 +52,7 @@ class Resampler:
         rho: Representation,
         stencil: Stencil,
         shape: tuple[int, ...],
-        operator: Callable[[Stencil, Tensor], Operator] = SparseOperator,
+        operator: Callable[[Folded], Operator] = SparseOperator,
         every: int = 1,
     ) -> None:
         self.engine = StencilEngine(_Constant(rho, rho), stencil, shape, operator)

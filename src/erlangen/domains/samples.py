@@ -13,7 +13,7 @@ from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance, reading, thinned
-from erlangen.engines import Engine, SparseOperator, Stencil, StencilEngine
+from erlangen.engines import Engine, Folded, SparseOperator, Stencil, StencilEngine
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
@@ -150,8 +150,8 @@ class Samples(Domain):
     def _stencil(self, radius: float) -> Stencil:
         return weighted_sum(self, radius) if self.builder == "weighted_sum" else gather(self, radius)
 
-    def _operator(self, stencil: Stencil, weights: Tensor) -> Operator:
-        return SparseOperator(stencil, weights)
+    def _operator(self, entries: Folded) -> Operator:
+        return SparseOperator(entries)
 
 
 def _flat(u: Frame) -> Frame:

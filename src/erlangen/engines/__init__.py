@@ -14,16 +14,19 @@ from erlangen.engines import resample
 from erlangen.engines.centred import centred
 from erlangen.engines.cover import Crossing, Seam, across
 from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.entries import Stencil
+from erlangen.engines.folding import Folded
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
-from erlangen.engines.stencil import SparseOperator, Stencil, StencilEngine
+from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
     "Crossing",
     "Engine",
+    "Folded",
     "LatticeEngine",
     "MaskedEngine",
     "PointEngine",

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.engines.stencil import Stencil
+from erlangen.engines.folding import Folded
 from erlangen.engines.table import Table
 
 
@@ -17,22 +17,21 @@ class RingOperator:
     rounding what the sparse operator of all samples gives, at a small part of its memory.
 
     Args:
-        stencil: the entries of the first sample of each ring; columns are ``j longitudes + c``.
-        weights: ``(s, e)``, of each entry in each operator.
+        entries: those of the first sample of each ring; columns are ``j longitudes + c``.
         longitudes: the number of samples on each ring.
     """
 
-    def __init__(self, stencil: Stencil, weights: Float[Tensor, "s e"], longitudes: int) -> None:
-        ring, place = stencil.column // longitudes, stencil.column % longitudes
-        most = stencil.columns // longitudes
-        first = torch.full((stencil.rows,), most).scatter_reduce(0, stencil.row, ring, "amin")
-        last = torch.full((stencil.rows,), -1).scatter_reduce(0, stencil.row, ring, "amax")
+    def __init__(self, entries: Folded, longitudes: int) -> None:
+        ring, place = entries.column // longitudes, entries.column % longitudes
+        most = entries.columns // longitudes
+        first = torch.full((entries.rows,), most).scatter_reduce(0, entries.row, ring, "amin")
+        last = torch.full((entries.rows,), -1).scatter_reduce(0, entries.row, ring, "amax")
         width = max(1, int((last - first).max()) + 1)
-        cell = (stencil.row * width + ring - first[stencil.row]) * longitudes + place
-        dense = weights.new_zeros(stencil.rows * width * longitudes)
+        cell = (entries.row * width + ring - first[entries.row]) * longitudes + place
+        dense = entries.weights.new_zeros(entries.rows * width * longitudes)
         parts = []
-        for w in weights:
-            line = dense.index_add(0, cell, w).view(stencil.rows, width, longitudes)
+        for w in entries.weights:
+            line = dense.index_add(0, cell, w).view(entries.rows, width, longitudes)
             parts.append(torch.fft.rfft(line).conj().resolve_conj())
         table = torch.stack(parts).permute(1, 3, 0, 2).contiguous()  # (i, k, s, band)
         band = (first[:, None] + torch.arange(width)).clamp(max=most - 1)

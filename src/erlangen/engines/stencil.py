@@ -1,58 +1,17 @@
 """The generic engine: any samples of any space, by one sparse operator for each basis function."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.entries import Stencil
+from erlangen.engines.folding import Folded, Mixed, folded
 from erlangen.engines.table import Table
-from erlangen.groups import Representation
-
-
-@dataclass(frozen=True, eq=False)
-class Stencil:
-    r"""The sum ``(k * f)(p) = sum_e a_e K(v_e) rho_in(h_e)^{-1} f(q_e)`` over the entries e of each p.
-
-    Attributes:
-        row: p_e, the sample that receives, sorted.
-        column: q_e, the sample that gives.
-        v: ``(e, n)``, where the kernel is evaluated, in components of the frame s(p).
-        h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``.
-        a: ``(e,)``, the measure.
-        rows: the number of samples that receive.
-        columns: the number that give.
-    """
-
-    row: Int[Tensor, "e"]
-    column: Int[Tensor, "e"]
-    v: Float[Tensor, "e n"]
-    h: Float[Tensor, "e n n"]
-    a: Float[Tensor, "e"]
-    rows: int
-    columns: int
-
-
-class Mixed(Protocol):
-    """Kernels ``psi_b(v) = sum_a g_a(v) mix_ba``: what the engine asks of a basis."""
-
-    @property
-    def rho_in(self) -> Representation: ...
-
-    @property
-    def rho_out(self) -> Representation: ...
-
-    @property
-    def mix(self) -> Float[Tensor, "b a d_out d_in"]: ...
-
-    @property
-    def smoothness(self) -> Float[Tensor, "b"]: ...
-
-    def scalars(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch a"]: ...
 
 
 class Operator(Protocol):
@@ -64,16 +23,17 @@ class Operator(Protocol):
 class SparseOperator:
     """An index and weights, by rows and transposed."""
 
-    def __init__(self, stencil: Stencil, weights: Float[Tensor, "s e"]) -> None:
-        order = torch.argsort(stencil.column, stable=True)
+    def __init__(self, entries: Folded) -> None:
+        row, column, weights, _, rows, columns = entries
+        order = torch.argsort(column, stable=True)
         self.tables = [
             Table(table)
             for table in (
-                stencil.column,
-                _offsets(stencil.row, stencil.rows),
+                column,
+                _offsets(row, rows),
                 weights,
-                stencil.row[order],
-                _offsets(stencil.column, stencil.columns),
+                row[order],
+                _offsets(column, columns),
                 weights[:, order],
             )
         ]
@@ -85,34 +45,31 @@ class SparseOperator:
 class StencilEngine(Engine):
     r"""Layers see basis functions, never nodes.
 
-    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
-    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f`` with the scalar sparse operators
-    ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)`` from q_e to p_e.
+    Quadrature, kernels and transport are folded into scalar sparse operators, see `folded`.
 
     Args:
         basis: the kernels.
-        stencil: the entries.
+        stencil: its entries, or blocks of them, by rows.
         shape: the space axes of the result.
-        operator: makes the operators from the stencil and the weights of its entries.
+        operator: what the folded entries become.
     """
 
     def __init__(
         self,
         basis: Mixed,
-        stencil: Stencil,
+        stencil: Stencil | Iterable[Stencil],
         shape: tuple[int, ...],
-        operator: Callable[[Stencil, Tensor], Operator] = SparseOperator,
+        operator: Callable[[Folded], Operator] = SparseOperator,
     ) -> None:
         self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
         self.smoothness = basis.smoothness
-        constants, transport = expand_transport(basis.rho_in, stencil.h)  # (t, d, d), (e, t)
-        scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
-        weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
-        mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
-        self.operator = operator(stencil, weights)
-        self.mix = Table(mix)
-        gram = weights @ weights.T / stencil.rows  # white noise through each pair of operators
-        self.power = torch.einsum("bsik,st,btik->b", mix, gram, mix) / basis.rho_out.dim
+        entries = folded(basis, [stencil] if isinstance(stencil, Stencil) else stencil)
+        self.operator = operator(entries)
+        self.mix = Table(entries.mix)
+        # white noise through each pair of operators
+        gram = entries.weights @ entries.weights.T / entries.rows
+        power = torch.einsum("bsik,st,btik->b", entries.mix, gram, entries.mix)
+        self.power = power / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         batch = field.shape[0]
@@ -124,16 +81,6 @@ class StencilEngine(Engine):
         matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
         z = torch.einsum("goicks,spngkc->ngiop", matrix, y)
         return unfold(z.flatten(1, 3).unflatten(2, self.shape), self.rho_out, groups)
-
-
-def expand_transport(
-    rho: Representation, h: Float[Tensor, "e n n"], tolerance: float = 1e-10
-) -> tuple[Tensor, Tensor]:
-    """Matrices D_t and functions tau_t with ``rho(h)^{-1} = sum_t tau_t(h) D_t`` on the given h."""
-    matrices = rho.inverse(h).flatten(1)  # (e, d d)
-    _, s, V = torch.linalg.svd(matrices.T @ matrices / len(matrices))
-    constants = V[s > tolerance]
-    return constants.unflatten(1, (rho.dim, rho.dim)), matrices @ constants.T
 
 
 def _offsets(sorted_or_not: Tensor, count: int) -> Tensor:

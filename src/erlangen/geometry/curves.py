@@ -48,9 +48,9 @@ def random_walks(geometry: "Geometry", count: int, seed: int, steps: int = 6) ->
 
 
 def random_loops(
-    geometry: "Geometry", u: Frame, size: float, corners: int = 24, seed: int = 0
+    geometry: "Geometry", u: Frame, size: Float[Tensor, "count"], corners: int = 24, seed: int = 0
 ) -> Float[Tensor, "count k m"]:
-    """Closed polygons from each frame, which follow random smooth curves of the given size about it.
+    """Closed polygons from each frame, which follow random smooth curves of the given sizes about it.
 
     They lie within the injectivity radius, hence can be contracted.
     """
@@ -60,7 +60,7 @@ def random_loops(
     waves = torch.cat([torch.stack([torch.cos(k * t) - 1, torch.sin(k * t)]) for k in (1, 2)])  # (w, k)
     a = torch.randn(count, geometry.dim, len(waves), generator=generator, dtype=torch.float64)
     v = (a @ waves).mT  # (count, k, n)
-    v = size * v / v.norm(dim=-1).amax(1)[:, None, None]
+    v = (size / v.norm(dim=-1).amax(1))[:, None, None] * v
     v[:, -1] = 0.0
     starts = Frame(u.point[:, None].expand(-1, corners, -1), u.basis[:, None].expand(-1, corners, -1, -1))
     return geometry.carry(starts, v).point

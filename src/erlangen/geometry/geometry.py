@@ -86,6 +86,15 @@ class Geometry(ABC):
         """Whether p belongs to the space (false beyond a boundary)."""
         return torch.ones(p.shape[:-1], dtype=torch.bool, device=p.device)
 
+    def reflected(self, u: Frame) -> Frame:
+        """The frame of a walk that went beyond an edge, as that of one which the edge threw back."""
+        return u
+
+    def rays(self, u: Frame, directions: Float[Tensor, "d n"], r: Float[Tensor, "k"]) -> Frame:
+        """Where one arrives from each frame ``(p)`` at each of the ascending distances r: ``(p, k d)``."""
+        v = (r[:, None, None] * directions).flatten(0, 1)
+        return self.carry(Frame(u.point[:, None], u.basis[:, None]), v.expand(len(u.point), -1, -1))
+
     def frames(self, p: Float[Tensor, "*#batch m"]) -> Frame:
         """The frames s(p) themselves."""
         return Frame(p, self.frame(p))

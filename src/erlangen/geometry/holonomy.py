@@ -16,7 +16,7 @@ from erlangen.groups.logarithm import matrix_log
 if TYPE_CHECKING:
     from erlangen.geometry.geometry import Geometry
 
-WAYS = 48
+WAYS = 96
 SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
 NEAR = 1.0  # loops that turn farther than this have ambiguous logarithms
 TOLERANCE = 1e-5  # absolute, of turns in radians
@@ -73,15 +73,11 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     start = geometry.frames(geometry.origin)
     paths = geometry.ways(WAYS)
     u = geometry.along(_repeated(start, len(paths)), paths)
-    kept, loops, turns = [], [], []
-    for i, size in enumerate(SIZES):
-        polygons = curves.random_loops(geometry, u, size * curves.stride(geometry), seed=i)
-        inside = geometry.contains(polygons).all(-1)
-        where = u.at(inside)
-        kept.append(paths[inside])
-        loops.append(polygons[inside])
-        turns.append(geometry.gauge(where, geometry.along(where, polygons[inside])))
-    h = torch.cat(turns)
+    sizes = curves.stride(geometry) * torch.tensor(SIZES, dtype=torch.float64).repeat(WAYS // len(SIZES))
+    loops = curves.random_loops(geometry, u, sizes)
+    inside = geometry.contains(loops).all(-1)
+    where, loops, kept = u.at(inside), loops[inside], paths[inside]
+    h = geometry.gauge(where, geometry.along(where, loops))
     circuits = geometry.circuits()
     round_trips = [geometry.gauge(start, geometry.along(start, circuit)) for circuit in circuits]
     elements = torch.stack(round_trips) if round_trips else h[:0]
@@ -92,7 +88,7 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
     structure = closure(torch.cat([one, other]), elements, TOLERANCE)
     return Holonomy(
-        structure, start, torch.cat(kept), torch.cat(loops), h, circuits, round_trips, len(one), len(other)
+        structure, start, kept, loops, h, circuits, round_trips, len(one), len(other)
     )
 
 

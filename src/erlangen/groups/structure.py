@@ -57,6 +57,13 @@ class StructureGroup:
         turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, self.algebra))
         return (turns[:, None] @ self.components).flatten(0, 1)  # (count * c, n, n)
 
+    def nearest(self, h: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+        """The element of a finite group nearest to each matrix; other groups leave matrices as they are."""
+        if not self.is_finite:
+            return h
+        off = (h[..., None, :, :] - self.components.to(h)).square().sum((-2, -1))
+        return self.components.to(h)[off.argmin(-1)]
+
     @staticmethod
     def trivial(n: int) -> "StructureGroup":
         """The group that turns nothing."""

@@ -10,10 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.domains import Gathered
+from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
+from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
     along_levi_civita,
@@ -114,12 +117,30 @@ class Chart(Geometry):
     # the metric, and the matrix of transport
 
     def metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
-        """g(x), continued beyond the edges as it is on them."""
+        """g(x), continued beyond the edges as in a mirror."""
+        if not self._has_left(x):
+            return self._metric(x).to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
+        x, signs = self._mirrored(x)
+        g = self._metric(x).to(x.dtype)
+        return signs[..., :, None] * g * signs[..., None, :]
+
+    def _has_left(self, x: Tensor) -> bool:
         low, high = self._ends.to(x)
-        if bool(((x < low) | (x > high)).any()):
-            x = torch.maximum(torch.minimum(x, high), low)
-        g = self._metric(x)
-        return g.to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
+        return bool(((x < low) | (x > high)).any())
+
+    def _mirrored(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The point that mirrors on the edges show at x, and the signs of the axes there."""
+        low, high = self._ends.to(x)
+        width = high - low
+        t = (x - low) - 2 * width * torch.floor((x - low) / (2 * width))  # in [0, 2 width)
+        back = t > width
+        inside = torch.where(back, low + 2 * width - t, low + t)
+        free = torch.isinf(width)
+        return torch.where(free, x, inside), torch.where(back & ~free, -1.0, 1.0).to(x)
+
+    def reflected(self, u: Frame) -> Frame:
+        point, signs = self._mirrored(u.point)
+        return Frame(point, signs[..., :, None] * u.basis)
 
     def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
         """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
@@ -165,17 +186,30 @@ class Chart(Geometry):
     def carry(self, u: Frame, v: Tensor) -> Frame:
         return self.glue(self._walk(u, v))
 
-    def _walk(self, u: Frame, v: Tensor) -> Frame:
+    def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
+        """One geodesic for each direction, which stops at each distance."""
+        rows, steps = len(u.point), max(1, -(-self.steps // len(r)))
+        u = Frame(u.point[:, None], u.basis[:, None])
+        stops, before = [], 0.0
+        for distance in r.tolist():
+            u = self._walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
+            stops.append(u)
+            before = distance
+        point, basis = (torch.stack(parts, 1).flatten(1, 2) for parts in zip(*stops, strict=True))
+        return self.glue(Frame(point, basis))
+
+    def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` in the coordinates of the cover."""
+        steps = steps or self.steps
         v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
         x, E = u.point.expand_as(v), u.basis.expand(*v.shape[:-1], -1, -1)
-        dt = 1 / self.steps
+        dt = 1 / steps
 
         def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
             V = (E @ v[..., None])[..., 0]
             return V, -self._along(x, V) @ E
 
-        for _ in range(self.steps):
+        for _ in range(steps):
             a, A = velocity(x, E)
             b, B = velocity(x + dt / 2 * a, E + dt / 2 * A)
             c, C = velocity(x + dt / 2 * b, E + dt / 2 * B)
@@ -296,9 +330,10 @@ class Chart(Geometry):
 
     def along(self, u: Frame, polygon: Tensor) -> Frame:
         """Along the straight lines of coordinates, each the shortest, from point to point."""
+        steps = max(4, LEGS * self.steps // polygon.shape[-2])
         for q in polygon.unbind(-2):
             u, q = self._aligned(u, q)
-            u = self.glue(self._transported(u, _straight(u.point, q), self.steps))
+            u = self.glue(self._transported(u, _straight(u.point, q), steps))
         return u
 
     def _transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
@@ -352,6 +387,26 @@ class Chart(Geometry):
         R = torch.einsum("...lkij,...k,...i,...j->...l", riemann(self.christoffel, p), w, v, w)
         vv, vw, ww = (torch.einsum("...i,...ij,...j->...", a, g, b) for a, b in ((v, v), (v, w), (w, w)))
         return torch.einsum("...i,...ij,...j->...", R, g, v) / (vv * ww - vw**2)
+
+    def grid(
+        self,
+        *shape: int,
+        rotations: int | None = None,
+        boundary: Boundary = "zero",
+        nodes: int = 8,
+    ) -> Gathered:
+        """Samples at even distances in coordinates: on axes with a period from zero, else between the edges.
+
+        Weights are the volume ``sqrt(det g)`` of the cells; between the samples fields are read by cubic
+        interpolation in coordinates. The regular fibre is all of a finite H.
+
+        Args:
+            shape: the number of samples on each axis.
+            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            boundary: what kernels see beyond an edge, "zero", "reflect" or "renormalize".
+            nodes: of a kernel along its radius.
+        """
+        return chart_grid(self, shape, rotations, boundary, nodes)
 
     # what the search for holonomy asks
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.domains import Interpolation, Samples, lagrange
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
-from erlangen.engines import RingOperator, SparseOperator, Stencil
+from erlangen.engines import Folded, RingOperator, SparseOperator, Stencil
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.spaces.spherical.latitudes import Latitudes
@@ -83,10 +83,8 @@ class RingSamples(Samples):
         build = weighted_sum if self.builder == "weighted_sum" else gather
         return build(self, radius, self.frames.at((slice(None), 0)) if self.turns_with_frames else None)
 
-    def _operator(self, stencil: Stencil, weights: Tensor) -> RingOperator | SparseOperator:
-        if self.turns_with_frames:
-            return RingOperator(stencil, weights, self.longitudes)
-        return SparseOperator(stencil, weights)
+    def _operator(self, entries: Folded) -> RingOperator | SparseOperator:
+        return RingOperator(entries, self.longitudes) if self.turns_with_frames else SparseOperator(entries)
 
     def _downsampler(self, rho: Representation) -> Resampler:
         coarse = self.coarser()

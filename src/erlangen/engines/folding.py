@@ -1,0 +1,96 @@
+"""Quadrature folded into sparse operators: what the stencil engine keeps of a stencil."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from erlangen.engines.entries import Stencil
+from erlangen.groups import Representation
+
+ENOUGH = 1 << 14  # entries from which the transport's matrices are found
+
+
+class Mixed(Protocol):
+    """Kernels ``psi_b(v) = sum_a g_a(v) mix_ba``: what a stencil asks of a basis."""
+
+    @property
+    def rho_in(self) -> Representation: ...
+
+    @property
+    def rho_out(self) -> Representation: ...
+
+    @property
+    def mix(self) -> Float[Tensor, "b a d_out d_in"]: ...
+
+    @property
+    def smoothness(self) -> Float[Tensor, "b"]: ...
+
+    def scalars(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch a"]: ...
+
+
+class Folded(NamedTuple):
+    """Scalar operators from sample `column` to sample `row`, sorted by rows, and the matrices that mix them."""
+
+    row: Int[Tensor, "e"]
+    column: Int[Tensor, "e"]
+    weights: Float[Tensor, "s e"]
+    mix: Float[Tensor, "b s i k"]
+    rows: int
+    columns: int
+
+
+def folded(basis: Mixed, blocks: Iterable[Stencil], tolerance: float = 1e-10) -> Folded:
+    r"""The scalar operators ``S_at`` of a stencil given in blocks of rows, one entry for each pair of samples.
+
+    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
+    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f``, ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)``. Entries between the
+    same two samples are added up: fixed nodes that are interpolated have many.
+    """
+    constants, size = None, (0, 0)
+    rows, columns, weights = [], [], []
+    for block in blocks:
+        if constants is None:
+            constants = transport_matrices(basis.rho_in, block.h, tolerance)
+        tau = transport_functions(basis.rho_in, block.h, constants)  # (e, t)
+        scalars = basis.scalars(block.v)
+        scalars = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
+        values = (scalars[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
+        size = block.rows, block.columns
+        row, column, values = _added_up(block, values)
+        rows.append(row)
+        columns.append(column)
+        weights.append(values)
+    if constants is None:
+        raise ValueError("a stencil without rows, expected at least one sample")
+    mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
+    return Folded(torch.cat(rows), torch.cat(columns), torch.cat(weights, 1), mix, *size)
+
+
+def transport_matrices(
+    rho: Representation, h: Float[Tensor, "e n n"], tolerance: float
+) -> Float[Tensor, "t d d"]:
+    """Matrices D_t that span all ``rho(h)^{-1}``: of a regular field those of its samples, else orthonormal."""
+    if rho.fibre is not None:
+        return rho.matrix(rho.fibre.elements)
+    spread = h if len(h) <= ENOUGH else h[:: len(h) // ENOUGH]
+    matrices = rho.inverse(spread).flatten(1)  # (e, d d)
+    _, s, V = torch.linalg.svd(matrices.T @ matrices / len(matrices))
+    return V[s > tolerance].unflatten(1, (rho.dim, rho.dim))
+
+
+def transport_functions(
+    rho: Representation, h: Float[Tensor, "e n n"], constants: Float[Tensor, "t d d"]
+) -> Float[Tensor, "e t"]:
+    """The tau_t with ``rho(h)^{-1} = sum_t tau_t(h) D_t``."""
+    if rho.fibre is not None:
+        return rho.fibre.interpolate(h.mT)
+    return rho.inverse(h).flatten(1) @ constants.flatten(1).T
+
+
+def _added_up(block: Stencil, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    pairs, index = torch.unique(block.row * block.columns + block.column, return_inverse=True)
+    total = values.new_zeros(len(pairs), values.shape[1]).index_add_(0, index, values)
+    return pairs // block.columns, pairs % block.columns, total.T

@@ -1,0 +1,127 @@
+"""Grids on charts: even in coordinates, with the volume as weights, read by cubic interpolation."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from erlangen.domains import Domain, Gathered, Interpolation, lagrange
+from erlangen.domains.gathered import Boundary
+from erlangen.geometry import Frame
+from erlangen.groups import CircleFibre, Fibre, FiniteFibre, StructureGroup
+from erlangen.spaces.metric import inverse
+
+if TYPE_CHECKING:
+    from erlangen.spaces.chart import Chart
+
+TAPS = 4
+
+
+def chart_grid(
+    chart: "Chart", shape: tuple[int, ...], rotations: int | None, boundary: Boundary, nodes: int
+) -> Gathered:
+    """What `Chart.grid` makes."""
+    if len(shape) != chart.dim or min(shape) < TAPS:
+        raise ValueError(f"shape is {shape}, expected {chart.dim} sizes of at least {TAPS}")
+    for axis, (bounds, period) in enumerate(zip(chart.bounds, chart.periods, strict=True)):
+        if bounds is None and period is None:
+            raise ValueError(
+                f"axis {axis} of {chart} has no end, expected bounds= or a period for it: where should samples end?"
+            )
+    width = chart.high - chart.low
+    step = width / torch.tensor(shape, dtype=torch.float64)
+    closed = torch.tensor([period is not None for period in chart.periods])
+    first = torch.where(closed, chart.low, chart.low + step / 2)
+    axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    weights = chart.volume(points) * step.prod()
+    reading = ChartInterpolation(chart, shape, first, step, closed)
+    fibre = fibre_of(chart.structure, rotations)
+    return Gathered(chart, points, weights, reading, fibre=fibre, boundary=boundary, nodes=nodes)
+
+
+def fibre_of(H: StructureGroup, rotations: int | None) -> Fibre | None:
+    """All of a finite group (None if it is trivial), so many samples of SO(2) or O(2)."""
+    if rotations is None:
+        return FiniteFibre(H) if H.is_finite and len(H.components) > 1 else None
+    if H.is_finite or H.dim != 2:
+        raise ValueError(
+            f"rotations is {rotations}, expected None where H = {H}: samples of a fibre are taken of SO(2) "
+            "and O(2) in two dimensions"
+        )
+    return CircleFibre(rotations, bool((torch.linalg.det(H.components) < 0).any()), 2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class ChartInterpolation(Interpolation):
+    """Cubic in coordinates: across the periods, and within the edges by samples of one side.
+
+    Args:
+        chart: the space.
+        shape: the number of samples on each axis.
+        first, step: ``(n)``, of the samples, in coordinates.
+        closed: ``(n)``, the axes with a period.
+    """
+
+    chart: "Chart"
+    shape: tuple[int, ...]
+    first: Tensor
+    step: Tensor
+    closed: Tensor
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        node, weight = self._nodes(p)
+        return self._index(node), weight * self.chart.contains(p)[:, None]
+
+    def _nodes(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        """The samples about p, ``(k, s, n)`` in steps from the first one of the cover, and their weights."""
+        n = p.shape[-1]
+        position = (p - self.first) / self.step
+        position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
+        start = torch.floor(position) - (TAPS // 2 - 1)
+        last = torch.tensor(self.shape, dtype=p.dtype) - TAPS
+        start = torch.where(self.closed, start, torch.minimum(start.clamp_min(0), last))
+        axes = start[..., None] + torch.arange(TAPS, dtype=p.dtype)  # (k, n, taps)
+        weights = lagrange(axes, position)
+        corners = torch.cartesian_prod(*[torch.arange(TAPS)] * n).view(-1, n)  # (s, n)
+        every = torch.arange(n)
+        return axes[:, every, corners], weights[:, every, corners].prod(-1)
+
+    def _index(self, node: Tensor) -> Tensor:
+        home = self.chart.home(self.first + node * self.step)
+        index = ((home - self.first) / self.step).round().long() % torch.tensor(self.shape)
+        strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
+        return (index * strides).sum(-1)
+
+    def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+        """Along the straight line of coordinates to each sample, by the mean of the connection at both ends."""
+        chart = self.chart
+        node, weight = self._nodes(u.point)
+        q = self.first + node * self.step  # (k, s, n), on the cover
+        home = chart.glue(Frame(q, torch.eye(chart.dim).to(q)))
+        index = self._index(node)
+        d = q - u.point[:, None]
+        here = torch.einsum("klia,ksi->ksla", chart.christoffel(u.point), d)
+        there = torch.einsum("ksb,kslba->ksla", (home.basis @ d[..., None])[..., 0], self._christoffel[index])
+        B = home.basis
+        half = (here + inverse(B) @ there @ B) / 4
+        one = torch.eye(chart.dim).to(half)
+        E = B @ (inverse(one + half) @ ((one - half) @ u.basis[:, None]))
+        h = self._dual(domain)[index] @ E
+        for _ in range(3):
+            h = h @ (1.5 * one - 0.5 * h.mT @ h)
+        return index, weight * chart.contains(u.point)[:, None], chart.structure.nearest(h)
+
+    @cached_property
+    def _christoffel(self) -> Tensor:
+        """``(q, n, n, n)``, at the samples."""
+        axes = [torch.arange(size, dtype=torch.float64) for size in self.shape]
+        node = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)
+        return self.chart.christoffel(self.first + node * self.step)
+
+    def _dual(self, domain: Domain) -> Tensor:
+        """The inverse of the frames at the samples."""
+        return inverse(domain.frames.basis.flatten(0, -3))
