@@ -201,6 +201,7 @@ def _sum_over_samples(
             near = v.norm(dim=-1) < radius
             v = torch.where(near[..., None], v, 0.0)
         h = geometry.gauge(q, geometry.carry(u, v))
+        h = torch.where(near[..., None, None], h, torch.eye(domain.dim).to(h))
         a = torch.where(near, weights, 0.0)
         if geometry.measure == "tangent":  # where J is zero, at the antipode, there is no mass
             J = geometry.density_at(u, v)

@@ -1,5 +1,6 @@
 """Any points with weights, on any space."""
 
+import copy
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
 from erlangen.domains.interpolation import Interpolation, NoInterpolation
 from erlangen.domains.quadrature import expect_invariant
 from erlangen.engines import Engine, Stencil, StencilEngine
-from erlangen.geometry import Geometry
+from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre
 from erlangen.kernels import KernelBasis
 
@@ -56,6 +57,8 @@ class Samples(Domain):
         self._points, self._weights = points.to(torch.float64), weights.to(torch.float64)
         self._interpolation = interpolation or NoInterpolation()
         self._stencils: dict[float, Stencil] = {}
+        self._frames: Frame | None = None
+        self._turns: Tensor | None = None  # from the frames of the geometry to those of the samples
 
     def __repr__(self) -> str:
         return f"Samples({self.geometry}, shape={self.shape})"
@@ -68,6 +71,18 @@ class Samples(Domain):
             "builder": self.builder,
         }
         return _rebuild, (arguments, options)
+
+    @property
+    def frames(self) -> Frame:
+        if self._frames is None:
+            self._frames = self.geometry.frames(self._points)
+        return self._frames
+
+    def reframed(self, h: Tensor) -> "Samples":
+        other = copy.copy(self)
+        other._engines, other._stencils, other._frames = {}, {}, self.frames.turn(h)
+        other._turns = h if self._turns is None else self._turns @ h
+        return other
 
     @property
     def is_uniform(self) -> bool:

@@ -40,7 +40,7 @@ def folded(basis: KernelBasis, blocks: Iterable[Stencil], tolerance: float = 1e-
         tau = transport_functions(basis.rho_in, block.h, constants)  # (e, t)
         scalars = basis.scalars(block.v)
         scalars = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
-        values = torch.einsum("ea,et->ate", scalars, tau).flatten(0, 1)
+        values = (scalars[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
         size = block.rows, block.columns
         row, column, values = _added_up(block, values)
         rows.append(row)

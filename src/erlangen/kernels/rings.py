@@ -11,6 +11,8 @@ from torch import Tensor
 
 from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
+EDGE = 0.7  # over which the window falls, in units
+
 
 @dataclass(frozen=True)
 class Rings:
@@ -80,8 +82,13 @@ class Rings:
         direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
         return harmonics(self.n, degree)(direction)
 
+    @property
+    def shoulder(self) -> float:
+        """The distance at which the window begins to fall: kernels are smooth on both sides of it."""
+        return max(self.radius - EDGE * self.unit, 0.0)
+
     def _window(self, r: Tensor) -> Tensor:
-        edge = 0.7 * self.unit
+        edge = EDGE * self.unit
         inside = ((self.radius - r) / edge).clamp(0.0, 1.0)
         return torch.sin(inside * math.pi / 2) ** 2
 

@@ -23,7 +23,6 @@ from erlangen.spaces.metric import (
     inverse,
     levi_civita,
     orthonormal,
-    partials,
     riemann,
 )
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
@@ -144,12 +143,12 @@ class Chart(Geometry):
 
     def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
         """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
-        return levi_civita(self.metric, x) if self._connection is None else self._connection(x)
+        return levi_civita(self.metric, x) if self._connection is None else self._connection(x).to(x.dtype)
 
     def _along(self, x: Tensor, V: Tensor) -> Tensor:
         if self._connection is None:
             return along_levi_civita(self.metric, x, V)
-        return torch.einsum("...lik,...i->...lk", self._connection(x), V)
+        return torch.einsum("...lik,...i->...lk", self.christoffel(x), V)
 
     def volume(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
         """The volume density ``sqrt(det g)`` of the coordinates."""
@@ -307,17 +306,13 @@ class Chart(Geometry):
         return torch.linalg.inv(back) @ u.basis
 
     def contains(self, p: Tensor) -> Tensor:
+        low, high = self._ends.to(p)
         p = self.home(p)
-        return ((p >= self.low.to(p)) & (p <= self.high.to(p))).all(-1)
+        return ((p >= low) & (p <= high)).all(-1)
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
         return self.glue(affine(g, u))
-
-    def moved(self, phi: Metric, u: Frame) -> Frame:
-        """The frame moved by an isometry, a function of points."""
-        q, D = partials(phi, u.point)
-        return self.glue(Frame(q, D.movedim(0, -1) @ u.basis))
 
     def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
         """How an isometry turns the frame at the origin, brought back along the straight line of coordinates."""
