@@ -62,8 +62,8 @@ def test_one_metric_in_two_charts_is_one_geometry():
 
 def test_the_sphere_in_stereographic_coordinates():
     chart, sphere = er.Chart(stereographic, 2, steps=32), er.Sphere()
-    up = lambda x: torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (
-        1 + x.square().sum(-1, keepdim=True)
+    up = lambda x: (
+        torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (1 + x.square().sum(-1, keepdim=True))
     )
     p, v = torch.rand(20, 2).double() - 0.5, 2 * torch.rand(20, 2).double() - 1
     u = chart.frames(p)
@@ -123,9 +123,7 @@ def test_another_metric_connection():
         Gamma[..., 1, 0, 1] = 1 / x[..., 0]  # nabla_r d_phi = d_phi / r
         return Gamma
 
-    space = er.Chart(
-        polar, 2, bounds=((0.5, 2.0), None), periods=(None, TURN), connection=rigid, steps=32
-    )
+    space = er.Chart(polar, 2, bounds=((0.5, 2.0), None), periods=(None, TURN), connection=rigid, steps=32)
     u = space.frames(torch.tensor([1.0, 1.0]).double())
     arrived = space.carry(u, torch.tensor([0.0, 2.0]).double())
     torch.testing.assert_close(arrived.point, torch.tensor([1.0, 3.0]).double(), rtol=0, atol=1e-9)
@@ -162,17 +160,24 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
         ),
         (lambda: er.Chart(lambda x: x[..., :1, None] * flat(x), 2), "not positive definite"),
         (
-            lambda: er.Chart(lambda x: (2 + x[..., 1].sin())[..., None, None] * flat(x), 2, periods=(1.0, 1.0)),
+            lambda: er.Chart(
+                lambda x: (2 + x[..., 1].sin())[..., None, None] * flat(x), 2, periods=(1.0, 1.0)
+            ),
             "the gluing of axis 1 is no isometry",
         ),
         (
             lambda: er.Chart(
-                lambda x: (2 + x[..., 1].sin())[..., None, None] * flat(x), 2, periods=(1.0, None), glue={0: MIRROR}
+                lambda x: (2 + x[..., 1].sin())[..., None, None] * flat(x),
+                2,
+                periods=(1.0, None),
+                glue={0: MIRROR},
             ),
             "the gluing of axis 0 is no isometry",
         ),
         (
-            lambda: er.Chart(torus, 2, periods=(TURN, TURN), connection=lambda x: torch.zeros(*x.shape, 2, 2)),
+            lambda: er.Chart(
+                torus, 2, periods=(TURN, TURN), connection=lambda x: torch.zeros(*x.shape, 2, 2)
+            ),
             "the connection is not metric",
         ),
         (lambda: er.Chart(flat, 2, periods=(1.0,)), "periods has 1 entries"),
@@ -185,7 +190,10 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
         ),
         (lambda: er.Chart(flat, 2).grid(8, 8), "expected bounds= or a period"),
         (lambda: er.Chart(flat, 2, periods=(1.0, 1.0)).grid(8), "expected 2 sizes"),
-        (lambda: er.Chart(flat, 2, periods=(1.0, 1.0)).grid(8, 8, rotations=4), "expected None where H = trivial"),
+        (
+            lambda: er.Chart(flat, 2, periods=(1.0, 1.0)).grid(8, 8, rotations=4),
+            "expected None where H = trivial",
+        ),
         (
             lambda: er.nn.Lift(TORUS.grid(8, 8, rotations=4), 1, 1, radius=2.5),
             "beyond the injectivity radius",

@@ -9,11 +9,6 @@ from metrics import TURN, bump, flat, in_bent, polar, stereographic, torus
 import erlangen as er
 from erlangen.groups.closure import closure
 
-def mapping_torus(angle):
-    c, s = math.cos(angle), math.sin(angle)
-    A = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).double()
-    return er.Chart(flat, 3, periods=(None, None, 1.0), glue={2: A})
-
 
 MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
 
@@ -51,6 +46,8 @@ SPACES = {
     "S2": (er.Sphere, "SO(2)"),
     "H2": (er.Hyperbolic, "SO(2)"),
     "H3": (lambda: er.Hyperbolic(3), "SO(3)"),
+    "ellipsoid": (lambda: er.Ellipsoid(steps=6), "SO(2)"),
+    "surface of revolution": (er.SurfaceOfRevolution, "SO(2)"),
     "torus of revolution": (lambda: er.Chart(torus, 2, periods=(TURN, TURN)), "SO(2)"),
     "plane with one far bump": (
         lambda: er.Chart(bump, 2, bounds=((-15.0, 15.0), (-15.0, 15.0))),
@@ -60,11 +57,11 @@ SPACES = {
     "S3, a chart": (lambda: er.Chart(stereographic, 3, bounds=[(-1.0, 1.0)] * 3), "SO(3)"),
     "S2 x S1": (lambda: er.Product(er.Sphere(), er.FlatTorus((TURN,))), "SO(2)"),
     "S2 x S2": (lambda: er.Product(er.Sphere(), er.Sphere()), "SO(2) x SO(2)"),
-    "turned by a half": (lambda: mapping_torus(TURN / 2), "C2"),
-    "turned by a third": (lambda: mapping_torus(TURN / 3), "C3"),
-    "turned by a quarter": (lambda: mapping_torus(TURN / 4), "C4"),
-    "turned by a sixth": (lambda: mapping_torus(TURN / 6), "C6"),
-    "turned by one radian": (lambda: mapping_torus(1.0), "SO(2)"),
+    "turned by a half": (lambda: er.MappingTorus(TURN / 2), "C2"),
+    "turned by a third": (lambda: er.MappingTorus(TURN / 3), "C3"),
+    "turned by a quarter": (lambda: er.MappingTorus(TURN / 4), "C4"),
+    "turned by a sixth": (lambda: er.MappingTorus(TURN / 6), "C6"),
+    "turned by one radian": (lambda: er.MappingTorus(1.0), "SO(2)"),
 }
 
 

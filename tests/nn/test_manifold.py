@@ -12,7 +12,7 @@ from torch import nn
 import erlangen as er
 
 sys.path.insert(0, str(ROOT / "tests" / "geometry"))
-from metrics import TURN, bent, flat, in_bent, polar, torus  # noqa: E402
+from metrics import TURN, bent, flat, in_bent, polar, torus
 
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 RADIUS = 0.8
@@ -44,7 +44,13 @@ def network(domain, dtype=torch.float64):
 
 @pytest.mark.parametrize(
     ("in_field", "out_field"),
-    [("scalar", "scalar"), ("scalar", "regular"), ("regular", "regular"), ("vector", "regular"), ("vector", "vector")],
+    [
+        ("scalar", "scalar"),
+        ("scalar", "regular"),
+        ("regular", "regular"),
+        ("vector", "regular"),
+        ("vector", "vector"),
+    ],
 )
 @pytest.mark.parametrize("turns", ["fibre", "any"])
 def test_linear_layers_do_not_see_the_frames(in_field, out_field, turns):
@@ -68,7 +74,9 @@ def test_an_isometry_of_the_torus_is_kept_and_its_mirror_only_if_asked():
     assert turned.floor < 1e-8
     mirror = lambda x: torch.stack([x[..., 0], -x[..., 1]], -1)
     assert er.verify.isometry(net, mirror, wave).defect > 0.05
-    both = er.Chart(torus, 2, periods=(TURN, TURN), steps=8, symmetry=[mirror]).grid(16, 8, rotations=4, nodes=6)
+    both = er.Chart(torus, 2, periods=(TURN, TURN), steps=8, symmetry=[mirror]).grid(
+        16, 8, rotations=4, nodes=6
+    )
     net = network(both)
     assert net[0](wave(both.points)[None, None]).shape == (1, 2, 8, 16, 8)
     assert er.verify.isometry(net, mirror, wave).defect < 5e-3
@@ -94,7 +102,10 @@ def test_one_metric_in_two_charts_is_one_layer():
 
 
 def test_against_the_formula_with_a_function():
-    chart, layer = surface(), er.nn.Correlation(grid(24), 1, 1, radius=RADIUS, bias=False, dtype=torch.float64)
+    chart, layer = (
+        surface(),
+        er.nn.Correlation(grid(24), 1, 1, radius=RADIUS, bias=False, dtype=torch.float64),
+    )
     basis = er.kernels.KernelBasis.build(
         chart.structure, er.kernels.Rings(2, RADIUS, 3), *[grid(24).representation("scalar")] * 2
     )
@@ -149,7 +160,9 @@ def test_loops_within_a_kernel():
         (lambda: er.verify.refinement(nn.ReLU(), [grid()], wave), "expected at least three"),
         (lambda: er.verify.loop_bound(er.Euclidean(1).grid(4), 1.0), "expected a surface"),
         (
-            lambda: er.verify.isometry(er.nn.Correlation(grid(), 1, 1, radius=0.5), lambda x: x, lambda x: 0 * x[..., 0]),
+            lambda: er.verify.isometry(
+                er.nn.Correlation(grid(), 1, 1, radius=0.5), lambda x: x, lambda x: 0 * x[..., 0]
+            ),
             "does not vary",
         ),
     ],

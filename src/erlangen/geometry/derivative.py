@@ -16,7 +16,12 @@ def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
     n = x.shape[-1]
     _warm()
     every = x.expand(n, *x.shape).contiguous()
-    along = torch.eye(n, dtype=x.dtype, device=x.device).view(n, *[1] * (x.dim() - 1), n).expand_as(every).contiguous()
+    along = (
+        torch.eye(n, dtype=x.dtype, device=x.device)
+        .view(n, *[1] * (x.dim() - 1), n)
+        .expand_as(every)
+        .contiguous()
+    )
     value, derivative = torch.func.jvp(f, (every,), (along,))
     return value[0], derivative
 

@@ -14,6 +14,7 @@ from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
+from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
@@ -30,8 +31,6 @@ from erlangen.spaces.survey import estimated_radius, expect_metric, straight_way
 Metric = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
 LEGS = 8  # pieces of the straight way from the origin to a point
-NEWTON, CONVERGED = 25, 1e-11
-STEP = 1e-4  # of differences
 
 
 class Chart(Geometry):
@@ -219,19 +218,7 @@ class Chart(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
         u, q = self._aligned(u, q)
-        v = (inverse(u.basis) @ (q - u.point)[..., None])[..., 0]
-        scale = 1 + q.abs().amax(-1)
-        for _ in range(NEWTON):
-            arrived, J = self._differential(u, v)
-            rest = q - arrived.point
-            off = rest.norm(dim=-1) / scale
-            if bool((off < CONVERGED).all()):
-                break
-            step = (inverse(J) @ rest[..., None])[..., 0]
-            # no farther than the way itself, or the first steps overshoot
-            size = step.norm(dim=-1, keepdim=True)
-            v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size.clamp_min(1e-300)).clamp(max=1)
-        return torch.where((off < 1e-8)[..., None], v, math.nan)
+        return shoot(self, self._walk, u, q)
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
@@ -250,18 +237,11 @@ class Chart(Geometry):
         shape = best.shape
         return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), nearest
 
-    def _differential(self, u: Frame, v: Tensor) -> tuple[Frame, Float[Tensor, "*batch n n"]]:
-        """Where v leads, and the derivative of the point there by v, from central differences."""
-        one = STEP * torch.eye(self.dim).to(v)
-        around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
-        u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))
-        arrived = self._walk(u, around)
-        n, x = self.dim, arrived.point
-        return arrived.at(0), ((x[1 : n + 1] - x[n + 1 :]) / (2 * STEP)).movedim(0, -1)
-
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
-        arrived, J = self._differential(u, v)
-        return torch.linalg.det(inverse(arrived.basis) @ J).abs()
+        return torch.linalg.det(differential(self, self._walk, u, v)[1]).abs()
+
+    def components(self, u: Frame, w: Tensor) -> Tensor:
+        return inverse(u.basis) @ w
 
     def density(self, v: Tensor) -> Tensor:
         """J(v) seen from the origin."""

@@ -49,11 +49,11 @@ def riemann(connection: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*
     return half - half.mT
 
 
-def orthonormal(g: Float[Tensor, "*batch n n"], E: Float[Tensor, "*batch n n"]) -> Tensor:
+def orthonormal(g: Float[Tensor, "*#batch m m"], E: Float[Tensor, "*#batch m n"], steps: int = 3) -> Tensor:
     r"""The orthonormal frame nearest to an almost orthonormal one: ``E (E^T g E)^{-1/2}``.
 
     It commutes with turns, ``orthonormal(E h) = orthonormal(E) h``.
     """
-    for _ in range(3):
+    for _ in range(steps):
         E = E @ (1.5 * torch.eye(E.shape[-1]).to(E) - 0.5 * E.mT @ g @ E)
     return E

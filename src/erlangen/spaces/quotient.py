@@ -69,8 +69,10 @@ class FlatQuotient(Geometry):
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there; of tori, where shifts go everywhere."""
-        if self.structure.is_finite and len(self.structure.components) > 1 or len(self.gluings) < self.dim:
-            raise ValueError(f"{self} names no group that moves it everywhere, expected a torus; see holonomy()")
+        if (self.structure.is_finite and len(self.structure.components) > 1) or len(self.gluings) < self.dim:
+            raise ValueError(
+                f"{self} names no group that moves it everywhere, expected a torus; see holonomy()"
+            )
         return self.structure
 
     def frame(self, p: Tensor) -> Tensor:

@@ -131,5 +131,3 @@ def _sectional(chart: "Chart", x: Tensor) -> Tensor:
     i, j = torch.triu_indices(n, n, offset=1)
     operator = R[:, i[:, None], j[:, None], i, j]  # <R(e_i, e_j) e_l, e_k>
     return torch.linalg.eigvalsh((operator + operator.mT) / 2)[:, -1]
-
-

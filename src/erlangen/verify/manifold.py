@@ -189,7 +189,7 @@ def placed(module: nn.Module, domain: Domain) -> nn.Module:
     module = copy.deepcopy(module)
     for part in module.modules():
         if hasattr(part, "domain"):
-            setattr(part, "domain", domain)
+            part.domain = domain
     return module
 
 
@@ -232,5 +232,7 @@ def _in_frames(f: Tensor, domain: Domain, field: Field, h: Tensor) -> Tensor:
 def _relative(a: Tensor, b: Tensor) -> float:
     spread = (b - b.mean()).norm()
     if not bool(spread > 1e-6 * b.abs().max()):
-        raise ValueError("the output does not vary, and proves nothing; expected a varying input and a module")
+        raise ValueError(
+            "the output does not vary, and proves nothing; expected a varying input and a module"
+        )
     return float((a - b).norm() / spread)
