@@ -4,54 +4,10 @@ import math
 
 import pytest
 import torch
+from metrics import TURN, bump, flat, in_bent, polar, stereographic, torus
 
 import erlangen as er
 from erlangen.groups.closure import closure
-
-TURN = 2 * math.pi
-
-
-def flat(x):
-    return torch.eye(x.shape[-1], dtype=x.dtype).expand(*x.shape, -1)
-
-
-def polar(x):
-    r = x[..., 0]
-    return torch.diag_embed(torch.stack([torch.ones_like(r), r**2], -1))
-
-
-def torus(x):
-    a = (2 + 0.7 * torch.cos(x[..., 1])) ** 2
-    return torch.diag_embed(torch.stack([a, torch.full_like(a, 0.49)], -1))
-
-
-def bump(x):
-    """The plane, stretched about (9, -7), so far from the origin that it is flat there to rounding."""
-    far = (x - torch.tensor([9.0, -7.0]).to(x)).square().sum(-1)
-    return (1 + torch.exp(-far))[..., None, None] * flat(x)
-
-
-def stereographic(x):
-    return (4 / (1 + x.square().sum(-1)) ** 2)[..., None, None] * flat(x)
-
-
-def crooked(metric):
-    """The same metric in the coordinates (x, y) -> (x, y + 0.2 sin(2 pi x))."""
-
-    def pulled_back(x):
-        bent = torch.stack([x[..., 0], x[..., 1] + 0.2 * torch.sin(TURN * x[..., 0])], -1)
-        slope = 0.2 * TURN * torch.cos(TURN * x[..., 0])
-        zero, one = torch.zeros_like(slope), torch.ones_like(slope)
-        J = torch.stack([torch.stack([one, zero], -1), torch.stack([slope, one], -1)], -2)
-        return J.mT @ metric(bent) @ J
-
-    return pulled_back
-
-
-def mapping_torus(angle):
-    c, s = math.cos(angle), math.sin(angle)
-    A = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).double()
-    return er.Chart(flat, 3, periods=(None, None, 1.0), glue={2: A})
 
 
 MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
@@ -62,7 +18,7 @@ SPACES = {
     "cylinder": (er.Cylinder, "trivial"),
     "flat torus": (er.FlatTorus, "trivial"),
     "flat torus, a chart": (lambda: er.Chart(flat, 2, periods=(1.0, 2.0)), "trivial"),
-    "flat torus, crooked": (lambda: er.Chart(crooked(flat), 2, periods=(1.0, 2.0)), "trivial"),
+    "flat torus, crooked": (lambda: er.Chart(in_bent(flat), 2, periods=(TURN, TURN)), "trivial"),
     "flat annulus": (
         lambda: er.Chart(polar, 2, bounds=((0.5, 1.5), None), periods=(None, TURN)),
         "trivial",
@@ -90,6 +46,8 @@ SPACES = {
     "S2": (er.Sphere, "SO(2)"),
     "H2": (er.Hyperbolic, "SO(2)"),
     "H3": (lambda: er.Hyperbolic(3), "SO(3)"),
+    "ellipsoid": (lambda: er.Ellipsoid(steps=6), "SO(2)"),
+    "surface of revolution": (er.SurfaceOfRevolution, "SO(2)"),
     "torus of revolution": (lambda: er.Chart(torus, 2, periods=(TURN, TURN)), "SO(2)"),
     "plane with one far bump": (
         lambda: er.Chart(bump, 2, bounds=((-15.0, 15.0), (-15.0, 15.0))),
@@ -99,11 +57,11 @@ SPACES = {
     "S3, a chart": (lambda: er.Chart(stereographic, 3, bounds=[(-1.0, 1.0)] * 3), "SO(3)"),
     "S2 x S1": (lambda: er.Product(er.Sphere(), er.FlatTorus((TURN,))), "SO(2)"),
     "S2 x S2": (lambda: er.Product(er.Sphere(), er.Sphere()), "SO(2) x SO(2)"),
-    "turned by a half": (lambda: mapping_torus(TURN / 2), "C2"),
-    "turned by a third": (lambda: mapping_torus(TURN / 3), "C3"),
-    "turned by a quarter": (lambda: mapping_torus(TURN / 4), "C4"),
-    "turned by a sixth": (lambda: mapping_torus(TURN / 6), "C6"),
-    "turned by one radian": (lambda: mapping_torus(1.0), "SO(2)"),
+    "turned by a half": (lambda: er.MappingTorus(TURN / 2), "C2"),
+    "turned by a third": (lambda: er.MappingTorus(TURN / 3), "C3"),
+    "turned by a quarter": (lambda: er.MappingTorus(TURN / 4), "C4"),
+    "turned by a sixth": (lambda: er.MappingTorus(TURN / 6), "C6"),
+    "turned by one radian": (lambda: er.MappingTorus(1.0), "SO(2)"),
 }
 
 
@@ -116,3 +74,46 @@ def test_holonomy_is_computed_and_named(name):
     assert H.from_loops == H.from_curvature
     if not isinstance(space, (er.Euclidean, er.FlatQuotient)):
         assert str(space.structure) == expected
+
+
+def test_loops_are_kept_for_drawing():
+    H = er.Sphere().holonomy()
+    assert H.loops.shape[0] == H.paths.shape[0] == len(H.turns)
+    torch.testing.assert_close(H.loops[:, -1], H.paths[:, -1])  # they close where the path leads
+    h = er.ProjectivePlane().holonomy()
+    assert len(h.circuits) == len(h.circuit_turns) == 1
+    assert torch.linalg.det(h.circuit_turns[0]) < 0
+
+
+def test_riemannian_spaces_answer_both():
+    for space, stabilizer, holonomy in (
+        (er.Euclidean(2, "isometries"), "O(2)", "trivial"),
+        (er.Sphere(symmetry="isometries"), "O(2)", "SO(2)"),
+        (er.Hyperbolic(), "SO(2)", "SO(2)"),
+        (er.FlatTorus(), "trivial", "trivial"),
+    ):
+        assert str(space.stabilizer()) == stabilizer
+        assert str(space.holonomy()) == holonomy
+    with pytest.raises(ValueError, match="expected a torus"):
+        er.Moebius().stabilizer()
+
+
+def turn(axis, angle):
+    i, j = [k for k in range(3) if k != axis]
+    g = torch.eye(3).double()
+    g[i, i] = g[j, j] = math.cos(angle)
+    g[i, j], g[j, i] = -math.sin(angle), math.sin(angle)
+    return g
+
+
+@pytest.mark.parametrize(
+    ("elements", "name"),
+    [
+        ([turn(0, TURN / 4), turn(1, TURN / 4)], "rotations of the cube"),
+        ([turn(0, 1.0)], "SO(2)"),
+        ([turn(0, 1.0), turn(1, TURN / 4)], "SO(3)"),
+        ([turn(2, 1.0), torch.diag(torch.tensor([1.0, -1.0, 1.0]).double())], "O(2)"),
+    ],
+)
+def test_closures(elements, name):
+    assert str(closure(torch.zeros(0, 3, 3).double(), torch.stack(elements))) == name

@@ -68,10 +68,21 @@ def ball_rule(n: int, radius: float, count: int) -> tuple[Float[Tensor, "k n"], 
     return (r[:, None, None] * directions).flatten(0, 1), (radial[:, None] * w).flatten()
 
 
-def ray_rule(n: int, radius: float, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The factors of `ball_rule`: directions ``(d, n)`` and their weights, distances ``(k)`` and theirs."""
+def ray_rule(
+    n: int, radius: float, count: int, shoulder: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The factors of `ball_rule`: directions ``(d, n)`` and their weights, distances ``(k)`` and theirs.
+
+    With a shoulder, half of the distances lie on each side of it, for kernels that are smooth on both.
+    """
     import numpy as np
 
-    t, wt = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
-    r = radius * (t + 1) / 2
-    return *sphere_rule(n, count), r, sphere_area(n) * r ** (n - 1) * wt * radius / 2
+    panels = [(0.0, shoulder, count - count // 2), (shoulder, radius, count // 2)]
+    panels = panels if 0 < shoulder < radius and count > 1 else [(0.0, radius, count)]
+    r, w = [], []
+    for low, high, size in panels:
+        t, wt = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(size))
+        r.append(low + (high - low) * (t + 1) / 2)
+        w.append(wt * (high - low) / 2)
+    distance = torch.cat(r)
+    return *sphere_rule(n, count), distance, sphere_area(n) * distance ** (n - 1) * torch.cat(w)

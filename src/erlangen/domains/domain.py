@@ -187,17 +187,40 @@ class Domain(ABC):
             field: its type.
             interpolation: how to read between the samples; None takes the domain's own.
         """
-        rho = self.representation(field)
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
+        return domain.seen_from(u, f, field, interpolation=interpolation)
+
+    def seen_from(
+        self,
+        u: Frame,
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        """The field at any frames ``(*places)``: ``(*batch, [fibre,] *places)``, interpolated.
+
+        Args:
+            u: where to look from.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+            interpolation: how to read between the samples; None takes the domain's own.
+        """
+        rho = self.representation(field)
+        places = u.point.shape[:-1]
         u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
-        reading = interpolation or domain.interpolation
-        index, weight, h = reading.transported(domain, u)  # (p, k), (p, k), (p, k, n, n)
+        reading = interpolation or self.interpolation
+        index, weight, h = reading.transported(self, u)  # (p, k), (p, k), (p, k, n, n)
         values = f.flatten(-self.space_axes)
         values = values if rho.has_axis else values[..., None, :]  # (*batch, d, q)
         matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
         moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
-        return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
+        return (moved if rho.has_axis else moved[..., 0, :]).unflatten(-1, places)
+
+    def reframed(self, h: Float[Tensor, "*space n n"]) -> "Domain":
+        """This domain with the frames ``s(p) h(p)`` at its samples."""
+        raise ValueError(f"{self} has frames along its axes, expected samples whose frames can be chosen")
 
     def symmetries(self) -> list[Symmetry]:
         """Symmetries worth testing, the exact ones first; none where a domain names none."""

@@ -1,7 +1,6 @@
 """Samples of a curved space between which fields are read: fixed nodes are carried out from each."""
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -15,7 +14,7 @@ from erlangen.domains.samples import Samples
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre
-from erlangen.kernels import KernelBasis
+from erlangen.kernels import KernelBasis, Rings
 
 Boundary = Literal["zero", "reflect", "renormalize"]
 ENTRIES = 1 << 19  # held at once
@@ -58,21 +57,22 @@ class Gathered(Samples):
         arguments = (self.geometry, self.points, self.weights, self.interpolation)
         return _rebuild, (arguments, {"fibre": self.fibre, "boundary": self.boundary, "nodes": self.nodes})
 
-    @cached_property
-    def frames(self) -> Frame:  # type: ignore[override]
-        """The frames s(p) at the samples, made once."""
-        return self.geometry.frames(self.points)
-
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         without_grid_options(spec)
-        blocks = self._blocks(spec.radius, turns=basis.rho_in.name != "scalar")
+        blocks = self._blocks(basis.rings, turns=basis.rho_in.name != "scalar")
         return StencilEngine(basis, blocks, tuple(self.weights.shape))
 
-    def _blocks(self, radius: float, turns: bool) -> Iterator[Stencil]:
-        """The stencil, some rows at a time; without transport where fields do not see it."""
+    def _blocks(self, rings: Rings, turns: bool) -> Iterator[Stencil]:
+        """The stencil, some rows at a time; without transport where fields do not see it.
+
+        Nodes lie along the geometry's own frames, so that the choice of frames does not change them.
+        """
         geometry, (points, bases) = self.geometry, self.frames
+        turned = self._turns
+        if turned is not None:
+            bases, turned = bases @ turned.mT, turned.flatten(0, -3)
         u = Frame(points.flatten(0, -2), bases.flatten(0, -3))
-        directions, share, r, radial = ray_rule(self.dim, radius, self.nodes)
+        directions, share, r, radial = ray_rule(self.dim, rings.radius, self.nodes, rings.shoulder)
         v = (r[:, None, None] * directions).flatten(0, 1)  # (j, n)
         a = (radial[:, None] * share).flatten()
         total = len(u.point)
@@ -89,23 +89,29 @@ class Gathered(Samples):
             measure = measure * seen
             if self.boundary == "renormalize":
                 measure = measure * (a.sum() / (a * seen).sum(-1, keepdim=True))
+            rows, where = len(here.point), v
+            node = torch.arange(len(v)).repeat(rows)  # (p j)
+            if turned is not None:  # in the frames s(p) = u h: components h^-1 v
+                h = turned[start : start + size]
+                arrived = Frame(arrived.point, arrived.basis @ h[:, None])
+                where = torch.einsum("pab,ja->pjb", h, v).flatten(0, 1)
+                node = torch.arange(len(where))
             flat = Frame(arrived.point.flatten(0, 1), arrived.basis.flatten(0, 1))
             if turns:
                 column, weight, h = self.interpolation.transported(self, flat)
             else:
                 column, weight = self.interpolation.read(flat.point)
                 h = torch.eye(self.dim, dtype=torch.float64).expand(*column.shape, -1, -1)
-            rows = len(here.point)
             taps = column.shape[-1]
             row = torch.arange(start, start + rows).repeat_interleave(len(v) * taps)
             entry = (weight.view(rows, len(v), taps) * measure[..., None]).flatten()
-            node = torch.arange(len(v))[None, :, None].expand(rows, -1, taps).flatten()
+            node = node.repeat_interleave(taps)
             keep = entry != 0
             keep[0] = True  # a block is never empty
             yield Stencil(
                 row[keep],
                 column.flatten()[keep],
-                v,
+                where,
                 h.flatten(0, 1)[keep],
                 entry[keep],
                 total,

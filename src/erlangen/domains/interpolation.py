@@ -34,8 +34,7 @@ class Interpolation(ABC):
         frames = domain.frames
         samples = Frame(frames.point.flatten(0, -2)[index], frames.basis.flatten(0, -3)[index])
         start = Frame(u.point[:, None], u.basis[:, None])
-        arrived = geometry.carry(start, geometry.coordinates(start, samples.point))
-        return index, weight, geometry.gauge(samples, arrived)
+        return index, weight, geometry.gauge(samples, geometry.nearby(start, samples.point))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Any points with weights, on any space."""
 
+import copy
 from functools import partial
 from typing import Any, Literal
 
@@ -67,6 +68,8 @@ class Samples(Domain):
         self._coarser: Samples | None = None
         self._stencils: dict[float, Stencil] = {}
         self._resamplers: dict[str, Resampler] = {}
+        self._frames: Frame | None = None
+        self._turns: Tensor | None = None  # from the frames of the geometry to those of the samples
 
     def __repr__(self) -> str:
         return f"Samples({self.geometry}, shape={self.shape})"
@@ -76,6 +79,22 @@ class Samples(Domain):
             return _rebuild, (self.recipe,)
         options = {"fibre": self.fibre, "interpolation": self._interpolation, "builder": self.builder}
         return _rebuild, (partial(Samples, self.geometry, self._points, self._weights, **options),)
+
+    @property
+    def frames(self) -> Frame:
+        if self._frames is None:
+            self._frames = self._own_frames()
+        return self._frames
+
+    def _own_frames(self) -> Frame:
+        return self.geometry.frames(self._points)
+
+    def reframed(self, h: Tensor) -> "Samples":
+        other = copy.copy(self)
+        other._engines, other._stencils, other._resamplers = {}, {}, {}
+        other._coarser, other._frames = None, self.frames.turn(h)
+        other._turns = h if self._turns is None else self._turns @ h
+        return other
 
     @property
     def is_uniform(self) -> bool:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry import curves
+from erlangen.geometry.derivative import partials
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.holonomy import Holonomy, holonomy_of
 from erlangen.groups import StructureGroup
@@ -128,6 +129,15 @@ class Geometry(ABC):
         u = self.frames(p)
         arrived = self.carry(u, self.components(u, v[..., None])[..., 0])
         return arrived.tangent(self.components(u, w[..., None])[..., 0])
+
+    def moved(self, phi: Tensor | Callable[[Tensor], Tensor], u: Frame) -> Frame:
+        """The frame moved by an isometry: a matrix, as `act` takes it, or a function of points."""
+        if isinstance(phi, Tensor):
+            return self.act(phi, u)
+        q, derivative = partials(phi, u.point)
+        basis = derivative.movedim(0, -1) @ u.basis
+        home = self.home(q)
+        return self.nearby(Frame(q, basis), home)
 
     # curves, and what becomes of frames along them
 

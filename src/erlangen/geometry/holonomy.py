@@ -87,9 +87,7 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     R = geometry.curvature(u).flatten(0, 2)
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
     structure = closure(torch.cat([one, other]), elements, TOLERANCE)
-    return Holonomy(
-        structure, start, kept, loops, h, circuits, round_trips, len(one), len(other)
-    )
+    return Holonomy(structure, start, kept, loops, h, circuits, round_trips, len(one), len(other))
 
 
 def _repeated(u: Frame, count: int) -> Frame:

@@ -12,6 +12,7 @@ from torch import Tensor
 from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
 MANY, POWERS = 1 << 14, 12  # beyond so many radii the profile is read from polynomials
+EDGE = 0.7  # over which the window falls, in units
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,13 @@ class Rings:
         direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
         return harmonics(self.n, degree)(direction)
 
+    @property
+    def shoulder(self) -> float:
+        """The distance at which the window begins to fall: kernels are smooth on both sides of it."""
+        return max(self.radius - EDGE * self.unit, 0.0)
+
     def _window(self, r: Tensor) -> Tensor:
-        edge = 0.7 * self.unit
+        edge = EDGE * self.unit
         inside = ((self.radius - r) / edge).clamp(0.0, 1.0)
         return torch.sin(inside * math.pi / 2) ** 2
 

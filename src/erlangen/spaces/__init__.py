@@ -8,16 +8,19 @@ from erlangen.spaces.euclidean import Euclidean
 from erlangen.spaces.group import GroupSpace
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.hyperbolic import Hyperbolic
+from erlangen.spaces.implicit import Ellipsoid, Implicit
 from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
 from erlangen.spaces.product import Product
 from erlangen.spaces.projective import ProjectivePlane
 from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, KleinBottle, Moebius
+from erlangen.spaces.revolution import MappingTorus, SurfaceOfRevolution
 from erlangen.spaces.sphere import Sphere
 
 __all__ = [
     "Chart",
     "Cylinder",
+    "Ellipsoid",
     "Euclidean",
     "FlatQuotient",
     "FlatTorus",
@@ -25,11 +28,14 @@ __all__ = [
     "GroupSpace",
     "HomogeneousSpace",
     "Hyperbolic",
+    "Implicit",
     "KleinBottle",
+    "MappingTorus",
     "Moebius",
     "Plane",
     "PositionsAndDirections",
     "Product",
     "ProjectivePlane",
     "Sphere",
+    "SurfaceOfRevolution",
 ]

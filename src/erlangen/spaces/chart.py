@@ -14,6 +14,7 @@ from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
+from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
@@ -23,7 +24,6 @@ from erlangen.spaces.metric import (
     inverse,
     levi_civita,
     orthonormal,
-    partials,
     riemann,
 )
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
@@ -31,8 +31,6 @@ from erlangen.spaces.survey import estimated_radius, expect_metric, straight_way
 Metric = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
 LEGS = 8  # pieces of the straight way from the origin to a point
-NEWTON, CONVERGED = 25, 1e-11
-STEP = 1e-4  # of differences
 
 
 class Chart(Geometry):
@@ -144,12 +142,12 @@ class Chart(Geometry):
 
     def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
         """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
-        return levi_civita(self.metric, x) if self._connection is None else self._connection(x)
+        return levi_civita(self.metric, x) if self._connection is None else self._connection(x).to(x.dtype)
 
     def _along(self, x: Tensor, V: Tensor) -> Tensor:
         if self._connection is None:
             return along_levi_civita(self.metric, x, V)
-        return torch.einsum("...lik,...i->...lk", self._connection(x), V)
+        return torch.einsum("...lik,...i->...lk", self.christoffel(x), V)
 
     def volume(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
         """The volume density ``sqrt(det g)`` of the coordinates."""
@@ -220,21 +218,7 @@ class Chart(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
         u, q = self._aligned(u, q)
-        v = (inverse(u.basis) @ (q - u.point)[..., None])[..., 0]
-        scale = 1 + q.abs().amax(-1)
-        for _ in range(NEWTON):
-            arrived, J = self._differential(u, v)
-            rest = q - arrived.point
-            off = rest.norm(dim=-1) / scale
-            if bool((off < CONVERGED).all()):
-                break
-            step = (inverse(J) @ rest[..., None])[..., 0]
-            # no farther than the way itself, or the first steps overshoot
-            size = step.norm(dim=-1, keepdim=True)
-            v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size.clamp_min(1e-300)).clamp(
-                max=1
-            )
-        return torch.where((off < 1e-8)[..., None], v, math.nan)
+        return shoot(self, self._walk, u, q)
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
@@ -253,18 +237,11 @@ class Chart(Geometry):
         shape = best.shape
         return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), nearest
 
-    def _differential(self, u: Frame, v: Tensor) -> tuple[Frame, Float[Tensor, "*batch n n"]]:
-        """Where v leads, and the derivative of the point there by v, from central differences."""
-        one = STEP * torch.eye(self.dim).to(v)
-        around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
-        u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))
-        arrived = self._walk(u, around)
-        n, x = self.dim, arrived.point
-        return arrived.at(0), ((x[1 : n + 1] - x[n + 1 :]) / (2 * STEP)).movedim(0, -1)
-
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
-        arrived, J = self._differential(u, v)
-        return torch.linalg.det(inverse(arrived.basis) @ J).abs()
+        return torch.linalg.det(differential(self, self._walk, u, v)[1]).abs()
+
+    def components(self, u: Frame, w: Tensor) -> Tensor:
+        return inverse(u.basis) @ w
 
     def density(self, v: Tensor) -> Tensor:
         """J(v) seen from the origin."""
@@ -309,17 +286,13 @@ class Chart(Geometry):
         return torch.linalg.inv(back) @ u.basis
 
     def contains(self, p: Tensor) -> Tensor:
+        low, high = self._ends.to(p)
         p = self.home(p)
-        return ((p >= self.low.to(p)) & (p <= self.high.to(p))).all(-1)
+        return ((p >= low) & (p <= high)).all(-1)
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
         return self.glue(affine(g, u))
-
-    def moved(self, phi: Metric, u: Frame) -> Frame:
-        """The frame moved by an isometry, a function of points."""
-        q, D = partials(phi, u.point)
-        return self.glue(Frame(q, D.movedim(0, -1) @ u.basis))
 
     def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
         """How an isometry turns the frame at the origin, brought back along the straight line of coordinates."""

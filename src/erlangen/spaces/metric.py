@@ -1,37 +1,14 @@
 """What follows from a metric in coordinates: derivatives, the connection, curvature, orthonormal frames."""
 
-import warnings
 from collections.abc import Callable
-from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.geometry.derivative import partials
+
 Field = Callable[[Tensor], Tensor]
-
-
-def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
-    """f(x), and its derivatives by each coordinate (first axis), by forward differentiation."""
-    n = x.shape[-1]
-    _warm()
-    every = x.expand(n, *x.shape).contiguous()
-    along = (
-        torch.eye(n, dtype=x.dtype, device=x.device)
-        .view(n, *[1] * (x.dim() - 1), n)
-        .expand_as(every)
-        .contiguous()
-    )
-    value, derivative = torch.func.jvp(f, (every,), (along,))
-    return value[0], derivative
-
-
-@cache
-def _warm() -> None:
-    """The first forward differentiation, which has torch warn of its own code."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.func.jvp(torch.sin, (torch.ones(1),), (torch.ones(1),))
 
 
 def inverse(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -72,11 +49,11 @@ def riemann(connection: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*
     return half - half.mT
 
 
-def orthonormal(g: Float[Tensor, "*batch n n"], E: Float[Tensor, "*batch n n"]) -> Tensor:
+def orthonormal(g: Float[Tensor, "*#batch m m"], E: Float[Tensor, "*#batch m n"], steps: int = 3) -> Tensor:
     r"""The orthonormal frame nearest to an almost orthonormal one: ``E (E^T g E)^{-1/2}``.
 
     It commutes with turns, ``orthonormal(E h) = orthonormal(E) h``.
     """
-    for _ in range(3):
+    for _ in range(steps):
         E = E @ (1.5 * torch.eye(E.shape[-1]).to(E) - 0.5 * E.mT @ g @ E)
     return E

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.spaces.metric import partials
+from erlangen.geometry.derivative import partials
 
 if TYPE_CHECKING:
     from erlangen.spaces.chart import Chart

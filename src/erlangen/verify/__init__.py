@@ -5,7 +5,22 @@ May import nn, domains and below, and figures for its pictures.
 
 from erlangen.verify.equivariance import equivariance
 from erlangen.verify.gradient import gradient_error
+from erlangen.verify.manifold import Defect, Refinement, gauge, isometry, loop_bound, placed, refinement
 from erlangen.verify.randomize import randomized
 from erlangen.verify.report import LayerRow, Report, Row
 
-__all__ = ["LayerRow", "Report", "Row", "equivariance", "gradient_error", "randomized"]
+__all__ = [
+    "Defect",
+    "LayerRow",
+    "Refinement",
+    "Report",
+    "Row",
+    "equivariance",
+    "gauge",
+    "gradient_error",
+    "isometry",
+    "loop_bound",
+    "placed",
+    "randomized",
+    "refinement",
+]

@@ -70,8 +70,7 @@ class RingSamples(Samples):
             coarse_recipe=coarse_recipe,
         )
 
-    @cached_property
-    def frames(self) -> Frame:
+    def _own_frames(self) -> Frame:
         u = self.geometry.frames(self.points)
         basis = u.basis.clone()
         for ring in self._at_pole.nonzero().flatten().tolist():
@@ -94,7 +93,7 @@ class RingSamples(Samples):
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
 
-    @cached_property
+    @property
     def turns_with_frames(self) -> bool:
         """Whether turns about the axis take the frames of a ring to each other."""
         u = self.frames

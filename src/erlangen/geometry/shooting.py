@@ -1,0 +1,54 @@
+"""Where a geodesic leads, how that depends on its start, and which one leads to a given point."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.geometry.frame import Frame
+
+if TYPE_CHECKING:
+    from erlangen.geometry.geometry import Geometry
+
+MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8
+STEP = 1e-4  # of central differences
+
+Walk = Callable[[Frame, Tensor], Frame]
+
+
+def differential(
+    geometry: "Geometry", walk: Walk, u: Frame, v: Float[Tensor, "*#batch n"]
+) -> tuple[Frame, Float[Tensor, "*#batch n n"]]:
+    """Where v leads, and the derivative of the point by v, in components of the frame there."""
+    n = geometry.dim
+    one = STEP * torch.eye(n).to(v)
+    around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
+    u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))
+    ends = walk(u, around)
+    arrived, x = ends.at(0), ends.point
+    columns = ((x[1 : n + 1] - x[n + 1 :]) / (2 * STEP)).movedim(0, -1)
+    return arrived, geometry.components(arrived, columns)
+
+
+def shoot(
+    geometry: "Geometry", walk: Walk, u: Frame, q: Float[Tensor, "*#batch m"]
+) -> Float[Tensor, "*#batch n"]:
+    """The v that leads from u to q, by Newton's method from the straight line of coordinates; nan if none."""
+    v = geometry.components(u, (q - u.point)[..., None])[..., 0]
+    scale = 1 + q.abs().amax(-1)
+    off = torch.full_like(scale, math.inf)
+    for _ in range(MOST):
+        arrived, J = differential(geometry, walk, u, v)
+        rest = q - arrived.point
+        off = rest.norm(dim=-1) / scale
+        if bool((off < CONVERGED).all()):
+            break
+        rest = geometry.components(arrived, rest[..., None])
+        step = torch.linalg.solve_ex(J, rest)[0][..., 0]
+        # no farther than the way itself, or the first steps overshoot
+        size = step.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+        v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size).clamp(max=1)
+    return torch.where((off < FOUND)[..., None], v, math.nan)

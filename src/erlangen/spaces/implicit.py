@@ -1,0 +1,288 @@
+"""Surfaces given by equations: {F = 0} in R^N, in the coordinates of R^N."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Gathered, Interpolation
+from erlangen.domains.gathered import Boundary
+from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry.derivative import partials
+from erlangen.geometry.shooting import differential, shoot
+from erlangen.groups import StructureGroup
+from erlangen.spaces.chart_grid import fibre_of
+from erlangen.spaces.metric import orthonormal
+from erlangen.spaces.sphere import Sphere
+
+PROBES = 256
+LEGS, BULGE = 8, 0.37
+NEWTON = 30
+
+
+class Implicit(Geometry):
+    r"""``{x : F(x) = 0}`` in R^N, with the metric of R^N.
+
+    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own along
+    the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy group, computed
+    when it is first asked for. Frames are carried from the origin along projected chords, to second order in
+    their pieces: they lie in the holonomy bundle up to that (exactly, wherever H holds all turns).
+
+    Args:
+        F: ``(..., N)`` to ``(..., k)``, or to ``(...)`` for one equation.
+        point: one point of the surface, the origin.
+        extent: points are looked for in a box of so much to all sides of the origin.
+        steps: of Runge and Kutta, for a geodesic.
+        measure: "tangent", or "space" with the density J.
+        injectivity_radius: the length up to which geodesics are shortest; None takes the bound of curvature,
+            ``pi / sqrt(K)``, at points that were found.
+        name: for people.
+
+    Raises:
+        ValueError: for a point off the surface, or at which the derivative of F has no full rank.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> er.Implicit(lambda x: x.square().sum(-1) - 1, torch.tensor([0.0, 0.0, 1.0])).holonomy()
+        SO(2)
+    """
+
+    def __init__(
+        self,
+        F: Callable[[Tensor], Tensor],
+        point: Float[Tensor, "N"],
+        *,
+        extent: float = 2.0,
+        steps: int = 16,
+        measure: Measure = "tangent",
+        injectivity_radius: float | None = None,
+        name: str = "Implicit",
+    ) -> None:
+        point = torch.as_tensor(point).to(torch.float64)
+        self._F, self.extent, self.steps = F, extent, steps
+        self.measure, self._radius, self.name = measure, injectivity_radius, name
+        self.ambient = len(point)
+        G = self.gradient(point)
+        self.dim = self.ambient - len(G)
+        value = float(self.F(point).abs().max())
+        if not value < 1e-6:
+            raise ValueError(f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0")
+        if not self.dim > 0 or float(torch.linalg.svdvals(G).min()) < 1e-9:
+            raise ValueError(
+                f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent rows: "
+                "the surface has a corner there, or an equation too many"
+            )
+        self.point = self.project(point)
+
+    def __repr__(self) -> str:
+        return f"{self.name}, n = {self.dim}"
+
+    # the equations
+
+    def F(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch k"]:
+        """The equations."""
+        value = self._F(x)
+        return value[..., None] if value.dim() < x.dim() else value
+
+    def gradient(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch k N"]:
+        """G, the derivative of F."""
+        return partials(self.F, x)[1].movedim(0, -1)
+
+    def project(self, x: Float[Tensor, "*batch N"], steps: int = 3) -> Float[Tensor, "*batch N"]:
+        """The point of the surface next to x, by Newton's method."""
+        for _ in range(steps):
+            x = x - (_lifting(self.gradient(x)) @ self.F(x)[..., None])[..., 0]
+        return x
+
+    def _adjusted(self, x: Tensor, E: Tensor) -> Tensor:
+        """The frame at x nearest to E: projected on tangent vectors, made orthonormal."""
+        G = self.gradient(x)
+        E = E - _lifting(G) @ (G @ E)
+        return orthonormal(torch.eye(self.ambient).to(E), E, 6)
+
+    # the contract
+
+    @cached_property
+    def structure(self) -> StructureGroup:  # type: ignore[override]
+        """The holonomy group."""
+        return self.holonomy().structure
+
+    @cached_property
+    def origin(self) -> Tensor:
+        return self.point
+
+    @cached_property
+    def injectivity_radius(self) -> float:  # type: ignore[override]
+        """As given, or the bound that curvature sets, at points that were found."""
+        if self._radius is not None:
+            return self._radius
+        x = self.found_points()
+        R = self.curvature(Frame(x, self.frame(x)))
+        i, j = torch.triu_indices(self.dim, self.dim, offset=1)
+        K = float(R[:, i, j, i, j].max()) if len(i) else 0.0
+        return math.pi / math.sqrt(K) if K > 1e-9 else math.inf
+
+    def found_points(self, count: int = PROBES, seed: int = 0) -> Float[Tensor, "found N"]:
+        """Random points of the box, projected on the surface, those that arrived."""
+        generator = torch.Generator().manual_seed(seed)
+        box = 2 * torch.rand(count, self.ambient, generator=generator, dtype=torch.float64) - 1
+        x = self.project(self.point + self.extent * box, NEWTON)
+        near = (self.F(x).abs().amax(-1) < 1e-9) & ((x - self.point).abs() < self.extent * 1.01).all(-1)
+        return torch.cat([self.point[None], x[near]])
+
+    def frame(self, p: Tensor) -> Tensor:
+        t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
+        way = (p - self.point)[..., None, :]
+        aside = self._first[:, 0] * way.norm(dim=-1, keepdim=True)  # or chords would meet the centre
+        chord = self.project(self.point + t * way + BULGE * t * (1 - t) * aside, 6)
+        E = self._first.expand(*p.shape[:-1], -1, -1)
+        for x in chord[..., :-1, :].unbind(-2):
+            E = self._adjusted(x, E)
+        return self._adjusted(p, E)
+
+    @cached_property
+    def _first(self) -> Tensor:
+        """The frame at the origin, as much along the coordinates as may be."""
+        G = self.gradient(self.point)
+        tangent = torch.eye(self.ambient).to(G) - _lifting(G) @ G
+        keep = tangent.diagonal().argsort(descending=True, stable=True)[: self.dim].sort().values
+        return torch.linalg.qr(tangent[:, keep]).Q
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
+        x, E = u.point.expand(*v.shape[:-1], -1), u.basis.expand(*v.shape[:-1], -1, -1)
+        dt = 1 / self.steps
+
+        def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
+            V = (E @ v[..., None])[..., 0]
+            G, change = torch.func.jvp(self.gradient, (x.contiguous(),), (V.contiguous(),))
+            return V, -_lifting(G) @ (change @ E)
+
+        for _ in range(self.steps):
+            a, A = velocity(x, E)
+            b, B = velocity(x + dt / 2 * a, E + dt / 2 * A)
+            c, C = velocity(x + dt / 2 * b, E + dt / 2 * B)
+            d, D = velocity(x + dt * c, E + dt * C)
+            x, E = x + dt / 6 * (a + 2 * b + 2 * c + d), E + dt / 6 * (A + 2 * B + 2 * C + D)
+        x = self.project(x)
+        return Frame(x, self._adjusted(x, E))
+
+    def coordinates(self, u: Frame, q: Tensor) -> Tensor:
+        """By shooting: Newton's method on `carry`; nan where no way was found."""
+        shape = torch.broadcast_shapes(u.point.shape, q.shape)
+        u = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1))
+        return shoot(self, self.carry, u, q.expand(shape))
+
+    def nearby(self, u: Frame, q: Tensor) -> Frame:
+        """Projected on the tangent vectors at q and made orthonormal: transport, to second order."""
+        shape = torch.broadcast_shapes(u.point.shape, q.shape)
+        q = q.expand(shape)
+        return Frame(q, self._adjusted(q, u.basis.expand(*shape[:-1], -1, -1)))
+
+    def along(self, u: Frame, polygon: Tensor) -> Frame:
+        """Along projected chords, by pieces and by pieces twice as long, extrapolated to fourth order."""
+        t = torch.linspace(0.0, 1.0, LEGS + 1, dtype=torch.float64)
+        for q in polygon.unbind(-2):
+            p, q = torch.broadcast_tensors(u.point, q)
+            way = self.project(p + t.view(-1, *[1] * p.dim()) * (q - p))
+            one = other = u.basis.expand(*q.shape[:-1], -1, -1)
+            for i, x in enumerate(way[1:], 1):
+                one = self._adjusted(x, one)
+                other = self._adjusted(x, other) if i % 2 == 0 else other
+            u = Frame(q, self._adjusted(q, (4 * one - other) / 3))
+        return u
+
+    def components(self, u: Frame, w: Tensor) -> Tensor:
+        return u.basis.mT @ w
+
+    def density_at(self, u: Frame, v: Tensor) -> Tensor:
+        return torch.linalg.det(differential(self, self.carry, u, v)[1]).abs()
+
+    def density(self, v: Tensor) -> Tensor:
+        """J(v) seen from the origin."""
+        return self.density_at(self.frames(self.origin), v)
+
+    def curvature(self, u: Frame) -> Tensor:
+        """Gauss: ``<R(e_i, e_j) e_b, e_a> = <II(e_j, e_b), II(e_i, e_a)> - <II(e_i, e_b), II(e_j, e_a)>``."""
+        G, D = partials(self.gradient, u.point)  # D[m, ..., k, l]
+        bent = torch.einsum("m...kl,...ma,...lb->...kab", D, u.basis, u.basis)
+        II = torch.einsum("...mk,...kab->...mab", _lifting(G), bent)
+        half = torch.einsum("...mjb,...mia->...ijab", II, II)
+        return half - half.transpose(-4, -3)
+
+    def act(self, g: Tensor, u: Frame) -> Frame:
+        """The linear map g of R^N, where it keeps the surface."""
+        g = g.to(u.point)
+        return Frame(u.point @ g.T, g @ u.basis)
+
+
+class Ellipsoid(Implicit):
+    """``(x/a)^2 + (y/b)^2 + (z/c)^2 = 1``; H = SO(2).
+
+    Args:
+        axes: a, b, c.
+        steps: of Runge and Kutta, for a geodesic.
+    """
+
+    def __init__(self, axes: tuple[float, float, float] = (1.0, 1.2, 1.5), *, steps: int = 16) -> None:
+        if len(axes) != 3 or not min(axes) > 0:
+            raise ValueError(f"axes are {axes}, expected three positive lengths")
+        self.axes = torch.tensor(axes, dtype=torch.float64)
+        pole = torch.tensor([0.0, 0.0, axes[2]], dtype=torch.float64)
+        super().__init__(
+            lambda x: (x / self.axes.to(x)).square().sum(-1) - 1,
+            pole,
+            extent=2 * max(axes),
+            steps=steps,
+            name=f"Ellipsoid{tuple(axes)}",
+        )
+
+    def grid(
+        self,
+        latitudes: int,
+        longitudes: int | None = None,
+        *,
+        rotations: int | None = None,
+        boundary: Boundary = "zero",
+        nodes: int = 8,
+    ) -> Gathered:
+        """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
+
+        Args:
+            latitudes, longitudes: as on the sphere.
+            rotations: the samples of the fibre SO(2); None for scalar fields.
+            boundary: there is no edge.
+            nodes: of a kernel along its radius.
+        """
+        round_one = Sphere().grid(latitudes, longitudes)
+        stretch = self.axes.prod() * (round_one.points / self.axes).norm(dim=-1)
+        return Gathered(
+            self,
+            round_one.points * self.axes,
+            round_one.weights * stretch,
+            Stretched(round_one.interpolation, self.axes),
+            fibre=fibre_of(self.structure, rotations),
+            boundary=boundary,
+            nodes=nodes,
+        )
+
+
+class Stretched(Interpolation):
+    """Reading on the unit sphere, at the point of which p is the stretched one."""
+
+    def __init__(self, inner: Interpolation, axes: Float[Tensor, "3"]) -> None:
+        self.inner, self.axes = inner, axes
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        x = p / self.axes
+        return self.inner.read(x / x.norm(dim=-1, keepdim=True))
+
+
+def _lifting(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch N k"]:
+    """``G^T (G G^T)^{-1}``: the shortest vector that changes F by so much."""
+    if G.shape[-2] == 1:
+        return G.mT / G.square().sum(-1, keepdim=True)
+    return G.mT @ torch.linalg.inv(G @ G.mT)

@@ -1,0 +1,72 @@
+"""Charts that people name: surfaces of revolution, flat mapping tori."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from erlangen.geometry.derivative import partials
+from erlangen.spaces.chart import Chart
+
+
+def SurfaceOfRevolution(
+    profile: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
+    *,
+    period: float | None = None,
+    bounds: tuple[float, float] | None = None,
+    steps: int = 16,
+) -> Chart:
+    r"""The profile ``t -> (rho, z)`` turned about the z axis: coordinates (longitude, t), metric
+    ``rho^2 dphi^2 + (rho'^2 + z'^2) dt^2``.
+
+    Args:
+        profile: ``(...)`` to two of that, with rho > 0; None for the torus with R = 2 and r = 0.7.
+        period: of a closed profile.
+        bounds: the ends of an open one.
+        steps: of Runge and Kutta, for a geodesic.
+
+    Raises:
+        ValueError: unless one of period and bounds is given with a profile.
+
+    Example:
+        >>> import erlangen as er
+        >>> er.SurfaceOfRevolution().holonomy()
+        SO(2)
+    """
+    if profile is None:
+        profile, period, bounds = _torus, 2 * math.pi, None
+    if (period is None) == (bounds is None):
+        raise ValueError(
+            f"period is {period} and bounds are {bounds}, expected one of them: is the profile closed or open?"
+        )
+    curve = profile
+
+    def metric(x: Tensor) -> Tensor:
+        point, velocity = partials(lambda t: torch.stack(curve(t[..., 0]), -1), x[..., 1:])
+        return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity[0].square().sum(-1)], -1))
+
+    name = "SurfaceOfRevolution"
+    return Chart(metric, 2, periods=(2 * math.pi, period), bounds=(None, bounds), steps=steps, name=name)
+
+
+def MappingTorus(angle: float, length: float = 1.0) -> Chart:
+    """Flat 3-space, glued to itself after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
+
+    Args:
+        angle: of the turn, in radians.
+        length: of the step.
+    """
+    c, s = math.cos(angle), math.sin(angle)
+    A = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    return Chart(
+        _flat, 3, periods=(None, None, length), glue={2: A}, steps=1, name=f"MappingTorus({angle:.4g})"
+    )
+
+
+def _torus(t: Tensor) -> tuple[Tensor, Tensor]:
+    return 2 + 0.7 * torch.cos(t), 0.7 * torch.sin(t)
+
+
+def _flat(x: Tensor) -> Tensor:
+    return torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(*x.shape, -1)

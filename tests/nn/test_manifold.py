@@ -1,0 +1,172 @@
+"""Layers on manifolds: frames, isometries, refinement, edges."""
+
+import math
+import sys
+from functools import cache
+
+import pytest
+import torch
+from paths import ROOT
+from torch import nn
+
+import erlangen as er
+
+sys.path.insert(0, str(ROOT / "tests" / "geometry"))
+from metrics import TURN, bent, flat, in_bent, polar, torus
+
+REGULAR = {"in_field": "regular", "out_field": "regular"}
+RADIUS = 0.8
+
+
+@cache
+def surface():
+    return er.Chart(torus, 2, periods=(TURN, TURN), steps=8)
+
+
+@cache
+def grid(size=8, rotations=4, nodes=6):
+    return surface().grid(2 * size, size, rotations=rotations, nodes=nodes)
+
+
+def wave(x):
+    return torch.sin(x[..., 0]) * torch.cos(x[..., 1]) + torch.cos(2 * x[..., 0] + x[..., 1])
+
+
+def network(domain, dtype=torch.float64):
+    net = nn.Sequential(
+        er.nn.Lift(domain, 1, 2, radius=RADIUS, dtype=dtype),
+        er.nn.Gated(domain, 2, dtype=dtype),
+        er.nn.Correlation(domain, 2, 2, radius=RADIUS, **REGULAR, dtype=dtype),
+        er.nn.Project(domain, "mean"),
+    )
+    return er.verify.randomized(net).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("in_field", "out_field"),
+    [
+        ("scalar", "scalar"),
+        ("scalar", "regular"),
+        ("regular", "regular"),
+        ("vector", "regular"),
+        ("vector", "vector"),
+    ],
+)
+@pytest.mark.parametrize("turns", ["fibre", "any"])
+def test_linear_layers_do_not_see_the_frames(in_field, out_field, turns):
+    fields = {"in_field": in_field, "out_field": out_field}
+    layer = er.nn.Correlation(grid(), 2, 2, radius=RADIUS, **fields, dtype=torch.float64)
+    assert er.verify.gauge(layer, turns=turns).defect < 1e-6
+
+
+def test_networks_do_not_see_the_frames():
+    assert er.verify.gauge(network(grid()), turns="any").defect < 1e-6
+    relu = nn.Sequential(*list(network(grid())[:1]), er.nn.ReLU(grid()), er.nn.Project(grid(), "max"))
+    assert er.verify.gauge(relu).defect < 1e-6
+    assert er.verify.gauge(relu, turns="any").defect > 1e-4  # a ReLU aliases between the fibre's angles
+
+
+def test_an_isometry_of_the_torus_is_kept_and_its_mirror_only_if_asked():
+    net = network(grid())
+    shift = lambda x: x + torch.tensor([TURN / 16, 0.0]).to(x)
+    turned = er.verify.isometry(net, shift, wave)
+    assert turned.defect < 5e-3  # of the nodes, which turn with the frames
+    assert turned.floor < 1e-8
+    mirror = lambda x: torch.stack([x[..., 0], -x[..., 1]], -1)
+    assert er.verify.isometry(net, mirror, wave).defect > 0.05
+    both = er.Chart(torus, 2, periods=(TURN, TURN), steps=8, symmetry=[mirror]).grid(
+        16, 8, rotations=4, nodes=6
+    )
+    net = network(both)
+    assert net[0](wave(both.points)[None, None]).shape == (1, 2, 8, 16, 8)
+    assert er.verify.isometry(net, mirror, wave).defect < 5e-3
+
+
+def test_refinement_of_grid_and_nodes_is_of_second_order_or_better():
+    net = network(grid())
+    domains = [surface().grid(2 * n, n, rotations=4, nodes=k) for n, k in ((6, 5), (12, 6), (24, 8))]
+    found = er.verify.refinement(net, domains, wave)
+    assert found.order > 2
+    assert found.errors[1] < 0.05
+
+
+def test_one_metric_in_two_charts_is_one_layer():
+    other = er.Chart(in_bent(torus), 2, periods=(TURN, TURN), steps=8)
+    one, two = grid(16, 4), other.grid(32, 16, rotations=4, nodes=6)
+    net = network(one)
+    seen = er.verify.placed(net, two)(wave(bent(two.points))[None, None])
+    places = er.geometry.Frame(bent(two.points), torch.eye(2).double().expand(*two.shape, 2, 2))
+    places = surface().glue(places)
+    expected = one.seen_from(surface().frames(places.point), net(wave(one.points)[None, None]))
+    assert float((seen - expected).norm() / expected.std() / math.sqrt(expected.numel())) < 0.03
+
+
+def test_against_the_formula_with_a_function():
+    chart, layer = (
+        surface(),
+        er.nn.Correlation(grid(24), 1, 1, radius=RADIUS, bias=False, dtype=torch.float64),
+    )
+    basis = er.kernels.KernelBasis.build(
+        chart.structure, er.kernels.Rings(2, RADIUS, 3), *[grid(24).representation("scalar")] * 2
+    )
+    w = layer.weight.detach()[0, 0]
+    kernel = lambda v: (basis(v)[..., 0, 0] * w).sum(-1)
+    few = er.domains.Samples(chart, grid(24).points[::12, ::8], grid(24).weights[::12, ::8], builder="gather")
+    expected = er.correlate(few, kernel, wave, radius=RADIUS, nodes=24)
+    found = layer(wave(grid(24).points)[None, None])[0, 0, ::12, ::8]
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-3 * float(expected.abs().max()))
+
+
+def test_the_edges_of_an_annulus():
+    chart = er.Chart(polar, 2, bounds=((0.5, 1.5), None), periods=(None, TURN), steps=8)
+    ones, means = torch.ones(1, 1, 8, 24).double(), {}
+    for boundary in ("zero", "reflect", "renormalize"):
+        domain = chart.grid(8, 24, boundary=boundary, nodes=6)
+        layer = er.nn.Correlation(domain, 1, 1, radius=0.3, rings=1, bias=False, dtype=torch.float64)
+        nn.init.ones_(layer.weight)
+        y = layer(ones)[0, 0]
+        torch.testing.assert_close(y, y[:, :1].expand_as(y), rtol=0.05, atol=0)
+        means[boundary] = y[:, 0] / y[4, 0]
+    assert float(means["zero"][0]) < 0.75
+    torch.testing.assert_close(means["reflect"], torch.ones(8).double(), rtol=0, atol=1e-9)
+    assert 0.9 < float(means["renormalize"][0]) < 1.5
+
+
+def test_flat_charts_are_flat_layers():
+    """The flat Moebius strip as a chart agrees with the quotient, frames and all."""
+    mirror = torch.diag(torch.tensor([1.0, -1.0])).double()
+    chart = er.Chart(flat, 2, periods=(8.0, 5.0), glue={0: mirror}, steps=1)
+    domain = chart.grid(8, 5)
+    assert domain.fibre is not None and len(domain.fibre) == 2
+    layer = er.nn.Correlation(domain, 1, 1, radius=2.0, **REGULAR, dtype=torch.float64)
+    shift = lambda x: x + torch.tensor([1.0, 0.0]).to(x)
+    x = torch.randn(1, 1, 2, 8, 5).double()
+    assert er.verify.isometry(layer, shift, x, in_field="regular").defect < 1e-10
+    assert er.verify.gauge(layer).defect < 1e-10
+
+
+def test_loops_within_a_kernel():
+    sphere = er.Sphere().grid(8)
+    area = 2 * math.pi * (1 - math.cos(0.5))
+    assert er.verify.loop_bound(sphere, 0.5, order=2) == pytest.approx(2 * area, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (lambda: er.verify.gauge(er.nn.ReLU(er.Plane(shape=(4, 4)))), "frames along its axes"),
+        (lambda: er.verify.gauge(er.nn.Project(grid()), turns="some"), 'expected "fibre" or "any"'),
+        (lambda: er.verify.gauge(nn.ReLU()), "give domain="),
+        (lambda: er.verify.refinement(nn.ReLU(), [grid()], wave), "expected at least three"),
+        (lambda: er.verify.loop_bound(er.Euclidean(1).grid(4), 1.0), "expected a surface"),
+        (
+            lambda: er.verify.isometry(
+                er.nn.Correlation(grid(), 1, 1, radius=0.5), lambda x: x, lambda x: 0 * x[..., 0]
+            ),
+            "does not vary",
+        ),
+    ],
+)
+def test_refusals(run, message):
+    with pytest.raises(ValueError, match=message):
+        run()
