@@ -186,17 +186,37 @@ class Domain(ABC):
             field: its type.
             interpolation: how to read between the samples; None takes the domain's own.
         """
-        rho = self.representation(field)
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
+        return domain._read(u, f, field, interpolation)
+
+    def _read(self, u: Frame, f: Tensor, field: Field, interpolation: Interpolation | None = None) -> Tensor:
+        """``F(u)`` at frames ``(*space)``: ``(*batch, [fibre,] *space)``."""
+        rho = self.representation(field)
+        shape = u.point.shape[:-1]
+        f = self.hide(f)
         u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
-        reading = interpolation or domain.interpolation
-        index, weight, h = reading.transported(domain, u)  # (p, k), (p, k), (p, k, n, n)
+        reading = interpolation or self.interpolation
+        index, weight, h = reading.transported(self, u)  # (p, k), (p, k), (p, k, n, n)
         values = f.flatten(-self.space_axes)
         values = values if rho.has_axis else values[..., None, :]  # (*batch, d, q)
         matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
         moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
-        return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
+        return (moved if rho.has_axis else moved[..., 0, :]).unflatten(-1, shape)
+
+    def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
+        """The field read, by the interpolation of this domain, at the samples of another one of the same space.
+
+        Args:
+            target: the other domain.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+        """
+        if repr(target.geometry) != repr(self.geometry):
+            raise ValueError(
+                f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"
+            )
+        return self._read(target.frames, f, field)
 
     def symmetries(self) -> list[Symmetry]:
         """Symmetries worth testing, the exact ones first; none where a domain names none."""
@@ -225,7 +245,8 @@ class Domain(ABC):
         """The number of space axes of a field."""
         return self.dim if self.shape is None else len(self.shape)
 
-    def _build(self, spec: KernelSpec) -> Engine:
+    def basis(self, spec: KernelSpec) -> KernelBasis:
+        """The kernels that a layer's coefficients mix; ValueError where H allows none."""
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         H = self.geometry.structure
         rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
@@ -238,6 +259,10 @@ class Domain(ABC):
                 f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
                 f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
             )
+        return basis
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        basis = self.basis(spec)
         if spec.radius == 0:
             return PointEngine(basis)
         if spec.radius > self.geometry.injectivity_radius:

@@ -1,7 +1,7 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -92,9 +92,6 @@ class Masked(Domain):
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         return self.whole.circles(size, circular)
-
-    def act(self, g: Tensor, f: Tensor, field: Field = "scalar", **options: Any) -> Tensor:
-        return super().act(g, self.hide(f), field, **options)
 
     def coarser(self) -> "Masked":
         if self._coarser is None:
