@@ -70,8 +70,12 @@ class RingSamples(Samples):
             coarse_recipe=coarse_recipe,
         )
 
-    @cached_property
+    @property
     def frames(self) -> Frame:
+        return self._frames
+
+    @cached_property
+    def _frames(self) -> Frame:
         u = self.geometry.frames(self.points)
         basis = u.basis.clone()
         for ring in self._at_pole.nonzero().flatten().tolist():
