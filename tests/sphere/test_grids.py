@@ -55,8 +55,11 @@ def test_grids_are_stored_as_recipes(name):
     stored = pickle.dumps(domain)
     assert len(stored) < 2500
     again = pickle.loads(stored)
-    assert torch.equal(again.points, domain.points) and torch.equal(again.weights, domain.weights)
-    assert len(again.fibre) == 3 and torch.equal(again.frames.basis, domain.frames.basis)
+    assert torch.equal(again.points, domain.points)
+    assert torch.equal(again.weights, domain.weights)
+    assert again.builder == domain.builder
+    assert len(again.fibre) == 3
+    assert torch.equal(again.frames.basis, domain.frames.basis)
     assert copy.deepcopy(domain) is domain
 
 
@@ -64,7 +67,9 @@ def test_rows_go_south_and_columns_east():
     for kind in ("gauss-legendre", "equiangular", "equiangular, no poles"):
         p = SPHERE.grid(7, kind=kind).points
         assert (p[1:, 0, 2] < p[:-1, 0, 2]).all()
-        assert float(p[3, 0, 1]) == 0 and float(p[3, 0, 0]) > 0 and float(p[3, 1, 1]) > 0
+        assert float(p[3, 0, 1]) == 0
+        assert float(p[3, 0, 0]) > 0
+        assert float(p[3, 1, 1]) > 0
     assert SPHERE.grid(64, rotations=8).shape == (64, 128)
     poles = SPHERE.grid(73, kind="equiangular")
     assert poles.shape == (73, 144)
@@ -96,7 +101,8 @@ def test_healpix_is_the_published_grid():
 
 def test_icosahedral_levels_are_nested_and_their_areas_those_of_the_cells():
     coarse, fine = icosahedron(1)[0], icosahedron(2)[0]
-    assert torch.equal(fine[: len(coarse)], coarse) and len(fine) == 162
+    assert torch.equal(fine[: len(coarse)], coarse)
+    assert len(fine) == 162
     areas = voronoi_areas(SPHERE, fine)
     places = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0)).double()
     places = places / places.norm(dim=1, keepdim=True)

@@ -123,7 +123,7 @@ class Domain(ABC):
 
         Args:
             mask: ``(*space)``, booleans.
-            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel's mass.
+            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel.
         """
         from erlangen.domains.masked import Masked
 
@@ -209,6 +209,7 @@ class Domain(ABC):
         """
         rho = self.representation(field)
         places = u.point.shape[:-1]
+        f = self.hide(f)
         u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
         reading = interpolation or self.interpolation
         index, weight, h = reading.transported(self, u)  # (p, k), (p, k), (p, k, n, n)
@@ -221,6 +222,20 @@ class Domain(ABC):
     def reframed(self, h: Float[Tensor, "*space n n"]) -> "Domain":
         """This domain with the frames ``s(p) h(p)`` at its samples."""
         raise ValueError(f"{self} has frames along its axes, expected samples whose frames can be chosen")
+
+    def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
+        """The field read at the samples of another domain of the same space, by interpolation.
+
+        Args:
+            target: the other domain.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+        """
+        if repr(target.geometry) != repr(self.geometry):
+            raise ValueError(
+                f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"
+            )
+        return self.seen_from(target.frames, f, field)
 
     def symmetries(self) -> list[Symmetry]:
         """Symmetries worth testing, the exact ones first; none where a domain names none."""
@@ -255,7 +270,7 @@ class Domain(ABC):
         raise ValueError(f"{self} has no axes that could close, expected a lattice")
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain, periodic if `circular`."""
+        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def upsample(
@@ -292,7 +307,8 @@ class Domain(ABC):
         """The number of space axes of a field."""
         return self.dim if self.shape is None else len(self.shape)
 
-    def _build(self, spec: KernelSpec) -> Engine:
+    def basis(self, spec: KernelSpec) -> KernelBasis:
+        """The kernels that a layer's coefficients mix; ValueError where H allows none."""
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         H = self.geometry.structure
         rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
@@ -305,6 +321,10 @@ class Domain(ABC):
                 f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
                 f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
             )
+        return basis
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        basis = self.basis(spec)
         if spec.radius == 0:
             return PointEngine(basis)
         if spec.radius > self.geometry.injectivity_radius:
@@ -341,6 +361,6 @@ def refuse_nan(f: Tensor) -> None:
     if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
         missing = int(torch.isnan(f).sum())
         raise ValueError(
-            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
-            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
+            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are "
+            "missing, say so: domain.masked(mask), or mask= where it is made, True where there is data"
         )

@@ -1,7 +1,7 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -44,14 +44,16 @@ class Masked(Domain):
         whole = whole.sized(tuple(mask.shape))
         if not bool(mask.any()):
             raise ValueError(
-                "the mask is False everywhere, expected True where there is data; is it the other way round? ~mask"
+                "the mask is False everywhere, expected True where there is data; if it is the other "
+                "way round, ~mask"
             )
         if boundary not in ("zero", "renormalize"):
             raise ValueError(
                 f'boundary is {boundary!r}, expected "zero" or "renormalize"; mirrors need a straight edge: '
                 'padding_mode="reflect" on a grid'
             )
-        self.whole, self.mask, self.boundary = whole, mask, boundary
+        self.whole, self.mask = whole, mask
+        self.boundary: Boundary = boundary
         self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
         self._mask = Table(mask)
         self._shares: dict[str, Table] = {}
@@ -105,9 +107,6 @@ class Masked(Domain):
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         return self.whole.surround(field, widths, rho)
 
-    def act(self, g: Tensor, f: Tensor, field: Field = "scalar", **options: Any) -> Tensor:
-        return super().act(g, self.hide(f), field, **options)
-
     def coarser(self) -> "Masked":
         if self._coarser is None:
             share = self._share("down").value
@@ -144,8 +143,8 @@ class Masked(Domain):
     def _build(self, spec: KernelSpec) -> Engine:
         if spec.stride != 1 or spec.padding != "same":
             raise ValueError(
-                f"stride={spec.stride} and padding={spec.padding!r} on a masked domain, expected the defaults, which "
-                "keep the samples; resample by er.nn.Down"
+                f"stride={spec.stride} and padding={spec.padding!r} on a masked domain: expected defaults, "
+                "which keep the samples; resample by er.nn.Down"
             )
         scale = self.mask.double()
         if self.boundary == "renormalize" and spec.radius > 0:

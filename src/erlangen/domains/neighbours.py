@@ -1,4 +1,4 @@
-"""Which samples lie near which: cell lists in the coordinates of points, all pairs where these say nothing."""
+"""Which samples lie near which: cell lists in the coordinates of points, or all pairs."""
 
 import itertools
 import math
