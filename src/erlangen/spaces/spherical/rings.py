@@ -96,7 +96,12 @@ class RingSamples(Samples):
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
 
-    @property
+    def reframed(self, h: Tensor) -> "Samples":
+        other = super().reframed(h)
+        vars(other).pop("turns_with_frames", None)
+        return other
+
+    @cached_property
     def turns_with_frames(self) -> bool:
         """Whether turns about the axis take the frames of a ring to each other."""
         u = self.frames
