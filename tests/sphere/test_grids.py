@@ -57,6 +57,7 @@ def test_grids_are_stored_as_recipes(name):
     again = pickle.loads(stored)
     assert torch.equal(again.points, domain.points)
     assert torch.equal(again.weights, domain.weights)
+    assert again.builder == domain.builder
     assert len(again.fibre) == 3
     assert torch.equal(again.frames.basis, domain.frames.basis)
     assert copy.deepcopy(domain) is domain

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Measure
-from erlangen.spaces.sphere import Sphere
+from erlangen.spaces.sphere import Builder, Sphere
 
 
 class ProjectivePlane(Sphere):
@@ -64,6 +64,7 @@ class ProjectivePlane(Sphere):
         kind: str = "gauss-legendre",
         rotations: int | None = None,
         mask: Tensor | None = None,
+        builder: Builder = "weighted_sum",
     ) -> Domain:
         """The northern half of the sphere's grid of so many latitudes, an even number, without the poles."""
         if latitudes % 2 or kind == "equiangular":
@@ -73,7 +74,7 @@ class ProjectivePlane(Sphere):
             )
         whole = Sphere(symmetry="isometries").grid(latitudes, longitudes, kind=kind, rotations=rotations)
         half = slice(0, latitudes // 2)
-        domain = Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre)
+        domain = Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre, builder=builder)
         return domain if mask is None else domain.masked(mask)
 
     def _expect_surface(self) -> None:

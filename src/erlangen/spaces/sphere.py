@@ -22,6 +22,8 @@ from erlangen.spaces.spherical import (
 )
 from erlangen.spaces.spherical.latitudes import fitted
 
+Builder = Literal["weighted_sum", "gather"]
+
 
 class Sphere(Geometry):
     r"""The unit sphere in R^{n+1}; carrying walks the great circle.
@@ -114,6 +116,7 @@ class Sphere(Geometry):
         kind: str = "gauss-legendre",
         rotations: int | None = None,
         mask: Tensor | None = None,
+        builder: Builder = "weighted_sum",
     ) -> Domain:
         """Rings of equal length on S^2: row 0 nearest the north pole, longitude eastward from x.
 
@@ -126,6 +129,8 @@ class Sphere(Geometry):
                 step from them: both exact below degree `latitudes`.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
             mask: as in `Domain.masked`.
+            builder: how kernels with a radius sum: "weighted_sum" over the samples in reach, or "gather"
+                over nodes carried out, between which the samples are interpolated.
         """
         self._expect_surface()
         if kind not in KINDS:
@@ -134,15 +139,15 @@ class Sphere(Geometry):
         if latitudes < 2 + poles:
             raise ValueError(f"the grid has {latitudes} latitudes, expected at least {2 + poles} rings")
         longitudes = 2 * (latitudes - poles) if longitudes is None else longitudes
-        recipe = partial(Sphere.grid, self, latitudes, longitudes, kind=kind, rotations=rotations)
-        coarse = partial(
-            Sphere.grid, self, -(-latitudes // 2), longitudes // 2, kind=kind, rotations=rotations
-        )
+        options = {"kind": kind, "rotations": rotations, "builder": builder}
+        recipe = partial(Sphere.grid, self, latitudes, longitudes, **options)
+        coarse = partial(Sphere.grid, self, -(-latitudes // 2), longitudes // 2, **options)
         domain = RingSamples(
             self,
             KINDS[kind](latitudes),
             longitudes,
             fibre=self._fibre(rotations),
+            builder=builder,
             recipe=recipe,
             coarse_recipe=coarse,
         )
