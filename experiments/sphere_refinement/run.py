@@ -155,8 +155,9 @@ def picture(rows: list[dict]) -> None:
         for row in rows:
             if row["layer"] == name:
                 dashes = "-" if row["builder"] == "weighted_sum" else ":"
+                marker = "s" if row["grid"] == "scattered points" else "o"  # the colours come round
                 label = row["grid"] + (", gather" if dashes == ":" else "")
-                axis.semilogy([0, 1, 2], row["errors"], dashes, marker="o", markersize=3, label=label)
+                axis.semilogy([0, 1, 2], row["errors"], dashes, marker=marker, markersize=3, label=label)
         axis.semilogy([0, 1, 2], [0.1, 0.1 / 4, 0.1 / 16], "--", color=INK, linewidth=0.8, label="order 2")
         axis.axhline(CONFIG["bar"], color=INK, linewidth=0.5)
         axis.set_title(name)
