@@ -16,7 +16,6 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 
-
 REMEMBERED = 256  # isometries whose permutation a domain keeps
 
 
