@@ -16,6 +16,8 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 
+REMEMBERED = 256  # isometries whose permutation a domain keeps
+
 
 class QuotientGrid(Grid):
     r"""A lattice on ``R^n / Gamma`` that the deck transformations permute.
@@ -153,6 +155,8 @@ class QuotientGrid(Grid):
         """For each p the sample q and the h of ``g^{-1} s(p) = s(q) h``; None if g permutes no samples."""
         key = tuple(g.flatten().tolist())
         if key not in self._moves:
+            if len(self._moves) >= REMEMBERED:
+                self._moves.clear()
             self._moves[key] = self._permuted(g.to(torch.float64)) if self._keeps_seams(g) else None
         return self._moves[key]
 
