@@ -5,11 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.domain import Domain
+from erlangen.domains.view import CHUNK, View, view
 from erlangen.engines import Stencil
 from erlangen.geometry import Frame
 from erlangen.kernels.harmonics import sphere_area, sphere_rule
-
-CHUNK = 1 << 21  # pairs held at once
 
 
 def weighted_sum(domain: Domain, radius: float) -> Stencil:
@@ -18,23 +17,25 @@ def weighted_sum(domain: Domain, radius: float) -> Stencil:
     With ``measure="tangent"`` the weight is divided by J(v). Exact quadrature on point sets whose
     weights are the invariant measure's.
     """
-    geometry, (points, bases) = domain.geometry, domain.frames
-    points, bases = points.flatten(0, -2), bases.flatten(0, -3)
-    weights = domain.weights.flatten()
-    rows, columns = [], []
-    for start in range(0, len(points), max(1, CHUNK // len(points))):
-        block = points[start : start + max(1, CHUNK // len(points))]
-        row, column = (geometry.distance(block[:, None], points[None]) < radius).nonzero(as_tuple=True)
-        rows.append(row + start)
-        columns.append(column)
-    row, column = torch.cat(rows), torch.cat(columns)
-    u = Frame(points[row], bases[row])
-    v = geometry.coordinates(u, points[column])
-    h = geometry.gauge(Frame(points[column], bases[column]), geometry.carry(u, v))
-    a = weights[column]
-    if geometry.measure == "tangent":
-        a = a / geometry.density(v)
-    return Stencil(row, column, v, h, a, len(points), len(points))
+    return sum_in_view(view(domain, domain), radius)
+
+
+def sum_in_view(seen: View, radius: float) -> Stencil:
+    """The kernel at the normal coordinates of each sample in reach, from one domain to another."""
+    geometry, u, q = seen.geometry, seen.viewers, seen.seen
+    found, size = [], max(1, CHUNK // len(q.point))
+    for start in range(0, len(u.point), size):
+        block = u.point[start : start + size]
+        i, j = (geometry.distance(block[:, None], q.point[None]) < radius).nonzero(as_tuple=True)
+        found.append(torch.stack([i + start, j]))
+    i, j = torch.cat(found, 1)
+    if not seen.outward:  # rows are the samples that are seen
+        i, j = i[order := torch.argsort(j, stable=True)], j[order]
+    v, h = seen.entries(u.at(i), q.at(j))
+    row, column = (i, j) if seen.outward else (j, i)
+    a = seen.measure(v, seen.weights[column])
+    counts = (len(u.point), len(q.point))
+    return Stencil(row, column, v, h, a, *(counts if seen.outward else counts[::-1]))
 
 
 def gather(domain: Domain, radius: float, count: int = 8) -> Stencil:

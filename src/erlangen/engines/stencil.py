@@ -52,6 +52,7 @@ class StencilEngine(Engine):
         scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
         weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
         mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
+        weights, mix = _without_unused(weights, mix)
         order = torch.argsort(stencil.column, stable=True)
         self.tables = [
             Table(table)
@@ -79,6 +80,16 @@ class StencilEngine(Engine):
         matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
         z = torch.einsum("goicks,spngkc->ngiop", matrix, y)
         return unfold(z.flatten(1, 3).unflatten(2, self.shape), self.rho_out, groups)
+
+
+def _without_unused(weights: Float[Tensor, "s e"], mix: Float[Tensor, "b s i k"]) -> tuple[Tensor, Tensor]:
+    """Fewer operators where all kernels are made of some combinations: isotropic ones need no harmonics."""
+    rows = mix.transpose(1, -1).flatten(0, -2)  # (b k i, s)
+    power, directions = torch.linalg.eigh(rows.T @ rows)
+    used = directions.T[power > 1e-12 * power[-1]]
+    if len(used) == len(weights):
+        return weights, mix
+    return used @ weights, torch.einsum("bsik,ts->btik", mix, used)
 
 
 def expand_transport(

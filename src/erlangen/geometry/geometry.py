@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry.frame import Frame
-from erlangen.groups import StructureGroup
+from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
+SMALL = 0.1  # a turn that has one logarithm
 
 
 class Geometry(ABC):
@@ -31,6 +32,8 @@ class Geometry(ABC):
         structure: H.
         measure: "space" integrates over M, with J(v) dv; "tangent" over the tangent space, with dv.
         injectivity_radius: the length |v| below which `carry` from one frame is one-to-one.
+        group: the group G of matrices that moves the space, as `act` takes them; None if none is named.
+        origin: the point p0 that `section` starts from, where a group is named.
     """
 
     dim: int
@@ -38,6 +41,8 @@ class Geometry(ABC):
     structure: StructureGroup
     measure: Measure = "space"
     injectivity_radius: float = math.inf
+    group: MatrixGroup | None = None
+    origin: Float[Tensor, "m"]
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:
@@ -52,8 +57,42 @@ class Geometry(ABC):
         """The normal coordinates of q seen from u: the shortest v with ``carry(u, v)`` at q."""
 
     @abstractmethod
-    def act(self, g: Float[Tensor, "d d"], u: Frame) -> Frame:
+    def act(self, g: Float[Tensor, "*#batch d d"], u: Frame) -> Frame:
         """The frame ``g u``, moved by the symmetry g of the space."""
+
+    def mover(self, u: Frame) -> Float[Tensor, "*batch d d"]:
+        """The element g of the group with ``g s(p0) = u``.
+
+        Raises:
+            ValueError: where no group is named.
+        """
+        raise ValueError(
+            f"{self} names no group of matrices that moves it, expected one such as SE(n) on R^n; "
+            "use er.HomogeneousSpace(group, origin, action)"
+        )
+
+    def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
+        """The element s(p) of the group that moves the origin's frame to the one chosen at p."""
+        return self.mover(self.frames(p))
+
+    def isotropy_group(self) -> MatrixGroup:
+        """H as it lies in the group: the elements that keep the origin."""
+        p, E = self.frames(self.origin)
+        turns, jumps = (
+            self.mover(Frame(p.expand(len(h), -1), E @ h))
+            for h in (torch.matrix_exp(SMALL * self.structure.algebra), self.structure.components)
+        )
+        return MatrixGroup(matrix_log(turns) / SMALL, jumps)
+
+    def is_same(self, other: "Geometry") -> bool:
+        """Whether the other is this space, with the same frames."""
+        return self is other or (type(self) is type(other) and repr(self) == repr(other))
+
+    def equivariant_to(self, structure: StructureGroup) -> str:
+        """What moves the space and turns carried frames by no more than the given group, for people."""
+        if self.group is not None and structure is self.structure:
+            return str(self.group)
+        return f"the isometries of {self} that turn frames by {structure}"
 
     def density(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch"]:
         """J(v), where dmu = J(v) dv is the invariant measure in normal coordinates."""

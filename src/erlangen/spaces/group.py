@@ -24,6 +24,7 @@ class GroupSpace(Geometry):
         self.dim, self.ambient = group.dim, group.size**2
         self.structure = StructureGroup.trivial(group.dim)
         self.injectivity_radius = group.principal_radius
+        self.origin = torch.eye(group.size, dtype=torch.float64).flatten()
 
     def __repr__(self) -> str:
         return f"{self.group} on itself"
@@ -45,6 +46,9 @@ class GroupSpace(Geometry):
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
+
+    def mover(self, u: Frame) -> Tensor:
+        return self.element(u.point)
 
     def density(self, v: Tensor) -> Tensor:
         return torch.linalg.det(self.group.right_jacobian(v)).abs()

@@ -225,12 +225,18 @@ class HomogeneousSpace(Geometry):
 
     # geometry
 
+    def is_same(self, other: Geometry) -> bool:
+        return self is other  # actions cannot be compared
+
+    def isotropy_group(self) -> MatrixGroup:
+        return self.stabilizer()
+
     def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
         """The element s(p) of G that moves the origin to p."""
         if self._section is not None:
             return self._section(p)
-        once, which = torch.unique(p.flatten(0, -2), dim=0, return_inverse=True)
-        return self.exp_origin(self.log_origin(once))[which].unflatten(0, p.shape[:-1])
+        once, which = torch.unique(p.reshape(-1, self.ambient), dim=0, return_inverse=True)
+        return self.exp_origin(self.log_origin(once))[which].reshape(*p.shape[:-1], *[self.group.size] * 2)
 
     def exp_origin(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
         """The element ``exp(v)`` of G, for components v of a tangent vector at the origin."""
@@ -271,8 +277,9 @@ class HomogeneousSpace(Geometry):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The element g of the group."""
-        g = g.to(u.point).expand(*u.point.shape[:-1], -1, -1)
-        return Frame(self.action(g, u.point), self.orbit.push(g, u.point, u.basis))
+        shape = torch.broadcast_shapes(g.shape[:-2], u.point.shape[:-1])
+        g, p = g.to(u.point).expand(*shape, -1, -1), u.point.expand(*shape, -1)
+        return Frame(self.action(g, p), self.orbit.push(g, p, u.basis.expand(*shape, -1, -1)))
 
     def density(self, v: Tensor) -> Tensor:
         # d/dt exp(v + t w) p0 = exp(v) (J w) p0, and the part of J w in h moves nothing

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains import Interpolation, Samples, lagrange
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.groups import SO, CircleFibre, O, StructureGroup
 
 
 class Sphere(Geometry):
@@ -44,6 +44,8 @@ class Sphere(Geometry):
         rotations = symmetry == "rotations"
         self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
         self.measure = measure
+        self.group = SO(n + 1) if rotations else O(n + 1)
+        self.origin = torch.eye(n + 1, dtype=torch.float64)[-1]
 
     def __repr__(self) -> str:
         return f"Sphere({self.dim}), H = {self.structure}"
@@ -91,7 +93,10 @@ class Sphere(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation (or mirror) g, an (n+1) x (n+1) matrix."""
         g = g.to(u.point)
-        return Frame(u.point @ g.T, g @ u.basis)
+        return Frame((g @ u.point[..., None])[..., 0], g @ u.basis)
+
+    def mover(self, u: Frame) -> Tensor:
+        return torch.cat([u.basis, u.point[..., None]], -1)
 
     def grid(self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None) -> Samples:
         """The Gauss-Legendre grid of S^2: row 0 nearest the north pole, longitude eastward from x.
