@@ -1,5 +1,7 @@
 """Correlation between two domains: other samples of one space, and other spaces of one group."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -47,6 +49,10 @@ def random_field(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3)).double()
 
 
+def combined(basis, w, v):
+    return torch.einsum("b,...b->...", w, basis(v)[..., 0, 0])
+
+
 def test_the_engine_is_the_formula(pair):
     source, target, structure, name = pair
     seen = view(source, target)
@@ -64,11 +70,8 @@ def test_the_engine_is_the_formula(pair):
     )
     expected = torch.zeros_like(y)
     for c in range(2):
-
-        def k(v, w=layer.weight.detach()[0, c]):
-            return torch.einsum("b,...b->...", w, basis(v)[..., 0, 0])
-
-        expected[:, 0] += er.correlate(source, k, f[:, c], radius=1.4, to=target)
+        w = layer.weight.detach()[0, c]
+        expected[:, 0] += er.correlate(source, partial(combined, basis, w), f[:, c], radius=1.4, to=target)
     assert y.std() > 1e-3
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-11 * float(y.abs().max()))
 
@@ -196,3 +199,51 @@ def test_engines_between_are_shared_and_forgotten():
     assert len(source._engines_to) == 1
     del target
     assert len(source._engines_to) == 0
+
+
+def test_the_trivial_lift_and_the_way_down():
+    positions = R3.grid(3, 3, 2)
+    lines = er.PositionsAndDirections(length=2.0).over(positions)
+    assert lines.shape == (12, 3, 3, 2)
+    assert float(lines.weights.sum()) == pytest.approx(4 * torch.pi * 18)
+    f = random_field(2, 3, 3, 3, 2)
+    F = er.nn.Pullback(positions, lines)(f)
+    torch.testing.assert_close(F, f[:, :, None].expand(-1, -1, 12, -1, -1, -1))
+    for reduction in ("mean", "max"):
+        torch.testing.assert_close(er.nn.Pushforward(lines, positions, reduction)(F), f)
+    F = random_field(2, 3, 12, 3, 3, 2)
+    torch.testing.assert_close(er.nn.Pushforward(lines, positions)(F), F.mean(2))
+    torch.testing.assert_close(er.nn.Pushforward(lines, positions, "max")(F), F.amax(2))
+
+
+def test_the_way_down_is_by_measure():
+    """Three elements of SE(2) over one point, one over another."""
+    plane, group = er.Euclidean(2, "roto-translations"), er.GroupSpace(groups.SE(2))
+    g = groups.SE(2).exp(torch.tensor([[0, 0, 0.0], [0, 0, 1], [0, 0, 2], [1, 0, 0]]).double())
+    above = group.samples(g, torch.tensor([1.0, 2.0, 5.0, 1.0]).double())
+    below = Samples(plane, torch.tensor([[1.0, 0], [0, 0]]).double(), torch.ones(2))
+    F = torch.tensor([[[1.0, 2.0, 3.0, 7.0]]]).double()
+    torch.testing.assert_close(er.nn.Pushforward(above, below)(F), torch.tensor([[[7.0, 2.5]]]).double())
+    torch.testing.assert_close(
+        er.nn.Pushforward(above, below, "max")(F), torch.tensor([[[7.0, 3.0]]]).double()
+    )
+    with pytest.raises(ValueError, match="lies over none of"):
+        er.nn.Pullback(Samples(plane, torch.ones(1, 2), torch.ones(1)), above)
+    more = Samples(plane, torch.tensor([[1.0, 0], [0, 0], [5, 5]]).double(), torch.ones(3))
+    with pytest.raises(ValueError, match=r"over 1 samples of .* lies none"):
+        er.nn.Pushforward(above, more)
+    with pytest.raises(ValueError, match="does not lie over"):
+        er.nn.Pullback(above, below)
+    with pytest.raises(ValueError, match='expected "mean" or "max"'):
+        er.nn.Pushforward(above, below, "sum")
+
+
+def test_a_shift_by_the_length_counts_as_a_radian():
+    space = er.PositionsAndDirections(length=3.0)
+    p = torch.tensor([[0.0, 0, 0, 0, 0, 1], [0, 0, 3, 0, 0, 1], [0, 0, 0, 1, 0, 0]]).double()
+    lengths = space.distance(p[:1], p)
+    torch.testing.assert_close(lengths, torch.tensor([0.0, 1.0, torch.pi / 2]).double())
+    q = space.orbit.point(space.group.sample(20, radius=1.0))
+    torch.testing.assert_close(space.orbit.solve(q, space._complement), space.log_origin(q))
+    with pytest.raises(ValueError, match="expected a positive one"):
+        er.PositionsAndDirections(length=0.0)

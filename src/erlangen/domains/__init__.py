@@ -10,6 +10,7 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
 from erlangen.domains.samples import Samples
 from erlangen.domains.symmetry import Symmetry
+from erlangen.domains.view import sample_below
 
 __all__ = [
     "Domain",
@@ -20,5 +21,6 @@ __all__ = [
     "Symmetry",
     "gather",
     "lagrange",
+    "sample_below",
     "weighted_sum",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.domains.domain import Domain
@@ -20,9 +20,9 @@ class View:
     r"""The normal coordinates in which a kernel between two domains is a function.
 
     A kernel from M = G/H to M' = G/H' that G does not see is a function k of the pair (p', q). Where H'
-    lies in H, an element g that moves the origin to p' brings a frame of M along, and
-    ``k(p', q) = k(v)`` with v the coordinates of q seen from that frame; only H', which leaves g undetermined,
-    constrains it. The other way, from M' to M, the same functions serve, seen from the samples that give.
+    lies in H, an element g that moves the origin to p' brings a frame of M along, and ``k(p', q) = k(v)``
+    with v the coordinates of q seen from that frame; only H', up to which g is determined, constrains it.
+    The other way, from M' to M, the same functions serve, seen from the samples that give.
 
     Attributes:
         geometry: the space of the coordinates v, the coarser one.
@@ -124,3 +124,28 @@ def _distinct(elements: Float[Tensor, "c n n"]) -> Float[Tensor, "b n n"]:
 
 def _flat(u: Frame) -> Frame:
     return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
+
+
+def sample_below(fine: Domain, coarse: Domain) -> Int[Tensor, "i"]:
+    """The sample of the coarser domain that each of the finer one lies over.
+
+    Raises:
+        ValueError: for spaces without a projection, and samples that lie over none.
+    """
+    if structure_over(fine.geometry, coarse.geometry) is None:
+        raise ValueError(
+            f"{fine.geometry} does not lie over {coarse.geometry}: expected spaces of one group, the "
+            "stabilizer of the first origin inside that of the second"
+        )
+    points = coarse.points.flatten(0, -2)
+    below = frames_over(fine.geometry, coarse.geometry, fine.points.flatten(0, -2)).point
+    size, found = max(1, CHUNK // len(points)), []
+    for start in range(0, len(below), size):
+        distance, index = torch.cdist(coarse.geometry.home(below[start : start + size]), points).min(1)
+        if float(distance.max()) > 1e-6:
+            raise ValueError(
+                f"a sample of {fine} lies over none of {coarse}, the nearest being "
+                f"{float(distance.max()):.2g} away; take points over those samples"
+            )
+        found.append(index)
+    return torch.cat(found)

@@ -7,6 +7,7 @@ from erlangen.nn.correlation import Correlation, Lift
 from erlangen.nn.nonlinearity import Gated, Pointwise, ReLU
 from erlangen.nn.norm import Norm
 from erlangen.nn.project import GlobalPool, Project
+from erlangen.nn.pullback import Pullback, Pushforward
 from erlangen.nn.resample import Down, Pool, Up
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Pointwise",
     "Pool",
     "Project",
+    "Pullback",
+    "Pushforward",
     "ReLU",
     "Up",
 ]

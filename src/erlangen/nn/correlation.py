@@ -176,8 +176,8 @@ class Correlation(nn.Module):
 class Lift(Correlation):
     r"""From scalar fields to regular ones: ``(k * f)(p, i) = int k(h_i^{-1} v) f(carry(s(p), v)) J(v) dv``.
 
-    Any kernel will do; the arguments are those of `Correlation`. With ``to=``, samples of the group or of a
-    quotient G/H' between, the lifted field is a scalar one there: ``(k * f)(g) = int k(g^{-1} q) f(q) dmu(q)``.
+    Any kernel will do; the arguments are those of `Correlation`. With ``to=``, samples of the group or of
+    a quotient G/H' between, the lifted field is a scalar one there: ``int k(g^{-1} q) f(q) dmu(q)``.
 
     Shapes:
         - input: ``(batch, in_channels, *space)``

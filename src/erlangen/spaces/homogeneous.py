@@ -39,6 +39,8 @@ class HomogeneousSpace(Geometry):
         log: ``(..., m)`` to ``(..., n)``, a closed form of the v with ``exp(v) p0 = p``, in components of
             `basis`; None solves for it.
         section: ``(..., m)`` to ``(..., d, d)``, an element that moves p0 to p; None for ``exp(log(p))``.
+        metric: ``(m, m)``, the inner product of tangent vectors at the origin that lengths start from, before
+            it is averaged over H; None for that of the coordinates.
         injectivity_radius: the length below which v is unique; None estimates it.
         measure: "space" (the invariant one) or "tangent".
         name: for people.
@@ -64,6 +66,7 @@ class HomogeneousSpace(Geometry):
         points: Float[Tensor, "k m"] | None = None,
         log: Callable[[Tensor], Tensor] | None = None,
         section: Callable[[Tensor], Tensor] | None = None,
+        metric: Float[Tensor, "m m"] | None = None,
         injectivity_radius: float | None = None,
         measure: Measure = "space",
         name: str = "",
@@ -75,6 +78,7 @@ class HomogeneousSpace(Geometry):
         self.dim = dim or self.orbit.rank or self.ambient
         self.points = None if points is None else torch.as_tensor(points).to(torch.float64)
         self.measure, self.name = measure, name
+        self.metric = torch.eye(self.ambient).double() if metric is None else torch.as_tensor(metric).double()
         self._log, self._section, self._radius = log, section, injectivity_radius
 
     def __repr__(self) -> str:
@@ -96,7 +100,7 @@ class HomogeneousSpace(Geometry):
             along @ self.group.ad(self.orbit.still) @ m,
             self.orbit.isotropy,
             self.orbit.back,
-            metric=(B @ m).T @ (B @ m),
+            metric=(B @ m).T @ self.metric @ (B @ m),
         )
 
     @cached_property
