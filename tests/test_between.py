@@ -247,3 +247,11 @@ def test_a_shift_by_the_length_counts_as_a_radian():
     torch.testing.assert_close(space.orbit.solve(q, space._complement), space.log_origin(q))
     with pytest.raises(ValueError, match="expected a positive one"):
         er.PositionsAndDirections(length=0.0)
+
+
+def test_the_cheap_bound_is_one():
+    space = er.PositionsAndDirections(length=2.0)
+    p = space.orbit.point(space.group.sample(60, radius=3.0))
+    bound, distance = space.distance_at_least(p[:, None], p), space.distance(p[:, None], p)
+    assert bool((bound <= distance + 1e-6).all())
+    assert float((bound / distance.clamp_min(1e-3)).mean()) > 0.8

@@ -26,12 +26,14 @@ def sum_in_view(seen: View, radius: float) -> Stencil:
     found, size = [], max(1, CHUNK // len(q.point))
     for start in range(0, len(u.point), size):
         block = u.point[start : start + size]
-        i, j = (geometry.distance(block[:, None], q.point[None]) < radius).nonzero(as_tuple=True)
+        i, j = (geometry.distance_at_least(block[:, None], q.point[None]) < radius).nonzero(as_tuple=True)
         found.append(torch.stack([i + start, j]))
     i, j = torch.cat(found, 1)
     if not seen.outward:  # rows are the samples that are seen
         i, j = i[order := torch.argsort(j, stable=True)], j[order]
     v, h = seen.entries(u.at(i), q.at(j))
+    near = v.norm(dim=-1) < radius
+    i, j, v, h = i[near], j[near], v[near], h[near]
     row, column = (i, j) if seen.outward else (j, i)
     a = seen.measure(v, seen.weights[column])
     counts = (len(u.point), len(q.point))

@@ -203,6 +203,7 @@ class Domain(ABC):
             interpolation: how to read between the samples; None takes the domain's own.
         """
         rho = self.representation(field)
+        self.geometry.expect_symmetry(g)
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
         u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
 from erlangen.domains.interpolation import Interpolation, NoInterpolation
@@ -39,13 +40,19 @@ class Samples(Domain):
         builder: Literal["weighted_sum", "gather"] = "weighted_sum",
     ) -> None:
         super().__init__()
+        if not (isinstance(points, Tensor) and isinstance(weights, Tensor)):
+            raise ValueError(
+                f"points and weights are {type(points).__name__} and {type(weights).__name__}, expected two "
+                "tensors: every sample has a measure, such as the area of the space divided by their number"
+            )
         if points.shape[-1] != geometry.ambient or points.shape[:-1] != weights.shape:
             raise ValueError(
                 f"points {tuple(points.shape)} and weights {tuple(weights.shape)}, expected "
                 f"(*space, {geometry.ambient}) and (*space) for {geometry}"
             )
-        if not bool((weights > 0).all()):
+        if not bool((weights.isfinite() & (weights > 0)).all()):
             raise ValueError("some weights are not positive, expected the measure of each sample")
+        expect_points(geometry, points.to(torch.float64), once=interpolation is None)
         if builder not in ("weighted_sum", "gather"):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
         if geometry.measure == "space":

@@ -5,6 +5,6 @@ are in `erlangen.spaces`.
 """
 
 from erlangen.geometry.frame import Frame
-from erlangen.geometry.geometry import Geometry, Measure
+from erlangen.geometry.geometry import Geometry, Measure, expect_element
 
-__all__ = ["Frame", "Geometry", "Measure"]
+__all__ = ["Frame", "Geometry", "Measure", "expect_element"]

@@ -13,6 +13,24 @@ from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
 SMALL = 0.1  # a turn that has one logarithm
+TOLERANCE = 1e-5  # single precision is good enough
+
+
+def expect_size(group: MatrixGroup, g: Tensor) -> None:
+    """ValueError for matrices of another size than the group's."""
+    if tuple(g.shape[-2:]) != (group.size, group.size):
+        raise ValueError(f"g has shape {tuple(g.shape)}, expected {group.size} x {group.size} for {group}")
+
+
+def expect_element(group: MatrixGroup, g: Tensor) -> None:
+    """ValueError for a matrix that is not in the group."""
+    expect_size(group, g)
+    off = float(group.defect(g.to(torch.float64)))
+    if not off <= TOLERANCE * (1 + float(g.abs().max())):
+        raise ValueError(
+            f"g is no element of {group}, it is off by {off:.2g}; expected one, such as {group}.exp(v), or "
+            "the element nearest to g"
+        )
 
 
 class Geometry(ABC):
@@ -84,13 +102,27 @@ class Geometry(ABC):
         )
         return MatrixGroup(matrix_log(turns) / SMALL, jumps)
 
+    def expect_symmetry(self, g: Float[Tensor, "d d"]) -> None:
+        """ValueError for a matrix that does not move frames to frames."""
+        if self.group is None:
+            return
+        expect_size(self.group, g)
+        w = self.act(g.to(torch.float64), self.frames(self.origin))
+        h = self.gauge(self.frames(self.home(w.point)), w)
+        off = float((h.mT @ h - torch.eye(self.dim).to(h)).abs().max())
+        if not off <= TOLERANCE:
+            raise ValueError(
+                f"g is no symmetry of {self}: it changes lengths, by {off:.2g}; expected an element of "
+                f"{self.group}, or another isometry: make g from exp, or orthonormalize it"
+            )
+
     def is_same(self, other: "Geometry") -> bool:
         """Whether the other is this space, with the same frames."""
         return self is other or (type(self) is type(other) and repr(self) == repr(other))
 
     def equivariant_to(self, structure: StructureGroup) -> str:
         """What moves the space and turns carried frames by no more than the given group, for people."""
-        if self.group is not None and structure is self.structure:
+        if self.group is not None and str(structure) == str(self.structure):
             return str(self.group)
         return f"the isometries of {self} that turn frames by {structure}"
 
@@ -103,6 +135,12 @@ class Geometry(ABC):
     ) -> Float[Tensor, "*#batch"]:
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
+
+    def distance_at_least(
+        self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]
+    ) -> Float[Tensor, "*#batch"]:
+        """What the distance is not below, where that is cheaper to know; the distance itself unless told."""
+        return self.distance(p, q)
 
     def home(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m"]:
         """The coordinates that `points` use for p, where several name one point."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry
+from erlangen.geometry import Frame, Geometry, expect_element
 from erlangen.groups import MatrixGroup, StructureGroup
 
 
@@ -47,6 +47,9 @@ class GroupSpace(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
 
+    def expect_symmetry(self, g: Tensor) -> None:
+        expect_element(self.group, g)
+
     def mover(self, u: Frame) -> Tensor:
         return self.element(u.point)
 
@@ -54,6 +57,8 @@ class GroupSpace(Geometry):
         return torch.linalg.det(self.group.right_jacobian(v)).abs()
 
     def act(self, g: Tensor, u: Frame) -> Frame:
+        if g.dim() == 2:
+            expect_element(self.group, g)
         return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
 
     def samples(self, elements: Tensor, weights: Tensor) -> Samples:

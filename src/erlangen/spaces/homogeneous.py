@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Frame, Geometry, Measure, expect_element
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
@@ -73,6 +73,7 @@ class HomogeneousSpace(Geometry):
     ) -> None:
         self.group, self.action = group, action
         self.origin = torch.as_tensor(origin).to(torch.float64)
+        _expect_batches(group, self.origin, action)
         self.orbit = Orbit(group, self.origin, action)
         self.ambient = len(self.origin)
         self.dim = dim or self.orbit.rank or self.ambient
@@ -232,6 +233,9 @@ class HomogeneousSpace(Geometry):
     def is_same(self, other: Geometry) -> bool:
         return self is other  # actions cannot be compared
 
+    def expect_symmetry(self, g: Tensor) -> None:
+        expect_element(self.group, g)
+
     def isotropy_group(self) -> MatrixGroup:
         return self.stabilizer()
 
@@ -281,6 +285,8 @@ class HomogeneousSpace(Geometry):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The element g of the group."""
+        if g.dim() == 2:
+            expect_element(self.group, g)
         shape = torch.broadcast_shapes(g.shape[:-2], u.point.shape[:-1])
         g, p = g.to(u.point).expand(*shape, -1, -1), u.point.expand(*shape, -1)
         return Frame(self.action(g, p), self.orbit.push(g, p, u.basis.expand(*shape, -1, -1)))
@@ -336,6 +342,25 @@ class HomogeneousSpace(Geometry):
                 )
             fibre = CircleFibre(rotations, len(H.components) > 1, 2 * math.pi)
         return Samples(self, points, weights, fibre=fibre)
+
+
+def _expect_batches(group: MatrixGroup, origin: Tensor, action: Action) -> None:
+    """ValueError for an origin that is no point, and an action that does not take batches."""
+    if origin.dim() != 1 or not bool(origin.isfinite().all()):
+        raise ValueError(
+            f"the origin is {origin.tolist()}, expected the coordinates of one point, all of them finite"
+        )
+    one = torch.eye(group.size, dtype=torch.float64).expand(2, 3, -1, -1)
+    points = origin.expand(2, 3, -1)
+    try:
+        gave = str(tuple(action(one, points).shape))
+    except (RuntimeError, IndexError) as error:
+        gave = str(error)
+    if gave != str(tuple(points.shape)):
+        raise ValueError(
+            f"the action of elements {tuple(one.shape)} on points {tuple(points.shape)} gave {gave}, "
+            f"expected {tuple(points.shape)}; write it for batches, such as (g @ p[..., None])[..., 0]"
+        )
 
 
 def _short(p: Tensor) -> str:

@@ -41,6 +41,12 @@ class PositionsAndDirections(HomogeneousSpace):
             name=f"PositionsAndDirections({'' if length == 1 else f'length={length:g}'})",
         )
 
+    def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
+        # a screw motion is no shorter than the straight way, and turns by the angle of the directions
+        shift = (p[..., :3] - q[..., :3]).norm(dim=-1) / self.length
+        half = (p[..., 3:] - q[..., 3:]).norm(dim=-1) / 2
+        return torch.hypot(shift, 2 * torch.asin(half.clamp(max=1.0))) * (1 - 1e-9)
+
     def over(self, positions: Domain, directions: Float[Tensor, "d 3"] | None = None) -> Samples:
         """Samples ``(d, *space)``: each of some directions at each position.
 
