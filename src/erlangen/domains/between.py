@@ -40,7 +40,7 @@ def between(source: Domain, target: Domain, spec: KernelSpec) -> Engine:
         spec.band_out,
     )
     expect_kernels(basis, seen.structure, spec)
-    stencil = sum_in_view(seen, spec.radius)
+    stencil = sum_in_view(seen, spec.radius, turns=spec.in_field != "scalar")
     if len(stencil.row) == 0:
         raise ValueError(
             f"no sample of {source} lies within {spec.radius} of those of {target}; expected some: take a "

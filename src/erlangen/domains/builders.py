@@ -20,8 +20,11 @@ def weighted_sum(domain: Domain, radius: float) -> Stencil:
     return sum_in_view(view(domain, domain), radius)
 
 
-def sum_in_view(seen: View, radius: float) -> Stencil:
-    """The kernel at the normal coordinates of each sample in reach, from one domain to another."""
+def sum_in_view(seen: View, radius: float, turns: bool = True) -> Stencil:
+    """The kernel at the normal coordinates of each sample in reach, from one domain to another.
+
+    Without `turns`, how frames are turned is left away, which scalars need not know.
+    """
     geometry, u, q = seen.geometry, seen.viewers, seen.seen
     found, size = [], max(1, CHUNK // len(q.point))
     for start in range(0, len(u.point), size):
@@ -31,9 +34,10 @@ def sum_in_view(seen: View, radius: float) -> Stencil:
     i, j = torch.cat(found, 1)
     if not seen.outward:  # rows are the samples that are seen
         i, j = i[order := torch.argsort(j, stable=True)], j[order]
-    v, h = seen.entries(u.at(i), q.at(j))
+    v = geometry.coordinates_of_pairs(u, q.point, i, j)
     near = v.norm(dim=-1) < radius
-    i, j, v, h = i[near], j[near], v[near], h[near]
+    i, j, v = i[near], j[near], v[near]
+    h = geometry.gauge(q.at(j), geometry.carry(u.at(i), v)) if turns else None
     row, column = (i, j) if seen.outward else (j, i)
     a = seen.measure(v, seen.weights[column])
     counts = (len(u.point), len(q.point))

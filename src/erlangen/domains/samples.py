@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.bad_points import expect_points
-from erlangen.domains.builders import gather, weighted_sum
+from erlangen.domains.builders import gather, sum_in_view
 from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
 from erlangen.domains.interpolation import Interpolation, NoInterpolation
 from erlangen.domains.quadrature import expect_invariant
+from erlangen.domains.view import view
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre
@@ -62,7 +63,7 @@ class Samples(Domain):
         self._is_uniform = bool((weights == weights.flatten()[0]).all())
         self._points, self._weights = points.to(torch.float64), weights.to(torch.float64)
         self._interpolation = interpolation or NoInterpolation()
-        self._stencils: dict[float, Stencil] = {}
+        self._stencils: dict[tuple[float, bool], Stencil] = {}
 
     def __repr__(self) -> str:
         return f"Samples({self.geometry}, shape={self.shape})"
@@ -104,10 +105,14 @@ class Samples(Domain):
 
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         without_grid_options(spec)
-        stencil = self._stencils.get(spec.radius)
+        turns = spec.in_field != "scalar"
+        stencil = self._stencils.get((spec.radius, turns))
         if stencil is None:
-            build = weighted_sum if self.builder == "weighted_sum" else gather
-            stencil = self._stencils[spec.radius] = build(self, spec.radius)
+            if self.builder == "weighted_sum":
+                stencil = sum_in_view(view(self, self), spec.radius, turns)
+            else:
+                stencil = gather(self, spec.radius)
+            self._stencils[spec.radius, turns] = stencil
         return StencilEngine(basis, stencil, tuple(self._weights.shape))
 
 

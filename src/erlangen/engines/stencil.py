@@ -21,7 +21,7 @@ class Stencil:
         row: p_e, the sample that receives, sorted.
         column: q_e, the sample that gives.
         v: ``(e, n)``, where the kernel is evaluated, in components of the frame s(p).
-        h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``.
+        h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``; None where only scalars come in.
         a: ``(e,)``, the measure.
         rows: the number of samples that receive.
         columns: the number that give.
@@ -30,7 +30,7 @@ class Stencil:
     row: Int[Tensor, "e"]
     column: Int[Tensor, "e"]
     v: Float[Tensor, "e n"]
-    h: Float[Tensor, "e n n"]
+    h: Float[Tensor, "e n n"] | None
     a: Float[Tensor, "e"]
     rows: int
     columns: int
@@ -48,7 +48,7 @@ class StencilEngine(Engine):
     def __init__(self, basis: KernelBasis, stencil: Stencil, shape: tuple[int, ...]) -> None:
         self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
         self.smoothness = basis.smoothness
-        constants, transport = expand_transport(basis.rho_in, stencil.h)  # (t, d, d), (e, t)
+        constants, transport = expand_transport(basis.rho_in, stencil.h, len(stencil.a))
         scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
         weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
         mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
@@ -93,9 +93,11 @@ def _without_unused(weights: Float[Tensor, "s e"], mix: Float[Tensor, "b s i k"]
 
 
 def expand_transport(
-    rho: Representation, h: Float[Tensor, "e n n"], tolerance: float = 1e-10
-) -> tuple[Tensor, Tensor]:
+    rho: Representation, h: Float[Tensor, "e n n"] | None, count: int, tolerance: float = 1e-10
+) -> tuple[Float[Tensor, "t d d"], Float[Tensor, "e t"]]:
     """Matrices D_t and functions tau_t with ``rho(h)^{-1} = sum_t tau_t(h) D_t`` on the given h."""
+    if h is None:
+        return torch.ones(1, rho.dim, rho.dim, dtype=torch.float64), torch.ones(count, 1, dtype=torch.float64)
     matrices = rho.inverse(h).flatten(1)  # (e, d d)
     _, s, V = torch.linalg.svd(matrices.T @ matrices / len(matrices))
     constants = V[s > tolerance]

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.geometry.frame import Frame
@@ -73,6 +73,12 @@ class Geometry(ABC):
     @abstractmethod
     def coordinates(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
         """The normal coordinates of q seen from u: the shortest v with ``carry(u, v)`` at q."""
+
+    def coordinates_of_pairs(
+        self, u: Frame, q: Float[Tensor, "k m"], i: Int[Tensor, "e"], j: Int[Tensor, "e"]
+    ) -> Float[Tensor, "e n"]:
+        """The coordinates of the points q_j seen from the frames u_i."""
+        return self.coordinates(u.at(i), q[j])
 
     @abstractmethod
     def act(self, g: Float[Tensor, "*#batch d d"], u: Frame) -> Frame:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
+CHUNK = 1 << 12  # lengths at once, in the processor's cache
+
 
 @dataclass(frozen=True)
 class Rings:
@@ -65,9 +67,12 @@ class Rings:
     def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
         blur = 0.75 * self.unit
-        distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
         wave = w * legendre(self.n, degree, t)
-        blurred = (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
+        parts = [
+            torch.exp(-(x[:, None] ** 2 + rho**2 - 2 * x[:, None] * rho * t) / (2 * blur**2)) @ wave
+            for x in r.flatten().split(CHUNK)
+        ]
+        blurred = torch.cat(parts).reshape(r.shape)
         if degree:
             blurred = torch.where(r > 0, blurred, 0.0)
         return blurred * self._window(r)

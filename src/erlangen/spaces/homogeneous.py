@@ -283,6 +283,11 @@ class HomogeneousSpace(Geometry):
         seen = self.action(back.expand(*shape, -1, -1), q.expand(*shape, -1))
         return (h.mT @ self.log_origin(seen)[..., None])[..., 0]
 
+    def coordinates_of_pairs(self, u: Frame, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        h = self.gauge(self.frames(u.point), u)  # once for each frame
+        back = torch.linalg.inv(self.section(u.point))
+        return (h.mT[i] @ self.log_origin(self.action(back[i], q[j]))[..., None])[..., 0]
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The element g of the group."""
         if g.dim() == 2:

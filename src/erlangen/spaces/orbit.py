@@ -80,7 +80,7 @@ class Orbit:
         s = self.group.exp(self.solve(self.point(g), self.moving) @ self.moving.T)
         h = torch.linalg.inv(s) @ g
         off = (self.point(h) - self.origin).abs().amax(-1)
-        return h[off < 1e-8 * (1 + g.abs().amax((-2, -1)))]
+        return h[off < 1e-9]
 
     def solve(self, p: Float[Tensor, "*batch m"], M: Float[Tensor, "dimG n"]) -> Float[Tensor, "*batch n"]:
         """The shortest v with ``exp(M v) p0 = p``, by Newton from the nearest points of a table.
