@@ -4,7 +4,10 @@ import importlib.util
 import math
 
 import pytest
+import torch
 from paths import ROOT
+
+import erlangen as er
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -31,3 +34,13 @@ def test_hyperbolic_denoising():
 def test_a_space_of_your_own(capsys):
     assert 0 < loaded("a_space_of_your_own").main() < 1e-10
     assert "ellipses: dimension 3, stabilizer O(2)" in capsys.readouterr().out
+
+
+def test_lines_in_space():
+    example = loaded("lines_in_space")
+    axes = er.PositionsAndDirections(length=2.5).over(example.SPACE, torch.eye(3))
+    found = example.main(steps=2, on=axes)
+    assert len(found) == 3
+    assert all(math.isfinite(error) for errors in found.values() for error in errors)
+    noisy, whole = example.volumes(50, upright=False)
+    assert float((noisy - whole).norm() / whole.norm()) > 1.0
