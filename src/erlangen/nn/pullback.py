@@ -26,12 +26,13 @@ class Pullback(nn.Module):
     def __init__(self, domain: Domain, to: Domain) -> None:
         super().__init__()
         self.domain, self.to_domain = domain, to
+        self.shape = tuple(to.weights.shape)
         self.below = Table(sample_below(to, domain))
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, "scalar")
         values = field.flatten(2).index_select(2, self.below.like(field))
-        return values.unflatten(2, self.to_domain.weights.shape)
+        return values.unflatten(2, self.shape)
 
     def extra_repr(self) -> str:
         return f"{self.domain}, to={self.to_domain}"
@@ -56,6 +57,7 @@ class Pushforward(nn.Module):
         if reduction not in ("mean", "max"):
             raise ValueError(f'reduction is {reduction!r}, expected "mean" or "max"')
         self.domain, self.to_domain, self.reduction = domain, to, reduction
+        self.shape = tuple(to.weights.shape)
         below = sample_below(domain, to)
         counts = torch.bincount(below, minlength=to.weights.numel())
         if not bool((counts > 0).all()):
@@ -76,7 +78,7 @@ class Pushforward(nn.Module):
         down = (
             values.amax(-1) if self.reduction == "max" else (values * self.weight_above.like(field)).sum(-1)
         )
-        return down.unflatten(2, self.to_domain.weights.shape)
+        return down.unflatten(2, self.shape)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, to={self.to_domain}, "{self.reduction}"'
