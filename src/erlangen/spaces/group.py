@@ -19,6 +19,8 @@ class GroupSpace(Geometry):
         group: the matrix group, such as ``er.groups.SE(2)``.
     """
 
+    group: MatrixGroup  # type: ignore[reportIncompatibleVariableOverride]
+
     def __init__(self, group: MatrixGroup) -> None:
         self.group = group
         self.dim, self.ambient = group.dim, group.size**2

@@ -56,6 +56,8 @@ class HomogeneousSpace(Geometry):
     Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019.
     """
 
+    group: MatrixGroup  # type: ignore[reportIncompatibleVariableOverride]
+
     def __init__(
         self,
         group: MatrixGroup,
