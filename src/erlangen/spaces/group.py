@@ -19,7 +19,7 @@ class GroupSpace(Geometry):
         group: the matrix group, such as ``er.groups.SE(2)``.
     """
 
-    group: MatrixGroup  # type: ignore[reportIncompatibleVariableOverride]
+    group: MatrixGroup  # type: ignore[override]
 
     def __init__(self, group: MatrixGroup) -> None:
         self.group = group

@@ -56,7 +56,7 @@ class HomogeneousSpace(Geometry):
     Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019.
     """
 
-    group: MatrixGroup  # type: ignore[reportIncompatibleVariableOverride]
+    group: MatrixGroup  # type: ignore[override]
 
     def __init__(
         self,
