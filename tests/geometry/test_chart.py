@@ -42,7 +42,8 @@ def test_meridians_are_geodesics():
 def test_coordinates_undo_carry_across_the_seams():
     u, v = some_frames(200)
     arrived = TORUS.carry(u, v)
-    assert bool((arrived.point >= 0).all()) and bool((arrived.point < TURN).all())
+    assert bool((arrived.point >= 0).all())
+    assert bool((arrived.point < TURN).all())
     torch.testing.assert_close(TORUS.coordinates(u, arrived.point), v, rtol=0, atol=1e-9)
 
 
@@ -62,9 +63,12 @@ def test_one_metric_in_two_charts_is_one_geometry():
 
 def test_the_sphere_in_stereographic_coordinates():
     chart, sphere = er.Chart(stereographic, 2, steps=32), er.Sphere()
-    up = lambda x: (
-        torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (1 + x.square().sum(-1, keepdim=True))
-    )
+
+    def up(x):
+        return torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (
+            1 + x.square().sum(-1, keepdim=True)
+        )
+
     p, v = torch.rand(20, 2).double() - 0.5, 2 * torch.rand(20, 2).double() - 1
     u = chart.frames(p)
     J = torch.stack([torch.autograd.functional.jacobian(up, x) for x in p])
@@ -131,9 +135,14 @@ def test_another_metric_connection():
 
 
 def test_symmetries_enlarge_the_holonomy():
-    mirror = lambda x: torch.stack([x[..., 0], TURN - x[..., 1]], -1)
+    def mirror(x):
+        return torch.stack([x[..., 0], TURN - x[..., 1]], -1)
+
     assert str(er.Chart(torus, 2, periods=(TURN, TURN), symmetry=[mirror]).structure) == "O(2)"
-    half = lambda x: 0 - x
+
+    def half(x):
+        return 0 - x
+
     assert str(er.Chart(flat, 2, periods=(1.0, 1.0), symmetry=[half]).structure) == "C2"
 
 

@@ -68,11 +68,17 @@ def test_networks_do_not_see_the_frames():
 
 def test_an_isometry_of_the_torus_is_kept_and_its_mirror_only_if_asked():
     net = network(grid())
-    shift = lambda x: x + torch.tensor([TURN / 16, 0.0]).to(x)
+
+    def shift(x):
+        return x + torch.tensor([TURN / 16, 0.0]).to(x)
+
     turned = er.verify.isometry(net, shift, wave)
     assert turned.defect < 5e-3  # of the nodes, which turn with the frames
     assert turned.floor < 1e-8
-    mirror = lambda x: torch.stack([x[..., 0], -x[..., 1]], -1)
+
+    def mirror(x):
+        return torch.stack([x[..., 0], -x[..., 1]], -1)
+
     assert er.verify.isometry(net, mirror, wave).defect > 0.05
     both = er.Chart(torus, 2, periods=(TURN, TURN), steps=8, symmetry=[mirror]).grid(
         16, 8, rotations=4, nodes=6
@@ -110,7 +116,10 @@ def test_against_the_formula_with_a_function():
         chart.structure, er.kernels.Rings(2, RADIUS, 3), *[grid(24).representation("scalar")] * 2
     )
     w = layer.weight.detach()[0, 0]
-    kernel = lambda v: (basis(v)[..., 0, 0] * w).sum(-1)
+
+    def kernel(v):
+        return (basis(v)[..., 0, 0] * w).sum(-1)
+
     few = er.domains.Samples(chart, grid(24).points[::12, ::8], grid(24).weights[::12, ::8], builder="gather")
     expected = er.correlate(few, kernel, wave, radius=RADIUS, nodes=24)
     found = layer(wave(grid(24).points)[None, None])[0, 0, ::12, ::8]
@@ -137,9 +146,13 @@ def test_flat_charts_are_flat_layers():
     mirror = torch.diag(torch.tensor([1.0, -1.0])).double()
     chart = er.Chart(flat, 2, periods=(8.0, 5.0), glue={0: mirror}, steps=1)
     domain = chart.grid(8, 5)
-    assert domain.fibre is not None and len(domain.fibre) == 2
+    assert domain.fibre is not None
+    assert len(domain.fibre) == 2
     layer = er.nn.Correlation(domain, 1, 1, radius=2.0, **REGULAR, dtype=torch.float64)
-    shift = lambda x: x + torch.tensor([1.0, 0.0]).to(x)
+
+    def shift(x):
+        return x + torch.tensor([1.0, 0.0]).to(x)
+
     x = torch.randn(1, 1, 2, 8, 5).double()
     assert er.verify.isometry(layer, shift, x, in_field="regular").defect < 1e-10
     assert er.verify.gauge(layer).defect < 1e-10

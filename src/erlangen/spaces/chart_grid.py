@@ -29,7 +29,7 @@ def chart_grid(
     for axis, (bounds, period) in enumerate(zip(chart.bounds, chart.periods, strict=True)):
         if bounds is None and period is None:
             raise ValueError(
-                f"axis {axis} of {chart} has no end, expected bounds= or a period for it: where should samples end?"
+                f"axis {axis} of {chart} has no end, expected bounds= or a period: where do samples end?"
             )
     width = chart.high - chart.low
     step = width / torch.tensor(shape, dtype=torch.float64)
@@ -97,7 +97,7 @@ class ChartInterpolation(Interpolation):
         return (index * strides).sum(-1)
 
     def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
-        """Along the straight line of coordinates to each sample, by the mean of the connection at both ends."""
+        """Along the straight line of coordinates to each sample, by the mean connection of both ends."""
         chart = self.chart
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover

@@ -26,10 +26,11 @@ NEWTON = 30
 class Implicit(Geometry):
     r"""``{x : F(x) = 0}`` in R^N, with the metric of R^N.
 
-    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own along
-    the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy group, computed
-    when it is first asked for. Frames are carried from the origin along projected chords, to second order in
-    their pieces: they lie in the holonomy bundle up to that (exactly, wherever H holds all turns).
+    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its
+    own along the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the
+    holonomy group, computed when it is first asked for. Frames are carried from the origin along projected
+    chords, to second order in their pieces: they lie in the holonomy bundle up to that (exactly, wherever H
+    holds all turns).
 
     Args:
         F: ``(..., N)`` to ``(..., k)``, or to ``(...)`` for one equation.
@@ -69,10 +70,12 @@ class Implicit(Geometry):
         self.dim = self.ambient - len(G)
         value = float(self.F(point).abs().max())
         if not value < 1e-6:
-            raise ValueError(f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0")
+            raise ValueError(
+                f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0"
+            )
         if not self.dim > 0 or float(torch.linalg.svdvals(G).min()) < 1e-9:
             raise ValueError(
-                f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent rows: "
+                f"the derivative of F has no full rank at {point.tolist()}, expected {len(G)} free rows: "
                 "the surface has a corner there, or an equation too many"
             )
         self.point = self.project(point)
