@@ -27,8 +27,17 @@ DOMAINS = {
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
     "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),
     "SE(2)": lambda: se2_grid(4, 4),
+    "torus of revolution": lambda: chart_samples(5, 4),
+    "S2 x S1": lambda: sphere_and_circle(3, 4),
 }
-RADIUS = {"line": 1.25, "sphere": 1.2, "sphere, lifted": 1.2, "sphere, O(2)": 1.2}
+RADIUS = {
+    "torus of revolution": 1.9,
+    "S2 x S1": 1.5,
+    "line": 1.25,
+    "sphere": 1.2,
+    "sphere, lifted": 1.2,
+    "sphere, O(2)": 1.2,
+}
 
 
 def se2_grid(turns: int, size: int) -> Samples:
@@ -41,6 +50,21 @@ def se2_grid(turns: int, size: int) -> Samples:
     g[..., 0, 0], g[..., 0, 1], g[..., 1, 0], g[..., 1, 1] = t.cos(), -t.sin(), t.sin(), t.cos()
     g[..., 0, 2], g[..., 1, 2] = x, y
     return space.samples(g, torch.full(t.shape, 2 * math.pi / turns, dtype=torch.float64))
+
+
+def sphere_and_circle(rings: int, count: int) -> Samples:
+    """S^2 x S^1, samples of one beside samples of the other."""
+    space = er.Product(er.Sphere(), er.FlatTorus((2 * math.pi,)))
+    ball, circle = er.Sphere().grid(rings, 4), er.FlatTorus((2 * math.pi,)).grid(count)
+    p = ball.points[:, :, None].expand(-1, -1, count, -1)
+    q = circle.points.expand(rings, 4, -1, -1)
+    return Samples(space, torch.cat([p, q], -1), ball.weights[..., None] * circle.weights)
+
+
+def chart_samples(*shape: int) -> Samples:
+    """A torus of revolution, by weighted sums, which the formula takes as well."""
+    grid = er.SurfaceOfRevolution(steps=2).grid(*shape, rotations=3)
+    return Samples(grid.geometry, grid.points, grid.weights, fibre=grid.fibre)
 
 
 def field_shape(domain, field: str) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ def test_meridians_are_geodesics():
 def test_coordinates_undo_carry_across_the_seams():
     u, v = some_frames(200)
     arrived = TORUS.carry(u, v)
-    assert bool((arrived.point >= 0).all()) and bool((arrived.point < TURN).all())
+    assert bool(((arrived.point >= 0) & (arrived.point < TURN)).all())
     torch.testing.assert_close(TORUS.coordinates(u, arrived.point), v, rtol=0, atol=1e-9)
 
 
@@ -60,11 +60,14 @@ def test_one_metric_in_two_charts_is_one_geometry():
     torch.testing.assert_close(other.density_at(u, v), fine.density_at(seen, v), rtol=0, atol=1e-6)
 
 
+def up(x):
+    """From the plane to the sphere."""
+    square = x.square().sum(-1, keepdim=True)
+    return torch.cat([2 * x, 1 - square], -1) / (1 + square)
+
+
 def test_the_sphere_in_stereographic_coordinates():
     chart, sphere = er.Chart(stereographic, 2, steps=32), er.Sphere()
-    up = lambda x: (
-        torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (1 + x.square().sum(-1, keepdim=True))
-    )
     p, v = torch.rand(20, 2).double() - 0.5, 2 * torch.rand(20, 2).double() - 1
     u = chart.frames(p)
     J = torch.stack([torch.autograd.functional.jacobian(up, x) for x in p])
@@ -131,10 +134,11 @@ def test_another_metric_connection():
 
 
 def test_symmetries_enlarge_the_holonomy():
-    mirror = lambda x: torch.stack([x[..., 0], TURN - x[..., 1]], -1)
+    def mirror(x):
+        return torch.stack([x[..., 0], TURN - x[..., 1]], -1)
+
     assert str(er.Chart(torus, 2, periods=(TURN, TURN), symmetry=[mirror]).structure) == "O(2)"
-    half = lambda x: 0 - x
-    assert str(er.Chart(flat, 2, periods=(1.0, 1.0), symmetry=[half]).structure) == "C2"
+    assert str(er.Chart(flat, 2, periods=(1.0, 1.0), symmetry=[torch.neg]).structure) == "C2"
 
 
 def test_a_logarithm_that_may_not_be_the_shortest_is_announced():

@@ -9,7 +9,6 @@ from metrics import TURN, bump, flat, in_bent, polar, stereographic, torus
 import erlangen as er
 from erlangen.groups.closure import closure
 
-
 MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
 
 SPACES = {

@@ -50,8 +50,8 @@ class Chart(Geometry):
             within them, and around zero on an axis without.
         glue: by axis with a period, the matrix that turns the coordinates once round,
             ``x ~ glue x + period e_axis``; the identity unless given.
-        connection: ``Gamma[l, i, k]``, ``(..., dim)`` to ``(..., dim, dim, dim)``, of another metric connection,
-            ``nabla_i d_k = Gamma[l, i, k] d_l``; None for that of Levi-Civita.
+        connection: ``Gamma[l, i, k]``, ``(..., dim)`` to ``(..., dim, dim, dim)``, of another metric
+            connection, ``nabla_i d_k = Gamma[l, i, k] d_l``; None for that of Levi-Civita.
         symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
         steps: of Runge and Kutta, for a geodesic.
         measure: "tangent", or "space" with the density J.
@@ -92,7 +92,8 @@ class Chart(Geometry):
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
         self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
         self._metric, self._connection, self._radius = metric, connection, injectivity_radius
-        edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in zip(self.bounds, self.periods)]
+        axes = zip(self.bounds, self.periods, strict=True)
+        edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in axes]
         self.low, self.high = torch.tensor(edges, dtype=torch.float64).T
         self._ends = torch.tensor([b or (-math.inf, math.inf) for b in self.bounds], dtype=torch.float64).T
         for axis, (b, p) in enumerate(zip(self.bounds, self.periods, strict=True)):
@@ -259,7 +260,7 @@ class Chart(Geometry):
         if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
             warnings.warn(
                 f"some logarithms are longer than the injectivity radius of {self}, about "
-                f"{self.injectivity_radius:.3g}: a geodesic of that length is found, perhaps not the shortest",
+                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
                 stacklevel=2,
             )
         return u.tangent(v)
@@ -295,7 +296,7 @@ class Chart(Geometry):
         return self.glue(affine(g, u))
 
     def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
-        """How an isometry turns the frame at the origin, brought back along the straight line of coordinates."""
+        """How an isometry turns the frame at the origin, back along the straight line of coordinates."""
         moved = self.moved(phi, self.frames(self.origin))
         return self.gauge(self.frames(moved.point), moved)
 
@@ -336,8 +337,8 @@ class Chart(Geometry):
         if not bool(self.contains(points).all()):
             first = int((~self.contains(points)).nonzero()[0])
             raise ValueError(
-                f"the curve leaves the chart at its point {first}, {points[first].tolist()}, expected it within "
-                f"{self.low.tolist()} to {self.high.tolist()}; add a chart that covers the rest"
+                f"the curve leaves the chart at its point {first}, {points[first].tolist()}, expected it "
+                f"within {self.low.tolist()} to {self.high.tolist()}; add a chart that covers the rest"
             )
         if not callable(curve):
             return super().transport_along(points, w)

@@ -1,7 +1,7 @@
 """Surfaces given by equations: {F = 0} in R^N, in the coordinates of R^N."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -26,9 +26,9 @@ NEWTON = 30
 class Implicit(Geometry):
     r"""``{x : F(x) = 0}`` in R^N, with the metric of R^N.
 
-    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own along
-    the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy group, computed
-    when it is first asked for. Frames are carried from the origin along projected chords, to second order in
+    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own
+    along the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy
+    group, computed when it is first asked for. Frames are carried from the origin along projected chords, to second order in
     their pieces: they lie in the holonomy bundle up to that (exactly, wherever H holds all turns).
 
     Args:
@@ -39,6 +39,8 @@ class Implicit(Geometry):
         measure: "tangent", or "space" with the density J.
         injectivity_radius: the length up to which geodesics are shortest; None takes the bound of curvature,
             ``pi / sqrt(K)``, at points that were found.
+        circuits: closed polygons ``(k, N)`` at the origin, one for each generator of the fundamental
+            group, where there are some: they show components of H that contractible loops do not.
         name: for people.
 
     Raises:
@@ -59,21 +61,25 @@ class Implicit(Geometry):
         steps: int = 16,
         measure: Measure = "tangent",
         injectivity_radius: float | None = None,
+        circuits: Sequence[Tensor] = (),
         name: str = "Implicit",
     ) -> None:
         point = torch.as_tensor(point).to(torch.float64)
         self._F, self.extent, self.steps = F, extent, steps
         self.measure, self._radius, self.name = measure, injectivity_radius, name
+        self._circuits = list(circuits)
         self.ambient = len(point)
         G = self.gradient(point)
         self.dim = self.ambient - len(G)
         value = float(self.F(point).abs().max())
         if not value < 1e-6:
-            raise ValueError(f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0")
+            raise ValueError(
+                f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0"
+            )
         if not self.dim > 0 or float(torch.linalg.svdvals(G).min()) < 1e-9:
             raise ValueError(
-                f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent rows: "
-                "the surface has a corner there, or an equation too many"
+                f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent "
+                "rows: the surface has a corner there, or an equation too many"
             )
         self.point = self.project(point)
 
@@ -212,6 +218,9 @@ class Implicit(Geometry):
         II = torch.einsum("...mk,...kab->...mab", _lifting(G), bent)
         half = torch.einsum("...mjb,...mia->...ijab", II, II)
         return half - half.transpose(-4, -3)
+
+    def circuits(self) -> list[Tensor]:
+        return self._circuits
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The linear map g of R^N, where it keeps the surface."""

@@ -38,7 +38,7 @@ def SurfaceOfRevolution(
         profile, period, bounds = _torus, 2 * math.pi, None
     if (period is None) == (bounds is None):
         raise ValueError(
-            f"period is {period} and bounds are {bounds}, expected one of them: is the profile closed or open?"
+            f"period is {period} and bounds are {bounds}, expected one: is the profile closed or open?"
         )
     curve = profile
 
@@ -51,7 +51,7 @@ def SurfaceOfRevolution(
 
 
 def MappingTorus(angle: float, length: float = 1.0) -> Chart:
-    """Flat 3-space, glued to itself after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
+    """Flat 3-space, glued after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
 
     Args:
         angle: of the turn, in radians.

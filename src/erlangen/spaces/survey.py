@@ -57,7 +57,7 @@ def expect_metric(chart: "Chart") -> None:
         if not bool((off <= 1e-7 * g.abs().amax((-2, -1))).all()) or float(along.abs().max()) > 1e-12:
             raise ValueError(
                 f"the gluing of axis {axis} is no isometry: at {_worst(x, off)} the metric changes by "
-                f"{float(off.max()):.2g}; expected A^T g(A x + period e) A = g(x), and A e = e along that axis"
+                f"{float(off.max()):.2g}; expected A^T g(A x + period e) A = g(x), A e = e along that axis"
             )
     if chart._connection is not None:
         _expect_metric_connection(chart, x)
