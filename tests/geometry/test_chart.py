@@ -208,3 +208,44 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
 def test_refusals(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: er.Implicit(lambda x: x.square().sum(-1) - 1, [1.0, 1.0, 0.0]),
+            "expected a point of the surface",
+        ),
+        (lambda: er.Implicit(lambda x: x.square().sum(-1), [0.0, 0.0, 0.0]), "has not full rank"),
+        (lambda: er.Ellipsoid((1.0, 2.0, 0.0)), "expected three positive lengths"),
+        (lambda: er.SurfaceOfRevolution(lambda t: (2 + t, t)), "is the profile closed or open"),
+        (
+            lambda: er.Product(er.Sphere(), er.Chart(flat, 1, periods=(1.0,))),
+            "expected the same; give measure=",
+        ),
+    ],
+)
+def test_refusals_of_other_manifolds(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_the_unit_sphere_as_an_implicit_surface():
+    space, sphere = er.Implicit(lambda x: x.square().sum(-1) - 1, [0.0, 0.0, 1.0], steps=32), er.Sphere()
+    p = torch.nn.functional.normalize(torch.randn(20, 3).double(), dim=-1)
+    u, v = sphere.frames(p), torch.randn(20, 2).double() / 2
+    one, other = space.carry(u, v), sphere.carry(u, v)
+    torch.testing.assert_close(one.point, other.point, rtol=0, atol=1e-6)
+    torch.testing.assert_close(one.basis, other.basis, rtol=0, atol=1e-6)
+    torch.testing.assert_close(space.density_at(u, v), sphere.density(v), rtol=0, atol=1e-6)
+    K = space.curvature(u)[:, 0, 1, 0, 1]
+    torch.testing.assert_close(K, torch.ones_like(K), rtol=0, atol=1e-12)
+    assert bool((torch.linalg.det(torch.cat([space.frame(p), p[..., None]], -1)) > 0.99).all())
+    assert space.injectivity_radius == pytest.approx(math.pi)
+
+
+def test_a_surface_of_revolution_is_the_chart_of_its_profile():
+    space = er.SurfaceOfRevolution()
+    x = TURN * torch.rand(10, 2).double()
+    torch.testing.assert_close(space.metric(x), torus(x), rtol=0, atol=1e-12)

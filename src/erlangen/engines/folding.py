@@ -55,7 +55,7 @@ def folded(basis: KernelBasis, blocks: Iterable[Stencil], tolerance: float = 1e-
 def transport_matrices(
     rho: Representation, h: Float[Tensor, "e n n"], tolerance: float
 ) -> Float[Tensor, "t d d"]:
-    """Matrices D_t that span all ``rho(h)^{-1}``: those of the samples of a regular field, else orthonormal."""
+    """Matrices D_t that span all ``rho(h)^{-1}``: of a regular field its samples', else orthonormal."""
     if rho.fibre is not None:
         return rho.matrix(rho.fibre.elements)
     spread = h if len(h) <= ENOUGH else h[:: len(h) // ENOUGH]

@@ -97,7 +97,7 @@ class ChartInterpolation(Interpolation):
         return (index * strides).sum(-1)
 
     def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
-        """Along the straight line of coordinates to each sample, by the mean of the connection at its ends."""
+        """Along straight lines of coordinates to each sample, by the mean of the connection at their ends."""
         chart = self.chart
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover

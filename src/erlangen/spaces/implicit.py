@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.geometry.derivative import partials
+from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
@@ -28,8 +28,9 @@ class Implicit(Geometry):
 
     Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own
     along the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy
-    group, computed when it is first asked for. Frames are carried from the origin along projected chords, to second order in
-    their pieces: they lie in the holonomy bundle up to that (exactly, wherever H holds all turns).
+    group, computed when it is first asked for. Frames are carried from the origin along projected chords,
+    to second order in their pieces: they lie in the holonomy bundle up to that (exactly, where H holds
+    all turns).
 
     Args:
         F: ``(..., N)`` to ``(..., k)``, or to ``(...)`` for one equation.
@@ -164,7 +165,7 @@ class Implicit(Geometry):
 
         def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
             V = (E @ v[..., None])[..., 0]
-            G, change = torch.func.jvp(self.gradient, (x.contiguous(),), (V.contiguous(),))
+            G, change = directional(self.gradient, x.contiguous(), V.contiguous())
             return V, -_lifting(G) @ (change @ E)
 
         for _ in range(self.steps):
