@@ -27,7 +27,6 @@ DOMAINS = {
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
     "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),
     "SE(2)": lambda: se2_grid(4, 4),
-    "torus of revolution": lambda: chart_samples(5, 4),
     "S2 x S1": lambda: sphere_and_circle(3, 4),
 }
 RADIUS = {
@@ -59,12 +58,6 @@ def sphere_and_circle(rings: int, count: int) -> Samples:
     p = ball.points[:, :, None].expand(-1, -1, count, -1)
     q = circle.points.expand(rings, 4, -1, -1)
     return Samples(space, torch.cat([p, q], -1), ball.weights[..., None] * circle.weights)
-
-
-def chart_samples(*shape: int) -> Samples:
-    """A torus of revolution, by weighted sums, which the formula takes as well."""
-    grid = er.SurfaceOfRevolution(steps=2).grid(*shape, rotations=3)
-    return Samples(grid.geometry, grid.points, grid.weights, fibre=grid.fibre)
 
 
 def field_shape(domain, field: str) -> tuple[int, ...]:

@@ -165,6 +165,7 @@ def test_flat_charts_are_flat_layers():
 def test_loops_within_a_kernel():
     sphere = er.Sphere().grid(8)
     area = 2 * math.pi * (1 - math.cos(0.5))
+    assert 0 < er.verify.loop_bound(grid(), 0.5) < 0.5**2 * math.pi / 0.7 / 1.3
     assert er.verify.loop_bound(sphere, 0.5, order=2) == pytest.approx(2 * area, rel=1e-3)
 
 
