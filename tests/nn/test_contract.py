@@ -16,6 +16,7 @@ LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
+TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 6, rotations=4, nodes=4)
 SPHERE = er.Sphere().grid(6, rotations=4)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
@@ -94,6 +95,11 @@ LAYERS = {
         lambda **k: er.nn.Correlation(SPHERE, 2, 3, radius=1.0, separable=True, **REGULAR, **k),
         (2, 4, 6, 12),
         (3, 4, 6, 12),
+    ),
+    "torus of revolution": (
+        lambda **k: er.nn.Correlation(TORUS, 2, 3, radius=1.0, **REGULAR, **k),
+        (2, 4, 8, 6),
+        (3, 4, 8, 6),
     ),
     "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),

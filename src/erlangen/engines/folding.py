@@ -32,7 +32,7 @@ class Mixed(Protocol):
 
 
 class Folded(NamedTuple):
-    """Scalar operators from sample `column` to sample `row`, sorted by rows, and the matrices that mix them."""
+    """Scalar operators from sample `column` to sample `row`, by rows, and the matrices that mix them."""
 
     row: Int[Tensor, "e"]
     column: Int[Tensor, "e"]
@@ -43,11 +43,11 @@ class Folded(NamedTuple):
 
 
 def folded(basis: Mixed, blocks: Iterable[Stencil], tolerance: float = 1e-10) -> Folded:
-    r"""The scalar operators ``S_at`` of a stencil given in blocks of rows, one entry for each pair of samples.
+    r"""The scalar operators ``S_at`` of a stencil in blocks of rows, one entry for each pair of samples.
 
     With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
-    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f``, ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)``. Entries between the
-    same two samples are added up: fixed nodes that are interpolated have many.
+    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f``, ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)``. Entries between
+    the same two samples are added up: fixed nodes that are interpolated have many.
     """
     constants, size = None, (0, 0)
     rows, columns, weights = [], [], []
@@ -72,7 +72,7 @@ def folded(basis: Mixed, blocks: Iterable[Stencil], tolerance: float = 1e-10) ->
 def transport_matrices(
     rho: Representation, h: Float[Tensor, "e n n"], tolerance: float
 ) -> Float[Tensor, "t d d"]:
-    """Matrices D_t that span all ``rho(h)^{-1}``: of a regular field those of its samples, else orthonormal."""
+    """Matrices D_t that span all ``rho(h)^{-1}``: of a regular field its samples', else orthonormal."""
     if rho.fibre is not None:
         return rho.matrix(rho.fibre.elements)
     spread = h if len(h) <= ENOUGH else h[:: len(h) // ENOUGH]

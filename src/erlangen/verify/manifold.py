@@ -49,14 +49,14 @@ def isometry(
     r"""The defect of a module under an isometry: ``|N(f o phi) - N(f) o phi|``.
 
     Kernels that the holonomy group leaves alone are well defined, but commute with phi only if they are
-    invariant under ``A_phi``, transport from phi(p0) back to p0 after d phi, as well: where the defect is large,
-    name phi in ``symmetry=``.
+    invariant under ``A_phi``, transport from phi(p0) back to p0 after d phi, as well: where the defect is
+    large, name phi in ``symmetry=``.
 
     Args:
         module: from fields on the domain to fields on it.
         phi: a matrix as the geometry's `act` takes it, or a function of points.
-        x: a field ``(batch, channel, [fibre,] *space)``, read between the samples; or a scalar function of points
-            ``(*space, m)`` to ``(*space)``, which needs no reading.
+        x: a field ``(batch, channel, [fibre,] *space)``, read between the samples; or a scalar function of
+            points ``(*space, m)`` to ``(*space)``, which needs no reading.
         in_field: the type of x.
         domain: where x lives; None for that of the module.
     """
@@ -189,7 +189,7 @@ def placed(module: nn.Module, domain: Domain) -> nn.Module:
     module = copy.deepcopy(module)
     for part in module.modules():
         if hasattr(part, "domain"):
-            part.domain = domain
+            part.__dict__["domain"] = domain
     return module
 
 
