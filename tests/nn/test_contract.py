@@ -78,6 +78,18 @@ LAYERS = {
         (2, 4, 6, 12),
         (3, 4, 6, 12),
     ),
+    "sphere, zonal": (lambda **k: er.nn.Correlation(SPHERE, 2, 3, **k), (2, 6, 12), (3, 6, 12)),
+    "sphere, global lift": (lambda **k: er.nn.Lift(SPHERE, 2, 3, **k), (2, 6, 12), (3, 4, 6, 12)),
+    "sphere, global": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 3, rings=3, **REGULAR, **k),
+        (2, 4, 6, 12),
+        (3, 4, 6, 12),
+    ),
+    "sphere, global, to vectors": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 4, rings=3, groups=2, out_field="vector", **k),
+        (2, 6, 12),
+        (4, 2, 6, 12),
+    ),
     "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),
     "norm, vector": (lambda **k: er.nn.Norm(C8, 3, field="vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),

@@ -1,10 +1,12 @@
-"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels.
+"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels
+and harmonics.
 
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d;
-- `StencilEngine`: any samples of any space, by one sparse operator for each basis function.
+- `StencilEngine`: any samples of any space, by one sparse operator for each basis function;
+- `SpectralEngine`: the sphere and SO(3), by harmonics.
 """
 
 from erlangen.engines import resample
@@ -12,6 +14,7 @@ from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.point import PointEngine
+from erlangen.engines.spectral import SpectralEngine
 from erlangen.engines.stencil import Stencil, StencilEngine
 from erlangen.engines.table import Table
 
@@ -19,6 +22,7 @@ __all__ = [
     "Engine",
     "LatticeEngine",
     "PointEngine",
+    "SpectralEngine",
     "Stencil",
     "StencilEngine",
     "Table",

@@ -4,13 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from erlangen.domains import Interpolation, Samples, lagrange
+from erlangen.domains import Interpolation, lagrange
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.harmonics import gauss_legendre
+from erlangen.spaces.sphere_grid import SphereGrid
 
 
 class Sphere(Geometry):
@@ -93,7 +94,9 @@ class Sphere(Geometry):
         g = g.to(u.point)
         return Frame(u.point @ g.T, g @ u.basis)
 
-    def grid(self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None) -> Samples:
+    def grid(
+        self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None
+    ) -> SphereGrid:
         """The Gauss-Legendre grid of S^2: row 0 nearest the north pole, longitude eastward from x.
 
         Its quadrature is exact for spherical harmonics of degree below 2 `latitudes`.
@@ -111,15 +114,11 @@ class Sphere(Geometry):
                 f"the grid is {latitudes} x {longitudes}, expected at least 2 rings, of an even number of "
                 "samples: beyond a pole every meridian goes on as another one"
             )
-        z, w = (torch.from_numpy(x[::-1].copy()) for x in np.polynomial.legendre.leggauss(latitudes))
-        theta, phi = torch.arccos(z), 2 * math.pi * torch.arange(longitudes).double() / longitudes
-        theta_, phi_ = torch.meshgrid(theta, phi, indexing="ij")
-        points = torch.stack([theta_.sin() * phi_.cos(), theta_.sin() * phi_.sin(), theta_.cos()], -1)
-        weights = (w[:, None] * (2 * math.pi / longitudes)).expand(-1, longitudes)
+        rings = gauss_legendre(latitudes, longitudes)
         reflections = bool((torch.linalg.det(self.structure.components) < 0).any())
         fibre = CircleFibre(rotations, reflections, 2 * math.pi) if rotations else None
-        reading = RingInterpolation(theta, longitudes)
-        return Samples(self, points, weights, fibre=fibre, interpolation=reading)
+        reading = RingInterpolation(rings.theta, longitudes)
+        return SphereGrid(self, rings, fibre=fibre, interpolation=reading)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,17 @@
+"""Harmonics of the sphere and of SO(3): one recursion, one transform. May import groups, geometry."""
+
+from erlangen.harmonics.fibres import Frequencies, frequencies
+from erlangen.harmonics.kernels import GlobalKernels
+from erlangen.harmonics.latitudes import Latitudes, gauss_legendre
+from erlangen.harmonics.transform import Transform
+from erlangen.harmonics.wigner import wigner
+
+__all__ = [
+    "Frequencies",
+    "GlobalKernels",
+    "Latitudes",
+    "Transform",
+    "frequencies",
+    "gauss_legendre",
+    "wigner",
+]
