@@ -26,9 +26,13 @@ DOMAINS = {
     "sphere": lambda: er.Sphere().grid(6),
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
     "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),
+    "sphere, poles": lambda: er.Sphere().grid(5, kind="equiangular", rotations=3),
+    "sphere, HEALPix": lambda: er.Sphere().healpix(2, rotations=3),
+    "sphere, masked": lambda: er.Sphere().grid(6, mask=torch.arange(72).view(6, 12) % 5 != 1),
+    "plane, masked": lambda: er.Plane(rotations=4).masked(torch.arange(30).view(6, 5) % 4 != 1),
     "SE(2)": lambda: se2_grid(4, 4),
 }
-RADIUS = {"line": 1.25, "sphere": 1.2, "sphere, lifted": 1.2, "sphere, O(2)": 1.2}
+RADIUS = {"line": 1.25} | {name: 1.2 for name in DOMAINS if name.startswith("sphere")}
 
 
 def se2_grid(turns: int, size: int) -> Samples:

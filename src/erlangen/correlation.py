@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Domain
-from erlangen.domains.builders import CHUNK, ball_rule
-from erlangen.domains.domain import Field
+from erlangen.domains.builders import ball_rule
+from erlangen.domains.domain import Field, refuse_nan
+from erlangen.domains.neighbours import CHUNK
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.kernels import defect
@@ -80,6 +81,8 @@ def correlate(
                 f"f has shape {tuple(f.shape)}, expected (*batch, {rho_in.dim}, *space) for {in_field} "
                 f"fields, with the space axes {domain.shape}"
             )
+        f = domain.hide(f)
+        refuse_nan(f)
     reach = domain.geometry.injectivity_radius
     if radius is not None and not 0 < radius <= reach:
         raise ValueError(
@@ -90,7 +93,7 @@ def correlate(
     if not (rho_out.name == "regular" and rho_in.name in ("scalar", "regular")):
         _refuse_if_moved(domain, K, radius, rho_in, rho_out)
     if not callable(f):
-        return _sum_over_samples(domain, K, f, radius, rho_in, rho_out)
+        return domain.hide(_sum_over_samples(domain, K, f, radius, rho_in, rho_out))
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
     return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)

@@ -8,6 +8,9 @@ from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
+from erlangen.domains.local import LocalPolynomials
+from erlangen.domains.masked import Masked
+from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.samples import Samples
 from erlangen.domains.symmetry import Symmetry
 
@@ -16,9 +19,13 @@ __all__ = [
     "Grid",
     "Interpolation",
     "KernelSpec",
+    "LocalPolynomials",
+    "Masked",
     "Samples",
     "Symmetry",
     "gather",
     "lagrange",
+    "nearest",
     "weighted_sum",
+    "within",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
@@ -115,6 +115,23 @@ class Domain(ABC):
             raise ValueError(f"the field is {f.dtype}, expected a floating-point one; call .float() on it")
         self.expect(tuple(f.shape[-self.space_axes :]))
 
+    def masked(
+        self, mask: Bool[Tensor, "*space"], boundary: Literal["zero", "renormalize"] = "zero"
+    ) -> "Domain":
+        """The samples at which the mask is True: missing data, or a window on a region.
+
+        Args:
+            mask: ``(*space)``, booleans.
+            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel's mass.
+        """
+        from erlangen.domains.masked import Masked
+
+        return Masked(self, mask, boundary)
+
+    def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
+        """The field ``(..., *space)`` with a value in place of what a mask hides."""
+        return field
+
     @property
     def is_uniform(self) -> bool:
         """Whether all samples weigh the same."""
@@ -169,17 +186,37 @@ class Domain(ABC):
             field: its type.
             interpolation: how to read between the samples; None takes the domain's own.
         """
-        rho = self.representation(field)
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
+        return domain._read(u, f, field, interpolation)
+
+    def _read(self, u: Frame, f: Tensor, field: Field, interpolation: Interpolation | None = None) -> Tensor:
+        """``F(u)`` at frames ``(*space)``: ``(*batch, [fibre,] *space)``."""
+        rho = self.representation(field)
+        shape = u.point.shape[:-1]
+        f = self.hide(f)
         u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
-        reading = interpolation or domain.interpolation
-        index, weight, h = reading.transported(domain, u)  # (p, k), (p, k), (p, k, n, n)
+        reading = interpolation or self.interpolation
+        index, weight, h = reading.transported(self, u)  # (p, k), (p, k), (p, k, n, n)
         values = f.flatten(-self.space_axes)
         values = values if rho.has_axis else values[..., None, :]  # (*batch, d, q)
         matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
         moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
-        return (moved if rho.has_axis else moved[..., 0, :]).reshape(f.shape)
+        return (moved if rho.has_axis else moved[..., 0, :]).unflatten(-1, shape)
+
+    def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
+        """The field read, by the interpolation of this domain, at the samples of another one of the same space.
+
+        Args:
+            target: the other domain.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+        """
+        if repr(target.geometry) != repr(self.geometry):
+            raise ValueError(
+                f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"
+            )
+        return self._read(target.frames, f, field)
 
     def symmetries(self) -> list[Symmetry]:
         """Symmetries worth testing, the exact ones first; none where a domain names none."""
@@ -193,11 +230,13 @@ class Domain(ABC):
         """The domain of half the samples on each axis, where `downsample` goes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, *space)`` on the coarser domain, periodic if `circular`."""
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain, periodic if `circular`."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
-    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
         """A field of the coarser domain on this one, of the given sizes."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
@@ -206,7 +245,8 @@ class Domain(ABC):
         """The number of space axes of a field."""
         return self.dim if self.shape is None else len(self.shape)
 
-    def _build(self, spec: KernelSpec) -> Engine:
+    def basis(self, spec: KernelSpec) -> KernelBasis:
+        """The kernels that a layer's coefficients mix; ValueError where H allows none."""
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         H = self.geometry.structure
         rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
@@ -219,6 +259,10 @@ class Domain(ABC):
                 f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
                 f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
             )
+        return basis
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        basis = self.basis(spec)
         if spec.radius == 0:
             return PointEngine(basis)
         if spec.radius > self.geometry.injectivity_radius:
@@ -241,4 +285,16 @@ def without_grid_options(spec: KernelSpec) -> None:
             f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
             f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
             "resample to a coarser domain instead"
+        )
+
+
+def refuse_nan(f: Tensor) -> None:
+    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
+    if f.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack():
+        return
+    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
+        missing = int(torch.isnan(f).sum())
+        raise ValueError(
+            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
+            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
         )

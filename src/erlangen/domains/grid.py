@@ -9,9 +9,9 @@ from torch import Tensor
 
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
-from erlangen.engines import Engine, LatticeEngine, centred, resample
+from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
 from erlangen.geometry import Geometry
-from erlangen.groups import Fibre
+from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 
 
@@ -114,11 +114,14 @@ class Grid(Domain):
             fibre=self.fibre,
         )
 
-    def downsample(self, field: Tensor, circular: bool = False) -> Tensor:
-        return resample.downsample(field, self.circles(tuple(field.shape[2:]), circular))
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        folded = fold(field, rho)  # the frames of a lattice are all alike
+        return unfold(resample.downsample(folded, self.circles(tuple(folded.shape[2:]), circular)), rho)
 
-    def upsample(self, field: Tensor, size: tuple[int, ...], circular: bool = False) -> Tensor:
-        return resample.upsample(field, size, self.circles(size, circular))
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        return unfold(resample.upsample(fold(field, rho), size, self.circles(size, circular)), rho)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

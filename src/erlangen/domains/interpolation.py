@@ -38,16 +38,6 @@ class Interpolation(ABC):
         return index, weight, geometry.gauge(samples, arrived)
 
 
-class NoInterpolation(Interpolation):
-    """For scattered points: there is no reading between them."""
-
-    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        raise ValueError(
-            "scattered points carry no interpolation, expected a grid; use the weighted-sum builder, "
-            "or resample on a grid"
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class LatticeInterpolation(Interpolation):
     r"""Lagrange interpolation of `taps` samples on each axis of a flat lattice.

@@ -1,18 +1,22 @@
 """Any points with weights, on any space."""
 
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
-from erlangen.domains.interpolation import Interpolation, NoInterpolation
+from erlangen.domains.domain import Domain, Field, KernelSpec, refuse_nan, without_grid_options
+from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
-from erlangen.engines import Engine, Stencil, StencilEngine
-from erlangen.geometry import Geometry
-from erlangen.groups import Fibre
+from erlangen.domains.resampling import Resampler, averaging, neighbour_distance, reading, thinned
+from erlangen.engines import Engine, SparseOperator, Stencil, StencilEngine
+from erlangen.engines.stencil import Operator
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 
 
@@ -24,8 +28,10 @@ class Samples(Domain):
         points: ``(*space, m)``, in the coordinates of the space.
         weights: ``(*space)``, the invariant measure of each (but for a factor), or ValueError.
         fibre: the samples of H for regular fields.
-        interpolation: how to read between the points, where they are a grid.
-        builder: "weighted_sum" or "gather" (which needs an interpolation).
+        interpolation: how to read between the points; None for local polynomials of degree 3.
+        builder: "weighted_sum" or "gather".
+        recipe: what makes this domain again; None stores the points themselves.
+        coarse_recipe: what makes the domain of half the samples on each axis; None thins the points.
     """
 
     def __init__(
@@ -37,6 +43,8 @@ class Samples(Domain):
         fibre: Fibre | None = None,
         interpolation: Interpolation | None = None,
         builder: Literal["weighted_sum", "gather"] = "weighted_sum",
+        recipe: "partial[Any] | None" = None,
+        coarse_recipe: "partial[Any] | None" = None,
     ) -> None:
         super().__init__()
         if points.shape[-1] != geometry.ambient or points.shape[:-1] != weights.shape:
@@ -48,26 +56,26 @@ class Samples(Domain):
             raise ValueError("some weights are not positive, expected the measure of each sample")
         if builder not in ("weighted_sum", "gather"):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
-        if geometry.measure == "space":
+        if geometry.measure == "space" and recipe is None:
             expect_invariant(geometry, points.to(torch.float64), weights.to(torch.float64))
         self.geometry, self.fibre, self.builder = geometry, fibre, builder
         self.shape = tuple(weights.shape)
         self._is_uniform = bool((weights == weights.flatten()[0]).all())
         self._points, self._weights = points.to(torch.float64), weights.to(torch.float64)
-        self._interpolation = interpolation or NoInterpolation()
+        self._interpolation = interpolation
+        self.recipe, self.coarse_recipe = recipe, coarse_recipe
+        self._coarser: Samples | None = None
         self._stencils: dict[float, Stencil] = {}
+        self._resamplers: dict[str, Resampler] = {}
 
     def __repr__(self) -> str:
         return f"Samples({self.geometry}, shape={self.shape})"
 
     def __reduce__(self) -> tuple:
-        arguments = (self.geometry, self._points, self._weights)
-        options = {
-            "fibre": self.fibre,
-            "interpolation": self._interpolation,
-            "builder": self.builder,
-        }
-        return _rebuild, (arguments, options)
+        if self.recipe is not None:
+            return _rebuild, (self.recipe,)
+        options = {"fibre": self.fibre, "interpolation": self._interpolation, "builder": self.builder}
+        return _rebuild, (partial(Samples, self.geometry, self._points, self._weights, **options),)
 
     @property
     def is_uniform(self) -> bool:
@@ -83,7 +91,11 @@ class Samples(Domain):
 
     @property
     def interpolation(self) -> Interpolation:
-        return self._interpolation
+        return self._interpolation or LocalPolynomials(self.geometry, self._points.flatten(0, -2))
+
+    def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
+        super().check(f, field, channels)
+        refuse_nan(f)
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if kernel_size == 1 and radius is None:
@@ -95,14 +107,56 @@ class Samples(Domain):
             )
         return radius, rings or 3
 
+    def coarser(self) -> "Samples":
+        if self._coarser is None:
+            self._coarser = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+        return self._coarser
+
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        return self._resampler(f"down {rho.name}", rho, self._downsampler)(field)
+
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        self.expect(size)
+        return self._resampler(f"up {rho.name}", rho, self._upsampler)(field)
+
+    def _resampler(self, name: str, rho: Representation, build: Any) -> Resampler:
+        found = self._resamplers.get(name)
+        if found is None:
+            found = self._resamplers[name] = build(rho)
+        return found
+
+    def _downsampler(self, rho: Representation) -> Resampler:
+        coarse = self.coarser()
+        stencil = averaging(self, _flat(coarse.frames), neighbour_distance(coarse) / 2)
+        return Resampler(rho, stencil, tuple(coarse.weights.shape))
+
+    def _upsampler(self, rho: Representation) -> Resampler:
+        return Resampler(rho, reading(self.coarser(), _flat(self.frames)), tuple(self._weights.shape))
+
+    def _thinned(self) -> "Samples":
+        points = self._points.flatten(0, -2)
+        index, weights = thinned(self.geometry, points, self._weights.flatten())
+        return Samples(self.geometry, points[index], weights, fibre=self.fibre, builder=self.builder)
+
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         without_grid_options(spec)
         stencil = self._stencils.get(spec.radius)
         if stencil is None:
-            build = weighted_sum if self.builder == "weighted_sum" else gather
-            stencil = self._stencils[spec.radius] = build(self, spec.radius)
-        return StencilEngine(basis, stencil, tuple(self._weights.shape))
+            stencil = self._stencils[spec.radius] = self._stencil(spec.radius)
+        return StencilEngine(basis, stencil, tuple(self._weights.shape), self._operator)
+
+    def _stencil(self, radius: float) -> Stencil:
+        return weighted_sum(self, radius) if self.builder == "weighted_sum" else gather(self, radius)
+
+    def _operator(self, stencil: Stencil, weights: Tensor) -> Operator:
+        return SparseOperator(stencil, weights)
 
 
-def _rebuild(arguments: tuple, options: dict) -> Samples:
-    return Samples(*arguments, **options)
+def _flat(u: Frame) -> Frame:
+    return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
+
+
+def _rebuild(recipe: "partial[Samples]") -> Samples:
+    return recipe()

@@ -3,25 +3,32 @@ and harmonics.
 
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
+- `MaskedEngine`: another engine, where samples are missing;
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d;
-- `StencilEngine`: any samples of any space, by one sparse operator for each basis function;
-- `SpectralEngine`: the sphere and SO(3), by harmonics.
+- `SpectralEngine`: the sphere and SO(3), by harmonics;
+- `StencilEngine`: any samples of any space, by one sparse operator for each basis function; on rings of equal
+  length (`RingOperator`) by Fourier along them.
 """
 
 from erlangen.engines import resample
 from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.lattice import LatticeEngine
+from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
+from erlangen.engines.rings import RingOperator
 from erlangen.engines.spectral import SpectralEngine
-from erlangen.engines.stencil import Stencil, StencilEngine
+from erlangen.engines.stencil import SparseOperator, Stencil, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
     "Engine",
     "LatticeEngine",
+    "MaskedEngine",
     "PointEngine",
+    "RingOperator",
+    "SparseOperator",
     "SpectralEngine",
     "Stencil",
     "StencilEngine",

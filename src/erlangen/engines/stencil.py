@@ -1,6 +1,8 @@
 """The generic engine: any samples of any space, by one sparse operator for each basis function."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,6 @@ from torch import Tensor
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.groups import Representation
-from erlangen.kernels import KernelBasis
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +37,34 @@ class Stencil:
     columns: int
 
 
-class StencilEngine(Engine):
-    r"""Layers see basis functions, never nodes.
+class Mixed(Protocol):
+    """Kernels ``psi_b(v) = sum_a g_a(v) mix_ba``: what the engine asks of a basis."""
 
-    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
-    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f`` with the scalar sparse operators
-    ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)`` from q_e to p_e. They are kept as an index and weights, by
-    rows and transposed.
-    """
+    @property
+    def rho_in(self) -> Representation: ...
 
-    def __init__(self, basis: KernelBasis, stencil: Stencil, shape: tuple[int, ...]) -> None:
-        self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
-        self.smoothness = basis.smoothness
-        constants, transport = expand_transport(basis.rho_in, stencil.h)  # (t, d, d), (e, t)
-        scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
-        weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
-        mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
+    @property
+    def rho_out(self) -> Representation: ...
+
+    @property
+    def mix(self) -> Float[Tensor, "b a d_out d_in"]: ...
+
+    @property
+    def smoothness(self) -> Float[Tensor, "b"]: ...
+
+    def scalars(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch a"]: ...
+
+
+class Operator(Protocol):
+    """``y[s] = S_s x`` for the scalar operators ``S_s = sum_e weights[s, e]`` from q_e to p_e."""
+
+    def __call__(self, x: Float[Tensor, "q m"], like: Tensor) -> Float[Tensor, "s p m"]: ...
+
+
+class SparseOperator:
+    """An index and weights, by rows and transposed."""
+
+    def __init__(self, stencil: Stencil, weights: Float[Tensor, "s e"]) -> None:
         order = torch.argsort(stencil.column, stable=True)
         self.tables = [
             Table(table)
@@ -64,6 +77,39 @@ class StencilEngine(Engine):
                 weights[:, order],
             )
         ]
+
+    def __call__(self, x: Tensor, like: Tensor) -> Tensor:
+        return stencil_apply(x.contiguous(), *(table.like(like) for table in self.tables))
+
+
+class StencilEngine(Engine):
+    r"""Layers see basis functions, never nodes.
+
+    With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
+    entries is ``sum_{a,t} (mix_ba D_t) S_{at} f`` with the scalar sparse operators
+    ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)`` from q_e to p_e.
+
+    Args:
+        basis: the kernels.
+        stencil: the entries.
+        shape: the space axes of the result.
+        operator: makes the operators from the stencil and the weights of its entries.
+    """
+
+    def __init__(
+        self,
+        basis: Mixed,
+        stencil: Stencil,
+        shape: tuple[int, ...],
+        operator: Callable[[Stencil, Tensor], Operator] = SparseOperator,
+    ) -> None:
+        self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
+        self.smoothness = basis.smoothness
+        constants, transport = expand_transport(basis.rho_in, stencil.h)  # (t, d, d), (e, t)
+        scalars = basis.scalars(stencil.v) * stencil.a[:, None]  # (e, a)
+        weights = torch.einsum("ea,et->ate", scalars, transport).flatten(0, 1)  # (s, e)
+        mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
+        self.operator = operator(stencil, weights)
         self.mix = Table(mix)
         gram = weights @ weights.T / stencil.rows  # white noise through each pair of operators
         self.power = torch.einsum("bsik,st,btik->b", mix, gram, mix) / basis.rho_out.dim
@@ -71,8 +117,7 @@ class StencilEngine(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         batch = field.shape[0]
         x = fold(field, self.rho_in, groups).flatten(2).to(coefficients.dtype)  # (n, g k c, q)
-        tables = [table.like(coefficients) for table in self.tables]
-        y = stencil_apply(x.flatten(0, 1).T.contiguous(), *tables)  # (s, p, n g k c)
+        y = self.operator(x.flatten(0, 1).T, coefficients)  # (s, p, n g k c)
         channels = x.shape[1] // (groups * self.rho_in.dim)
         y = y.unflatten(2, (batch, groups, self.rho_in.dim, channels))
         grouped = coefficients.unflatten(0, (groups, -1))

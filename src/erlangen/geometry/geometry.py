@@ -65,6 +65,10 @@ class Geometry(ABC):
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
 
+    def chord(self, radius: float) -> float:
+        """What no coordinate difference ``|p - q|`` exceeds within a radius; inf where that is not known."""
+        return math.inf
+
     def home(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m"]:
         """The coordinates that `points` use for p, where several name one point."""
         return p

@@ -2,16 +2,18 @@
 
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
-from erlangen.harmonics.latitudes import Latitudes, gauss_legendre
-from erlangen.harmonics.transform import Transform
+from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
+from erlangen.harmonics.transform import Transform, resampled
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
     "Frequencies",
     "GlobalKernels",
-    "Latitudes",
+    "Parallels",
     "Transform",
+    "doubled",
     "frequencies",
     "gauss_legendre",
+    "resampled",
     "wigner",
 ]

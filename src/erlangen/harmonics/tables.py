@@ -1,10 +1,8 @@
 """The matrices of the transform over theta: half the rings, a triangle of degrees, made once."""
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+import numpy as np
 
-from erlangen.harmonics.wigner import wigner
+from erlangen.harmonics.wigner import columns
 
 BLOCKS, SMALLEST = 8, 16  # blocks of orders, and the fewest orders in one
 
@@ -22,12 +20,8 @@ def parity(m: int, group: int, mirror: int) -> int:
 
 
 def parity_tables(
-    theta: Float[Tensor, "j"],
-    degrees: int,
-    n: int,
-    mirror: int,
-    folded: Float[Tensor, "2 j j"] | None = None,
-) -> list[Tensor]:
+    theta: np.ndarray, degrees: int, n: int, mirror: int, folded: np.ndarray | None = None
+) -> list[np.ndarray]:
     r"""The functions ``W_l = (w^n_lm + (-1)^mirror w^{-n}_lm) / 2`` of `wigner`, on the northern rings.
 
     Since ``w^n_lm(pi - theta) = (-1)^{l + m} w^{-n}_lm(theta)``, W is even at the equator if l + m + mirror
@@ -36,7 +30,7 @@ def parity_tables(
 
     Args:
         theta: all rings.
-        folded: symmetric matrices Q for even and odd m, to fold ``W Q`` into the table.
+        folded: ``(2, j, j)``, symmetric matrices Q for m + n even and odd, to fold ``W Q`` into the table.
 
     Returns:
         For each block of orders ``(2 m, r, half)``: for each m the rows that meet the even part, then those
@@ -47,16 +41,16 @@ def parity_tables(
     tables = []
     for m0, m1 in orders_of_blocks(degrees):
         orders = list(range(m0, m1))
-        w = wigner(theta, degrees, orders, n)
+        w = columns(theta, degrees, orders, n)
         if n:
-            w = (w + (-1) ** mirror * wigner(theta, degrees, orders, -n)) / 2
+            w = (w + (-1) ** mirror * columns(theta, degrees, orders, -n)) / 2
         if folded is not None:
-            w = torch.stack([w[i] @ folded[m % 2] for i, m in enumerate(orders)])[..., :half]
+            w = np.stack([w[i] @ folded[(m + n) % 2, :, :half] for i, m in enumerate(orders)])
         rows = -(-(degrees - m0) // 2)
-        table = w.new_zeros(m1 - m0, 2, rows, half)
+        table = np.zeros((m1 - m0, 2, rows, half))
         for i, m in enumerate(orders):
             for group in range(2):
                 found = w[i, m0 + parity(m, group, mirror) :: 2]
                 table[i, group, : len(found)] = found
-        tables.append(table.flatten(0, 1))
+        tables.append(table.reshape(-1, rows, half))
     return tables

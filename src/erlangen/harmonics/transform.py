@@ -1,12 +1,14 @@
 """The spherical harmonic transform of fields of any type on rings."""
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.harmonics.fibres import Frequencies
-from erlangen.harmonics.latitudes import Latitudes
 from erlangen.harmonics.legendre import project, synthesize
+from erlangen.harmonics.parallels import Parallels
 from erlangen.harmonics.tables import parity_tables
 
 
@@ -22,16 +24,16 @@ class Transform:
     are real, ``c^{-n}_{l,-m} = (-1)^{m - n} conj c^n_lm``: only m >= 0 is kept.
 
     Args:
-        latitudes: the rings.
+        parallels: the rings.
         degrees: the bandwidth L; at most what the rings carry, unless told.
     """
 
-    def __init__(self, latitudes: Latitudes, degrees: int | None = None) -> None:
-        self.latitudes, self.degrees = latitudes, degrees or latitudes.degrees
-        if not 0 < self.degrees <= latitudes.degrees:
+    def __init__(self, parallels: Parallels, degrees: int | None = None) -> None:
+        self.parallels, self.degrees = parallels, degrees or parallels.degrees
+        if not 0 < self.degrees <= parallels.degrees:
             raise ValueError(
-                f"the bandwidth is {degrees}, but {len(latitudes)} rings of {latitudes.longitudes} samples "
-                f"carry degrees below {latitudes.degrees}; take at most that, or a finer grid"
+                f"the bandwidth is {degrees}, but {len(parallels.theta)} rings of {parallels.longitudes} "
+                f"samples carry degrees below {parallels.degrees}; take at most that, or a finer grid"
             )
         self._tables: dict[tuple, list[Tensor]] = {}
 
@@ -41,8 +43,8 @@ class Transform:
         """The coefficients ``c^n_lm`` of a field, n ascending."""
         x = field if frequencies.has_axis else field.unsqueeze(2)
         lead = x.shape[:2]
-        quadrature = self.latitudes.quadrature
-        folded = quadrature.dim() == 3
+        quadrature = self.parallels.quadrature
+        folded = not self.parallels.is_diagonal
         if not folded:
             x = x * quadrature[:, None].to(x)
         if frequencies.has_axis:
@@ -53,7 +55,7 @@ class Transform:
             start += real.shape[2]
             tables = self._like(x, n, folded)
             c = project(
-                real.flatten(0, 2), tables, 1 if n == 0 else 2, self.degrees, self.latitudes.phase, 1.0
+                real.flatten(0, 2), tables, 1 if n == 0 else 2, self.degrees, self.parallels.phase, 1.0
             )
             c = c.unflatten(3, real.shape[:3])  # (mirror, l, m, batch, channel, real)
             parts.append((n, c[0, ..., 0]) if n == 0 else (n, *_columns(c)))
@@ -67,13 +69,13 @@ class Transform:
         """The field of such coefficients."""
         columns = dict(zip(frequencies.columns, c.unbind(-1), strict=True))
         lead = c.shape[2:4]
-        rings, longitudes = len(self.latitudes), self.latitudes.longitudes
+        rings, longitudes = len(self.parallels.theta), self.parallels.longitudes
         parts = []
         for n in frequencies.orders:
             # (mirror, l, m, batch, channel, real)
             real = columns[0][None, ..., None] if n == 0 else _real_parts(columns[n], columns[-n])
             tables = self._like(c, n, False)
-            x = synthesize(real.flatten(3).contiguous(), tables, rings, longitudes, self.latitudes.phase, 1.0)
+            x = synthesize(real.flatten(3).contiguous(), tables, rings, longitudes, self.parallels.phase, 1.0)
             parts.append(x.view(*lead, -1, rings, longitudes))
         x = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
         if not frequencies.has_axis:
@@ -83,20 +85,21 @@ class Transform:
     def prepare(self, frequencies: Frequencies) -> None:
         """Make the tables of these frequencies now, in the default precision."""
         for n in frequencies.orders:
-            for folded in {False, self.latitudes.quadrature.dim() == 3}:
+            for folded in {False, not self.parallels.is_diagonal}:
                 self.tables(n, folded, torch.get_default_dtype(), torch.device("cpu"))
 
     def tables(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
         """The matrices of the columns n and -n; made in float64, not kept, when first asked for."""
         found = self._tables.get((n, folded, dtype, device))
         if found is None:
-            theta, Q = self.latitudes.theta, self.latitudes.quadrature if folded else None
-            with torch.inference_mode(False), torch.no_grad():
-                found = [
-                    table.to(dtype=dtype, device=device)
-                    for mirror in range(1 if n == 0 else 2)
-                    for table in parity_tables(theta, self.degrees, n, mirror, Q)
-                ]
+            theta = self.parallels.theta.numpy()
+            Q = self.parallels.quadrature.numpy() if folded else None
+            single = np.float32 if dtype == torch.float32 else np.float64
+            found = [
+                torch.from_numpy(table.astype(single)).to(device)
+                for mirror in range(1 if n == 0 else 2)
+                for table in parity_tables(theta, self.degrees, n, mirror, Q)
+            ]
             self._tables[(n, folded, dtype, device)] = found
         return found
 
@@ -132,3 +135,11 @@ def _constant(
     transform: Transform, n: int, folded: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
     return transform.tables(n, folded, dtype, device)
+
+
+def resampled(field: Tensor, frequencies: Frequencies, source: Transform, target: Transform) -> Tensor:
+    """The field at the rings of another transform: exact in the degrees that both hold, without others."""
+    c = source.analyze(field, frequencies)
+    more = target.degrees - source.degrees
+    c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]
+    return target.synthesize(c, frequencies)

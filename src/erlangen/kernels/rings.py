@@ -11,6 +11,8 @@ from torch import Tensor
 
 from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
+MANY, POWERS = 1 << 14, 12  # beyond so many radii the profile is read from polynomials
+
 
 @dataclass(frozen=True)
 class Rings:
@@ -60,17 +62,20 @@ class Rings:
 
     def profile(self, rho: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape, with ``int |psi|^2 dv = unit^-n``."""
-        return self._blurred(rho, degree, r) / _norm(self, rho, degree)
+        if r.numel() < MANY or r.dtype != torch.float64 or r.requires_grad:
+            blurred = self._blurred(rho, degree, r)
+        else:
+            blurred = _read(_pieces(self, rho, degree).to(r.device), r / self.radius)
+        if degree:
+            blurred = torch.where(r > 0, blurred, 0.0)
+        return blurred * self._window(r) / _norm(self, rho, degree)
 
     def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
         blur = 0.75 * self.unit
         distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
         wave = w * legendre(self.n, degree, t)
-        blurred = (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
-        if degree:
-            blurred = torch.where(r > 0, blurred, 0.0)
-        return blurred * self._window(r)
+        return (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
 
     def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:
         """The harmonics Y_{l,c} of the direction of v; at v = 0 they are multiplied by zero."""
@@ -91,6 +96,28 @@ def _norm(rings: Rings, rho: float, degree: int) -> float:
     """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
     t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
     r = rings.radius * (t + 1) / 2
-    power = rings._blurred(rho, degree, r).square() * r ** (rings.n - 1)
+    power = (rings._blurred(rho, degree, r) * rings._window(r)).square() * r ** (rings.n - 1)
     total = sphere_area(rings.n) * (power * w).sum() * rings.radius / 2
     return math.sqrt(float(total) * rings.unit**rings.n)
+
+
+@cache
+def _pieces(rings: Rings, rho: float, degree: int) -> Float[Tensor, "power piece"]:
+    """The profile without its window as polynomials on pieces of [0, radius], to rounding."""
+    count = 4 * rings.count + 4
+    nodes = np.cos(np.pi * (np.arange(POWERS) + 0.5) / POWERS)
+    r = (torch.arange(count)[:, None] + (torch.from_numpy(nodes) + 1) / 2) * rings.radius / count
+    values = rings._blurred(rho, degree, r).numpy()  # (piece, node)
+    fits = np.polynomial.chebyshev.chebfit(nodes, values.T, POWERS - 1)
+    return torch.from_numpy(np.stack([np.polynomial.chebyshev.cheb2poly(fit) for fit in fits.T], 1))
+
+
+def _read(pieces: Float[Tensor, "power piece"], x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """The polynomials at x in [0, 1]; beyond, where the window is zero, at the end."""
+    x = x.clamp(0.0, 1.0) * pieces.shape[1]
+    piece = x.long().clamp(max=pieces.shape[1] - 1)
+    t = 2 * (x - piece) - 1
+    value = pieces[-1][piece]
+    for coefficients in pieces[:-1].flip(0):
+        value = value * t + coefficients[piece]
+    return value

@@ -4,6 +4,7 @@ Signatures are torch's, with the domain first. May import domains and everything
 """
 
 from erlangen.nn.correlation import Correlation, Lift
+from erlangen.nn.measure import l1_loss, mean, mse_loss
 from erlangen.nn.nonlinearity import Gated, Pointwise, ReLU
 from erlangen.nn.norm import Norm
 from erlangen.nn.project import GlobalPool, Project
@@ -21,4 +22,7 @@ __all__ = [
     "Project",
     "ReLU",
     "Up",
+    "l1_loss",
+    "mean",
+    "mse_loss",
 ]

@@ -147,7 +147,7 @@ class Correlation(nn.Module):
             field = engine.apply(field, self.weight, self.groups)
         if self.bias is None:
             return field
-        return field + self.bias.view(-1, *[1] * (field.dim() - 2))
+        return self.domain.hide(field + self.bias.view(-1, *[1] * (field.dim() - 2)))
 
     def extra_repr(self) -> str:
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"

@@ -50,7 +50,7 @@ class Norm(nn.BatchNorm1d):
     def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(input, self.field, self.num_features)
         by_batch = self.training or self.running_var is None
-        folded = fold(input, self.rho)
+        folded = fold(self.domain.hide(input), self.rho)
         if by_batch:
             y, mean, var = self._by_batch(folded)
             if self.training and self.running_var is not None:

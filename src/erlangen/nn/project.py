@@ -1,5 +1,6 @@
 """From regular fields to scalar ones, and from fields to numbers."""
 
+import math
 from typing import Literal
 
 from jaxtyping import Float
@@ -67,11 +68,11 @@ class GlobalPool(nn.Module):
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
         self.domain.check(field, "scalar")
         if self.reduction == "max":
-            return field.flatten(2).amax(2)
+            return self.domain.hide(field, -math.inf).flatten(2).amax(2)
         if self.domain.is_uniform:
             return field.flatten(2).mean(2)
         weights = self.domain.weights.to(field)
-        return (field * weights).flatten(2).sum(2) / weights.sum()
+        return (self.domain.hide(field) * weights).flatten(2).sum(2) / weights.sum()
 
     def extra_repr(self) -> str:
         return f'{self.domain}, "{self.reduction}"'

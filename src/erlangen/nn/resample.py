@@ -1,5 +1,7 @@
 """Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -48,11 +50,10 @@ class Down(nn.Module):
     ) -> Tensor | tuple[Tensor, Int[Tensor, "batch n"]]:
         self.domain.check(field, self.field)
         rho = self.domain.representation(self.field)
-        folded = fold(field, rho)
         if self.exact_shifts:
-            coarse, phase = resample.downsample_by_content(folded)
+            coarse, phase = resample.downsample_by_content(fold(field, rho))
             return unfold(coarse, rho), phase
-        return unfold(self.domain.downsample(folded, self.circular), rho)
+        return self.domain.downsample(field, rho, self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
@@ -83,10 +84,9 @@ class Up(nn.Module):
     ) -> Tensor:
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
         rho = self.domain.representation(self.field)
-        folded = fold(field, rho)
         if phase is not None:
-            return unfold(resample.upsample_by_content(folded, phase), rho)
-        return unfold(self.domain.upsample(folded, tuple(size), self.circular), rho)
+            return unfold(resample.upsample_by_content(fold(field, rho), phase), rho)
+        return self.domain.upsample(field, rho, tuple(size), self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"'
@@ -124,7 +124,7 @@ class Pool(nn.Module):
         if self.reduction == "max":
             self.down.domain.check(field, self.down.field)
             rho = self.down.domain.representation(self.down.field)
-            folded = fold(field, rho)
+            folded = fold(self.down.domain.hide(field, -math.inf), rho)
             circles = self.down.domain.circles(tuple(folded.shape[2:]), self.down.circular)
             around = resample.pad(folded, [int(c) for c in circles], ["circular"] * len(circles))
             folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])

@@ -52,6 +52,9 @@ class Euclidean(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         return (u.basis.mT @ (q - u.point)[..., None])[..., 0]
 
+    def chord(self, radius: float) -> float:
+        return radius
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``."""
         return affine(g, u)

@@ -1,17 +1,26 @@
 """The sphere S^n, moved by rotations, or by all isometries."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from erlangen.domains import Interpolation, lagrange
+from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.groups import CircleFibre, StructureGroup
-from erlangen.harmonics import gauss_legendre
-from erlangen.spaces.sphere_grid import SphereGrid
+from erlangen.spaces.spherical import (
+    KINDS,
+    Latitudes,
+    RingSamples,
+    fibonacci,
+    healpix,
+    icosahedron,
+    recognized,
+    voronoi_areas,
+)
+from erlangen.spaces.spherical.latitudes import fitted
 
 
 class Sphere(Geometry):
@@ -94,64 +103,198 @@ class Sphere(Geometry):
         g = g.to(u.point)
         return Frame(u.point @ g.T, g @ u.basis)
 
-    def grid(
-        self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None
-    ) -> SphereGrid:
-        """The Gauss-Legendre grid of S^2: row 0 nearest the north pole, longitude eastward from x.
+    def chord(self, radius: float) -> float:
+        return 2 * math.sin(min(radius, math.pi) / 2) * (1 + 1e-12)
 
-        Its quadrature is exact for spherical harmonics of degree below 2 `latitudes`.
+    def grid(
+        self,
+        latitudes: int,
+        longitudes: int | None = None,
+        *,
+        kind: str = "gauss-legendre",
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
+        """Rings of equal length on S^2: row 0 nearest the north pole, longitude eastward from x.
 
         Args:
             latitudes: the number of rings.
-            longitudes: samples on each ring; twice as many unless told.
+            longitudes: samples on each ring, an even number; None for the usual one, twice the number of rings
+                (with both poles, of the steps between them: 73 x 144).
+            kind: "gauss-legendre", exact for spherical harmonics of degree below 2 `latitudes`;
+                "equiangular", even steps with both poles among the rings, or "equiangular, no poles", half a step
+                from them: both exact below degree `latitudes`.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
+            mask: as in `Domain.masked`.
         """
+        self._expect_surface()
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
+        poles = kind == "equiangular"
+        if latitudes < 2 + poles:
+            raise ValueError(f"the grid has {latitudes} latitudes, expected at least {2 + poles} rings")
+        longitudes = 2 * (latitudes - poles) if longitudes is None else longitudes
+        recipe = partial(Sphere.grid, self, latitudes, longitudes, kind=kind, rotations=rotations)
+        coarse = partial(
+            Sphere.grid, self, -(-latitudes // 2), longitudes // 2, kind=kind, rotations=rotations
+        )
+        domain = RingSamples(
+            self,
+            KINDS[kind](latitudes),
+            longitudes,
+            fibre=self._fibre(rotations),
+            recipe=recipe,
+            coarse_recipe=coarse,
+        )
+        return domain if mask is None else domain.masked(mask)
+
+    def from_latlon(
+        self, lat: Any, lon: Any, *, rotations: int | None = None, mask: Tensor | None = None
+    ) -> Domain:
+        """The grid of a file's own latitudes and longitudes, in degrees, shape (lat, lon).
+
+        Known kinds (those of `grid`) are found out; other latitudes get fitted weights.
+
+        Args:
+            lat: degrees north, from north to south.
+            lon: degrees east, eastward in even steps once around, from any first meridian.
+            rotations, mask: as in `grid`.
+
+        Raises:
+            ValueError: for radians, reversed or unordered axes, gaps, a repeated meridian, missing polar regions,
+                with the mend.
+        """
+        self._expect_surface()
+        kind, latitudes, longitudes, first = recognized(lat, lon)
+        domain = _rings(self, latitudes, longitudes, first, rotations)
+        return domain if mask is None else domain.masked(mask)
+
+    def healpix(
+        self,
+        nside: int,
+        *,
+        ring_weights: bool = False,
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
+        """HEALPix, 12 nside^2 pixels of one area, in RING order.
+
+        Args:
+            nside: pixels along the side of each of the 12 base pixels.
+            ring_weights: a weight for each ring instead, exact for more.
+            rotations, mask: as in `grid`.
+        """
+        self._expect_surface()
+        points, weights = healpix(nside, ring_weights)
+        options = {"ring_weights": ring_weights, "rotations": rotations}
+        coarse = None if nside % 2 else partial(Sphere.healpix, self, nside // 2, **options)
+        recipe = partial(Sphere.healpix, self, nside, **options)
+        return self._points(points, weights, rotations, mask, recipe, coarse)
+
+    def icosahedral(
+        self, level: int, *, rotations: int | None = None, mask: Tensor | None = None
+    ) -> Domain:
+        """The vertices of an icosahedron halved `level` times, 10 4^level + 2 of them, with their cells' areas.
+
+        Args:
+            level: how often the faces are halved.
+            rotations, mask: as in `grid`.
+        """
+        self._expect_surface()
+        points, _ = icosahedron(level)
+        recipe, coarse = (partial(Sphere.icosahedral, self, i, rotations=rotations) for i in (level, level - 1))
+        weights = voronoi_areas(self, points)
+        return self._points(points, weights, rotations, mask, recipe, coarse if level else None)
+
+    def fibonacci(self, n: int, *, rotations: int | None = None, mask: Tensor | None = None) -> Domain:
+        """A spiral of n points, of about equal area each.
+
+        Args:
+            n: how many.
+            rotations, mask: as in `grid`.
+        """
+        self._expect_surface()
+        points = fibonacci(n)
+        weights = voronoi_areas(self, points) if n > 4 else torch.full((n,), 4 * math.pi / n, dtype=torch.float64)
+        recipe, coarse = (partial(Sphere.fibonacci, self, i, rotations=rotations) for i in (n, n // 4))
+        return self._points(points, weights, rotations, mask, recipe, coarse)
+
+    def samples(
+        self,
+        points: Tensor,
+        weights: Tensor | None = None,
+        *,
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
+        """Your own points.
+
+        Args:
+            points: ``(n, 3)``, unit vectors.
+            weights: ``(n,)``, the area of each; None for those of their Voronoi cells.
+            rotations, mask: as in `grid`.
+        """
+        self._expect_surface()
+        points = torch.as_tensor(points).to(torch.float64)
+        if points.dim() != 2 or points.shape[1] != 3:
+            raise ValueError(
+                f"points have shape {tuple(points.shape)}, expected (n, 3), unit vectors; from latitude and "
+                "longitude: (cos lat cos lon, cos lat sin lon, sin lat)"
+            )
+        length = points.norm(dim=1)
+        off = float((length - 1).abs().max())
+        if not off < 1e-5:
+            raise ValueError(
+                f"points lie {off:.3g} off the unit sphere, expected unit vectors; divide them by their length: "
+                "points / points.norm(dim=1, keepdim=True)"
+            )
+        points = points / length[:, None]
+        weights = voronoi_areas(self, points) if weights is None else torch.as_tensor(weights).to(torch.float64)
+        return self._points(points, weights, rotations, mask, None, None)
+
+    def _points(
+        self,
+        points: Tensor,
+        weights: Tensor,
+        rotations: int | None,
+        mask: Tensor | None,
+        recipe: "partial[Any] | None",
+        coarse: "partial[Any] | None",
+    ) -> Domain:
+        fibre = self._fibre(rotations)
+        domain = Samples(self, points, weights, fibre=fibre, recipe=recipe, coarse_recipe=coarse)
+        return domain if mask is None else domain.masked(mask)
+
+    def _fibre(self, rotations: int | None) -> CircleFibre | None:
+        reflections = bool((torch.linalg.det(self.structure.components) < 0).any())
+        return CircleFibre(rotations, reflections, 2 * math.pi) if rotations else None
+
+    def _expect_surface(self) -> None:
         if self.dim != 2:
             raise ValueError(f"this grid lies on S^2, not on S^{self.dim}; give Samples your own points")
-        longitudes = longitudes or 2 * latitudes
-        if latitudes < 2 or longitudes < 2 or longitudes % 2:
-            raise ValueError(
-                f"the grid is {latitudes} x {longitudes}, expected at least 2 rings, of an even number of "
-                "samples: beyond a pole every meridian goes on as another one"
-            )
-        rings = gauss_legendre(latitudes, longitudes)
-        reflections = bool((torch.linalg.det(self.structure.components) < 0).any())
-        fibre = CircleFibre(rotations, reflections, 2 * math.pi) if rotations else None
-        reading = RingInterpolation(rings.theta, longitudes)
-        return SphereGrid(self, rings, fibre=fibre, interpolation=reading)
 
 
-@dataclass(frozen=True, eq=False)
-class RingInterpolation(Interpolation):
-    """Cubic interpolation in theta and phi on rings of equal length, over the poles as well.
+def _rings(
+    sphere: Sphere, latitudes: Latitudes, longitudes: int, first: float, rotations: int | None
+) -> RingSamples:
+    """The domain of any rings, and half of them as its coarser one."""
+    return RingSamples(
+        sphere,
+        latitudes,
+        longitudes,
+        first=first,
+        fibre=sphere._fibre(rotations),
+        recipe=partial(_rings, sphere, latitudes, longitudes, first, rotations),
+        coarse_recipe=partial(_half_rings, sphere, latitudes, longitudes, first, rotations),
+    )
 
-    Args:
-        theta: the colatitude of each ring, ascending.
-        longitudes: the number of samples on each ring, an even one.
-    """
 
-    theta: Tensor
-    longitudes: int
-
-    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        # beyond a pole the meridian goes on, half a turn further
-        south = self.theta.flip(0)
-        extended = torch.cat([-self.theta[:2].flip(0), self.theta, 2 * math.pi - south[:2]])
-        theta = torch.arccos(p[..., 2].clamp(-1.0, 1.0))
-        first = (torch.searchsorted(extended, theta, right=True) - 2).clamp(0, len(extended) - 4)
-        rings = first[:, None] + torch.arange(4)  # in the extended rings
-        across = lagrange(extended[rings], theta)
-        count = len(self.theta)
-        ring = rings - 2
-        over = (ring < 0) | (ring >= count)
-        ring = torch.where(ring < 0, -1 - ring, torch.where(ring >= count, 2 * count - 1 - ring, ring))
-        step = 2 * math.pi / self.longitudes
-        phi = torch.atan2(p[..., 1], p[..., 0]) / step  # in samples
-        start = torch.floor(phi)[:, None] - 1 + torch.arange(4)
-        along = lagrange(start, phi)
-        turned = start[:, None, :].long() + over[..., None] * (self.longitudes // 2)
-        index = ring[..., None] * self.longitudes + turned % self.longitudes
-        return index.flatten(1), (across[:, :, None] * along[:, None, :]).flatten(1)
+def _half_rings(
+    sphere: Sphere, latitudes: Latitudes, longitudes: int, first: float, rotations: int | None
+) -> RingSamples:
+    theta = latitudes.theta
+    theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
+    return _rings(sphere, fitted(theta), longitudes // 2, first, rotations)
 
 
 def _south_east(p: Tensor) -> Tensor:

@@ -1,0 +1,163 @@
+"""A domain some of whose samples are missing: gaps in the data, or a window on a region."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from erlangen.domains.builders import ball_rule
+from erlangen.domains.domain import Domain, Field, KernelSpec, refuse_nan
+from erlangen.domains.interpolation import Interpolation
+from erlangen.engines import Engine, MaskedEngine, Table
+from erlangen.geometry import Frame
+from erlangen.groups import Representation, StructureGroup, trivial
+from erlangen.kernels import KernelBasis, Rings
+
+Boundary = Literal["zero", "renormalize"]
+HALF = 0.5  # of the mass: what is seen less is missing on the coarser domain
+LEAST = 1e-3
+
+
+class Masked(Domain):
+    r"""The samples of a domain at which a mask is True; fields keep their shape, and are not read elsewhere.
+
+    ``(k * f)(p) = sum over the visible q of w_q k(v_q) f(q)``, zero at the others; with
+    ``boundary="renormalize"`` divided by the visible part of the kernel's mass,
+    ``sum_visible w_q e(v_q) / int e J dv`` with e the sum of its rings, which keeps constants up to the edge.
+
+    Args:
+        whole: the domain of all samples.
+        mask: ``(*space)``, True where there is data.
+        boundary: "zero" or "renormalize".
+    """
+
+    def __init__(self, whole: Domain, mask: Bool[Tensor, "*space"], boundary: Boundary = "zero") -> None:
+        super().__init__()
+        mask = torch.as_tensor(mask)
+        if mask.dtype != torch.bool:
+            raise ValueError(
+                f"the mask is {mask.dtype}, expected booleans, True where there is data; such as "
+                "~torch.isnan(field), or mask > 0"
+            )
+        whole = whole.sized(tuple(mask.shape))
+        if not bool(mask.any()):
+            raise ValueError(
+                "the mask is False everywhere, expected True where there is data; is it the other way round? ~mask"
+            )
+        if boundary not in ("zero", "renormalize"):
+            raise ValueError(
+                f'boundary is {boundary!r}, expected "zero" or "renormalize"; mirrors need a straight edge: '
+                'padding_mode="reflect" on a grid'
+            )
+        self.whole, self.mask, self.boundary = whole, mask, boundary
+        self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
+        self._mask = Table(mask)
+        self._shares: dict[str, Table] = {}
+        self._coarser: Masked | None = None
+
+    def __repr__(self) -> str:
+        seen = f"{int(self.mask.sum())} of {self.mask.numel()} samples"
+        return f'{self.whole}.masked({seen}, boundary="{self.boundary}")'
+
+    def __reduce__(self) -> tuple:
+        return Masked, (self.whole, self.mask, self.boundary)
+
+    @property
+    def points(self) -> Tensor:
+        return self.whole.points
+
+    @property
+    def frames(self) -> Frame:
+        return self.whole.frames
+
+    @property
+    def weights(self) -> Tensor:
+        return self.whole.weights * self.mask
+
+    @property
+    def interpolation(self) -> Interpolation:
+        return _Visible(self.whole.interpolation, self.mask.flatten())
+
+    def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
+        return torch.where(self._mask.like(field), field, torch.full((), value, dtype=field.dtype, device=field.device))
+
+    def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
+        super().check(f, field, channels)
+        refuse_nan(self.hide(f))
+
+    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        return self.whole.reach(kernel_size, radius, rings)
+
+    def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
+        return self.whole.circles(size, circular)
+
+    def coarser(self) -> "Masked":
+        if self._coarser is None:
+            share = self._share("down").value
+            self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
+        return self._coarser
+
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        coarse = self.whole.downsample(self.hide(field), rho, circular)
+        return self.coarser().hide(coarse / self._share("down").like(coarse).clamp_min(HALF))
+
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        fine = self.whole.upsample(self.coarser().hide(field), rho, size, circular)
+        share = self._share("up").like(fine)
+        return self.hide(torch.where(share > HALF / 2, fine / share.clamp_min(HALF / 2), 0.0))
+
+    def _share(self, way: str) -> Table:
+        """The part of each sample's weights that is visible, in `downsample` and `upsample`."""
+        found = self._shares.get(way)
+        if found is None:
+            if way == "down":
+                seen = self.whole.downsample(self.mask.double()[None, None], trivial())
+            else:
+                seen = self.whole.upsample(self.coarser().mask.double()[None, None], trivial(), self.mask.shape)
+            found = self._shares[way] = Table(seen[0, 0])
+        return found
+
+    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
+        return self.whole._correlator(basis, spec)
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        if spec.stride != 1 or spec.padding != "same":
+            raise ValueError(
+                f"stride={spec.stride} and padding={spec.padding!r} on a masked domain, expected the defaults, which "
+                "keep the samples; resample by er.nn.Down"
+            )
+        scale = self.mask.double()
+        if self.boundary == "renormalize" and spec.radius > 0:
+            scale = torch.where(self.mask, 1 / self._mass(spec).clamp_min(LEAST), 0.0)
+        return MaskedEngine(self.whole.engine(spec), self.mask, scale)
+
+    def _mass(self, spec: KernelSpec) -> Float[Tensor, "*space"]:
+        """The visible part of the sum of the kernel's rings about each sample."""
+        rings = Rings(self.dim, spec.radius, spec.rings)
+        isotropic = StructureGroup.orthogonal(self.dim)
+        basis = KernelBasis.build(isotropic, rings, trivial(), trivial())
+        plain = replace(spec, in_field="scalar", out_field="scalar", depthwise=False, band_in=None, band_out=None)
+        ones = torch.ones(1, 1, len(basis), dtype=torch.float64)
+        seen = self.whole._correlator(basis, plain).apply(self.mask.double()[None, None], ones)[0, 0]
+        v, a = ball_rule(self.dim, spec.radius, 32)
+        if self.geometry.measure == "space":
+            a = a * self.geometry.density(v)
+        return seen / (basis(v)[..., 0, 0].sum(-1) @ a)
+
+
+@dataclass(frozen=True, eq=False)
+class _Visible(Interpolation):
+    """Another interpolation, from the visible samples alone, where they hold half of its weight or more."""
+
+    whole: Interpolation
+    mask: Bool[Tensor, "q"]
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        index, weight = self.whole.read(p)
+        seen = weight * self.mask[index]
+        total = seen.sum(-1, keepdim=True)
+        return index, torch.where(total >= HALF, seen / total.clamp_min(HALF), 0.0)

@@ -1,0 +1,104 @@
+"""From the samples of one domain to those of another: averages down, interpolation up, with transport."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from erlangen.domains.builders import weighted_sum
+from erlangen.domains.domain import Domain
+from erlangen.domains.local import spacing
+from erlangen.engines import SparseOperator, Stencil, StencilEngine
+from erlangen.engines.stencil import Operator
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Representation
+
+BLUR, REACH = 0.9, 2.5  # of the Gaussian against aliasing, in samples of the finer domain
+
+
+def reading(source: Domain, u: Frame) -> Stencil:
+    """``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``: the source's own interpolation, at frames ``(k,)``."""
+    index, weight, h = source.interpolation.transported(source, u)
+    row = torch.arange(len(index)).repeat_interleave(index.shape[1])
+    keep = weight.flatten() != 0
+    v = weight.new_zeros(int(keep.sum()), source.dim)
+    entries = index.flatten()[keep], v, h.flatten(0, 1)[keep], weight.flatten()[keep]
+    return Stencil(row[keep], *entries, len(index), source.weights.numel())
+
+
+def averaging(source: Domain, u: Frame, distance: float) -> Stencil:
+    """Gaussian means of the samples about frames ``(k,)``, in their measure; `distance` of neighbours there."""
+    s = weighted_sum(source, REACH * distance, u)
+    a = source.weights.flatten()[s.column] * torch.exp(-s.v.square().sum(-1) / (2 * (BLUR * distance) ** 2))
+    total = a.new_zeros(s.rows).index_add(0, s.row, a)
+    return replace(s, a=a / total.clamp_min(torch.finfo(a.dtype).tiny)[s.row])
+
+
+class Resampler:
+    """Every channel by the same stencil: ``(batch, channel, [fibre,] *space)``, in and out.
+
+    Args:
+        rho: the type of the fields.
+        stencil: the entries.
+        shape: the space axes of what the stencil gives.
+        operator: as in `StencilEngine`.
+        every: of the last axis only every so-manieth sample is kept.
+    """
+
+    def __init__(
+        self,
+        rho: Representation,
+        stencil: Stencil,
+        shape: tuple[int, ...],
+        operator: Callable[[Stencil, Tensor], Operator] = SparseOperator,
+        every: int = 1,
+    ) -> None:
+        self.engine = StencilEngine(_Constant(rho, rho), stencil, shape, operator)
+        self.every = every
+
+    def __call__(self, field: Tensor) -> Tensor:
+        channels = field.shape[1]
+        return self.engine.apply(field, field.new_ones(channels, 1, 1), groups=channels)[..., :: self.every]
+
+
+@dataclass(frozen=True, eq=False)
+class _Constant:
+    """The kernel that is one everywhere."""
+
+    rho_in: Representation
+    rho_out: Representation
+
+    @property
+    def mix(self) -> Tensor:
+        return torch.eye(self.rho_in.dim, dtype=torch.float64)[None, None]
+
+    @property
+    def smoothness(self) -> Tensor:
+        return torch.ones(1, dtype=torch.float64)
+
+    def scalars(self, v: Tensor) -> Tensor:
+        return torch.ones_like(v[:, :1])
+
+
+def thinned(
+    geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"]
+) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
+    """One of every 2^dim samples, each the farthest from those before it; a sample's weight goes to the nearest."""
+    n, count = len(points), max(1, len(points) // 2**geometry.dim)
+    chosen = [0]
+    owner = torch.zeros(n, dtype=torch.long)
+    distance = geometry.distance(points[:1], points)
+    while len(chosen) < count:
+        farthest = int(distance.argmax())
+        d = geometry.distance(points[farthest : farthest + 1], points)
+        closer = d < distance
+        owner, distance = torch.where(closer, len(chosen), owner), torch.where(closer, d, distance)
+        chosen.append(farthest)
+    return torch.tensor(chosen), weights.new_zeros(count).index_add(0, owner, weights)
+
+
+def neighbour_distance(domain: Domain) -> float:
+    """The usual distance of neighbouring samples of a domain."""
+    return spacing(domain.geometry, domain.points.flatten(0, -2))

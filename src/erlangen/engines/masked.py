@@ -1,0 +1,29 @@
+"""Correlation where some samples are missing: they give nothing, and receive nothing."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from erlangen.engines.engine import Engine
+from erlangen.engines.table import Table
+
+
+class MaskedEngine(Engine):
+    """Another engine, that sees zeros at the missing samples, and whose result is scaled at the others.
+
+    Args:
+        whole: the engine of all samples.
+        mask: ``(*space)``, True where there is data.
+        scale: ``(*space)``, factors of the result, zero where there is none.
+    """
+
+    def __init__(self, whole: Engine, mask: Bool[Tensor, "*space"], scale: Float[Tensor, "*space"]) -> None:
+        self.rho_in, self.rho_out = whole.rho_in, whole.rho_out
+        self.power, self.smoothness = whole.power, whole.smoothness
+        self.whole = whole
+        self.mask, self.scale = Table(mask), Table(scale)
+
+    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        field = torch.where(self.mask.like(field), field, torch.zeros((), dtype=field.dtype, device=field.device))
+        y = self.whole.apply(field, coefficients, groups)
+        return y * self.scale.like(y)

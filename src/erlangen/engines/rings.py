@@ -1,0 +1,91 @@
+"""Sparse operators that turns about an axis leave alone: Fourier along the rings, a band across them."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.engines.stencil import Stencil
+from erlangen.engines.table import Table
+
+
+class RingOperator:
+    r"""``y_s[i, l] = sum_{j, c} D_s[i, j, c] x[j, c + l]``: the same at every place l of a ring.
+
+    By Fourier along the rings ``y_s^(i, k) = sum_j conj(D_s^(i, j, k)) x^(j, k)``, with j in a band about i. To
+    rounding what the sparse operator of all samples gives, at a small part of its memory.
+
+    Args:
+        stencil: the entries of the first sample of each ring; columns are ``j longitudes + c``.
+        weights: ``(s, e)``, of each entry in each operator.
+        longitudes: the number of samples on each ring.
+    """
+
+    def __init__(self, stencil: Stencil, weights: Float[Tensor, "s e"], longitudes: int) -> None:
+        ring, place = stencil.column // longitudes, stencil.column % longitudes
+        most = stencil.columns // longitudes
+        first = torch.full((stencil.rows,), most).scatter_reduce(0, stencil.row, ring, "amin")
+        last = torch.full((stencil.rows,), -1).scatter_reduce(0, stencil.row, ring, "amax")
+        width = max(1, int((last - first).max()) + 1)
+        cell = (stencil.row * width + ring - first[stencil.row]) * longitudes + place
+        dense = weights.new_zeros(stencil.rows * width * longitudes)
+        parts = []
+        for w in weights:
+            line = dense.index_add(0, cell, w).view(stencil.rows, width, longitudes)
+            parts.append(torch.fft.rfft(line).conj().resolve_conj())
+        table = torch.stack(parts).permute(1, 3, 0, 2).contiguous()  # (i, k, s, band)
+        band = (first[:, None] + torch.arange(width)).clamp(max=most - 1)
+        self.rings, self.longitudes = most, longitudes
+        self.tables = [Table(band), Table(torch.view_as_real(table))]
+
+    def __call__(self, x: Float[Tensor, "q m"], like: Tensor) -> Float[Tensor, "s p m"]:
+        band, table = (table.like(like) for table in self.tables)
+        return ring_apply(x, band, table, self.rings, self.longitudes)
+
+
+@torch.library.custom_op("erlangen::ring_apply", mutates_args=())
+def ring_apply(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
+    """``(q, m)`` to ``(s, p, m)``."""
+    spectrum = torch.fft.rfft(x.unflatten(0, (rings, longitudes)), dim=1)[band]  # (i, band, k, m)
+    y = torch.view_as_complex(table) @ spectrum.transpose(1, 2)  # (i, k, s, m)
+    y = torch.fft.irfft(y, n=longitudes, dim=1)  # (i, l, s, m)
+    return y.permute(2, 0, 1, 3).flatten(1, 2).contiguous()
+
+
+@torch.library.custom_op("erlangen::ring_adjoint", mutates_args=())
+def ring_adjoint(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
+    """The transposed operator: ``(s, p, m)`` to ``(q, m)``."""
+    lines = y.unflatten(1, (-1, longitudes)).permute(1, 2, 0, 3)  # (i, l, s, m)
+    spectrum = torch.fft.rfft(lines, dim=1)
+    parts = torch.view_as_complex(table).mH @ spectrum  # (i, k, band, m)
+    total = parts.new_zeros(rings, *parts.shape[1:2], parts.shape[3])
+    total = total.index_add(0, band.flatten(), parts.transpose(1, 2).flatten(0, 1))
+    return torch.fft.irfft(total, n=longitudes, dim=1).flatten(0, 1)
+
+
+@ring_apply.register_fake
+def _(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
+    return x.new_empty(table.shape[2], band.shape[0] * longitudes, x.shape[1])
+
+
+@ring_adjoint.register_fake
+def _(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
+    return y.new_empty(rings * longitudes, y.shape[2])
+
+
+def _keep_tables(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:3])
+    ctx.sizes = inputs[3:]
+
+
+def _apply_backward(ctx: Any, grad: Tensor) -> tuple:
+    return (ring_adjoint(grad, *ctx.saved_tensors, *ctx.sizes), *[None] * 4)
+
+
+def _adjoint_backward(ctx: Any, grad: Tensor) -> tuple:
+    return (ring_apply(grad, *ctx.saved_tensors, *ctx.sizes), *[None] * 4)
+
+
+ring_apply.register_autograd(_apply_backward, setup_context=_keep_tables)
+ring_adjoint.register_autograd(_adjoint_backward, setup_context=_keep_tables)

@@ -1,0 +1,67 @@
+"""Means and losses in the measure of the space: on the sphere a sample counts by its area."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Domain
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+def mean(domain: Domain, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+    """``int f dmu / int dmu``, over what a mask leaves visible."""
+    f = domain.hide(field).flatten(-domain.space_axes)
+    if domain.is_uniform:
+        return f.mean(-1)
+    weights = domain.weights.flatten().to(f)
+    return f @ (weights / weights.sum())
+
+
+def mse_loss(
+    domain: Domain,
+    input: Float[Tensor, "*batch_space"],
+    target: Float[Tensor, "*batch_space"],
+    reduction: Reduction = "mean",
+) -> Tensor:
+    r"""``int (f - g)^2 dmu / int dmu``, with the arguments of `torch.nn.functional.mse_loss` after the domain.
+
+    Args:
+        domain: where both live; what its mask hides does not count.
+        reduction: "none" keeps one number for each of ``*batch``, "mean" or "sum" over these.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> ball = er.Sphere().grid(8)
+        >>> er.nn.mse_loss(ball, torch.zeros(2, 1, 8, 16), torch.ones(2, 1, 8, 16))
+        tensor(1.)
+    """
+    return _reduced(mean(domain, _difference(domain, input, target).square()), reduction)
+
+
+def l1_loss(
+    domain: Domain,
+    input: Float[Tensor, "*batch_space"],
+    target: Float[Tensor, "*batch_space"],
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """``int |f - g| dmu / int dmu``; arguments as those of `mse_loss`."""
+    return _reduced(mean(domain, _difference(domain, input, target).abs()), reduction)
+
+
+def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
+    if input.shape != target.shape:
+        raise ValueError(
+            f"the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}, expected one shape "
+            "(*batch, *space)"
+        )
+    domain.expect(tuple(input.shape[-domain.space_axes :]))
+    return domain.hide(input) - domain.hide(target)
+
+
+def _reduced(values: Tensor, reduction: Reduction) -> Tensor:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f'reduction is {reduction!r}, expected "none", "mean" or "sum"')
+    return values if reduction == "none" else getattr(torch, reduction)(values)

@@ -1,0 +1,25 @@
+"""Samples of S^2, as data: nodes and weights. `er.Sphere` makes domains of them; may import domains and below.
+
+`latitudes` are rings of equal length and `RingSamples` the domain on them; `healpix`, `icosahedron` and
+`fibonacci` are points; `voronoi` weighs any points.
+"""
+
+from erlangen.spaces.spherical.fibonacci import fibonacci
+from erlangen.spaces.spherical.healpix import healpix
+from erlangen.spaces.spherical.icosahedron import icosahedron
+from erlangen.spaces.spherical.latitudes import KINDS, Latitudes
+from erlangen.spaces.spherical.latlon import recognized
+from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples
+from erlangen.spaces.spherical.voronoi import voronoi_areas
+
+__all__ = [
+    "KINDS",
+    "Latitudes",
+    "RingInterpolation",
+    "RingSamples",
+    "fibonacci",
+    "healpix",
+    "icosahedron",
+    "recognized",
+    "voronoi_areas",
+]

@@ -1,0 +1,110 @@
+"""Latitude and longitude arrays, as files of climate data have them, made into rings."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from erlangen.spaces.spherical.latitudes import KINDS, Latitudes, fitted
+
+NEAR = 1e-3  # degrees: files often round to float32
+
+
+def recognized(lat: Any, lon: Any) -> tuple[str, Latitudes, int, float]:
+    """The kind of grid, its latitudes, the number of longitudes and the first of them, in radians.
+
+    Args:
+        lat: degrees north, from north to south.
+        lon: degrees east, eastward, evenly once around.
+
+    Raises:
+        ValueError: for radians, other orders, gaps, a repeated meridian, missing polar regions.
+    """
+    lat, lon = _line("lat", lat), _line("lon", lon)
+    _refuse_radians(lat, lon)
+    _refuse_latitudes(lat)
+    first = _longitudes(lon)
+    theta = torch.deg2rad(90 - lat)
+    for kind, rule in KINDS.items():
+        known = rule(len(lat))
+        if float((known.theta - theta).abs().max()) < math.radians(NEAR):
+            return kind, known, len(lon), first
+    return "rings", fitted(theta), len(lon), first
+
+
+def _line(name: str, values: Any) -> Tensor:
+    import numpy as np
+
+    line = torch.from_numpy(np.array(values, dtype=np.float64))
+    if line.dim() != 1 or len(line) < 2:
+        raise ValueError(
+            f"{name} has shape {tuple(line.shape)}, expected one axis of at least 2; a grid is given by its "
+            f"two axes, such as {name}=array[:, 0]; scattered places go to er.Sphere().samples"
+        )
+    if not bool(torch.isfinite(line).all()):
+        raise ValueError(f"{name} has values that are not finite, expected degrees; drop these rows")
+    return line
+
+
+def _refuse_radians(lat: Tensor, lon: Tensor) -> None:
+    if float(lat.abs().max()) > 90 + NEAR:
+        raise ValueError(
+            f"lat reaches {float(lat.abs().max()):g}, expected degrees north from 90 to -90; colatitudes are "
+            "90 - lat, and if the arguments are exchanged, exchange them"
+        )
+    turn = float((lon.max() - lon.min()) * len(lon) / (len(lon) - 1))
+    if float(lat.abs().max()) <= math.pi / 2 + 1e-6 and turn < 2 * math.pi + 0.1:
+        raise ValueError(
+            f"lat reaches {float(lat.abs().max()):.4g} and lon goes {turn:.4g} round, which looks like "
+            "radians, expected degrees; convert with numpy.rad2deg"
+        )
+
+
+def _refuse_latitudes(lat: Tensor) -> None:
+    steps = lat[1:] - lat[:-1]
+    if bool((steps > 0).all()):
+        raise ValueError(
+            "the latitudes ascend, expected from north to south; flip both: lat = lat[::-1] and the field "
+            "with field.flip(-2)"
+        )
+    if not bool((steps < 0).all()):
+        raise ValueError("the latitudes are not in order, expected from north to south; sort them, and the field")
+    gap = 1.5 * float(-steps.min())
+    north, south = 90 - float(lat[0]), 90 + float(lat[-1])
+    if max(north, south) > gap:
+        raise ValueError(
+            f"the latitudes run from {float(lat[0]):g} to {float(lat[-1]):g}, expected to reach the poles up "
+            f"to {gap:g} degrees, the rings' own distance; put the window into an array of the whole sphere, "
+            "and give mask= to hide the rest"
+        )
+
+
+def _longitudes(lon: Tensor) -> float:
+    n = len(lon)
+    steps = (lon[1:] - lon[:-1]) % 360
+    step = 360 / n
+    if float(steps.median()) > 180:
+        raise ValueError("the longitudes descend, expected eastward; flip both: lon[::-1] and field.flip(-1)")
+    if abs(float(lon[-1] - lon[0])) > 360 - NEAR and abs(float(steps.median()) * (n - 1) - 360) < 1e-2 * n:
+        raise ValueError(
+            f"the first meridian comes twice, as {float(lon[0]):g} and {float(lon[-1]):g}, expected once; drop "
+            "the last column of the field and of lon: field[..., :-1]"
+        )
+    apart = float((steps - steps.median()).abs().max())
+    if apart > 10 * NEAR:
+        raise ValueError(
+            f"the longitudes are {float(steps.min()):g} to {float(steps.max()):g} degrees apart, expected even "
+            "steps; scattered places go to er.Sphere().samples"
+        )
+    if abs(float(steps.median()) - step) > 10 * NEAR / n + 1e-9 and abs(float(steps.sum() + steps.median()) - 360) > 0.1:
+        raise ValueError(
+            f"the longitudes go {float(steps.sum() + steps.median()):g} degrees round, expected 360; put the "
+            "window into an array of the whole sphere, and give mask= to hide the rest"
+        )
+    if n % 2:
+        raise ValueError(
+            f"there are {n} longitudes, expected an even number: beyond a pole every meridian goes on as another "
+            "one; interpolate to an even number, or give the places to er.Sphere().samples"
+        )
+    return math.radians(float(lon[0]))
