@@ -14,19 +14,23 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 from erlangen.engines import resample
 from erlangen.engines.centred import centred
 from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.finer import FinerFibre, Resolution
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
-from erlangen.engines.spectral import SpectralEngine
+from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, Stencil, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
     "Engine",
+    "FinerFibre",
+    "FinerHarmonics",
     "LatticeEngine",
     "MaskedEngine",
     "PointEngine",
+    "Resolution",
     "RingOperator",
     "SparseOperator",
     "SpectralEngine",

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from erlangen.engines.engine import Engine
+from erlangen.engines.finer import Resolution
 from erlangen.engines.table import Table
-from erlangen.harmonics import GlobalKernels, Transform
+from erlangen.harmonics import Frequencies, GlobalKernels, Transform, resampled
 
 
 class SpectralEngine(Engine):
@@ -53,3 +54,29 @@ class SpectralEngine(Engine):
         ]
         W = torch.complex(*parts)  # (l, g, o, c, n', n)
         return W.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
+
+
+class FinerHarmonics(Resolution):
+    """A finer grid, and a finer fibre, by harmonics of the same degrees and frequencies.
+
+    Args:
+        transform, frequencies: of the domain's own samples.
+        finer, finer_frequencies: of more of them.
+    """
+
+    def __init__(
+        self,
+        transform: Transform,
+        frequencies: Frequencies,
+        finer: Transform,
+        finer_frequencies: Frequencies,
+    ) -> None:
+        self.own, self.finer = (transform, frequencies), (finer, finer_frequencies)
+        for harmonics, of in (self.own, self.finer):
+            harmonics.prepare(of)
+
+    def up(self, field: Tensor) -> Tensor:
+        return resampled(field, *self.own, *self.finer)
+
+    def down(self, field: Tensor) -> Tensor:
+        return resampled(field, *self.finer, *self.own)

@@ -60,16 +60,17 @@ class Frequencies:
         return [(n, start, start + (n > 0)) for n, start in zip(self.orders, starts, strict=True)]
 
 
-def frequencies(rho: Representation) -> Frequencies:
-    """The frequencies of a field type, up to the band of its fibre."""
+def frequencies(rho: Representation, band: int | None = None) -> Frequencies:
+    """The frequencies of a field type, up to the band, or to that of its fibre."""
     count = 4 * rho.dim + 8
     gamma = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
     c, s = torch.cos(gamma), torch.sin(gamma)
     turns = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
     first = rho.inverse(turns)[:, 0]  # (gamma, d): F(gamma) for each value
-    band = None if rho.fibre is None else rho.fibre.default_band
+    limit = None if rho.fibre is None else rho.fibre.default_band
+    most = band if band is not None else rho.dim if limit is None else limit
     orders, rows = [], []
-    for n in range((rho.dim if band is None else band) + 1):
+    for n in range(most + 1):
         cosine, sine = (f(n * gamma) @ first / count for f in (torch.cos, torch.sin))
         if float(cosine.abs().max()) > 1e-9:
             orders.append(n)

@@ -137,9 +137,11 @@ def _constant(
     return transform.tables(n, folded, dtype, device)
 
 
-def resampled(field: Tensor, frequencies: Frequencies, source: Transform, target: Transform) -> Tensor:
+def resampled(
+    field: Tensor, source: Transform, of: Frequencies, target: Transform, to: Frequencies
+) -> Tensor:
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
-    c = source.analyze(field, frequencies)
+    c = source.analyze(field, of)
     more = target.degrees - source.degrees
     c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]
-    return target.synthesize(c, frequencies)
+    return target.synthesize(c, to)

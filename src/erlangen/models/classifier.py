@@ -41,7 +41,7 @@ class Classifier(nn.Module):
         *,
         padding_mode: str = "zeros",
         separable: bool = True,
-        kernel_size: int | None = 5,
+        kernel_size: int | None = None,
         radius: float | None = None,
         nonlinearity: Literal["relu", "gated"] = "relu",
         oversampling: int = 2,
@@ -51,6 +51,8 @@ class Classifier(nn.Module):
         super().__init__()
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
+        if kernel_size is None and radius is None:
+            kernel_size = domain.default_kernel_size
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
         self.options = {
             "width": width,

@@ -13,9 +13,17 @@ from erlangen.domains import Interpolation, KernelSpec, Samples, lagrange
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Field, without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
-from erlangen.engines import Engine, RingOperator, SparseOperator, SpectralEngine, Stencil
+from erlangen.engines import (
+    Engine,
+    FinerHarmonics,
+    Resolution,
+    RingOperator,
+    SparseOperator,
+    SpectralEngine,
+    Stencil,
+)
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation
+from erlangen.groups import Fibre, Representation, regular
 from erlangen.harmonics import (
     Frequencies,
     GlobalKernels,
@@ -23,6 +31,7 @@ from erlangen.harmonics import (
     Transform,
     doubled,
     frequencies,
+    gauss_legendre,
     resampled,
 )
 from erlangen.spaces.spherical.latitudes import Latitudes
@@ -152,7 +161,8 @@ class RingSamples(Samples):
         coarse = self._coarser_rings(rho)
         if coarse is None:
             return super().downsample(field, rho, circular)
-        return resampled(field, self._frequencies(rho.name), self.transform, coarse.transform)
+        of = self._frequencies(rho.name)
+        return resampled(field, self.transform, of, coarse.transform, of)
 
     def upsample(
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
@@ -161,7 +171,8 @@ class RingSamples(Samples):
         if coarse is None:
             return super().upsample(field, rho, size, circular)
         self.expect(size)
-        return resampled(field, self._frequencies(rho.name), coarse.transform, self.transform)
+        of = self._frequencies(rho.name)
+        return resampled(field, coarse.transform, of, self.transform, of)
 
     def _coarser_rings(self, rho: Representation) -> "RingSamples | None":
         """The coarser grid, if fields of that type can go there by their harmonics."""
@@ -169,6 +180,20 @@ class RingSamples(Samples):
         if rho.name not in self._known or not isinstance(coarse, RingSamples):
             return None
         return coarse if self._transform and coarse._transform else None
+
+    def widening(self, spec: KernelSpec) -> int:
+        # harmonics are mixed within the band of the fibre
+        return 0 if math.isinf(spec.radius) else super().widening(spec)
+
+    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+        if rho.name not in self._known or self._transform is None:
+            return super()._refined(rho, factor, fibre)
+        of, L = self._frequencies(rho.name), self.degrees
+        finer = rho
+        if fibre and rho.fibre is not None:
+            finer = regular(rho.fibre.finer(factor))
+        rings = Transform(gauss_legendre(factor * L, 2 * factor * L), L)
+        return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
 
     def _build(self, spec: KernelSpec) -> Engine:
         if not math.isinf(spec.radius):
