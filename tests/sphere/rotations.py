@@ -39,7 +39,7 @@ class Field:
 
 
 def values_at(f: Tensor, kind: str, domain, g: Tensor) -> Tensor:
-    """``F(g^{-1} u)`` of a band-limited field given by its samples: fitted by D^l_mn, then evaluated there."""
+    """``F(g^{-1} u)`` of a band-limited field given by its samples: fitted by D^l_mn, evaluated there."""
     L = domain.degrees
     band = {"scalar": [0], "vector": [-1, 1]}.get(kind) or list(
         range(-domain.fibre.default_band, domain.fibre.default_band + 1)
@@ -48,7 +48,7 @@ def values_at(f: Tensor, kind: str, domain, g: Tensor) -> Tensor:
         "scalar": torch.eye(2).double()[None],
         "vector": torch.tensor([[[1.0, 0], [0, 1]], [[0, -1.0], [1, 0]]]).double(),
     }
-    h = turns[kind] if kind in turns else domain.fibre.elements
+    h = domain.fibre.elements if kind == "regular" else turns[kind]
 
     def waves(u: Frame) -> Tensor:
         R = torch.cat([u.basis, u.point[..., None]], -1)[..., None, :, :]

@@ -70,7 +70,8 @@ class GlobalKernels:
                 smooth.append(((1 + abs(n_out)) * (1 + abs(n_in))) ** -0.5)
         self.entries = torch.stack(entries)  # (e, n', n)
         amplitude = torch.tensor(smooth, dtype=torch.float64)
-        self.smoothness = amplitude.repeat(len(self.profiles))  # b = (r, e)
+        falling = 1 / torch.arange(1, len(self.profiles) + 1, dtype=torch.float64)  # smooth kernels first
+        self.smoothness = (falling[:, None] * amplitude).flatten()  # b = (r, e)
         self.power = (self._share[:, None] * self._gain).flatten()
 
     def __len__(self) -> int:
@@ -78,9 +79,8 @@ class GlobalKernels:
 
     @property
     def _share(self) -> Float[Tensor, "r"]:
-        """The mean square of each profile over all harmonics."""
-        l = torch.arange(self.degrees, dtype=torch.float64)
-        return (self.profiles.square() * (2 * l + 1)).sum(1) / self.degrees**2
+        """The mean square of each profile, all degrees alike: fields are smoother than white noise."""
+        return self.profiles.square().mean(1)
 
     @property
     def _gain(self) -> Float[Tensor, "e"]:
