@@ -200,7 +200,8 @@ class RingSamples(Samples):
             return super()._build(spec)
         without_grid_options(spec)
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
-        self._frequencies(spec.in_field), self._frequencies(spec.out_field)  # or refuses
+        for field in (spec.in_field, spec.out_field):
+            self._frequencies(field)  # or refuses
         kernels = GlobalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
         return SpectralEngine(kernels, self.transform)
 
