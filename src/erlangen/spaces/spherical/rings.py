@@ -75,6 +75,9 @@ class RingSamples(Samples):
                 f"the grid is {n} x {longitudes}, expected at least 2 rings, of an even number of "
                 "samples: beyond a pole every meridian goes on as another one"
             )
+        if recipe is None:
+            options = {"first": first, "fibre": fibre, "builder": builder, "coarse_recipe": coarse_recipe}
+            recipe = partial(RingSamples, geometry, latitudes, longitudes, **options)
         self.latitudes, self.longitudes, self.first = latitudes, longitudes, first
         self.phi = first + 2 * math.pi * torch.arange(longitudes).double() / longitudes
         theta_, phi_ = torch.meshgrid(theta, self.phi, indexing="ij")
@@ -215,8 +218,12 @@ class RingSamples(Samples):
             )
         return found
 
-    @cached_property
+    @property
     def frames(self) -> Frame:
+        return self._frames
+
+    @cached_property
+    def _frames(self) -> Frame:
         u = self.geometry.frames(self.points)
         basis = u.basis.clone()
         for ring in self._at_pole.nonzero().flatten().tolist():
