@@ -85,7 +85,7 @@ def test_coarser_and_back(kind):
 def test_refusals():
     mirrored = er.Sphere(symmetry="isometries").grid(5, rotations=3)
     er.nn.Correlation(mirrored, 1, 1)  # zonal kernels are their own mirror images
-    with pytest.raises(ValueError, match="has mirrors, expected er.Sphere"):
+    with pytest.raises(ValueError, match=r"has mirrors, expected er\.Sphere"):
         er.nn.Lift(mirrored, 1, 1)
     with pytest.raises(ValueError, match="expected the defaults on this domain"):
         er.nn.Correlation(BALL, 1, 1, stride=2)

@@ -263,7 +263,7 @@ class Domain(ABC):
         return basis
 
     def widening(self, spec: KernelSpec) -> int:
-        """How far a kernel that mixes no channels raises frequencies along the fibre: by its angular degree."""
+        """How far a kernel without mixing raises frequencies along the fibre: its angular degree."""
         return max(degree for _, degree in Rings(self.dim, 1.0, spec.rings).terms)
 
     @property
