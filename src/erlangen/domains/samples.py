@@ -92,7 +92,7 @@ class Samples(Domain):
 
     def reframed(self, h: Tensor) -> "Samples":
         other = copy.copy(self)
-        other._engines, other._stencils, other._resamplers = {}, {}, {}
+        other._engines, other._finer, other._stencils, other._resamplers = {}, {}, {}, {}
         other._coarser, other._frames = None, self.frames.turn(h)
         other._turns = h if self._turns is None else self._turns @ h
         return other
