@@ -33,8 +33,10 @@ DOMAINS = {
     "sphere, masked": lambda: er.Sphere().grid(6, mask=torch.arange(72).view(6, 12) % 5 != 1),
     "plane, masked": lambda: er.Plane(rotations=4).masked(torch.arange(30).view(6, 5) % 4 != 1),
     "SE(2)": lambda: se2_grid(4, 4),
+    "S2 x S1": lambda: sphere_and_circle(3, 4),
 }
-RADIUS = {"line": 1.25} | {name: 1.2 for name in DOMAINS if name.startswith("sphere")}
+RADIUS = {"S2 x S1": 1.5, "line": 1.25}
+RADIUS |= {name: 1.2 for name in DOMAINS if name.startswith("sphere")}
 
 
 def se2_grid(turns: int, size: int) -> Samples:
@@ -47,6 +49,15 @@ def se2_grid(turns: int, size: int) -> Samples:
     g[..., 0, 0], g[..., 0, 1], g[..., 1, 0], g[..., 1, 1] = t.cos(), -t.sin(), t.sin(), t.cos()
     g[..., 0, 2], g[..., 1, 2] = x, y
     return space.samples(g, torch.full(t.shape, 2 * math.pi / turns, dtype=torch.float64))
+
+
+def sphere_and_circle(rings: int, count: int) -> Samples:
+    """S^2 x S^1, samples of one beside samples of the other."""
+    space = er.Product(er.Sphere(), er.FlatTorus((2 * math.pi,)))
+    ball, circle = er.Sphere().grid(rings, 4), er.FlatTorus((2 * math.pi,)).grid(count)
+    p = ball.points[:, :, None].expand(-1, -1, count, -1)
+    q = circle.points.expand(rings, 4, -1, -1)
+    return Samples(space, torch.cat([p, q], -1), ball.weights[..., None] * circle.weights)
 
 
 def field_shape(domain, field: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "src" / "erlangen"
 FLOORS = [
     ["groups", "conventions"],
     ["geometry", "kernels"],
+    ["harmonics"],
     ["engines"],
     ["domains"],
     ["spaces", "correlation"],

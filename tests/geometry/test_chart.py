@@ -42,8 +42,7 @@ def test_meridians_are_geodesics():
 def test_coordinates_undo_carry_across_the_seams():
     u, v = some_frames(200)
     arrived = TORUS.carry(u, v)
-    assert bool((arrived.point >= 0).all())
-    assert bool((arrived.point < TURN).all())
+    assert bool(((arrived.point >= 0) & (arrived.point < TURN)).all())
     torch.testing.assert_close(TORUS.coordinates(u, arrived.point), v, rtol=0, atol=1e-9)
 
 
@@ -61,14 +60,14 @@ def test_one_metric_in_two_charts_is_one_geometry():
     torch.testing.assert_close(other.density_at(u, v), fine.density_at(seen, v), rtol=0, atol=1e-6)
 
 
+def up(x):
+    """From the plane to the sphere."""
+    square = x.square().sum(-1, keepdim=True)
+    return torch.cat([2 * x, 1 - square], -1) / (1 + square)
+
+
 def test_the_sphere_in_stereographic_coordinates():
     chart, sphere = er.Chart(stereographic, 2, steps=32), er.Sphere()
-
-    def up(x):
-        return torch.cat([2 * x, 1 - x.square().sum(-1, keepdim=True)], -1) / (
-            1 + x.square().sum(-1, keepdim=True)
-        )
-
     p, v = torch.rand(20, 2).double() - 0.5, 2 * torch.rand(20, 2).double() - 1
     u = chart.frames(p)
     J = torch.stack([torch.autograd.functional.jacobian(up, x) for x in p])
@@ -139,11 +138,7 @@ def test_symmetries_enlarge_the_holonomy():
         return torch.stack([x[..., 0], TURN - x[..., 1]], -1)
 
     assert str(er.Chart(torus, 2, periods=(TURN, TURN), symmetry=[mirror]).structure) == "O(2)"
-
-    def half(x):
-        return 0 - x
-
-    assert str(er.Chart(flat, 2, periods=(1.0, 1.0), symmetry=[half]).structure) == "C2"
+    assert str(er.Chart(flat, 2, periods=(1.0, 1.0), symmetry=[torch.neg]).structure) == "C2"
 
 
 def test_a_logarithm_that_may_not_be_the_shortest_is_announced():
@@ -213,3 +208,44 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
 def test_refusals(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: er.Implicit(lambda x: x.square().sum(-1) - 1, [1.0, 1.0, 0.0]),
+            "expected a point of the surface",
+        ),
+        (lambda: er.Implicit(lambda x: x.square().sum(-1), [0.0, 0.0, 0.0]), "has not full rank"),
+        (lambda: er.Ellipsoid((1.0, 2.0, 0.0)), "expected three positive lengths"),
+        (lambda: er.SurfaceOfRevolution(lambda t: (2 + t, t)), "is the profile closed or open"),
+        (
+            lambda: er.Product(er.Sphere(), er.Chart(flat, 1, periods=(1.0,))),
+            "expected the same; give measure=",
+        ),
+    ],
+)
+def test_refusals_of_other_manifolds(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_the_unit_sphere_as_an_implicit_surface():
+    space, sphere = er.Implicit(lambda x: x.square().sum(-1) - 1, [0.0, 0.0, 1.0], steps=32), er.Sphere()
+    p = torch.nn.functional.normalize(torch.randn(20, 3).double(), dim=-1)
+    u, v = sphere.frames(p), torch.randn(20, 2).double() / 2
+    one, other = space.carry(u, v), sphere.carry(u, v)
+    torch.testing.assert_close(one.point, other.point, rtol=0, atol=1e-6)
+    torch.testing.assert_close(one.basis, other.basis, rtol=0, atol=1e-6)
+    torch.testing.assert_close(space.density_at(u, v), sphere.density(v), rtol=0, atol=1e-6)
+    K = space.curvature(u)[:, 0, 1, 0, 1]
+    torch.testing.assert_close(K, torch.ones_like(K), rtol=0, atol=1e-12)
+    assert bool((torch.linalg.det(torch.cat([space.frame(p), p[..., None]], -1)) > 0.99).all())
+    assert space.injectivity_radius == pytest.approx(math.pi)
+
+
+def test_a_surface_of_revolution_is_the_chart_of_its_profile():
+    space = er.SurfaceOfRevolution()
+    x = TURN * torch.rand(10, 2).double()
+    torch.testing.assert_close(space.metric(x), torus(x), rtol=0, atol=1e-12)

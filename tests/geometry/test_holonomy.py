@@ -84,6 +84,23 @@ def test_loops_are_kept_for_drawing():
     assert torch.linalg.det(h.circuit_turns[0]) < 0
 
 
+def test_an_implicit_surface_with_circuits():
+    """The flat torus of Clifford in R^4."""
+
+    def F(x):
+        one, other = x[..., :2].square().sum(-1), x[..., 2:].square().sum(-1)
+        return torch.stack([one - 1, other - 1], -1)
+
+    t = TURN * torch.arange(1, 9).double()[:, None] / 8
+    still = torch.cat([torch.ones_like(t), torch.zeros_like(t)], -1)
+    moving = torch.cat([t.cos(), t.sin()], -1)
+    circuits = [torch.cat([moving, still], -1), torch.cat([still, moving], -1)]
+    space = er.Implicit(F, torch.tensor([1.0, 0.0, 1.0, 0.0]), circuits=circuits, steps=4)
+    H = space.holonomy()
+    assert str(H) == "trivial"
+    assert len(H.circuit_turns) == 2
+
+
 def test_riemannian_spaces_answer_both():
     for space, stabilizer, holonomy in (
         (er.Euclidean(2, "isometries"), "O(2)", "trivial"),

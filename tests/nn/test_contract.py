@@ -26,8 +26,10 @@ LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
+TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 6, rotations=4, nodes=4)
 SPHERE = er.Sphere().grid(6, rotations=4)
-BALL, OTHER = er.Sphere().grid(5), er.Sphere().grid(4)
+BALL, ZONAL = er.Sphere().grid(8, rotations=3), er.Sphere().grid(8)
+FEW, FEWER = er.Sphere().grid(5), er.Sphere().grid(4)
 FLAT = er.Euclidean(2, "roto-translations").grid(4, 3)
 ABOVE = over_the_plane(FLAT, 6)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
@@ -109,7 +111,7 @@ LAYERS = {
         (3, 4, 6, 12),
     ),
     "to other samples": (
-        lambda **k: er.nn.Correlation(BALL, 2, 3, radius=1.0, to=OTHER, **k),
+        lambda **k: er.nn.Correlation(FEW, 2, 3, radius=1.0, to=FEWER, **k),
         (2, 5, 10),
         (3, 4, 8),
     ),
@@ -120,6 +122,34 @@ LAYERS = {
     ),
     "pullback": (lambda **k: er.nn.Pullback(FLAT, ABOVE), (2, 4, 3), (2, 6, 4, 3)),
     "pushforward": (lambda **k: er.nn.Pushforward(ABOVE, FLAT, "max"), (2, 6, 4, 3), (2, 4, 3)),
+    "torus of revolution": (
+        lambda **k: er.nn.Correlation(TORUS, 2, 3, radius=1.0, **REGULAR, **k),
+        (2, 4, 8, 6),
+        (3, 4, 8, 6),
+    ),
+    "sphere, zonal": (lambda **k: er.nn.Correlation(SPHERE, 2, 3, **k), (2, 6, 12), (3, 6, 12)),
+    "sphere, global lift": (lambda **k: er.nn.Lift(SPHERE, 2, 3, **k), (2, 6, 12), (3, 4, 6, 12)),
+    "sphere, global": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 3, rings=3, **REGULAR, **k),
+        (2, 4, 6, 12),
+        (3, 4, 6, 12),
+    ),
+    "sphere, global, to vectors": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 4, rings=3, groups=2, out_field="vector", **k),
+        (2, 6, 12),
+        (4, 2, 6, 12),
+    ),
+    "sphere, separable": (
+        lambda **k: er.nn.Correlation(SPHERE, 2, 3, rings=3, separable=True, **REGULAR, **k),
+        (2, 4, 6, 12),
+        (3, 4, 6, 12),
+    ),
+    "sphere, relu": (lambda **k: er.nn.ReLU(SPHERE), (2, 4, 6, 12), (2, 4, 6, 12)),
+    "sphere, gated": (lambda **k: er.nn.Gated(SPHERE, 2, **k), (2, 4, 6, 12), (2, 4, 6, 12)),
+    "sphere, down": (lambda **k: er.nn.Down(SPHERE), (2, 4, 6, 12), (2, 4, 3, 6)),
+    "sphere, unet": (lambda **k: build(er.models.UNet, BALL, 2, **k), (3, 8, 16), (1, 8, 16)),
+    "sphere, classifier": (lambda **k: build(er.models.Classifier, ZONAL, 2, **k), (3, 8, 16), (1,)),
+    "polynomial": (lambda **k: er.nn.Polynomial(C8, 3, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),
     "norm, vector": (lambda **k: er.nn.Norm(C8, 3, field="vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Engine, PointEngine, fold, resample, unfold
+from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import (
     Fibre,
@@ -66,6 +66,7 @@ class Domain(ABC):
     def __init__(self) -> None:
         self._engines: dict[KernelSpec, Engine] = {}
         self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
+        self._finer: dict[tuple[str, int, bool], Resolution | None] = {}
 
     @property
     @abstractmethod
@@ -352,6 +353,34 @@ class Domain(ABC):
             basis = KernelBasis.build(H, rings, rho_in, rho_out, spec.band_in, spec.band_out)
         expect_kernels(basis, H, spec)
         return basis
+
+    def widening(self, spec: KernelSpec) -> int:
+        """How far a kernel without mixing raises frequencies along the fibre: its angular degree."""
+        return max(degree for _, degree in Rings(self.dim, 1.0, spec.rings).terms)
+
+    @property
+    def default_kernel_size(self) -> int | None:
+        """The kernel of networks that are told none, in samples; None leaves it to `reach`."""
+        return None
+
+    def finer(self, rho: Representation, factor: int, *, fibre: bool = True) -> Resolution | None:
+        """More samples, where a function of each value would alias; None where nothing lies in between.
+
+        Args:
+            rho: the type of field.
+            factor: how many times as many on each axis that is refined.
+            fibre: whether the fibre is refined too.
+        """
+        key = (rho.name, factor, fibre)
+        if key not in self._finer:
+            self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
+        return self._finer[key]
+
+    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+        # the smallest fibres, and finite groups, have nothing in between
+        if fibre and rho.fibre is not None and rho.fibre.default_band is not None:
+            return FinerFibre(rho.fibre, factor)
+        return None
 
     def _build(self, spec: KernelSpec) -> Engine:
         basis = self.basis(spec)

@@ -99,6 +99,10 @@ class Grid(Domain):
         spacing = float(self.steps.norm(dim=1).min())
         return kernel_size / 2 * spacing, rings or (kernel_size + 1) // 2  # type: ignore[operator]
 
+    @property
+    def default_kernel_size(self) -> int:
+        return 5
+
     def coarser(self) -> "Grid":
         if self.shape is None:
             return self

@@ -1,4 +1,5 @@
-"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels.
+"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels
+and harmonics.
 
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
@@ -6,6 +7,7 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; on a quotient by way
   of its cover;
+- `SpectralEngine`: the sphere and SO(3), by harmonics;
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function; on rings of equal
   length (`RingOperator`) by Fourier along them.
 """
@@ -15,24 +17,30 @@ from erlangen.engines.centred import centred
 from erlangen.engines.cover import Crossing, Seam, across
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.entries import Stencil
+from erlangen.engines.finer import FinerFibre, Resolution
 from erlangen.engines.folding import Folded
 from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
+from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
     "Crossing",
     "Engine",
+    "FinerFibre",
+    "FinerHarmonics",
     "Folded",
     "LatticeEngine",
     "MaskedEngine",
     "PointEngine",
+    "Resolution",
     "RingOperator",
     "Seam",
     "SparseOperator",
+    "SpectralEngine",
     "Stencil",
     "StencilEngine",
     "Table",

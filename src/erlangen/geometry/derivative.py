@@ -14,7 +14,6 @@ Field = Callable[[Tensor], Tensor]
 def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
     """f(x), and its derivatives by each coordinate (first axis), by forward differentiation."""
     n = x.shape[-1]
-    _warm()
     every = x.expand(n, *x.shape).contiguous()
     along = (
         torch.eye(n, dtype=x.dtype, device=x.device)
@@ -22,8 +21,15 @@ def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
         .expand_as(every)
         .contiguous()
     )
-    value, derivative = torch.func.jvp(f, (every,), (along,))
+    value, derivative = directional(f, every, along)
     return value[0], derivative
+
+
+def directional(f: Field, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """f(x), and its derivative along v, by forward differentiation."""
+    _warm()
+    result = torch.func.jvp(f, (x,), (v,))
+    return result[0], result[1]
 
 
 @cache

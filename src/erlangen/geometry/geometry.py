@@ -258,7 +258,7 @@ class Geometry(ABC):
         return arrived.tangent(self.components(u, w[..., None])[..., 0])
 
     def ways(self, count: int, seed: int = 0) -> Float[Tensor, "count k m"]:
-        """Polygons from the origin to places all over the space: random walks, unless it knows better."""
+        """Polygons from the origin to places all over the space: random walks unless a space knows better."""
         return curves.random_walks(self, count, seed)
 
     def circuits(self) -> list[Float[Tensor, "k m"]]:

@@ -23,7 +23,9 @@ def differential(
     geometry: "Geometry", walk: Walk, u: Frame, v: Float[Tensor, "*#batch n"]
 ) -> tuple[Frame, Float[Tensor, "*#batch n n"]]:
     """Where v leads, and the derivative of the point by v, in components of the frame there."""
-    n = geometry.dim
+    n, shape = geometry.dim, torch.broadcast_shapes(u.point.shape[:-1], v.shape[:-1])
+    v = v.expand(*shape, -1)
+    u = Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1))
     one = STEP * torch.eye(n).to(v)
     around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
     u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))

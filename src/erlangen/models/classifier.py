@@ -42,7 +42,7 @@ class Classifier(nn.Module):
         *,
         padding_mode: str = "zeros",
         separable: bool = True,
-        kernel_size: int | None = 5,
+        kernel_size: int | None = None,
         radius: float | None = None,
         nonlinearity: Literal["relu", "gated"] = "relu",
         oversampling: int = 2,
@@ -58,6 +58,8 @@ class Classifier(nn.Module):
                 f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
                 'expected padding_mode="circular"'
             )
+        if kernel_size is None and radius is None:
+            kernel_size = domain.default_kernel_size
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
         self.options = {
             "width": width,

@@ -26,8 +26,9 @@ class UNet(nn.Module):
             2^depth there, and where no axis closes padding_mode="circular".
         padding_mode: as in `torch.nn.Conv2d`.
         separable: mix channels at each point, then correlate each channel by itself.
-        kernel_size: of all correlations, in samples; or
-        radius: in units of the space at the finest level.
+        kernel_size: of all correlations, in samples (5 on lattices, unless told); or
+        radius: in units of the space at the finest level; with neither, kernels on the sphere's grids are
+            global.
         nonlinearity: "relu" (on a finer fibre) or "gated" (exact at every angle).
         oversampling: how much finer the fibre is for the ReLU.
         projection: "mean" or "max" over the fibre.
@@ -52,7 +53,7 @@ class UNet(nn.Module):
         exact_shifts: bool = False,
         padding_mode: str = "zeros",
         separable: bool = True,
-        kernel_size: int | None = 5,
+        kernel_size: int | None = None,
         radius: float | None = None,
         nonlinearity: Literal["relu", "gated"] = "relu",
         oversampling: int = 2,
@@ -66,6 +67,8 @@ class UNet(nn.Module):
                 f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
                 'expected padding_mode="circular"'
             )
+        if kernel_size is None and radius is None:
+            kernel_size = domain.default_kernel_size
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
         self.exact_shifts = exact_shifts
         self.options = {

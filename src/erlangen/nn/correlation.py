@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
 from erlangen.domains.domain import Field
-from erlangen.engines import Engine
-from erlangen.kernels import Rings
 
 
 class Correlation(nn.Module):
@@ -121,7 +119,7 @@ class Correlation(nn.Module):
                     "separable=True mixes at one point, which two domains do not share, expected "
                     "separable=False; put a Correlation with kernel_size=1 before it"
                 )
-            self.mixing_spec, spec = _separate(spec, domain.dim)
+            self.mixing_spec, spec = _separate(spec, domain)
             mixing = domain.engine(self.mixing_spec)
             shape = (out_channels, in_channels // groups, len(mixing.power))
             self.mixing = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
@@ -234,20 +232,19 @@ class Lift(Correlation):
         )
 
 
-def _separate(spec: KernelSpec, dim: int) -> tuple[KernelSpec, KernelSpec]:
+def _separate(spec: KernelSpec, domain: Domain) -> tuple[KernelSpec, KernelSpec]:
     """The kernel at one point that mixes, and the one that moves each channel by itself.
 
     The second may raise a frequency along the fibre by its angular degree, so the first stays
     below the limit by as much.
     """
     same_field = spec.in_field == spec.out_field
-    highest = max(degree for _, degree in Rings(dim, 1.0, spec.rings).terms)
     band = spec.band_out
     mixing = KernelSpec(
         spec.in_field,
         spec.in_field,
         band_in=spec.band_in,
-        band_out=None if band is None else max(band - highest, 1),
+        band_out=None if band is None else max(band - domain.widening(spec), 1),
     )
     return mixing, replace(spec, depthwise=same_field, band_in=mixing.band_out)
 

@@ -1,5 +1,6 @@
-"""Nonlinearities that keep the symmetry: pointwise on a finer fibre, or gated by invariants."""
+"""Nonlinearities that keep the symmetry: pointwise at more samples, polynomial, or gated by invariants."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -8,21 +9,21 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.domain import Field
-from erlangen.nn.finer import Finer
 
 
 class Pointwise(nn.Module):
-    r"""A function of each value; along the fibre ``F -> P phi(U F)``.
+    r"""A function of each value, at more samples: ``F -> P phi(U F)``.
 
     U samples the fibre `oversampling` times as fine, P brings the result back to the frequencies that
     the fibre can turn by any angle. Turns by 2 pi / N stay exact; in between, the function makes
-    frequencies that alias, the fewer the finer.
+    frequencies that alias, the fewer the finer. On the sphere U and P are harmonic transforms, and refine
+    latitudes and longitudes as well.
 
     Args:
         domain: where the field lives.
         function: applied to every value.
         field: "scalar" or "regular"; None for the domain's own.
-        oversampling: how much finer the fibre is sampled; 1 applies the function as it is.
+        oversampling: how much finer the samples are; 1 applies the function as it is.
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
@@ -47,17 +48,13 @@ class Pointwise(nn.Module):
         self.domain, self.function = domain, function
         self.field: Field = field
         self.oversampling = oversampling
-        fibre = domain.fibre if field == "regular" else None
-        self.finer: Finer | None = None
-        # the smallest fibres, and finite groups, have nothing in between
-        if fibre is not None and oversampling > 1 and fibre.default_band is not None:
-            self.finer = Finer(fibre, oversampling)
+        self.rho = domain.representation(field)
+        domain.finer(self.rho, oversampling)  # made now, and kept by the domain
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field)
-        if self.finer is None:
-            return self.function(field)
-        return self.finer.down(self.function(self.finer.up(field)))
+        finer = self.domain.finer(self.rho, self.oversampling)
+        return self.function(field) if finer is None else finer.down(self.function(finer.up(field)))
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}", oversampling={self.oversampling}'
@@ -78,11 +75,61 @@ class ReLU(Pointwise):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field)
-        return torch.relu(field) if self.finer is None else self.finer.relu(field)
+        finer = self.domain.finer(self.rho, self.oversampling)
+        return torch.relu(field) if finer is None else finer.relu(field)
+
+
+class Polynomial(Pointwise):
+    r"""``F -> sum_k w_k F^k``, k = 1, ..., degree: exact under every symmetry.
+
+    A power of a band-limited field has a band as many times as wide. Sampled finely enough nothing of it
+    aliases into the band that is kept: twice as finely for squares and cubes, (degree + 1) / 2 in general.
+
+    Args:
+        domain: where the field lives.
+        channels: each has its w.
+        degree: at least 2.
+        field: "scalar" or "regular"; None for the domain's own.
+
+    Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        channels: int,
+        degree: int = 2,
+        field: Field | None = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if degree < 2:
+            raise ValueError(f"degree is {degree}, expected at least 2: the first is a line; take 2 or 3")
+        super().__init__(domain, self._power, field, oversampling=(degree + 2) // 2)
+        self.weight = nn.Parameter(torch.empty(degree, channels, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """``F + F^2 / 2 + F^3 / 6 + ...``: of the identity's size where F is of size one."""
+        with torch.no_grad():
+            for k, row in enumerate(self.weight):
+                row.fill_(1 / math.factorial(k + 1))
+
+    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        self.domain.check(field, self.field, self.weight.shape[1])
+        return super().forward(field)
+
+    def _power(self, field: Tensor) -> Tensor:
+        rows = self.weight.view(*self.weight.shape, *[1] * (field.dim() - 2))
+        total = rows[-1] * field
+        for row in rows[:-1].flip(0):  # Horner
+            total = (total + row) * field
+        return total
 
 
 class Gated(nn.Module):
-    r"""``F -> F sigmoid(a mean_h F + b rms_h F + c)``: exact at every angle, on every field.
+    r"""``F -> F sigmoid(a mean_h F + b rms_h F + c)``: exact at every angle of the fibre, on every field.
 
     The mean and the root mean square along the fibre are invariants, so the gate is a scalar field.
     Vectors and signs have no mean; scalars are gated by themselves.
@@ -91,6 +138,7 @@ class Gated(nn.Module):
         domain: where the field lives.
         channels: each has an a, b and c.
         field: its type; None for the domain's own.
+        oversampling: on the sphere, how much finer latitudes and longitudes are for the product.
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
@@ -101,14 +149,15 @@ class Gated(nn.Module):
         channels: int,
         field: Field | None = None,
         *,
+        oversampling: int = 2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.domain = domain
         self.field: Field = field or domain.default_field
-        rho = domain.representation(self.field)
-        self.has_mean, self.has_axis = rho.has_invariants, rho.has_axis
+        self.rho, self.oversampling = domain.representation(self.field), oversampling
+        domain.finer(self.rho, oversampling, fibre=False)  # made now, and kept by the domain
         self.weight = nn.Parameter(torch.empty(3, channels, device=device, dtype=dtype))
         self.reset_parameters()
 
@@ -119,11 +168,15 @@ class Gated(nn.Module):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
-        power = field.square().mean(2, keepdim=True) if self.has_axis else field.square()
+        finer = self.domain.finer(self.rho, self.oversampling, fibre=False)
+        return self._gated(field) if finer is None else finer.down(self._gated(finer.up(field)))
+
+    def _gated(self, field: Tensor) -> Tensor:
+        power = field.square().mean(2, keepdim=True) if self.rho.has_axis else field.square()
         a, b, c = self.weight.view(3, -1, *[1] * (field.dim() - 2))
         gate = b * torch.sqrt(power + 1e-12) + c
-        if self.has_mean:
-            gate = gate + a * (field.mean(2, keepdim=True) if self.has_axis else field)
+        if self.rho.has_invariants:
+            gate = gate + a * (field.mean(2, keepdim=True) if self.rho.has_axis else field)
         return field * torch.sigmoid(gate)
 
     def extra_repr(self) -> str:

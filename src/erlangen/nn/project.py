@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.nn.finer import Finer
+from erlangen.engines import FinerFibre
 
 Reduction = Literal["max", "mean"]
 
@@ -35,7 +35,7 @@ class Project(nn.Module):
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
         fibre, self.finer = rho.fibre, None
         if reduction == "max" and fibre is not None and fibre.default_band is not None:
-            self.finer = Finer(fibre, oversampling)
+            self.finer = FinerFibre(fibre, oversampling)
 
     def forward(
         self, field: Float[Tensor, "batch channel fibre *space"]

@@ -1,6 +1,5 @@
 """Any Riemannian metric that can be written down: a chart, glued to itself or not."""
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +13,12 @@ from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
+from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
+from erlangen.spaces.decks import glued, image, nearest_image
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
     along_levi_civita,
@@ -92,10 +93,8 @@ class Chart(Geometry):
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
         self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
         self._metric, self._connection, self._radius = metric, connection, injectivity_radius
-        edges = [
-            b or ((0.0, p) if p else (-math.inf, math.inf))
-            for b, p in zip(self.bounds, self.periods, strict=True)
-        ]
+        axes = zip(self.bounds, self.periods, strict=True)
+        edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in axes]
         self.low, self.high = torch.tensor(edges, dtype=torch.float64).T
         self._ends = torch.tensor([b or (-math.inf, math.inf) for b in self.bounds], dtype=torch.float64).T
         for axis, (b, p) in enumerate(zip(self.bounds, self.periods, strict=True)):
@@ -226,19 +225,9 @@ class Chart(Geometry):
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
         u, q = self.glue(u), self.home(q)
-        g = self.metric(u.point)
-        nearest, best = q, torch.full(torch.broadcast_shapes(u.point.shape, q.shape)[:-1], math.inf).to(q)
-        for copies in itertools.product((0, 1, -1), repeat=len(self.decks)):
-            image = q
-            for deck, copy in reversed(list(zip(self.decks, copies, strict=True))):
-                image = _moved(deck, image, copy)
-            d = image - u.point
-            length = (d[..., None, :] @ g @ d[..., None])[..., 0, 0]
-            closer = length < best - 1e-12
-            nearest = torch.where(closer[..., None], image, nearest)
-            best = torch.where(closer, length, best)
-        shape = best.shape
-        return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), nearest
+        q = nearest_image(self.decks, self.metric(u.point), u.point, q)
+        shape = q.shape[:-1]
+        return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), q
 
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
         return torch.linalg.det(differential(self, self._walk, u, v)[1]).abs()
@@ -262,7 +251,7 @@ class Chart(Geometry):
         if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
             warnings.warn(
                 f"some logarithms are longer than the injectivity radius of {self}, about "
-                f"{self.injectivity_radius:.3g}: a geodesic so long is found, perhaps not the shortest",
+                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
                 stacklevel=2,
             )
         return u.tangent(v)
@@ -272,16 +261,7 @@ class Chart(Geometry):
 
     def glue(self, u: Frame) -> Frame:
         """The frame of the cover, brought to where axes with a period lie in [0, period)."""
-        point, basis = u.point, u.basis.expand(*u.point.shape[:-1], -1, -1)
-        for axis, period, A in self.decks:
-            turns = torch.floor(point[..., axis] / period)
-            turns = turns + (point[..., axis] - turns * period >= period)  # a rounding below zero
-            if bool((turns != 0).any()):
-                power = _power(A, -turns)
-                shift = torch.zeros_like(point)
-                shift[..., axis] = turns * period
-                point, basis = (power @ (point - shift)[..., None])[..., 0], power @ basis
-        return Frame(point, basis)
+        return glued(self.decks, u)
 
     def _unglue(self, p: Tensor, u: Frame) -> Tensor:
         """The axes of a frame at home(p), at p itself."""
@@ -298,7 +278,7 @@ class Chart(Geometry):
         return self.glue(affine(g, u))
 
     def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
-        """How an isometry turns the frame at the origin, brought back straight in the coordinates."""
+        """How an isometry turns the frame at the origin, back along the straight line of coordinates."""
         moved = self.moved(phi, self.frames(self.origin))
         return self.gauge(self.frames(moved.point), moved)
 
@@ -339,14 +319,14 @@ class Chart(Geometry):
         if not bool(self.contains(points).all()):
             first = int((~self.contains(points)).nonzero()[0])
             raise ValueError(
-                f"the curve leaves the chart at its point {first}, {points[first].tolist()}, expected it in "
-                f"{self.low.tolist()} to {self.high.tolist()}; add a chart that covers the rest"
+                f"the curve leaves the chart at its point {first}, {points[first].tolist()}, expected it "
+                f"within {self.low.tolist()} to {self.high.tolist()}; add a chart that covers the rest"
             )
         if not callable(curve):
             return super().transport_along(points, w)
 
         def moving(t: Tensor) -> tuple[Tensor, Tensor]:
-            return torch.func.jvp(curve, (t,), (torch.ones_like(t),))
+            return directional(curve, t, torch.ones_like(t))
 
         u = self.frames(points[0])
         arrived = self._transported(u, moving, SAMPLES // 2)
@@ -393,7 +373,7 @@ class Chart(Geometry):
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         start = self.origin
-        return [start + t * (_moved(deck, start, 1) - start) for deck in self.decks]
+        return [start + t * (image(deck, start, 1) - start) for deck in self.decks]
 
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
@@ -409,22 +389,6 @@ def _straight(p: Tensor, q: Tensor) -> Curve:
         return x, (q - p).expand_as(x)
 
     return line
-
-
-def _moved(deck: tuple[int, float, Tensor], x: Tensor, times: int) -> Tensor:
-    """x once round an axis with a period, or once back."""
-    axis, period, A = deck
-    shift = torch.zeros_like(x)
-    shift[..., axis] = times * period
-    power = torch.linalg.matrix_power(A, times).to(x)
-    return (power @ x[..., None])[..., 0] + shift
-
-
-def _power(A: Tensor, k: Tensor) -> Tensor:
-    """A^k for whole numbers k of any shape."""
-    values, index = torch.unique(k, return_inverse=True)
-    powers = torch.stack([torch.linalg.matrix_power(A, int(value)) for value in values])
-    return powers.to(k)[index]
 
 
 def _one_for_each_axis(name: str, values: Sequence | None, dim: int) -> tuple:

@@ -29,7 +29,7 @@ def chart_grid(
     for axis, (bounds, period) in enumerate(zip(chart.bounds, chart.periods, strict=True)):
         if bounds is None and period is None:
             raise ValueError(
-                f"axis {axis} of {chart} has no end, expected bounds= or a period: where do samples end?"
+                f"axis {axis} of {chart} has no end, expected bounds= or a period: where should samples end?"
             )
     width = chart.high - chart.low
     step = width / torch.tensor(shape, dtype=torch.float64)
@@ -97,7 +97,7 @@ class ChartInterpolation(Interpolation):
         return (index * strides).sum(-1)
 
     def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
-        """Along the straight line of coordinates to each sample, by the mean connection of both ends."""
+        """Along straight lines of coordinates to each sample, by the mean of the connection at their ends."""
         chart = self.chart
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover
@@ -110,9 +110,9 @@ class ChartInterpolation(Interpolation):
         half = (here + inverse(B) @ there @ B) / 4
         one = torch.eye(chart.dim).to(half)
         E = B @ (inverse(one + half) @ ((one - half) @ u.basis[:, None]))
-        h = self._dual(domain)[index] @ E
-        for _ in range(3):
-            h = h @ (1.5 * one - 0.5 * h.mT @ h)
+        dual = self._dual(domain)[index]
+        side = torch.sign(torch.linalg.det(dual) * torch.linalg.det(B) * torch.linalg.det(u.basis)[:, None])
+        h = _nearest_orthogonal(dual @ E, side)
         return index, weight * chart.contains(u.point)[:, None], chart.structure.nearest(h)
 
     @cached_property
@@ -125,3 +125,18 @@ class ChartInterpolation(Interpolation):
     def _dual(self, domain: Domain) -> Tensor:
         """The inverse of the frames at the samples."""
         return inverse(domain.frames.basis.flatten(0, -3))
+
+
+def _nearest_orthogonal(h: Tensor, side: Tensor) -> Tensor:
+    """The orthogonal matrix of the given determinant next to h, which on coarse grids may be far from one."""
+    n = h.shape[-1]
+    if n == 2:  # the part of h that commutes, or does not, with turns
+        a = h[..., 0, 0] + side * h[..., 1, 1]
+        b = h[..., 1, 0] - side * h[..., 0, 1]
+        size = torch.hypot(a, b)
+        a, b = a / size, b / size
+        return torch.stack([torch.stack([a, -side * b], -1), torch.stack([b, side * a], -1)], -2)
+    one = torch.eye(n).to(h)
+    for _ in range(3):
+        h = h @ (1.5 * one - 0.5 * h.mT @ h)
+    return h

@@ -1,7 +1,7 @@
 """Surfaces given by equations: {F = 0} in R^N, in the coordinates of R^N."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.geometry.derivative import partials
+from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
@@ -26,11 +26,11 @@ NEWTON = 30
 class Implicit(Geometry):
     r"""``{x : F(x) = 0}`` in R^N, with the metric of R^N.
 
-    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its
-    own along the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the
-    holonomy group, computed when it is first asked for. Frames are carried from the origin along projected
-    chords, to second order in their pieces: they lie in the holonomy bundle up to that (exactly, wherever H
-    holds all turns).
+    Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own
+    along the way, by steps of Runge and Kutta, and projects on the surface at the end. H is the holonomy
+    group, computed when it is first asked for. Frames are carried from the origin along projected chords,
+    to second order in their pieces: they lie in the holonomy bundle up to that (exactly, where H holds
+    all turns).
 
     Args:
         F: ``(..., N)`` to ``(..., k)``, or to ``(...)`` for one equation.
@@ -40,6 +40,8 @@ class Implicit(Geometry):
         measure: "tangent", or "space" with the density J.
         injectivity_radius: the length up to which geodesics are shortest; None takes the bound of curvature,
             ``pi / sqrt(K)``, at points that were found.
+        circuits: closed polygons ``(k, N)`` at the origin, one for each generator of the fundamental
+            group, where there are some: they show components of H that contractible loops do not.
         name: for people.
 
     Raises:
@@ -60,11 +62,13 @@ class Implicit(Geometry):
         steps: int = 16,
         measure: Measure = "tangent",
         injectivity_radius: float | None = None,
+        circuits: Sequence[Tensor] = (),
         name: str = "Implicit",
     ) -> None:
         point = torch.as_tensor(point).to(torch.float64)
         self._F, self.extent, self.steps = F, extent, steps
         self.measure, self._radius, self.name = measure, injectivity_radius, name
+        self._circuits = list(circuits)
         self.ambient = len(point)
         G = self.gradient(point)
         self.dim = self.ambient - len(G)
@@ -75,8 +79,8 @@ class Implicit(Geometry):
             )
         if not self.dim > 0 or float(torch.linalg.svdvals(G).min()) < 1e-9:
             raise ValueError(
-                f"the derivative of F has no full rank at {point.tolist()}, expected {len(G)} free rows: "
-                "the surface has a corner there, or an equation too many"
+                f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent "
+                "rows: the surface has a corner there, or an equation too many"
             )
         self.point = self.project(point)
 
@@ -161,7 +165,7 @@ class Implicit(Geometry):
 
         def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
             V = (E @ v[..., None])[..., 0]
-            G, change = torch.func.jvp(self.gradient, (x.contiguous(),), (V.contiguous(),))
+            G, change = directional(self.gradient, x.contiguous(), V.contiguous())
             return V, -_lifting(G) @ (change @ E)
 
         for _ in range(self.steps):
@@ -215,6 +219,9 @@ class Implicit(Geometry):
         II = torch.einsum("...mk,...kab->...mab", _lifting(G), bent)
         half = torch.einsum("...mjb,...mia->...ijab", II, II)
         return half - half.transpose(-4, -3)
+
+    def circuits(self) -> list[Tensor]:
+        return self._circuits
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The linear map g of R^N, where it keeps the surface."""

@@ -71,7 +71,7 @@ class FlatQuotient(Geometry):
         return f"{self.name}, H = {self.structure}"
 
     def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn frames there; of tori, where shifts reach all."""
+        """The symmetries that keep a point, as they turn the frames there; of tori, which shifts move."""
         if (self.structure.is_finite and len(self.structure.components) > 1) or len(self.gluings) < self.dim:
             raise ValueError(
                 f"{self} names no group that moves it everywhere, expected a torus; see holonomy()"

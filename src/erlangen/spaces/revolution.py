@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,18 +41,23 @@ def SurfaceOfRevolution(
         raise ValueError(
             f"period is {period} and bounds are {bounds}, expected one: is the profile closed or open?"
         )
-    curve = profile
-
-    def metric(x: Tensor) -> Tensor:
-        point, velocity = partials(lambda t: torch.stack(curve(t[..., 0]), -1), x[..., 1:])
-        return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity[0].square().sum(-1)], -1))
-
-    name = "SurfaceOfRevolution"
+    name, metric = "SurfaceOfRevolution", Turned(profile)
     return Chart(metric, 2, periods=(2 * math.pi, period), bounds=(None, bounds), steps=steps, name=name)
 
 
+@dataclass(frozen=True)
+class Turned:
+    """The metric of a turned profile."""
+
+    profile: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        point, velocity = partials(lambda t: torch.stack(self.profile(t[..., 0]), -1), x[..., 1:])
+        return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity[0].square().sum(-1)], -1))
+
+
 def MappingTorus(angle: float, length: float = 1.0) -> Chart:
-    """Flat 3-space, glued to itself after a step along z with a turn about it: H is C_n for 2 pi / n.
+    """Flat 3-space, glued after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
 
     Args:
         angle: of the turn, in radians.

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.geometry import Frame
 from erlangen.geometry.derivative import partials
+from erlangen.spaces.decks import image
 
 if TYPE_CHECKING:
     from erlangen.spaces.chart import Chart
@@ -57,7 +59,7 @@ def expect_metric(chart: "Chart") -> None:
         if not bool((off <= 1e-7 * g.abs().amax((-2, -1))).all()) or float(along.abs().max()) > 1e-12:
             raise ValueError(
                 f"the gluing of axis {axis} is no isometry: at {_worst(x, off)} the metric changes by "
-                f"{float(off.max()):.2g}; expected A^T g(A x + period e) A = g(x), and A e = e on that axis"
+                f"{float(off.max()):.2g}; expected A^T g(A x + period e) A = g(x), A e = e along that axis"
             )
     if chart._connection is not None:
         _expect_metric_connection(chart, x)
@@ -103,21 +105,17 @@ def estimated_radius(chart: "Chart") -> float:
 
 def _way_round(chart: "Chart", x: Tensor, copies: tuple[int, ...]) -> Tensor:
     """The lengths of the straight lines from x to its image."""
-    from erlangen.spaces.chart import _moved
-
-    image = x
+    end = x
     for deck, copy in reversed(list(zip(chart.decks, copies, strict=True))):
-        image = _moved(deck, image, copy)
+        end = image(deck, end, copy)
     t = (torch.arange(32, dtype=torch.float64)[:, None, None] + 0.5) / 32
-    d = image - x
+    d = end - x
     g = chart.metric(x + t * d)
     return torch.einsum("pi,tpij,pj->tp", d, g, d).sqrt().mean(0)
 
 
 def _curvature(chart: "Chart", x: Tensor) -> Tensor:
     """R in orthonormal frames, by Cholesky: fine where only its size matters."""
-    from erlangen.geometry import Frame
-
     E = torch.linalg.inv(torch.linalg.cholesky(chart.metric(x))).mT
     return chart.curvature(Frame(x, E))
 

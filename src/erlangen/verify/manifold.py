@@ -189,7 +189,7 @@ def placed(module: nn.Module, domain: Domain) -> nn.Module:
     module = copy.deepcopy(module)
     for part in module.modules():
         if hasattr(part, "domain"):
-            part.domain = domain
+            part.__dict__["domain"] = domain
     return module
 
 

@@ -1,4 +1,4 @@
-"""Samples on rings of equal length: the domain, and reading between the rings, over the poles as well."""
+"""Samples on rings of equal length: the domain with its harmonics, and reading between the rings."""
 
 import math
 from dataclasses import dataclass
@@ -6,22 +6,45 @@ from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
-from erlangen.domains import Interpolation, Samples, lagrange
+from erlangen.domains import Interpolation, KernelSpec, Samples, lagrange
 from erlangen.domains.builders import gather, weighted_sum
+from erlangen.domains.domain import Field, without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
-from erlangen.engines import Folded, RingOperator, SparseOperator, Stencil
+from erlangen.engines import (
+    Engine,
+    FinerHarmonics,
+    Folded,
+    Resolution,
+    RingOperator,
+    SparseOperator,
+    SpectralEngine,
+    Stencil,
+)
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation
+from erlangen.groups import Fibre, Representation, regular
+from erlangen.harmonics import (
+    Frequencies,
+    GlobalKernels,
+    Parallels,
+    Transform,
+    doubled,
+    frequencies,
+    gauss_legendre,
+    resampled,
+)
 from erlangen.spaces.spherical.latitudes import Latitudes
 
 POLE = 1e-9
+KNOTS = 8  # degrees at which a global kernel is free, unless told
 
 
 class RingSamples(Samples):
     r"""Rings of equal length on S^2, shape (latitudes, longitudes): row 0 nearest the north pole, eastward.
+
+    Kernels without a radius reach round the whole sphere, and are applied to harmonics.
 
     On a ring at a pole every sample is that pole, seen along its own meridian: its frame is the limit of the
     frames on the meridian, as wind is given there in files.
@@ -72,6 +95,134 @@ class RingSamples(Samples):
             recipe=recipe,
             coarse_recipe=coarse_recipe,
         )
+        rings = parallels(latitudes, longitudes, first)
+        self._transform = None if rings is None else Transform(rings)
+        mirrors = bool((torch.linalg.det(geometry.structure.components) < 0).any())
+        fields: tuple[Field, ...] = ("scalar",) if mirrors else ("scalar", "sign", "vector", "regular")
+        self._known = {
+            field: frequencies(self.representation(field))
+            for field in fields
+            if field != "regular" or fibre is not None
+        }
+
+    @property
+    def transform(self) -> Transform:
+        """The harmonics that the rings carry."""
+        if self._transform is None:
+            raise ValueError(
+                f"the rings of {self} are no mirror images at the equator, so there is no harmonic transform "
+                "on them, expected theta_j + theta_(J-1-j) = pi; read the field elsewhere (Domain.to), or "
+                "take kernels with radius="
+            )
+        return self._transform
+
+    @property
+    def degrees(self) -> int:
+        """The bandwidth L: fields of degrees l < L come back from the transform as they were."""
+        return self.transform.degrees
+
+    def analyze(
+        self, f: Float[Tensor, "*batch j k"], field: Field = "scalar"
+    ) -> Complex[Tensor, "*batch l m"]:
+        r"""The spherical harmonic transform: ``f_lm = int conj(Y_lm) f dmu`` for m >= 0, zero where l < m.
+
+        Y_lm are orthonormal, with the phase of Condon and Shortley; ``f_{l,-m} = (-1)^m conj f_lm``. Regular
+        and vector fields have coefficients ``c^n_lm`` for each frequency n along the fibre, ascending from
+        -band to band (vectors: -1, 1): those of its part of spin -n (see `erlangen.harmonics.Transform`).
+
+        Shapes: ``(*batch, [fibre,] j, k)`` to ``(*batch, [n,] l, m)``.
+        """
+        of = self._frequencies(field)
+        axes = 2 + of.has_axis
+        batch = f.shape[: f.dim() - axes]
+        flat = f.reshape(1, -1, *f.shape[f.dim() - axes :])
+        self.check(flat, field)
+        c = self.transform.analyze(flat, of)[:, :, 0].permute(2, 3, 0, 1)  # (batch, n, l, m)
+        return (c if of.has_axis else c[:, 0]).reshape(*batch, *c.shape[2 - of.has_axis :])
+
+    def synthesize(
+        self, c: Complex[Tensor, "*batch l m"], field: Field = "scalar"
+    ) -> Float[Tensor, "*batch j k"]:
+        """The field of such coefficients: the inverse of `analyze` on fields of degrees below L."""
+        of, L = self._frequencies(field), self.degrees
+        expected = (len(of.columns),) * of.has_axis + (L, L)
+        axes = len(expected)
+        if tuple(c.shape[-axes:]) != expected or not c.is_complex():
+            raise ValueError(
+                f"the coefficients are {c.dtype} of shape {tuple(c.shape)}, expected complex ones (*batch, "
+                f"{', '.join(map(str, expected))}) for {field} fields on {self}; pad or cut them"
+            )
+        flat = c.reshape(-1, len(of.columns), L, L).permute(2, 3, 0, 1)[:, :, None]
+        x = self.transform.synthesize(flat, of)[0]
+        return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
+
+    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        if kernel_size is None and radius is None:
+            return math.inf, min(rings or KNOTS, self.degrees)
+        return super().reach(kernel_size, radius, rings)
+
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        coarse = self._coarser_rings(rho)
+        if coarse is None:
+            return super().downsample(field, rho, circular)
+        of = self._frequencies(rho.name)
+        return resampled(field, self.transform, of, coarse.transform, of)
+
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        coarse = self._coarser_rings(rho)
+        if coarse is None:
+            return super().upsample(field, rho, size, circular)
+        self.expect(size)
+        of = self._frequencies(rho.name)
+        return resampled(field, coarse.transform, of, self.transform, of)
+
+    def _coarser_rings(self, rho: Representation) -> "RingSamples | None":
+        """The coarser grid, if fields of that type can go there by their harmonics."""
+        coarse = self.coarser()
+        if rho.name not in self._known or not isinstance(coarse, RingSamples):
+            return None
+        return coarse if self._transform and coarse._transform else None
+
+    def widening(self, spec: KernelSpec) -> int:
+        # harmonics are mixed within the band of the fibre
+        return 0 if math.isinf(spec.radius) else super().widening(spec)
+
+    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+        if rho.name not in self._known or self._transform is None:
+            return super()._refined(rho, factor, fibre)
+        of, L = self._frequencies(rho.name), self.degrees
+        finer = rho
+        if fibre and rho.fibre is not None:
+            finer = regular(rho.fibre.finer(factor))
+        rings = Transform(gauss_legendre(factor * L, 2 * factor * L), L)
+        return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        if not math.isinf(spec.radius):
+            return super()._build(spec)
+        without_grid_options(spec)
+        rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
+        for field in (spec.in_field, spec.out_field):
+            self._frequencies(field)  # or refuses
+        kernels = GlobalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
+        return SpectralEngine(kernels, self.transform)
+
+    def _frequencies(self, field: str) -> Frequencies:
+        found = self._known.get(field)
+        if found is None:
+            self.representation(field)  # type: ignore[arg-type]  # refuses what there is not
+            if self._turns is not None:
+                raise ValueError(
+                    f"the frames of {self} were turned, expected those along the meridians for the harmonics "
+                    f"of {field} fields; give radius="
+                )
+            raise ValueError(
+                f"the harmonics of {field} fields are those of rotations, but H = {self.geometry.structure} "
+                'has mirrors, expected er.Sphere(symmetry="rotations"), or scalar fields; or give radius='
+            )
+        return found
 
     def _own_frames(self) -> Frame:
         u = self.geometry.frames(self.points)
@@ -98,9 +249,10 @@ class RingSamples(Samples):
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
 
-    def reframed(self, h: Tensor) -> "Samples":
+    def reframed(self, h: Tensor) -> "RingSamples":
         other = super().reframed(h)
         vars(other).pop("turns_with_frames", None)
+        other._known = {"scalar": self._known["scalar"]}  # harmonics of others look along the meridians
         return other
 
     @cached_property
@@ -162,3 +314,19 @@ class RingInterpolation(Interpolation):
 def _turn(angle: float) -> Float[Tensor, "3 3"]:
     c, s = math.cos(angle), math.sin(angle)
     return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+def parallels(latitudes: Latitudes, longitudes: int, first: float) -> Parallels | None:
+    """The rings as harmonics see them, at their full bandwidth; None if they are not mirror images."""
+    theta, n, most = latitudes.theta, len(latitudes.theta), (longitudes + 1) // 2
+    if float((theta - math.pi + theta.flip(0)).abs().max()) > 1e-9:
+        return None
+    if latitudes.degree < 2 * min(n, most) - 2:  # the weights are not exact for products
+        for poles in (True, False):
+            N = n - poles
+            even = math.pi * (torch.arange(n).double() + (0.0 if poles else 0.5)) / N
+            if float((theta - even).abs().max()) < 1e-9:
+                return doubled(n, longitudes, poles, first)
+    degrees = min(n, most, latitudes.degree // 2 + 1)
+    weights = latitudes.weights * (2 * math.pi / longitudes)
+    return Parallels(theta, longitudes, weights, degrees, first)

@@ -1,19 +1,36 @@
 """The fibre, sampled more finely: the way there, the way back, and a ReLU in between."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.engines import Table
+from erlangen.engines.table import Table
 from erlangen.groups import Fibre
 
 CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
 FEW = 10  # channels, up to which one large matrix on fibre and channels is faster than many small ones
 
 
-class Finer:
+class Resolution(ABC):
+    """More samples of a field than its domain has, for what would alias on those."""
+
+    @abstractmethod
+    def up(self, field: Tensor) -> Tensor:
+        """The band-limited field at more samples."""
+
+    @abstractmethod
+    def down(self, field: Tensor) -> Tensor:
+        """The band-limited part of a field at more samples, on the domain's own."""
+
+    def relu(self, field: Tensor) -> Tensor:
+        """``down(relu(up(field)))``."""
+        return self.down(torch.relu(self.up(field)))
+
+
+class FinerFibre(Resolution):
     r"""``up``: a band-limited function at `factor` times as many samples; ``down``: its band-limited part.
 
     The finer samples come in an order of their own: the fibre's own samples first, which `up` leaves as

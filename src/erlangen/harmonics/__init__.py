@@ -1,0 +1,20 @@
+"""Harmonics of the sphere and of SO(3): one recursion, one transform. May import groups, geometry."""
+
+from erlangen.harmonics.fibres import Frequencies, frequencies
+from erlangen.harmonics.kernels import GlobalKernels
+from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
+from erlangen.harmonics.transform import Transform, precise, resampled
+from erlangen.harmonics.wigner import wigner
+
+__all__ = [
+    "Frequencies",
+    "GlobalKernels",
+    "Parallels",
+    "Transform",
+    "doubled",
+    "frequencies",
+    "gauss_legendre",
+    "precise",
+    "resampled",
+    "wigner",
+]

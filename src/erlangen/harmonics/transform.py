@@ -1,0 +1,165 @@
+"""The spherical harmonic transform of fields of any type on rings."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from erlangen.harmonics.fibres import Frequencies
+from erlangen.harmonics.legendre import project, synthesize
+from erlangen.harmonics.parallels import Parallels
+from erlangen.harmonics.tables import parity_tables
+
+HALVES = (torch.bfloat16, torch.float16)
+
+
+class Transform:
+    r"""Harmonics of degree l < `degrees` on one set of rings.
+
+    A field of frames is ``F(Rz(phi) Ry(theta) Rz(gamma)) = sum_n F_n e^{i n gamma}`` with
+
+        F_n = sum_lm c^n_lm sqrt((2l + 1) / 4 pi) d^l_mn(theta) e^{i m phi},
+
+    so that ``c^0_lm`` are the coefficients of a scalar field in the orthonormal Y_lm, ``c^n`` those of its
+    part of spin -n, and ``c^n_lm = sqrt((2l + 1) / 4 pi) F^l_mn / 2 pi``, ``F^l_mn = int F D^l_mn``. Fields
+    are real, ``c^{-n}_{l,-m} = (-1)^{m - n} conj c^n_lm``: only m >= 0 is kept.
+
+    Args:
+        parallels: the rings.
+        degrees: the bandwidth L; at most what the rings carry, unless told.
+    """
+
+    def __init__(self, parallels: Parallels, degrees: int | None = None) -> None:
+        self.parallels, self.degrees = parallels, degrees or parallels.degrees
+        if not 0 < self.degrees <= parallels.degrees:
+            raise ValueError(
+                f"the bandwidth is {degrees}, but {len(parallels.theta)} rings of {parallels.longitudes} "
+                f"samples carry degrees below {parallels.degrees}; take at most that, or a finer grid"
+            )
+        self._tables: dict[tuple, list[Tensor]] = {}
+
+    def analyze(
+        self, field: Float[Tensor, "batch channel *fibre j k"], frequencies: Frequencies
+    ) -> Complex[Tensor, "l m batch channel n"]:
+        """The coefficients ``c^n_lm`` of a field, n ascending."""
+        x = field if frequencies.has_axis else field.unsqueeze(2)
+        lead = x.shape[:2]
+        folded = not self.parallels.is_diagonal
+        weights = None if folded else self.parallels.quadrature.to(x)
+        if frequencies.has_axis:
+            x = (frequencies.into.to(x) @ x.flatten(3)).view(*lead, -1, *x.shape[3:])
+        parts, start = [], 0
+        for n in frequencies.orders:
+            real = x.narrow(2, start, 1 if n == 0 else 2)
+            start += real.shape[2]
+            tables = self._like(x, n, folded)
+            c = project(
+                real.flatten(0, 2),
+                tables,
+                weights,
+                1 if n == 0 else 2,
+                self.degrees,
+                self.parallels.phase,
+                1.0,
+            )
+            c = c.unflatten(3, real.shape[:3])  # (mirror, l, m, batch, channel, real)
+            parts.append((n, c[0, ..., 0]) if n == 0 else (n, *_columns(c)))
+        if len(parts) == 1 and len(parts[0]) == 2:
+            return parts[0][1][..., None]
+        return torch.stack([c for _, c in _ascending(parts)], -1)
+
+    def synthesize(
+        self, c: Complex[Tensor, "l m batch channel n"], frequencies: Frequencies
+    ) -> Float[Tensor, "batch channel *fibre j k"]:
+        """The field of such coefficients."""
+        columns = dict(zip(frequencies.columns, c.unbind(-1), strict=True))
+        lead = c.shape[2:4]
+        rings, longitudes = len(self.parallels.theta), self.parallels.longitudes
+        parts = []
+        for n in frequencies.orders:
+            # (mirror, l, m, batch, channel, real)
+            real = columns[0][None, ..., None] if n == 0 else _real_parts(columns[n], columns[-n])
+            tables = self._like(c, n, False)
+            x = synthesize(
+                real.flatten(3).contiguous(), tables, None, rings, longitudes, self.parallels.phase, 1.0
+            )
+            parts.append(x.view(*lead, -1, rings, longitudes))
+        x = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+        if not frequencies.has_axis:
+            return x.squeeze(2)
+        return (frequencies.out.to(x) @ x.flatten(3)).unflatten(3, (rings, longitudes))
+
+    def prepare(self, frequencies: Frequencies) -> None:
+        """Make the tables of these frequencies now, in the default precision."""
+        for n in frequencies.orders:
+            for folded in {False, not self.parallels.is_diagonal}:
+                self.tables(n, folded, torch.get_default_dtype(), torch.device("cpu"))
+
+    def tables(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        """The matrices of the columns n and -n; made in float64, not kept, when first asked for."""
+        found = self._tables.get((n, folded, dtype, device))
+        if found is None:
+            theta = self.parallels.theta.numpy()
+            Q = self.parallels.quadrature.numpy() if folded else None
+            single = np.float32 if dtype == torch.float32 else np.float64
+            found = [
+                torch.from_numpy(table.astype(single)).to(device)
+                for mirror in range(1 if n == 0 else 2)
+                for table in parity_tables(theta, self.degrees, n, mirror, Q)
+            ]
+            self._tables[(n, folded, dtype, device)] = found
+        return found
+
+    def _like(self, x: Tensor, n: int, folded: bool) -> list[Tensor]:
+        dtype = x.real.dtype if x.is_complex() else x.dtype
+        if torch.compiler.is_compiling():
+            return _constant(self, n, folded, dtype, x.device)
+        return self.tables(n, folded, dtype, x.device)
+
+    def __deepcopy__(self, memo: object) -> "Transform":
+        return self
+
+
+def _columns(c: Tensor) -> tuple[Tensor, Tensor]:
+    """``c^n`` and ``c^{-n}`` from the transforms of C_n and S_n against both mirror images."""
+    plus, minus = c[0] + c[1], c[0] - c[1]  # against w^n and w^{-n}
+    return plus[..., 0] - 1j * plus[..., 1], minus[..., 0] + 1j * minus[..., 1]
+
+
+def _real_parts(c: Tensor, opposite: Tensor) -> Tensor:
+    """The way back: ``(mirror, l, m, batch, channel, C or S)``."""
+    even, odd = (c + opposite) / 2, (c - opposite) / 2
+    return torch.stack([torch.stack([even, 1j * odd], -1), torch.stack([odd, 1j * even], -1)])
+
+
+def _ascending(parts: list[tuple]) -> list[tuple[int, Tensor]]:
+    pairs = [(n, c[0]) for n, *c in parts] + [(-n, c[1]) for n, *c in parts if n]
+    return sorted(pairs, key=lambda pair: pair[0])
+
+
+@torch.compiler.assume_constant_result
+def _constant(
+    transform: Transform, n: int, folded: bool, dtype: torch.dtype, device: torch.device
+) -> list[Tensor]:
+    return transform.tables(n, folded, dtype, device)
+
+
+def resampled(
+    field: Tensor, source: Transform, of: Frequencies, target: Transform, to: Frequencies
+) -> Tensor:
+    """The field at the rings of another transform: exact in the degrees that both hold, without others."""
+    with precise(field):
+        c = source.analyze(field.float() if field.dtype in HALVES else field, of)
+        return _at(c, source, target, to)
+
+
+def precise(x: Tensor) -> torch.autocast:
+    """Harmonics want their precision: no automatic casts."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
+def _at(c: Tensor, source: Transform, target: Transform, to: Frequencies) -> Tensor:
+    more = target.degrees - source.degrees
+    c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]
+    return target.synthesize(c, to)
