@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
 from erlangen.domains.domain import Field
+from erlangen.engines import Engine
 
 
 class Correlation(nn.Module):
