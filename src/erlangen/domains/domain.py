@@ -1,7 +1,7 @@
 """The one contract of every domain: points, weights, fibre, and the engine it hands out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.refusals import expect_kernels, expect_reach
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import (
     Fibre,
     Representation,
-    StructureGroup,
     determinant,
     regular,
     standard,
@@ -391,48 +391,3 @@ class Domain(ABC):
 
     def __deepcopy__(self, memo: object) -> "Domain":
         return self
-
-
-def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> None:
-    """ValueError for a basis without kernels."""
-    if len(basis) == 0:
-        raise ValueError(
-            f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
-            f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
-        )
-
-
-def expect_reach(geometry: Geometry, radius: float) -> None:
-    """ValueError for a radius beyond which a kernel would meet itself."""
-    if radius > geometry.injectivity_radius:
-        raise ValueError(
-            f"radius is {radius}, beyond the injectivity radius {geometry.injectivity_radius:.6g} of "
-            f"{geometry}, where a kernel would meet itself; take a smaller radius"
-        )
-
-
-def without_grid_options(spec: KernelSpec) -> None:
-    """Refuse the options that only a lattice has."""
-    plain = replace(spec, stride=1, padding="same", dilation=1, padding_mode="zeros")
-    if spec != plain:
-        raise ValueError(
-            f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
-            f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
-            "resample to a coarser domain instead"
-        )
-
-
-def refuse_nan(f: Tensor) -> None:
-    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
-    if (
-        f.device.type != "cpu"
-        or torch.compiler.is_compiling()
-        or torch._C._functorch.peek_interpreter_stack()
-    ):
-        return
-    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
-        missing = int(torch.isnan(f).sum())
-        raise ValueError(
-            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are "
-            "missing, say so: domain.masked(mask), or mask= where it is made, True where there is data"
-        )

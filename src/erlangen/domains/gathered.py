@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.builders import ray_rule
-from erlangen.domains.domain import Domain, KernelSpec, without_grid_options
+from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.refusals import without_grid_options
 from erlangen.domains.samples import Samples
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Frame, Geometry

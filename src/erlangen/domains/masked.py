@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.builders import ball_rule
-from erlangen.domains.domain import Domain, Field, KernelSpec, refuse_nan
+from erlangen.domains.domain import Domain, Field, KernelSpec
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.refusals import refuse_nan
 from erlangen.engines import Engine, MaskedEngine, Table
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, StructureGroup, trivial

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from erlangen.domains import Interpolation, KernelSpec, Samples, lagrange
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Field, without_grid_options
+from erlangen.domains.domain import Field
+from erlangen.domains.refusals import without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
 from erlangen.engines import (
     Engine,
