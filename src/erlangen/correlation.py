@@ -15,6 +15,7 @@ from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.domain import Field, refuse_nan
 from erlangen.domains.neighbours import CHUNK
+from erlangen.domains.view import View, view
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.kernels import defect
@@ -33,6 +34,7 @@ def correlate(
     radius: float | None = None,
     in_field: Field = "scalar",
     out_field: Field = "scalar",
+    to: Domain | None = None,
     nodes: int = 32,
 ) -> Tensor:
     r"""The cross-correlation ``(k * f)(p) = int k(v) f(carry(s(p), v)) J(v) dv``, on any geometry.
@@ -54,6 +56,10 @@ def correlate(
             frames, for a regular in_field).
         radius: kernels are cut there; None sums over all samples (a callable f needs one).
         in_field, out_field: "scalar", "regular", "vector" or "sign".
+        to: where the result is sampled, on this space or on another one of its group (scalar fields only);
+            None for here. With M' = G/H' and H' in H, ``(k * f)(p') = int_M k(v) f(q) dmu(q)``, where v are
+            the coordinates of q seen from the frame over p': a lift, and any k that H' leaves alone will do.
+            The other way, from M' to M, ``int_M' k(v) f(q') dmu(q')`` with v those of p seen from over q'.
         nodes: for a callable f, Gauss nodes along the radius.
 
     Returns:
@@ -71,7 +77,7 @@ def correlate(
         >>> f = torch.sin(line.points[..., 0])
         >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
     """
-    rho_in, rho_out = domain.representation(in_field), domain.representation(out_field)
+    rho_in, rho_out = domain.representation(in_field), (to or domain).representation(out_field)
     if not callable(f):
         f = _numbers(f)
         domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
@@ -83,17 +89,25 @@ def correlate(
             )
         f = domain.hide(f)
         refuse_nan(f)
-    reach = domain.geometry.injectivity_radius
+    seen = view(domain, domain if to is None else to)
+    if not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
+        raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")
+    reach = seen.geometry.injectivity_radius
     if radius is not None and not 0 < radius <= reach:
         raise ValueError(
             f"radius is {radius}, expected a positive length up to the injectivity radius {reach:.6g} of "
-            f"{domain.geometry}, beyond which a kernel would meet itself"
+            f"{seen.geometry}, beyond which a kernel would meet itself"
         )
     K = _matrix_kernel(kernel, rho_in, rho_out)
     if not (rho_out.name == "regular" and rho_in.name in ("scalar", "regular")):
-        _refuse_if_moved(domain, K, radius, rho_in, rho_out)
+        _refuse_if_moved(seen, K, radius, rho_in, rho_out)
     if not callable(f):
-        return domain.hide(_sum_over_samples(domain, K, f, radius, rho_in, rho_out))
+        target = domain if to is None else to
+        total = _sum_over_samples(seen, K, f.flatten(-domain.space_axes), radius, rho_in, rho_out)
+        kind = torch.promote_types(f.dtype, torch.complex64) if total.is_complex() else f.dtype
+        return target.hide(_shaped(total, kind, rho_out, target))
+    if to is not None:
+        raise ValueError("f is a function and to= is given, expected samples; or leave to= away")
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
     return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)
@@ -161,18 +175,16 @@ def _numbers(f: Any) -> Tensor:
 
 
 def _refuse_if_moved(
-    domain: Domain, K: Kernel, radius: float | None, rho_in: Representation, rho_out: Representation
+    seen: View, K: Kernel, radius: float | None, rho_in: Representation, rho_out: Representation
 ) -> None:
-    geometry = domain.geometry
     if radius is None:
-        radius = geometry.injectivity_radius
+        radius = seen.geometry.injectivity_radius
     if radius == float("inf"):  # measure it over the extent of the samples
-        points = domain.points.flatten(0, -2)
-        radius = float((points - points[0]).norm(dim=-1).max()) or 1.0
-    moved = defect(K, geometry.structure, radius, rho_in, rho_out)
+        radius = float((seen.seen.point - seen.seen.point[0]).norm(dim=-1).max()) or 1.0
+    moved = defect(K, seen.structure, radius, rho_in, rho_out)
     if not moved <= LARGEST_DEFECT:
         raise ValueError(
-            f"the structure group {geometry.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
+            f"the structure group {seen.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
             f"rho_in(h)^-1| is {moved:.2g} of max |K|, expected at most {LARGEST_DEFECT:g}, or the result "
             "would depend on the frames. "
             'Symmetrize it (erlangen.kernels.symmetrize), or lift: out_field="regular" takes any kernel'
@@ -180,47 +192,28 @@ def _refuse_if_moved(
 
 
 def _sum_over_samples(
-    domain: Domain,
+    seen: View,
     K: Kernel,
-    f: Tensor,
+    f: Float[Tensor, "*batch q"],
     radius: float | None,
     rho_in: Representation,
     rho_out: Representation,
-) -> Tensor:
-    geometry, (points, bases) = domain.geometry, domain.frames
-    axes = domain.space_axes
-    q = Frame(points.flatten(0, -2), bases.flatten(0, -3))
-    weights = domain.weights.flatten()
-    values = f.flatten(-axes).to(torch.complex128 if f.is_complex() else torch.float64)
+) -> Float[Tensor, "*batch d p"]:
+    values = f.to(torch.complex128 if f.is_complex() else torch.float64)
     values = values if rho_in.has_axis else values[..., None, :]  # (*batch, d, q)
-    size = max(1, CHUNK // (len(weights) * max(1, rho_in.dim * rho_out.dim)))
+    ends, others = (seen.viewers, seen.seen) if seen.outward else (seen.seen, seen.viewers)
+    size = max(1, CHUNK // (len(seen.weights) * max(1, rho_in.dim * rho_out.dim)))
     rows = []
-    for start in range(0, len(weights), size):
-        p = q.at(slice(start, start + size))
-        u = Frame(p.point[:, None], p.basis[:, None])
-        v = geometry.coordinates(u, q.point)  # (p, q, n)
-        near = torch.ones(v.shape[:-1], dtype=torch.bool)
-        if radius is not None:  # farther away there may be no v at all
-            near = v.norm(dim=-1) < radius
-            v = torch.where(near[..., None], v, 0.0)
-        h = geometry.gauge(q, geometry.carry(u, v))
-        h = torch.where(near[..., None, None], h, torch.eye(domain.dim).to(h))
-        a = torch.where(near, weights, 0.0)
-        if geometry.measure == "tangent":  # where J is zero, at the antipode, there is no mass
-            J = geometry.density_at(u, v)
-            a = torch.where(J > 1e-9, a / J.clamp_min(1e-9), 0.0)
+    for start in range(0, len(ends.point), size):
+        p = ends.at(slice(start, start + size))
+        p = Frame(p.point[:, None], p.basis[:, None])
+        v, h, a = seen.entries(*((p, others) if seen.outward else (others, p)), radius)  # (p, q, n)
         k = K(v)
         terms = k @ rho_in.inverse(h).to(k)
-        terms = terms * a.expand(v.shape[:-1])[..., None, None]  # (p, q, d, d)
+        terms = terms * a[..., None, None]  # (p, q, d, d)
         dtype = torch.promote_types(terms.dtype, values.dtype)
         rows.append(torch.einsum("pqij,...jq->...ip", terms.to(dtype), values.to(dtype)))
-    result = torch.cat(rows, -1)
-    return _shaped(
-        result,
-        torch.promote_types(f.dtype, torch.complex64) if result.is_complex() else f.dtype,
-        rho_out,
-        domain,
-    )
+    return torch.cat(rows, -1)
 
 
 def _sum_over_nodes(

@@ -11,6 +11,16 @@ from torch import nn
 
 import erlangen as er
 
+
+def over_the_plane(plane, turns):
+    """Turns at each sample of the plane, elements of SE(2)."""
+    angle = torch.arange(turns).double() * (2 * torch.pi / turns)
+    R = er.groups.SE(2).exp(torch.stack([0 * angle, 0 * angle, angle], -1))
+    return er.GroupSpace(er.groups.SE(2)).samples(
+        plane.geometry.section(plane.points) @ R[:, None, None], plane.weights.expand(turns, -1, -1)
+    )
+
+
 C8, D4, ISO = er.Plane(rotations=8), er.Plane(rotations=4, reflections=True), er.Plane()
 LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
@@ -19,6 +29,9 @@ KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
 TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 6, rotations=4, nodes=4)
 SPHERE = er.Sphere().grid(6, rotations=4)
 BALL, ZONAL = er.Sphere().grid(8, rotations=3), er.Sphere().grid(8)
+FEW, FEWER = er.Sphere().grid(5), er.Sphere().grid(4)
+FLAT = er.Euclidean(2, "roto-translations").grid(4, 3)
+ABOVE = over_the_plane(FLAT, 6)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
 # name: the layer, the shape it takes, the shape it gives
@@ -97,6 +110,18 @@ LAYERS = {
         (2, 4, 6, 12),
         (3, 4, 6, 12),
     ),
+    "to other samples": (
+        lambda **k: er.nn.Correlation(FEW, 2, 3, radius=1.0, to=FEWER, **k),
+        (2, 5, 10),
+        (3, 4, 8),
+    ),
+    "to the group": (
+        lambda **k: er.nn.Lift(FLAT, 2, 3, radius=1.6, to=ABOVE, **k),
+        (2, 4, 3),
+        (3, 6, 4, 3),
+    ),
+    "pullback": (lambda **k: er.nn.Pullback(FLAT, ABOVE), (2, 4, 3), (2, 6, 4, 3)),
+    "pushforward": (lambda **k: er.nn.Pushforward(ABOVE, FLAT, "max"), (2, 6, 4, 3), (2, 4, 3)),
     "torus of revolution": (
         lambda **k: er.nn.Correlation(TORUS, 2, 3, radius=1.0, **REGULAR, **k),
         (2, 4, 8, 6),

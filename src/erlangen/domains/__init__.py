@@ -16,6 +16,7 @@ from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.quotient import QuotientGrid
 from erlangen.domains.samples import Samples
 from erlangen.domains.symmetry import Symmetry
+from erlangen.domains.view import sample_below
 
 __all__ = [
     "Domain",
@@ -31,6 +32,7 @@ __all__ = [
     "gather",
     "lagrange",
     "nearest",
+    "sample_below",
     "weighted_sum",
     "within",
 ]

@@ -6,12 +6,13 @@ from torch import Tensor
 
 from erlangen.domains.domain import Domain
 from erlangen.domains.neighbours import within
+from erlangen.domains.view import View, view
 from erlangen.engines import Stencil
 from erlangen.geometry import Frame
 from erlangen.kernels.harmonics import sphere_area, sphere_rule
 
 
-def weighted_sum(domain: Domain, radius: float, at: Frame | None = None) -> Stencil:
+def weighted_sum(domain: Domain, radius: float, at: Frame | None = None, turns: bool = True) -> Stencil:
     r"""The kernel at the logarithm of each sample in reach: ``sum_q w_q k(log_p q) f(q)``.
 
     With ``measure="tangent"`` the weight is divided by J(v). Exact quadrature on point sets whose
@@ -21,20 +22,31 @@ def weighted_sum(domain: Domain, radius: float, at: Frame | None = None) -> Sten
         domain: the samples that give.
         radius: of the kernel.
         at: the frames that receive, ``(k,)``; None for those of the samples.
+        turns: whether to keep how frames are turned, which scalars need not know.
     """
-    geometry, q = domain.geometry, _flat(domain.frames)
-    receiver = q if at is None else at
-    row, column = within(geometry, receiver.point, q.point, radius)
-    u = receiver.at(row)
-    v = geometry.coordinates(u, q.point[column])
-    h = geometry.gauge(q.at(column), geometry.carry(u, v))
-    a = domain.weights.flatten()[column]
-    if geometry.measure == "tangent":
-        a = a / geometry.density_at(u, v)
-    return Stencil(row, column, v, h, a, len(receiver.point), len(q.point))
+    return sum_in_view(view(domain, domain if at is None else at), radius, turns)
 
 
-def gather(domain: Domain, radius: float, at: Frame | None = None, count: int = 8) -> Stencil:
+def sum_in_view(seen: View, radius: float, turns: bool = True) -> Stencil:
+    """The kernel at the normal coordinates of each sample in reach, from one domain to another.
+
+    Without `turns`, how frames are turned is left away, which scalars need not know.
+    """
+    geometry, u, q = seen.geometry, seen.viewers, seen.seen
+    i, j = within(geometry, u.point, q.point, radius)
+    if not seen.outward:  # rows are the samples that are seen
+        i, j = i[order := torch.argsort(j, stable=True)], j[order]
+    v, start = geometry.coordinates_of_pairs(u, q.point, i, j), u.at(i)
+    h = geometry.gauge(q.at(j), geometry.carry(start, v)) if turns else None
+    row, column = (i, j) if seen.outward else (j, i)
+    a = seen.measure(start, v, seen.weights[column])
+    rows, columns = (len(u.point), len(q.point)) if seen.outward else (len(q.point), len(u.point))
+    return Stencil(row, column, v, h, a, rows, columns)
+
+
+def gather(
+    domain: Domain, radius: float, at: Frame | None = None, turns: bool = True, count: int = 8
+) -> Stencil:
     r"""Fixed nodes carried out, samples interpolated: ``sum_j a_j k(v_j) f(carry(s(p), v_j))``.
 
     The same nodes at every point, so the kernel's quadrature does not depend on the samples' density.
@@ -47,15 +59,17 @@ def gather(domain: Domain, radius: float, at: Frame | None = None, count: int = 
     start = Frame(receiver.point[:, None], receiver.basis[:, None])
     u = geometry.carry(start, nodes.expand(len(receiver.point), -1, -1))
     arrived = Frame(u.point.flatten(0, 1), u.basis.flatten(0, 1))  # (p j,)
-    index, weight, h = domain.interpolation.transported(domain, arrived)
+    if turns:
+        index, weight, h = domain.interpolation.transported(domain, arrived)
+    else:
+        (index, weight), h = domain.interpolation.read(arrived.point), None
     rows = len(receiver.point)
     row = torch.arange(rows).repeat_interleave(len(nodes) * index.shape[1])
     v = nodes[None, :, None].expand(rows, -1, index.shape[1], -1).flatten(0, 2)
     entry = (weight.unflatten(0, (rows, -1)) * a[None, :, None]).flatten()
     keep = entry != 0
-    return Stencil(
-        row[keep], index.flatten()[keep], v[keep], h.flatten(0, 1)[keep], entry[keep], rows, len(q.point)
-    )
+    h = None if h is None else h.flatten(0, 1)[keep]
+    return Stencil(row[keep], index.flatten()[keep], v[keep], h, entry[keep], rows, len(q.point))
 
 
 def _flat(u: Frame) -> Frame:

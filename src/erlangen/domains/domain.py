@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,7 +14,15 @@ from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation, determinant, regular, standard, trivial
+from erlangen.groups import (
+    Fibre,
+    Representation,
+    StructureGroup,
+    determinant,
+    regular,
+    standard,
+    trivial,
+)
 from erlangen.kernels import KernelBasis, Rings
 
 Field = Literal["scalar", "regular", "vector", "sign"]
@@ -56,6 +65,7 @@ class Domain(ABC):
 
     def __init__(self) -> None:
         self._engines: dict[KernelSpec, Engine] = {}
+        self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
         self._finer: dict[tuple[str, int, bool], Resolution | None] = {}
 
     @property
@@ -90,6 +100,18 @@ class Domain(ABC):
     def default_field(self) -> Field:
         """The richest field that the domain carries: regular with a fibre, else scalar."""
         return "scalar" if self.fibre is None else "regular"
+
+    def equivariant_to(self, spec: KernelSpec, to: "Domain | None" = None) -> str:
+        """The name of the group that layers with this kernel commute with."""
+        if to is not None and not self.geometry.is_same(to.geometry):
+            groups = [g for g in (self.geometry.group, to.geometry.group) if g is not None]
+            return str(min(groups, key=lambda group: (group.dim, len(group.components))))
+        rho = [self.representation(field) for field in (spec.in_field, spec.out_field)]
+        fibres = [r.fibre for r in rho if r.fibre is not None]
+        H = self.geometry.structure
+        if fibres and not (spec.band_in is spec.band_out is None):
+            H = fibres[0].group_of_all_turns or H
+        return self.geometry.equivariant_to(H)
 
     @property
     def frames(self) -> Frame:
@@ -148,12 +170,23 @@ class Domain(ABC):
         self.expect(shape)
         return self
 
-    def engine(self, spec: KernelSpec) -> Engine:
-        """The engine for a kernel; made once, then shared by every layer that asks for the same."""
-        engine = self._engines.get(spec)
+    def engine(self, spec: KernelSpec, to: "Domain | None" = None) -> Engine:
+        """The engine for a kernel; made once, then shared by every layer that asks for the same.
+
+        Args:
+            spec: the kernel.
+            to: where the result is sampled, on this space or another one of the group; None for here.
+        """
+        engines = self._engines if to is None else self._engines_to.setdefault(to, {})
+        engine = engines.get(spec)
         if engine is None:
-            engine = self._engines[spec] = self._build(spec)
+            engine = engines[spec] = self._build(spec) if to is None else self._between(to, spec)
         return engine
+
+    def _between(self, to: "Domain", spec: KernelSpec) -> Engine:
+        from erlangen.domains.between import between
+
+        return between(self, to, spec)
 
     def representation(self, field: Field) -> Representation:
         """The representation of H behind a field's name."""
@@ -188,6 +221,7 @@ class Domain(ABC):
             field: its type.
             interpolation: how to read between the samples; None takes the domain's own.
         """
+        self.geometry.expect_symmetry(g)
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
         return domain.seen_from(u, f, field, interpolation=interpolation)
@@ -232,7 +266,7 @@ class Domain(ABC):
             f: ``(*batch, [fibre,] *space)``.
             field: its type.
         """
-        if repr(target.geometry) != repr(self.geometry):
+        if not self.geometry.is_same(target.geometry):
             raise ValueError(
                 f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"
             )
@@ -317,11 +351,7 @@ class Domain(ABC):
             basis = KernelBasis.depthwise(H, rings, rho_in, spec.band_in)
         else:
             basis = KernelBasis.build(H, rings, rho_in, rho_out, spec.band_in, spec.band_out)
-        if len(basis) == 0:
-            raise ValueError(
-                f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
-                f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
-            )
+        expect_kernels(basis, H, spec)
         return basis
 
     def widening(self, spec: KernelSpec) -> int:
@@ -356,16 +386,29 @@ class Domain(ABC):
         basis = self.basis(spec)
         if spec.radius == 0:
             return PointEngine(basis)
-        if spec.radius > self.geometry.injectivity_radius:
-            raise ValueError(
-                f"radius is {spec.radius}, beyond the injectivity radius "
-                f"{self.geometry.injectivity_radius:.6g} of {self.geometry}, where a kernel would meet "
-                "itself; take a smaller radius"
-            )
+        expect_reach(self.geometry, spec.radius)
         return self._correlator(basis, spec)
 
     def __deepcopy__(self, memo: object) -> "Domain":
         return self
+
+
+def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> None:
+    """ValueError for a basis without kernels."""
+    if len(basis) == 0:
+        raise ValueError(
+            f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
+            f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
+        )
+
+
+def expect_reach(geometry: Geometry, radius: float) -> None:
+    """ValueError for a radius beyond which a kernel would meet itself."""
+    if radius > geometry.injectivity_radius:
+        raise ValueError(
+            f"radius is {radius}, beyond the injectivity radius {geometry.injectivity_radius:.6g} of "
+            f"{geometry}, where a kernel would meet itself; take a smaller radius"
+        )
 
 
 def without_grid_options(spec: KernelSpec) -> None:

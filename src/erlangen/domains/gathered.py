@@ -101,7 +101,7 @@ class Gathered(Samples):
                 column, weight, h = self.interpolation.transported(self, flat)
             else:
                 column, weight = self.interpolation.read(flat.point)
-                h = torch.eye(self.dim, dtype=torch.float64).expand(*column.shape, -1, -1)
+                h = None
             taps = column.shape[-1]
             row = torch.arange(start, start + rows).repeat_interleave(len(v) * taps)
             entry = (weight.view(rows, len(v), taps) * measure[..., None]).flatten()
@@ -112,7 +112,7 @@ class Gathered(Samples):
                 row[keep],
                 column.flatten()[keep],
                 where,
-                h.flatten(0, 1)[keep],
+                None if h is None else h.flatten(0, 1)[keep],
                 entry[keep],
                 total,
                 total,

@@ -21,7 +21,10 @@ def within(
     reach = geometry.chord(radius)
     rows, columns = [], []
     for row, column in _candidates(p, q, reach) if math.isfinite(reach) else _all_pairs(len(p), len(q)):
-        near = geometry.distance(p[row], q[column]) < radius
+        bound = geometry.distance_at_least(p[row], q[column])
+        if bound is not None:
+            row, column = (x[bound < radius] for x in torch.broadcast_tensors(row, column))
+        near = geometry.distance_of_pairs(p, q, row, column) < radius
         row, column = torch.broadcast_tensors(row, column)
         rows.append(row[near])
         columns.append(column[near])
@@ -41,7 +44,7 @@ def nearest(
     some = p[torch.linspace(0, len(p) - 1, min(len(p), 32)).long()]
     radius = 1.2 * float(_nearest_of_all(geometry, some, q, count)[0].max())
     row, column = within(geometry, p, q, radius)
-    d = geometry.distance(p[row], q[column])
+    d = geometry.distance_of_pairs(p, q, row, column)
     order = torch.argsort(d, stable=True)
     order = order[torch.argsort(row[order], stable=True)]  # by row, then by distance
     found = torch.bincount(row, minlength=len(p))
@@ -57,7 +60,7 @@ def nearest(
 
 def _nearest_of_all(geometry: Geometry, p: Tensor, q: Tensor, count: int) -> tuple[Tensor, Tensor]:
     parts = [
-        geometry.distance(p[row], q[column]).topk(count, largest=False)
+        geometry.distance_of_pairs(p, q, row, column).topk(count, largest=False)
         for row, column in _all_pairs(len(p), len(q))
     ]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

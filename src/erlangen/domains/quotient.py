@@ -112,6 +112,7 @@ class QuotientGrid(Grid):
         domain = self.sized(tuple(f.shape[-self.dim :]))
         if domain is not self:
             return domain.act(g, f, field, interpolation=interpolation)
+        self.geometry.expect_symmetry(g)
         move = self._permutation(g)
         if move is None or interpolation is not None:
             return super().act(g, f, field, interpolation=interpolation)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.domain import Domain, Field, KernelSpec, refuse_nan, without_grid_options
 from erlangen.domains.interpolation import Interpolation
@@ -48,13 +49,20 @@ class Samples(Domain):
         coarse_recipe: "partial[Any] | None" = None,
     ) -> None:
         super().__init__()
+        if not (isinstance(points, Tensor) and isinstance(weights, Tensor)):
+            raise ValueError(
+                f"points and weights are {type(points).__name__} and {type(weights).__name__}, expected two "
+                "tensors: every sample has a measure, such as the area of the space divided by their number"
+            )
         if points.shape[-1] != geometry.ambient or points.shape[:-1] != weights.shape:
             raise ValueError(
                 f"points {tuple(points.shape)} and weights {tuple(weights.shape)}, expected "
                 f"(*space, {geometry.ambient}) and (*space) for {geometry}"
             )
-        if not bool((weights > 0).all()):
+        if not bool((weights.isfinite() & (weights > 0)).all()):
             raise ValueError("some weights are not positive, expected the measure of each sample")
+        if recipe is None:
+            expect_points(geometry, points.to(torch.float64), once=interpolation is None)
         if builder not in ("weighted_sum", "gather"):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
         if geometry.measure == "space" and recipe is None:
@@ -67,7 +75,7 @@ class Samples(Domain):
         self._interpolation = interpolation
         self.recipe, self.coarse_recipe = recipe, coarse_recipe
         self._coarser: Samples | None = None
-        self._stencils: dict[float, Stencil] = {}
+        self._stencils: dict[tuple[float, bool], Stencil] = {}
         self._resamplers: dict[str, Resampler] = {}
         self._frames: Frame | None = None
         self._turns: Tensor | None = None  # from the frames of the geometry to those of the samples
@@ -92,7 +100,8 @@ class Samples(Domain):
 
     def reframed(self, h: Tensor) -> "Samples":
         other = copy.copy(self)
-        other._engines, other._finer, other._stencils, other._resamplers = {}, {}, {}, {}
+        Domain.__init__(other)  # engines of its own
+        other._stencils, other._resamplers = {}, {}
         other._coarser, other._frames = None, self.frames.turn(h)
         other._turns = h if self._turns is None else self._turns @ h
         return other
@@ -163,13 +172,15 @@ class Samples(Domain):
 
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         without_grid_options(spec)
-        stencil = self._stencils.get(spec.radius)
+        turns = spec.in_field != "scalar"
+        stencil = self._stencils.get((spec.radius, turns))
         if stencil is None:
-            stencil = self._stencils[spec.radius] = self._stencil(spec.radius)
+            stencil = self._stencils[spec.radius, turns] = self._stencil(spec.radius, turns)
         return StencilEngine(basis, stencil, tuple(self._weights.shape), self._operator)
 
-    def _stencil(self, radius: float) -> Stencil:
-        return weighted_sum(self, radius) if self.builder == "weighted_sum" else gather(self, radius)
+    def _stencil(self, radius: float, turns: bool) -> Stencil:
+        build = weighted_sum if self.builder == "weighted_sum" else gather
+        return build(self, radius, turns=turns)
 
     def _operator(self, entries: Folded) -> Operator:
         return SparseOperator(entries)

@@ -14,7 +14,7 @@ class Stencil:
         row: p_e, the sample that receives, sorted.
         column: q_e, the sample that gives.
         v: ``(e, n)``, where the kernel is evaluated, in components of the frame s(p).
-        h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``.
+        h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``; None where only scalars come in.
         a: ``(e,)``, the measure.
         rows: the number of samples that receive.
         columns: the number that give.
@@ -24,7 +24,7 @@ class Stencil:
     row: Int[Tensor, "e"]
     column: Int[Tensor, "e"]
     v: Float[Tensor, "j n"]
-    h: Float[Tensor, "e n n"]
+    h: Float[Tensor, "e n n"] | None
     a: Float[Tensor, "e"]
     rows: int
     columns: int

@@ -11,6 +11,7 @@ from erlangen.engines.entries import Stencil
 from erlangen.groups import Representation
 
 ENOUGH = 1 << 14  # entries from which the transport's matrices are found
+UNUSED = 1e-12
 
 
 class Mixed(Protocol):
@@ -43,36 +44,50 @@ class Folded(NamedTuple):
 
 
 def folded(basis: Mixed, blocks: Iterable[Stencil], tolerance: float = 1e-10) -> Folded:
-    r"""The scalar operators ``S_at`` of a stencil in blocks of rows, one entry for each pair of samples.
+    r"""The scalar operators ``S_at`` of a stencil given in blocks of rows, one entry for a pair of samples.
 
     With ``psi_b(v) = sum_a g_a(v) mix_ba`` and ``rho_in(h)^{-1} = sum_t tau_t(h) D_t`` the sum over
     entries is ``sum_{a,t} (mix_ba D_t) S_{at} f``, ``S_at = sum_e a_e g_a(v_e) tau_t(h_e)``. Entries between
-    the same two samples are added up: fixed nodes that are interpolated have many.
+    the same two samples are added up: fixed nodes that are interpolated have many. Where all kernels are
+    made of fewer combinations of operators, these are kept: isotropic ones need no harmonics.
     """
-    constants, size = None, (0, 0)
+    constants, mix, used, size = None, torch.empty(0), None, (0, 0)
     rows, columns, weights = [], [], []
     for block in blocks:
         if constants is None:
             constants = transport_matrices(basis.rho_in, block.h, tolerance)
-        tau = transport_functions(basis.rho_in, block.h, constants)  # (e, t)
+            mix, used = without_unused(torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2))
         scalars = basis.scalars(block.v)
-        scalars = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
-        values = (scalars[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
+        values = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
+        if block.h is not None:
+            tau = transport_functions(basis.rho_in, block.h, constants)
+            values = (values[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
         size = block.rows, block.columns
-        row, column, values = _added_up(block, values)
+        row, column, values = _added_up(block, values if used is None else values @ used.T)
         rows.append(row)
         columns.append(column)
         weights.append(values)
     if constants is None:
         raise ValueError("a stencil without rows, expected at least one sample")
-    mix = torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2)  # (b, s, i, k)
     return Folded(torch.cat(rows), torch.cat(columns), torch.cat(weights, 1), mix, *size)
 
 
+def without_unused(mix: Float[Tensor, "b s i k"]) -> tuple[Tensor, Tensor | None]:
+    """The matrices that mix the combinations ``(t, s)`` of operators in use, and these; None for all."""
+    rows = mix.transpose(1, -1).flatten(0, -2)  # (b k i, s)
+    power, directions = torch.linalg.eigh(rows.T @ rows)
+    used = directions.T[power > UNUSED * power[-1]]
+    if len(used) == mix.shape[1]:
+        return mix, None
+    return torch.einsum("bsik,ts->btik", mix, used), used
+
+
 def transport_matrices(
-    rho: Representation, h: Float[Tensor, "e n n"], tolerance: float
+    rho: Representation, h: Float[Tensor, "e n n"] | None, tolerance: float
 ) -> Float[Tensor, "t d d"]:
-    """Matrices D_t that span all ``rho(h)^{-1}``: of a regular field its samples', else orthonormal."""
+    """Matrices D_t that span all ``rho(h)^{-1}``: those of a regular field's samples, else orthonormal."""
+    if h is None:  # scalars
+        return torch.ones(1, rho.dim, rho.dim, dtype=torch.float64)
     if rho.fibre is not None:
         return rho.matrix(rho.fibre.elements)
     spread = h if len(h) <= ENOUGH else h[:: len(h) // ENOUGH]

@@ -25,6 +25,9 @@ class PointEngine(Engine):
         grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
         matrix = torch.einsum("gocb,bij->giojc", grouped, values).flatten(0, 2).flatten(1)
         x = fold(field, self.rho_in, groups)
+        space = x.shape[2:]
+        if len(space) not in CONVOLUTIONS:
+            x = x.flatten(2)
         convolve = CONVOLUTIONS[x.dim() - 2]
         y = convolve(x, matrix.unflatten(1, (-1,) + (1,) * (x.dim() - 2)), groups=groups)
-        return unfold(y, self.rho_out, groups)
+        return unfold(y.reshape(*y.shape[:2], *space), self.rho_out, groups)

@@ -5,7 +5,7 @@ are in `erlangen.spaces`.
 """
 
 from erlangen.geometry.frame import Frame
-from erlangen.geometry.geometry import Geometry, Measure
+from erlangen.geometry.geometry import Geometry, Measure, expect_element
 from erlangen.geometry.holonomy import Holonomy
 
-__all__ = ["Frame", "Geometry", "Holonomy", "Measure"]
+__all__ = ["Frame", "Geometry", "Holonomy", "Measure", "expect_element"]

@@ -7,16 +7,35 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.geometry import curves
 from erlangen.geometry.derivative import partials
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.holonomy import Holonomy, holonomy_of
-from erlangen.groups import StructureGroup
+from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
+SMALL = 0.1  # a turn that has one logarithm
+TOLERANCE = 1e-5  # single precision is good enough
+
+
+def expect_size(group: MatrixGroup, g: Tensor) -> None:
+    """ValueError for matrices of another size than the group's."""
+    if tuple(g.shape[-2:]) != (group.size, group.size):
+        raise ValueError(f"g has shape {tuple(g.shape)}, expected {group.size} x {group.size} for {group}")
+
+
+def expect_element(group: MatrixGroup, g: Tensor) -> None:
+    """ValueError for a matrix that is not in the group."""
+    expect_size(group, g)
+    off = float(group.defect(g.to(torch.float64)))
+    if not off <= TOLERANCE * (1 + float(g.abs().max())):
+        raise ValueError(
+            f"g is no element of {group}, it is off by {off:.2g}; expected one, such as {group}.exp(v), or "
+            "the element nearest to g"
+        )
 
 
 class Geometry(ABC):
@@ -37,6 +56,7 @@ class Geometry(ABC):
         structure: H.
         measure: "space" integrates over M, with J(v) dv; "tangent" over the tangent space, with dv.
         injectivity_radius: the length |v| below which `carry` from one frame is one-to-one.
+        group: the group G of matrices that moves the space, as `act` takes them; None if none is named.
     """
 
     dim: int
@@ -44,6 +64,7 @@ class Geometry(ABC):
     structure: StructureGroup
     measure: Measure = "space"
     injectivity_radius: float = math.inf
+    group: MatrixGroup | None = None
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:
@@ -57,9 +78,63 @@ class Geometry(ABC):
     def coordinates(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
         """The normal coordinates of q seen from u: the shortest v with ``carry(u, v)`` at q."""
 
+    def coordinates_of_pairs(
+        self, u: Frame, q: Float[Tensor, "k m"], i: Int[Tensor, "e"], j: Int[Tensor, "e"]
+    ) -> Float[Tensor, "e n"]:
+        """The coordinates of the points q_j seen from the frames u_i."""
+        return self.coordinates(u.at(i), q[j])
+
     @abstractmethod
-    def act(self, g: Float[Tensor, "d d"], u: Frame) -> Frame:
+    def act(self, g: Float[Tensor, "*#batch d d"], u: Frame) -> Frame:
         """The frame ``g u``, moved by the symmetry g of the space."""
+
+    def mover(self, u: Frame) -> Float[Tensor, "*batch d d"]:
+        """The element g of the group with ``g s(p0) = u``.
+
+        Raises:
+            ValueError: where no group is named.
+        """
+        raise ValueError(
+            f"{self} names no group of matrices that moves it, expected one such as SE(n) on R^n; "
+            "use er.HomogeneousSpace(group, origin, action)"
+        )
+
+    def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
+        """The element s(p) of the group that moves the origin's frame to the one chosen at p."""
+        return self.mover(self.frames(p))
+
+    def isotropy_group(self) -> MatrixGroup:
+        """H as it lies in the group: the elements that keep the origin."""
+        p, E = self.frames(self.origin)
+        turns, jumps = (
+            self.mover(Frame(p.expand(len(h), -1), E @ h))
+            for h in (torch.matrix_exp(SMALL * self.structure.algebra), self.structure.components)
+        )
+        return MatrixGroup(matrix_log(turns) / SMALL, jumps)
+
+    def expect_symmetry(self, g: Float[Tensor, "d d"]) -> None:
+        """ValueError for a matrix that does not move frames to frames."""
+        if self.group is None:
+            return
+        expect_size(self.group, g)
+        w = self.act(g.to(torch.float64), self.frames(self.origin))
+        h = self.gauge(self.frames(self.home(w.point)), w)
+        off = float((h.mT @ h - torch.eye(self.dim).to(h)).abs().max())
+        if not off <= TOLERANCE:
+            raise ValueError(
+                f"g is no symmetry of {self}: it changes lengths, by {off:.2g}; expected an element of "
+                f"{self.group}, or another isometry: make g from exp, or orthonormalize it"
+            )
+
+    def is_same(self, other: "Geometry") -> bool:
+        """Whether the other is this space, with the same frames."""
+        return self is other or (type(self) is type(other) and repr(self) == repr(other))
+
+    def equivariant_to(self, structure: StructureGroup) -> str:
+        """What moves the space and turns carried frames by no more than the given group, for people."""
+        if self.group is not None and str(structure) == str(self.structure):
+            return str(self.group)
+        return f"the isometries of {self} that turn frames by {structure}"
 
     def density(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch"]:
         """J(v), where dmu = J(v) dv is the invariant measure in normal coordinates."""
@@ -75,9 +150,21 @@ class Geometry(ABC):
         """The length of the shortest way from p to q."""
         return self.coordinates(self.frames(p), q).norm(dim=-1)
 
+    def distance_of_pairs(
+        self, p: Float[Tensor, "k m"], q: Float[Tensor, "l m"], i: Int[Tensor, "*#e"], j: Int[Tensor, "*#e"]
+    ) -> Float[Tensor, "*e"]:
+        """The distances of the points p_i and q_j."""
+        return self.distance(p[i], q[j])
+
     def chord(self, radius: float) -> float:
         """What no coordinate difference ``|p - q|`` exceeds within a radius; inf where that is not known."""
         return math.inf
+
+    def distance_at_least(
+        self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]
+    ) -> Float[Tensor, "*#batch"] | None:
+        """What the distance is not below, where that is much cheaper to know; None elsewhere."""
+        return None
 
     def home(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m"]:
         """The coordinates that `points` use for p, where several name one point."""
@@ -143,7 +230,7 @@ class Geometry(ABC):
 
     @cached_property
     def origin(self) -> Float[Tensor, "m"]:
-        """p0, where the frames of holonomy are taken; coordinates zero unless a space says otherwise."""
+        """p0, where `section` and holonomy start; coordinates zero unless a space says otherwise."""
         return torch.zeros(self.ambient, dtype=torch.float64)
 
     def along(self, u: Frame, polygon: Float[Tensor, "*#batch k m"]) -> Frame:

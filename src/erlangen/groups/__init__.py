@@ -25,6 +25,7 @@ from erlangen.groups.families import (
 )
 from erlangen.groups.fibre import CircleFibre, Fibre, FiniteFibre
 from erlangen.groups.lie import MatrixGroup
+from erlangen.groups.logarithm import matrix_log
 from erlangen.groups.representation import (
     Representation,
     determinant,
@@ -57,6 +58,7 @@ __all__ = [
     "finite",
     "heisenberg",
     "icosahedron",
+    "matrix_log",
     "product",
     "regular",
     "scalings",

@@ -74,8 +74,8 @@ class Rings:
     def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
         blur = 0.75 * self.unit
-        distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
         wave = w * legendre(self.n, degree, t)
+        distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
         return (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
 
     def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:

@@ -8,6 +8,7 @@ from erlangen.nn.measure import l1_loss, mean, mse_loss
 from erlangen.nn.nonlinearity import Gated, Pointwise, Polynomial, ReLU
 from erlangen.nn.norm import Norm
 from erlangen.nn.project import GlobalPool, Project
+from erlangen.nn.pullback import Pullback, Pushforward
 from erlangen.nn.resample import Down, Pool, Up
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Polynomial",
     "Pool",
     "Project",
+    "Pullback",
+    "Pushforward",
     "ReLU",
     "Up",
     "l1_loss",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
 from erlangen.domains.domain import Field
+from erlangen.engines import Engine
 
 
 class Correlation(nn.Module):
@@ -35,10 +36,15 @@ class Correlation(nn.Module):
         in_field, out_field: "scalar", "regular", "vector" or "sign".
         separable: mix channels and fibre at each point, then correlate each channel by itself.
         fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
+        to: where the result lives: other samples of the space, or another space of its group. From G/H to
+            G/H' with H' in H it is a lift, where kernels need to respect H' only; the other way a projection.
 
     Shapes:
         - input: ``(batch, in_channels, [fibre,] *space)``
         - output: ``(batch, out_channels, [fibre,] *space)``; ``ceil(size / stride)`` on strided axes.
+
+    Attributes:
+        equivariant_to: the name of the group that the layer commutes with.
 
     Raises:
         ValueError: for what the domain or its group does not allow, saying what it does.
@@ -74,6 +80,7 @@ class Correlation(nn.Module):
         out_field: Field = "scalar",
         separable: bool = False,
         fibre_band: int | None = None,
+        to: Domain | None = None,
     ) -> None:
         super().__init__()
         kernel_size, stride, dilation = (
@@ -86,7 +93,7 @@ class Correlation(nn.Module):
             raise ValueError(f"rings is {rings}, expected at least 1 (the centre), or None")
         if fibre_band is not None and fibre_band < 0:
             raise ValueError(f"fibre_band is {fibre_band}, expected a frequency of at least 0, or None")
-        self.domain = domain
+        self.domain, self.to_domain = domain, to
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.in_field: Field = in_field
         self.out_field: Field = out_field
@@ -108,12 +115,17 @@ class Correlation(nn.Module):
         )
         factory = {"device": device, "dtype": dtype}
         if separable:
+            if to is not None:
+                raise ValueError(
+                    "separable=True mixes at one point, which two domains do not share, expected "
+                    "separable=False; put a Correlation with kernel_size=1 before it"
+                )
             self.mixing_spec, spec = _separate(spec, domain)
             mixing = domain.engine(self.mixing_spec)
             shape = (out_channels, in_channels // groups, len(mixing.power))
             self.mixing = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
         self.spec = spec
-        engine = domain.engine(spec)
+        engine = domain.engine(spec, to)
         per_group = 1 if separable else in_channels // groups
         shape = (out_channels, per_group, len(engine.power))
         self.weight = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
@@ -123,17 +135,18 @@ class Correlation(nn.Module):
 
     def reset_parameters(self) -> None:
         """White noise of variance 1 comes out with variance 2, as a ReLU likes it; smooth kernels first."""
-        _initialize(self.weight, self.domain, self.spec, gain=math.sqrt(2))
+        _initialize(self.weight, self.domain.engine(self.spec, self.to_domain), gain=math.sqrt(2))
         if self.separable:
-            _initialize(self.mixing, self.domain, self.mixing_spec, gain=1.0)
+            _initialize(self.mixing, self.domain.engine(self.mixing_spec), gain=1.0)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
     ) -> Float[Tensor, "batch out_channels *out_space"]:
-        engine = self.domain.engine(self.spec)
+        engine = self.domain.engine(self.spec, self.to_domain)
         self.domain.check(field, self.in_field, self.in_channels)
+        field = self.domain.hide(field)
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
             raise ValueError(
                 f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "
@@ -144,24 +157,31 @@ class Correlation(nn.Module):
             field = engine.apply(field, self.weight, self.out_channels)
         else:
             field = engine.apply(field, self.weight, self.groups)
-        if self.bias is None:
-            return field
-        return self.domain.hide(field + self.bias.view(-1, *[1] * (field.dim() - 2)))
+        if self.bias is not None:
+            field = field + self.bias.view(-1, *[1] * (field.dim() - 2))
+        return (self.to_domain or self.domain).hide(field)
 
     def extra_repr(self) -> str:
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
         text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
-        return text + ", separable=True" * self.separable
+        text += ", separable=True" * self.separable + f", to={self.to_domain}" * (self.to_domain is not None)
+        return text + f', equivariant_to="{self.equivariant_to}"'
+
+    @property
+    def equivariant_to(self) -> str:
+        """The name of the group that the layer commutes with."""
+        return self.domain.equivariant_to(self.spec, self.to_domain)
 
 
 class Lift(Correlation):
     r"""From scalar fields to regular ones: ``(k * f)(p, i) = int k(h_i^{-1} v) f(carry(s(p), v)) J(v) dv``.
 
-    Any kernel will do; the arguments are those of `Correlation`.
+    Any kernel will do; the arguments are those of `Correlation`. With ``to=``, samples of the group or of
+    a quotient G/H' between, the lifted field is a scalar one there: ``int k(g^{-1} q) f(q) dmu(q)``.
 
     Shapes:
         - input: ``(batch, in_channels, *space)``
-        - output: ``(batch, out_channels, fibre, *space)``
+        - output: ``(batch, out_channels, fibre, *space)``; with `to` ``(batch, out_channels, *space of to)``
 
     Example:
         >>> import torch, erlangen as er
@@ -188,6 +208,7 @@ class Lift(Correlation):
         rings: int | None = None,
         separable: bool = False,
         fibre_band: int | None = None,
+        to: Domain | None = None,
     ) -> None:
         super().__init__(
             domain,
@@ -205,9 +226,10 @@ class Lift(Correlation):
             radius=radius,
             rings=rings,
             in_field="scalar",
-            out_field="regular",
+            out_field="regular" if to is None else to.default_field,
             separable=separable,
             fibre_band=fibre_band,
+            to=to,
         )
 
 
@@ -228,9 +250,8 @@ def _separate(spec: KernelSpec, domain: Domain) -> tuple[KernelSpec, KernelSpec]
     return mixing, replace(spec, depthwise=same_field, band_in=mixing.band_out)
 
 
-def _initialize(weight: Tensor, domain: Domain, spec: KernelSpec, gain: float) -> None:
+def _initialize(weight: Tensor, engine: Engine, gain: float) -> None:
     """Normal coefficients, as large as the basis function is smooth, for an output of variance gain^2."""
-    engine = domain.engine(spec)
     with torch.no_grad():
         smooth = engine.smoothness
         total = (weight.shape[1] * (smooth.square() * engine.power).sum()).sqrt()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from erlangen.domains import Grid
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import StructureGroup
+from erlangen.groups import MatrixGroup, StructureGroup, semidirect
 
 Symmetry = Literal["translations", "roto-translations", "isometries"]
 
@@ -33,6 +33,8 @@ class Euclidean(Geometry):
             raise ValueError(f"n is {n}, expected a dimension of at least 1")
         self.dim = self.ambient = n
         self.structure = structure or structure_of(symmetry, n)
+        self.group = _affine_group(self.structure)
+        self.origin = torch.zeros(n, dtype=torch.float64)
 
     def __repr__(self) -> str:
         return f"Euclidean({self.dim}), H = {self.structure}"
@@ -59,6 +61,14 @@ class Euclidean(Geometry):
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``."""
         return affine(g, u)
 
+    def mover(self, u: Frame) -> Tensor:
+        g = torch.eye(self.dim + 1, dtype=u.point.dtype).repeat(*u.point.shape[:-1], 1, 1)
+        g[..., :-1, :-1], g[..., :-1, -1] = u.basis, u.point
+        return g
+
+    def equivariant_to(self, structure: StructureGroup) -> str:
+        return str(_affine_group(structure))
+
     def grid(self, *shape: int, spacing: float = 1.0) -> Grid:
         """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
 
@@ -74,8 +84,19 @@ class Euclidean(Geometry):
 def affine(g: Tensor, u: Frame) -> Frame:
     """``x -> A x + b`` on frames of R^n, for ``g = [[A, b], [0, 1]]``."""
     g = g.to(u.point)
-    A, b = g[:-1, :-1], g[:-1, -1]
-    return Frame(u.point @ A.T + b, A @ u.basis)
+    A, b = g[..., :-1, :-1], g[..., :-1, -1]
+    return Frame((A @ u.point[..., None])[..., 0] + b, A @ u.basis)
+
+
+def _affine_group(structure: StructureGroup) -> MatrixGroup:
+    """``x -> A x + b`` with A in the structure group."""
+    n = structure.dim
+    names = {(0, 1): f"T({n})"}
+    turns = n * (n - 1) // 2
+    names = {(turns, 2): f"E({n})", (turns, 1): f"SE({n})", **names}
+    counts = (len(structure.algebra), len(structure.components))
+    name = names.get(counts, "") if counts != (0, 2) or n == 1 else ""
+    return semidirect(MatrixGroup(structure.algebra, structure.components), name or f"R^{n} with {structure}")
 
 
 def structure_of(symmetry: str, n: int) -> StructureGroup:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry
+from erlangen.geometry import Frame, Geometry, expect_element
 from erlangen.groups import MatrixGroup, StructureGroup
 
 
@@ -20,10 +20,11 @@ class GroupSpace(Geometry):
     """
 
     def __init__(self, group: MatrixGroup) -> None:
-        self.group = group
+        self.group: MatrixGroup = group  # type: ignore[override]
         self.dim, self.ambient = group.dim, group.size**2
         self.structure = StructureGroup.trivial(group.dim)
         self.injectivity_radius = group.principal_radius
+        self.origin = torch.eye(group.size, dtype=torch.float64).flatten()
 
     def __repr__(self) -> str:
         return f"{self.group} on itself"
@@ -46,10 +47,18 @@ class GroupSpace(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
 
+    def expect_symmetry(self, g: Tensor) -> None:
+        expect_element(self.group, g)
+
+    def mover(self, u: Frame) -> Tensor:
+        return self.element(u.point)
+
     def density(self, v: Tensor) -> Tensor:
         return torch.linalg.det(self.group.right_jacobian(v)).abs()
 
     def act(self, g: Tensor, u: Frame) -> Frame:
+        if g.dim() == 2:
+            expect_element(self.group, g)
         return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
 
     def samples(self, elements: Tensor, weights: Tensor) -> Samples:

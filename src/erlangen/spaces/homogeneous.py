@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Frame, Geometry, Measure, expect_element
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
@@ -39,6 +39,8 @@ class HomogeneousSpace(Geometry):
         log: ``(..., m)`` to ``(..., n)``, a closed form of the v with ``exp(v) p0 = p``, in components of
             `basis`; None solves for it.
         section: ``(..., m)`` to ``(..., d, d)``, an element that moves p0 to p; None for ``exp(log(p))``.
+        metric: ``(m, m)``, the inner product of tangent vectors at the origin that lengths start from, before
+            it is averaged over H; None for that of the coordinates.
         injectivity_radius: the length below which v is unique; None estimates it.
         measure: "space" (the invariant one) or "tangent".
         name: for people.
@@ -64,17 +66,21 @@ class HomogeneousSpace(Geometry):
         points: Float[Tensor, "k m"] | None = None,
         log: Callable[[Tensor], Tensor] | None = None,
         section: Callable[[Tensor], Tensor] | None = None,
+        metric: Float[Tensor, "m m"] | None = None,
         injectivity_radius: float | None = None,
         measure: Measure = "space",
         name: str = "",
     ) -> None:
-        self.group, self.action = group, action
+        self.group: MatrixGroup = group  # type: ignore[override]
+        self.action = action
         self.origin = torch.as_tensor(origin).to(torch.float64)
+        _expect_batches(group, self.origin, action)
         self.orbit = Orbit(group, self.origin, action)
         self.ambient = len(self.origin)
         self.dim = dim or self.orbit.rank or self.ambient
         self.points = None if points is None else torch.as_tensor(points).to(torch.float64)
         self.measure, self.name = measure, name
+        self.metric = torch.eye(self.ambient).double() if metric is None else torch.as_tensor(metric).double()
         self._log, self._section, self._radius = log, section, injectivity_radius
 
     def __repr__(self) -> str:
@@ -96,7 +102,7 @@ class HomogeneousSpace(Geometry):
             along @ self.group.ad(self.orbit.still) @ m,
             self.orbit.isotropy,
             self.orbit.back,
-            metric=(B @ m).T @ (B @ m),
+            metric=(B @ m).T @ self.metric @ (B @ m),
         )
 
     @cached_property
@@ -225,12 +231,21 @@ class HomogeneousSpace(Geometry):
 
     # geometry
 
+    def is_same(self, other: Geometry) -> bool:
+        return self is other  # actions cannot be compared
+
+    def expect_symmetry(self, g: Tensor) -> None:
+        expect_element(self.group, g)
+
+    def isotropy_group(self) -> MatrixGroup:
+        return self.stabilizer()
+
     def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
         """The element s(p) of G that moves the origin to p."""
         if self._section is not None:
             return self._section(p)
-        once, which = torch.unique(p.flatten(0, -2), dim=0, return_inverse=True)
-        return self.exp_origin(self.log_origin(once))[which].unflatten(0, p.shape[:-1])
+        once, which = torch.unique(p.reshape(-1, self.ambient), dim=0, return_inverse=True)
+        return self.exp_origin(self.log_origin(once))[which].reshape(*p.shape[:-1], *[self.group.size] * 2)
 
     def exp_origin(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
         """The element ``exp(v)`` of G, for components v of a tangent vector at the origin."""
@@ -269,10 +284,25 @@ class HomogeneousSpace(Geometry):
         seen = self.action(back.expand(*shape, -1, -1), q.expand(*shape, -1))
         return (h.mT @ self.log_origin(seen)[..., None])[..., 0]
 
+    def coordinates_of_pairs(self, u: Frame, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        h = self.gauge(self.frames(u.point), u)  # once for each frame
+        return (h.mT[i] @ self._seen(u.point, q, i, j)[..., None])[..., 0]
+
+    def distance_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return self._seen(p, q, i, j).norm(dim=-1)
+
+    def _seen(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """The coordinates of q_j seen from the frames chosen at p_i, which are made once for each."""
+        i, j = torch.broadcast_tensors(i, j)
+        return self.log_origin(self.action(torch.linalg.inv(self.section(p))[i], q[j]))
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The element g of the group."""
-        g = g.to(u.point).expand(*u.point.shape[:-1], -1, -1)
-        return Frame(self.action(g, u.point), self.orbit.push(g, u.point, u.basis))
+        if g.dim() == 2:
+            expect_element(self.group, g)
+        shape = torch.broadcast_shapes(g.shape[:-2], u.point.shape[:-1])
+        g, p = g.to(u.point).expand(*shape, -1, -1), u.point.expand(*shape, -1)
+        return Frame(self.action(g, p), self.orbit.push(g, p, u.basis.expand(*shape, -1, -1)))
 
     def density(self, v: Tensor) -> Tensor:
         # d/dt exp(v + t w) p0 = exp(v) (J w) p0, and the part of J w in h moves nothing
@@ -325,6 +355,25 @@ class HomogeneousSpace(Geometry):
                 )
             fibre = CircleFibre(rotations, len(H.components) > 1, 2 * math.pi)
         return Samples(self, points, weights, fibre=fibre)
+
+
+def _expect_batches(group: MatrixGroup, origin: Tensor, action: Action) -> None:
+    """ValueError for an origin that is no point, and an action that does not take batches."""
+    if origin.dim() != 1 or not bool(origin.isfinite().all()):
+        raise ValueError(
+            f"the origin is {origin.tolist()}, expected the coordinates of one point, all of them finite"
+        )
+    one = torch.eye(group.size, dtype=torch.float64).expand(2, 3, -1, -1)
+    points = origin.expand(2, 3, -1)
+    try:
+        gave = str(tuple(action(one, points).shape))
+    except (RuntimeError, IndexError) as error:
+        gave = str(error)
+    if gave != str(tuple(points.shape)):
+        raise ValueError(
+            f"the action of elements {tuple(one.shape)} on points {tuple(points.shape)} gave {gave}, "
+            f"expected {tuple(points.shape)}; write it for batches, such as (g @ p[..., None])[..., 0]"
+        )
 
 
 def _short(p: Tensor) -> str:

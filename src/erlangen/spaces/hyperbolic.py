@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.groups import SO, CircleFibre, MatrixGroup, StructureGroup
 
 
 class Hyperbolic(Geometry):
@@ -42,6 +42,9 @@ class Hyperbolic(Geometry):
         rotations = symmetry == "rotations"
         self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
         self.measure = measure
+        boosts = SO(1, n)
+        self.group = boosts if rotations else MatrixGroup(boosts.generators, _mirrors(n), f"O+(1,{n})")
+        self.origin = torch.eye(n + 1, dtype=torch.float64)[0]
 
     def __repr__(self) -> str:
         return f"Hyperbolic({self.dim}), H = {self.structure}"
@@ -88,7 +91,10 @@ class Hyperbolic(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The isometry g, an (n+1) x (n+1) matrix that keeps ``x_0^2 - x_1^2 - ...`` and the sheet."""
         g = g.to(u.point)
-        return Frame(u.point @ g.T, g @ u.basis)
+        return Frame((g @ u.point[..., None])[..., 0], g @ u.basis)
+
+    def mover(self, u: Frame) -> Tensor:
+        return torch.cat([u.point[..., None], u.basis], -1)
 
     def disc(
         self, radius: float, rings: int, samples: int | None = None, *, rotations: int | None = None
@@ -116,6 +122,13 @@ class Hyperbolic(Geometry):
         mirrored = bool((torch.linalg.det(self.structure.components) < 0).any())
         fibre = CircleFibre(rotations, mirrored, 2 * math.pi) if rotations else None
         return Samples(self, points, weights, fibre=fibre)
+
+
+def _mirrors(n: int) -> Tensor:
+    """The identity, and the mirror of the last axis."""
+    signs = torch.ones(2, n + 1, dtype=torch.float64)
+    signs[1, -1] = -1.0
+    return torch.diag_embed(signs)
 
 
 def _lowered(x: Tensor) -> Tensor:

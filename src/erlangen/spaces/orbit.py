@@ -80,7 +80,7 @@ class Orbit:
         s = self.group.exp(self.solve(self.point(g), self.moving) @ self.moving.T)
         h = torch.linalg.inv(s) @ g
         off = (self.point(h) - self.origin).abs().amax(-1)
-        return h[off < 1e-8 * (1 + g.abs().amax((-2, -1)))]
+        return h[off < 1e-9]
 
     def solve(self, p: Float[Tensor, "*batch m"], M: Float[Tensor, "dimG n"]) -> Float[Tensor, "*batch n"]:
         """The shortest v with ``exp(M v) p0 = p``, by Newton from the nearest points of a table.
@@ -148,13 +148,12 @@ class Orbit:
 
 
 def _turned(v: Tensor, step: Tensor) -> Tensor:
-    """``v + step`` to first order, sideways along a sphere: where many ways meet, none gets longer by that."""
+    """``v + step`` to first order, sideways along a sphere: no way gets longer by that where many meet."""
     length = v.norm(dim=-1, keepdim=True)
-    sum_ = v + step
+    straight = v + step
     along = length + (v * step).sum(-1, keepdim=True) / length.clamp_min(1.0)
-    return torch.where(
-        length > 1, sum_ * (along.abs() / sum_.norm(dim=-1, keepdim=True).clamp_min(1e-9)), sum_
-    )
+    turned = straight * (along.abs() / straight.norm(dim=-1, keepdim=True).clamp_min(1e-9))
+    return torch.where(length > 1, turned, straight)
 
 
 def rank(columns: Tensor) -> int:

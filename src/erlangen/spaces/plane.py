@@ -156,6 +156,7 @@ class Plane(Grid):
             interpolation: how to read between the pixels; None takes 8 pixels on each axis.
         """
         g, rho = g.to(torch.float64), self.representation(field)
+        self.geometry.expect_symmetry(g)
         if is_grid_symmetry(g):
             moved = permute_pixels(g, f)
             if not rho.has_axis:

@@ -1,11 +1,14 @@
 """Positions and directions: R^3 x S^2 = SE(3) / SO(2), half way between space and the group that moves it."""
 
 import math
+from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from erlangen import groups
+from erlangen.domains import Domain, Samples
 from erlangen.spaces.homogeneous import HomogeneousSpace
 
 
@@ -13,16 +16,55 @@ class PositionsAndDirections(HomogeneousSpace):
     r"""R^3 x S^2: a place and a unit vector there, moved as one by SE(3); H = SO(2), about the direction.
 
     A point is ``(x, n)`` in R^6. Components of tangent vectors are a shift t and a turn (a, b) of the
-    direction, seen from it: ``exp(t, a, b)`` is the screw motion that leads there with no turn about n.
+    direction, seen from it: ``exp(length t, a, b)`` is the screw motion that leads there with no turn
+    about n.
+
+    Args:
+        length: a shift by so much counts as much as a turn by one radian.
 
     Reference: Duits & Franken 2011; Bekkers et al. 2024 (the same space, other kernels).
     """
 
-    def __init__(self) -> None:
-        origin = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+    def __init__(self, length: float = 1.0) -> None:
+        if not length > 0:
+            raise ValueError(
+                f"length is {length}, expected a positive one: the shift that counts as a radian"
+            )
+        self.length = length
         super().__init__(
-            groups.SE(3), origin, _move, log=_log, injectivity_radius=math.pi, name="PositionsAndDirections()"
+            groups.SE(3),
+            torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+            _move,
+            log=partial(_log, length),
+            metric=torch.diag(torch.tensor([length**-2.0] * 3 + [1.0] * 3)),
+            injectivity_radius=math.pi,
+            name=f"PositionsAndDirections({'' if length == 1 else f'length={length:g}'})",
         )
+
+    def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
+        # a screw motion is no shorter than the straight way, and turns by the angle of the directions
+        shift = (p[..., :3] - q[..., :3]).norm(dim=-1) / self.length
+        half = (p[..., 3:] - q[..., 3:]).norm(dim=-1) / 2
+        return torch.hypot(shift, 2 * torch.asin(half.clamp(max=1.0))) * (1 - 1e-9)
+
+    def chord(self, radius: float) -> float:
+        return max(self.length, 1.0) * radius * (1 + 1e-9)
+
+    def over(self, positions: Domain, directions: Float[Tensor, "d 3"] | None = None) -> Samples:
+        """Samples ``(d, *space)``: each of some directions at each position.
+
+        Args:
+            positions: samples of R^3, such as ``er.Euclidean(3, "roto-translations").grid(8, 8, 8)``.
+            directions: unit vectors, spread evenly; None for the 12 vertices of an icosahedron.
+        """
+        if directions is None:
+            directions = _distinct(groups.icosahedron().components @ _vertex())
+        x, n = positions.points[None], directions.to(torch.float64)
+        shape = (len(n), *positions.points.shape[:-1])
+        n = n.view(len(n), *[1] * (x.dim() - 2), 3)
+        points = torch.cat([x.expand(*shape, 3), n.expand(*shape, 3)], -1)
+        weights = positions.weights[None] * (4 * math.pi / len(n))
+        return Samples(self, points, weights.expand(shape))
 
 
 def _move(g: Tensor, p: Tensor) -> Tensor:
@@ -30,7 +72,22 @@ def _move(g: Tensor, p: Tensor) -> Tensor:
     return torch.cat([(R @ x)[..., 0] + g[..., :3, 3], (R @ n)[..., 0]], -1)
 
 
-def _log(p: Tensor) -> Tensor:
+def _vertex() -> Tensor:
+    """A vertex of the icosahedron that `groups.icosahedron` turns."""
+    v = torch.tensor([0.0, 1.0, (1 + 5**0.5) / 2], dtype=torch.float64)
+    return v / v.norm()
+
+
+def _distinct(points: Tensor) -> Tensor:
+    """Each point once."""
+    found = points[:1]
+    for p in points[1:]:
+        if float((found - p).norm(dim=-1).min()) > 1e-6:
+            found = torch.cat([found, p[None]])
+    return found
+
+
+def _log(length: float, p: Tensor) -> Tensor:
     x, n = p[..., :3], p[..., 3:]
     sine = n[..., :2].norm(dim=-1)
     angle = torch.atan2(sine, n[..., 2])
@@ -47,4 +104,4 @@ def _log(p: Tensor) -> Tensor:
     c = torch.where(small, 1 / 12 + angle**2 / 720, 1 / safe**2 - 0.5 / (safe * torch.tan(safe / 2)))
     one = torch.eye(3, dtype=p.dtype, device=p.device)
     t = ((one - W / 2 + c[..., None, None] * W @ W) @ x[..., None])[..., 0]
-    return torch.cat([t, a[..., None], b[..., None]], -1)
+    return torch.cat([t / length, a[..., None], b[..., None]], -1)

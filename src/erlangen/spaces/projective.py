@@ -7,6 +7,7 @@ from torch import Tensor
 
 from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Measure
+from erlangen.groups import SO
 from erlangen.spaces.sphere import Builder, Sphere
 
 
@@ -24,6 +25,7 @@ class ProjectivePlane(Sphere):
 
     def __init__(self, *, measure: Measure = "space") -> None:
         super().__init__(2, "isometries", measure=measure)
+        self.group = SO(3)
 
     def __repr__(self) -> str:
         return f"ProjectivePlane(), H = {self.structure}"
@@ -59,6 +61,10 @@ class ProjectivePlane(Sphere):
         moved = super().act(g, u)
         side = _side(moved.point)[..., None]
         return Frame(moved.point * side, moved.basis * side[..., None])
+
+    def mover(self, u: Frame) -> Tensor:
+        g = super().mover(u)
+        return torch.cat([g[..., :-1], g[..., -1:] * torch.linalg.det(g)[..., None, None].sign()], -1)
 
     def grid(
         self,

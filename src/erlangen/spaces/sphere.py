@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.groups import SO, CircleFibre, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
     Latitudes,
@@ -56,6 +56,7 @@ class Sphere(Geometry):
         rotations = symmetry == "rotations"
         self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
         self.measure = measure
+        self.group = SO(n + 1) if rotations else O(n + 1)
 
     def __repr__(self) -> str:
         return f"Sphere({self.dim}), H = {self.structure}"
@@ -107,7 +108,10 @@ class Sphere(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation (or mirror) g, an (n+1) x (n+1) matrix."""
         g = g.to(u.point)
-        return Frame(u.point @ g.T, g @ u.basis)
+        return Frame((g @ u.point[..., None])[..., 0], g @ u.basis)
+
+    def mover(self, u: Frame) -> Tensor:
+        return torch.cat([u.basis, u.point[..., None]], -1)
 
     def chord(self, radius: float) -> float:
         return 2 * math.sin(min(radius, math.pi) / 2) * (1 + 1e-12)

@@ -141,11 +141,15 @@ def _own_name(X: Tensor, components: Tensor, is_infinite: bool) -> str:
         return "Z" if len(X) == 0 and _is_cyclic(components) else "a group of infinitely many components"
     if len(X) == 0:
         return name_of(X, components)
-    compact = invariant_inner_product(X, components) is not None
+    P = invariant_inner_product(X, components)
+    compact = P is not None
     if len(components) == 1 and len(X) == 1:
         return "U(1)" if compact else "R"
     if len(components) == 1 and len(X) == 3 and compact:
         return "SU(2)"
+    if P is not None:
+        root = torch.linalg.inv(torch.linalg.cholesky(P).mT)
+        return name_of(*(torch.linalg.solve(root, matrices @ root) for matrices in (X, components)))
     return f"a group of dimension {len(X)} with {len(components)} components"
 
 

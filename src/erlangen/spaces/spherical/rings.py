@@ -232,9 +232,11 @@ class RingSamples(Samples):
                 basis[ring, place] = self.geometry.act(_turn(phi), u.at((ring, place))).basis
         return Frame(u.point, basis)
 
-    def _stencil(self, radius: float) -> Stencil:
+    def _stencil(self, radius: float, turns: bool) -> Stencil:
         build = weighted_sum if self.builder == "weighted_sum" else gather
-        return build(self, radius, self.frames.at((slice(None), 0)) if self.turns_with_frames else None)
+        return build(
+            self, radius, self.frames.at((slice(None), 0)) if self.turns_with_frames else None, turns
+        )
 
     def _operator(self, entries: Folded) -> RingOperator | SparseOperator:
         return RingOperator(entries, self.longitudes) if self.turns_with_frames else SparseOperator(entries)

@@ -1,0 +1,49 @@
+"""What is no sampling of a space: points off it, twice, or not finite."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.geometry import Geometry
+
+MOST = 256  # points that are tried
+TOLERANCE = 1e-5  # single precision is good enough
+
+
+def expect_points(geometry: Geometry, points: Float[Tensor, "*space m"], once: bool) -> None:
+    """ValueError for points that are not finite, lie off the space, or (if asked) are there twice."""
+    p = points.flatten(0, -2)
+    lost = ~p.isfinite().all(-1)
+    if bool(lost.any()):
+        raise ValueError(
+            f"{int(lost.sum())} of {len(p)} points are not finite, the first at {int(lost.nonzero()[0])}; "
+            "expected coordinates of points: leave those samples away"
+        )
+    if once:
+        _, inverse, counts = torch.unique(geometry.home(p), dim=0, return_inverse=True, return_counts=True)
+        if bool((counts > 1).any()):
+            same = (inverse == counts.argmax()).nonzero().flatten()[:2].tolist()
+            raise ValueError(
+                f"points {same[0]} and {same[1]} are the same, expected each once; keep one, with the sum "
+                "of their weights"
+            )
+    if geometry.group is not None:
+        _expect_reached(geometry, p)
+
+
+def _expect_reached(geometry: Geometry, p: Float[Tensor, "k m"]) -> None:
+    """By ``s(p) p0 = p`` with s(p) in the group, at some points, those of extreme length among them."""
+    length = p.norm(dim=-1)
+    some = torch.linspace(0, len(p) - 1, min(MOST, len(p))).round().long()
+    p = p[torch.cat([some, torch.stack([length.argmin(), length.argmax()])])]
+    g = geometry.section(p)
+    moved = geometry.act(g, geometry.frames(geometry.origin)).point
+    off = (geometry.home(moved) - geometry.home(p)).abs().amax(-1)
+    off = torch.maximum(off, geometry.group.defect(g)) / (1 + p.square().sum(-1))  # type: ignore[union-attr]
+    if not bool((off <= TOLERANCE).all()):
+        worst = p[~(off <= TOLERANCE)][0]
+        text = ", ".join(f"{x:.3g}" for x in worst[:9].tolist())
+        raise ValueError(
+            f"({text}) is no point of {geometry}: no element of {geometry.group} moves the origin there; "
+            "expected points on the space: bring them onto it"
+        )
