@@ -8,20 +8,20 @@ demo: .venv/ready
 	$(BIN)/erlangen demo
 
 test: .venv/ready
-	$(BIN)/ruff check src tests experiments
-	$(BIN)/ruff format --check src tests experiments
+	$(BIN)/ruff check src tests experiments examples
+	$(BIN)/ruff format --check src tests experiments examples
 	$(BIN)/pytest
 
 lint: .venv/ready
-	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff check src tests experiments examples
 	$(BIN)/pyright src
 
 docs: .venv/ready
 	$(BIN)/python -m erlangen.conventions > docs/conventions.md
 
 format: .venv/ready
-	$(BIN)/ruff check --fix src tests experiments
-	$(BIN)/ruff format src tests experiments
+	$(BIN)/ruff check --fix src tests experiments examples
+	$(BIN)/ruff format src tests experiments examples
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -48,7 +48,7 @@ def refuse_nan(f: Tensor) -> None:
     if (
         f.device.type != "cpu"
         or torch.compiler.is_compiling()
-        or torch._C._functorch.peek_interpreter_stack()
+        or torch._C._functorch.peek_interpreter_stack()  # type: ignore[attr-defined]
     ):
         return
     if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):

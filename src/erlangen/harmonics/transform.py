@@ -138,11 +138,14 @@ def _ascending(parts: list[tuple]) -> list[tuple[int, Tensor]]:
     return sorted(pairs, key=lambda pair: pair[0])
 
 
-@torch.compiler.assume_constant_result
 def _constant(
     transform: Transform, n: int, folded: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
     return transform.tables(n, folded, dtype, device)
+
+
+# what torch.compiler.assume_constant_result does, without the seconds that importing the compiler takes
+_constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def resampled(

@@ -250,10 +250,11 @@ class RingSamples(Samples):
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
 
-    def reframed(self, h: Tensor) -> "RingSamples":
+    def reframed(self, h: Tensor) -> Samples:
         other = super().reframed(h)
         vars(other).pop("turns_with_frames", None)
-        other._known = {"scalar": self._known["scalar"]}  # harmonics of others look along the meridians
+        # harmonics of other fields look along the meridians
+        vars(other)["_known"] = {"scalar": self._known["scalar"]}
         return other
 
     @cached_property
