@@ -1,6 +1,7 @@
 """The surface: names stay, importing is quiet and quick."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -37,14 +38,17 @@ def test_import_is_quiet_and_needs_no_extras():
     assert run.stderr == ""
 
 
-def test_import_is_quick():
+def test_import_is_quick(tmp_path):
+    """As it is where it was installed: compiled to bytecode once."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     code = (
         "import time, torch, numpy; start = time.perf_counter(); import erlangen;"
         "print(time.perf_counter() - start)"
     )
     times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
-        for _ in range(3)
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout)
+        for _ in range(4)
     ]
     assert min(times) <= 0.3
 
