@@ -16,6 +16,7 @@ LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 SPHERE = er.Sphere().grid(6, rotations=4)
+BALL, ZONAL = er.Sphere().grid(8, rotations=3), er.Sphere().grid(8)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
 # name: the layer, the shape it takes, the shape it gives
@@ -98,7 +99,8 @@ LAYERS = {
     "sphere, relu": (lambda **k: er.nn.ReLU(SPHERE), (2, 4, 6, 12), (2, 4, 6, 12)),
     "sphere, gated": (lambda **k: er.nn.Gated(SPHERE, 2, **k), (2, 4, 6, 12), (2, 4, 6, 12)),
     "sphere, down": (lambda **k: er.nn.Down(SPHERE), (2, 4, 6, 12), (2, 4, 3, 6)),
-    "sphere, unet": (lambda **k: build(er.models.UNet, SPHERE, 2, **k), (3, 6, 12), (1, 6, 12)),
+    "sphere, unet": (lambda **k: build(er.models.UNet, BALL, 2, **k), (3, 8, 16), (1, 8, 16)),
+    "sphere, classifier": (lambda **k: build(er.models.Classifier, ZONAL, 2, **k), (3, 8, 16), (1,)),
     "polynomial": (lambda **k: er.nn.Polynomial(C8, 3, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),

@@ -6,7 +6,7 @@ from torch import Tensor
 from erlangen.engines.engine import Engine
 from erlangen.engines.finer import Resolution
 from erlangen.engines.table import Table
-from erlangen.harmonics import Frequencies, GlobalKernels, Transform, resampled
+from erlangen.harmonics import Frequencies, GlobalKernels, Transform, precise, resampled
 
 
 class SpectralEngine(Engine):
@@ -31,8 +31,7 @@ class SpectralEngine(Engine):
         self.signs = [Table(part.sum(0)) for part in (real, imaginary)]
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        device = "cpu" if field.is_meta else field.device.type
-        with torch.autocast(device, enabled=False):  # harmonics want their precision
+        with precise(field):
             return self._apply(field.to(coefficients.dtype), coefficients, groups)
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:

@@ -3,7 +3,7 @@
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
-from erlangen.harmonics.transform import Transform, resampled
+from erlangen.harmonics.transform import Transform, precise, resampled
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "doubled",
     "frequencies",
     "gauss_legendre",
+    "precise",
     "resampled",
     "wigner",
 ]

@@ -12,9 +12,15 @@ from erlangen.harmonics.tables import orders_of_blocks, parity
 
 @torch.library.custom_op("erlangen::project", mutates_args=())
 def project(
-    x: Tensor, tables: list[Tensor], mirrors: int, degrees: int, phase: float, factor: float
+    x: Tensor,
+    tables: list[Tensor],
+    weights: Tensor | None,
+    mirrors: int,
+    degrees: int,
+    phase: float,
+    factor: float,
 ) -> Tensor:
-    r"""``c_lm = sum_jk W_lm(theta_j) e^{-i m phi_k} x_jk``, times `factor` where m > 0.
+    r"""``c_lm = sum_jk w_j W_lm(theta_j) e^{-i m phi_k} x_jk``, times `factor` where m > 0.
 
     Shapes: ``(q, j, k)`` real to ``(mirror, l, m, q)`` complex, m >= 0; zero where l < m.
     """
@@ -29,6 +35,8 @@ def project(
     if odd:
         parts[:, 0, half - 1] = rings[:, half - 1]
         parts[:, 1, half - 1] = 0
+    if weights is not None:
+        parts *= weights[:half, None]
     real = torch.view_as_real(parts).flatten(0, 1).flatten(2)  # (m part, j, q re)
     result = rings.new_zeros(mirrors, degrees, degrees, x.shape[0])
     for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
@@ -41,9 +49,15 @@ def project(
 
 @torch.library.custom_op("erlangen::synthesize", mutates_args=())
 def synthesize(
-    c: Tensor, tables: list[Tensor], rings: int, longitudes: int, phase: float, factor: float
+    c: Tensor,
+    tables: list[Tensor],
+    weights: Tensor | None,
+    rings: int,
+    longitudes: int,
+    phase: float,
+    factor: float,
 ) -> Tensor:
-    r"""``x_jk = Re sum_lm (1 or 2) c_lm W_lm(theta_j) e^{i m phi_k}``, times `factor` where m > 0.
+    r"""``x_jk = w_j Re sum_lm (1 or 2) c_lm W_lm(theta_j) e^{i m phi_k}``, times `factor` where m > 0.
 
     The 2 where m > 0 stands for the negative orders. Shapes: ``(mirror, l, m, q)`` to ``(q, j, k)``.
     """
@@ -61,6 +75,8 @@ def synthesize(
             into.baddbmm_(table.mT, y)
         else:
             torch.bmm(table.mT, y, out=into)
+    if weights is not None:
+        parts *= weights[:half, None]
     found = c.new_empty(degrees, rings, count)
     north, south = parts[:, 0, : half - odd], parts[:, 1, : half - odd]
     torch.add(north, south, out=found[:, : half - odd])
@@ -99,38 +115,38 @@ def _turn(rings: Tensor, phase: float, factor: float) -> None:
 
 
 @project.register_fake
-def _(x, tables, mirrors, degrees, phase, factor):  # noqa: ANN001, ANN202
+def _(x, tables, weights, mirrors, degrees, phase, factor):  # noqa: ANN001, ANN202
     return x.new_empty(mirrors, degrees, degrees, x.shape[0], dtype=x.dtype.to_complex())
 
 
 @synthesize.register_fake
-def _(c, tables, rings, longitudes, phase, factor):  # noqa: ANN001, ANN202
+def _(c, tables, weights, rings, longitudes, phase, factor):  # noqa: ANN001, ANN202
     return c.new_empty(c.shape[3], rings, longitudes, dtype=c.dtype.to_real())
 
 
 def _keep_project(ctx, inputs, output):  # noqa: ANN001, ANN202
-    x, tables, _, _, ctx.phase, ctx.factor = inputs
-    ctx.save_for_backward(*tables)
+    x, tables, weights, _, _, ctx.phase, ctx.factor = inputs
+    ctx.save_for_backward(weights, *tables)
     ctx.rings, ctx.longitudes = x.shape[1:]
 
 
 def _project_backward(ctx, grad):  # noqa: ANN001, ANN202
+    weights, *tables = ctx.saved_tensors
     # the m < 0 that synthesis adds are not there: half of m > 0
-    x = synthesize(grad, list(ctx.saved_tensors), ctx.rings, ctx.longitudes, ctx.phase, ctx.factor / 2)
-    return x, [None] * len(ctx.saved_tensors), *[None] * 4
+    x = synthesize(grad, tables, weights, ctx.rings, ctx.longitudes, ctx.phase, ctx.factor / 2)
+    return x, [None] * len(tables), *[None] * 5
 
 
 def _keep_synthesize(ctx, inputs, output):  # noqa: ANN001, ANN202
-    c, tables, _, _, ctx.phase, ctx.factor = inputs
-    ctx.save_for_backward(*tables)
+    c, tables, weights, _, _, ctx.phase, ctx.factor = inputs
+    ctx.save_for_backward(weights, *tables)
     ctx.mirrors, ctx.degrees = c.shape[:2]
 
 
 def _synthesize_backward(ctx, grad):  # noqa: ANN001, ANN202
-    c = project(
-        grad.contiguous(), list(ctx.saved_tensors), ctx.mirrors, ctx.degrees, ctx.phase, 2 * ctx.factor
-    )
-    return c, [None] * len(ctx.saved_tensors), *[None] * 4
+    weights, *tables = ctx.saved_tensors
+    c = project(grad, tables, weights, ctx.mirrors, ctx.degrees, ctx.phase, 2 * ctx.factor)
+    return c, [None] * len(tables), *[None] * 5
 
 
 project.register_autograd(_project_backward, setup_context=_keep_project)

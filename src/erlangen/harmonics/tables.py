@@ -4,7 +4,7 @@ import numpy as np
 
 from erlangen.harmonics.wigner import columns
 
-BLOCKS, SMALLEST = 8, 16  # blocks of orders, and the fewest orders in one
+BLOCKS, SMALLEST = 8, 32  # blocks of orders, and the fewest orders in one
 
 
 def orders_of_blocks(degrees: int) -> list[tuple[int, int]]:

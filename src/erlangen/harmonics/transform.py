@@ -11,6 +11,8 @@ from erlangen.harmonics.legendre import project, synthesize
 from erlangen.harmonics.parallels import Parallels
 from erlangen.harmonics.tables import parity_tables
 
+HALVES = (torch.bfloat16, torch.float16)
+
 
 class Transform:
     r"""Harmonics of degree l < `degrees` on one set of rings.
@@ -43,10 +45,8 @@ class Transform:
         """The coefficients ``c^n_lm`` of a field, n ascending."""
         x = field if frequencies.has_axis else field.unsqueeze(2)
         lead = x.shape[:2]
-        quadrature = self.parallels.quadrature
         folded = not self.parallels.is_diagonal
-        if not folded:
-            x = x * quadrature[:, None].to(x)
+        weights = None if folded else self.parallels.quadrature.to(x)
         if frequencies.has_axis:
             x = (frequencies.into.to(x) @ x.flatten(3)).view(*lead, -1, *x.shape[3:])
         parts, start = [], 0
@@ -55,7 +55,13 @@ class Transform:
             start += real.shape[2]
             tables = self._like(x, n, folded)
             c = project(
-                real.flatten(0, 2), tables, 1 if n == 0 else 2, self.degrees, self.parallels.phase, 1.0
+                real.flatten(0, 2),
+                tables,
+                weights,
+                1 if n == 0 else 2,
+                self.degrees,
+                self.parallels.phase,
+                1.0,
             )
             c = c.unflatten(3, real.shape[:3])  # (mirror, l, m, batch, channel, real)
             parts.append((n, c[0, ..., 0]) if n == 0 else (n, *_columns(c)))
@@ -75,7 +81,9 @@ class Transform:
             # (mirror, l, m, batch, channel, real)
             real = columns[0][None, ..., None] if n == 0 else _real_parts(columns[n], columns[-n])
             tables = self._like(c, n, False)
-            x = synthesize(real.flatten(3).contiguous(), tables, rings, longitudes, self.parallels.phase, 1.0)
+            x = synthesize(
+                real.flatten(3).contiguous(), tables, None, rings, longitudes, self.parallels.phase, 1.0
+            )
             parts.append(x.view(*lead, -1, rings, longitudes))
         x = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
         if not frequencies.has_axis:
@@ -141,7 +149,17 @@ def resampled(
     field: Tensor, source: Transform, of: Frequencies, target: Transform, to: Frequencies
 ) -> Tensor:
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
-    c = source.analyze(field, of)
+    with precise(field):
+        c = source.analyze(field.float() if field.dtype in HALVES else field, of)
+        return _at(c, source, target, to)
+
+
+def precise(x: Tensor) -> torch.autocast:
+    """Harmonics want their precision: no automatic casts."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
+def _at(c: Tensor, source: Transform, target: Transform, to: Frequencies) -> Tensor:
     more = target.degrees - source.degrees
     c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]
     return target.synthesize(c, to)

@@ -82,8 +82,8 @@ class ReLU(Pointwise):
 class Polynomial(Pointwise):
     r"""``F -> sum_k w_k F^k``, k = 1, ..., degree: exact under every symmetry.
 
-    A power of a band-limited field has a band as many times as wide. Sampled finely enough nothing of it aliases
-    into the band that is kept: twice as finely for squares and cubes, (degree + 1) / 2 in general.
+    A power of a band-limited field has a band as many times as wide. Sampled finely enough nothing of it
+    aliases into the band that is kept: twice as finely for squares and cubes, (degree + 1) / 2 in general.
 
     Args:
         domain: where the field lives.
