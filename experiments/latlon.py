@@ -1,4 +1,4 @@
-"""What stands beside equivariant networks on the sphere: convolution of the longitude-latitude picture, and turns."""
+"""Convolutions of the longitude-latitude picture, to hold equivariant networks against, and random rotations."""
 
 import torch
 import torch.nn.functional as F

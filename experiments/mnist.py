@@ -37,7 +37,7 @@ def train(
     kept: Path,
     seen: Callable[[Tensor, torch.Generator], Tensor],
 ) -> list[dict]:
-    """AdamW with one cycle of the learning rate; what is random in an epoch follows from seed and epoch alone.
+    """AdamW with one cycle of the learning rate; an epoch's chances follow from seed and epoch.
 
     Args:
         net: what is trained, from signals to logits.

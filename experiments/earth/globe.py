@@ -36,7 +36,7 @@ class Globe:
         self.finer = er.Sphere().grid(FINER * degrees)
 
     def turned(self, f: Tensor, g: Float[Tensor, "3 3"], field: str = "scalar") -> Tensor:
-        """The field read at g^{-1} q: cubic interpolation on the finer grid, tangent vectors in their frames."""
+        """The field read at g^{-1} q, cubically on the finer grid; tangent vectors in their frames."""
         more = self.finer.degrees - self.degrees
         c = F.pad(self.grid.analyze(f.double(), field), (0, more, 0, more))
         moved = self.finer.act(g, self.finer.synthesize(c, field), field)
@@ -47,7 +47,7 @@ class Globe:
         return self.grid.synthesize(source.analyze(f.double(), field)[..., :L, :L].contiguous(), field)
 
     def noise(self, n: int, generator: torch.Generator) -> Tensor:
-        """Random fields ``(n, 1, j, k)`` of variance 1, all coefficients alike: no rotation changes their law."""
+        """Random fields ``(n, 1, j, k)`` of variance 1, all coefficients alike; rotations keep their law."""
         L = self.degrees
         parts = torch.randn(2, n, 1, L, L, generator=generator, dtype=torch.float64) / 2**0.5
         c = torch.complex(*parts).tril()
@@ -68,7 +68,7 @@ class Globe:
         return ((f - mean) / er.nn.mse_loss(self.grid, f, mean.expand_as(f)).sqrt()).float()
 
     def weather(self, month: str) -> tuple[Tensor, Tensor, list[int]]:
-        """Geopotential ``(level, j, k)`` in m^2/s^2 about its mean, wind ``(level, 2, j, k)`` to south and east, hPa."""
+        """Geopotential about its mean ``(level, j, k)``, wind to south and east ``(level, 2, j, k)``, levels."""
         file = np.load(_there("eraint_uvz.npz"))
         lat, lon = (file[name].astype(np.float64) for name in ("latitude", "longitude"))
         source = er.Sphere().from_latlon(lat, lon)

@@ -1,25 +1,25 @@
 """Trained on the Earth as it stands, tried on the Earth turned: an equivariant network and a plain one.
 
-    python experiments/earth/run.py                    both tasks, both networks, then result.json and figure.png
-    python experiments/earth/run.py wind               one task
+    python experiments/earth/run.py              both tasks and networks, then result.json and figure.png
+    python experiments/earth/run.py wind         one task
     python experiments/earth/run.py wind --network plain
 
 topography: heights of degrees below 48 on 48 x 96 samples, under noise of half their standard deviation, white
-    over these degrees; a new noise in every step. A sector of longitudes is held out of the loss, and errors are
-    those inside it: remembering the globe is of no use. "wiener" is the best linear filter that is the same at all
-    places and in all directions, made from the true spectrum: what a zonal kernel can reach.
-wind: geopotential about its mean at 200, 500 and 850 hPa, and the sine of latitude, to the wind: two scalar fields
-    to a tangent vector field, degrees below 32 on 32 x 64 samples. One month is trained on, its three levels and no
-    more, the other one is tested. The sine of latitude turns with the globe: to a turned planet belongs its turned
-    axis. Two months are far too few to learn weather from; the question is what a rotation changes. "other month"
-    takes the trained month's wind for an answer.
+    over these degrees; a new noise in every step. A sector of longitudes is held out of the loss, and errors
+    are those inside it: remembering the globe is of no use. "wiener" is the best linear filter that is the
+    same at all places and in all directions, made from the true spectrum: all that a zonal kernel can reach.
+wind: geopotential about its mean at 200, 500 and 850 hPa, and the sine of latitude, to the wind: two scalar
+    fields to a tangent vector field, degrees below 32 on 32 x 64 samples. One month is trained on, its three
+    levels and no more, the other one is tested. The sine of latitude turns with the globe: to a turned planet
+    belongs its turned axis. Two months are far too few to learn weather from; the question is what a rotation
+    changes. "other month" takes the trained month's wind for an answer.
 
-The plain network has more parameters and takes as much time: 8 times as many steps, of an eighth of the seconds
-each. It is convolutions of the longitude-latitude picture, circular in longitude, and answers in the components south and east, as files do.
-Errors are root mean squares in the measure of the sphere, divided by that of the truth, on the globe upright and
-over fixed random rotations. Fields are turned by reading them at g^{-1} q on a grid four times as fine ("turning
-costs" says what there and back loses). Every run writes results/TASK-NETWORK.json and is kept. Minutes on one
-core. Data are those of `ERLANGEN_DATA` (default: ../shared/data).
+The plain network has more parameters and takes about as much time: 8 times as many steps, of an eighth of the
+seconds each. It is convolutions of the longitude-latitude picture, circular in longitude, and answers in the
+components south and east, as files do. Errors are root mean squares in the measure of the sphere, divided by
+that of the truth, on the globe upright and over fixed random rotations. Fields are turned by reading them at
+g^{-1} q on a grid four times as fine ("turning costs" says what there and back loses). Every run writes
+results/TASK-NETWORK.json and is kept. Data are those of `ERLANGEN_DATA` (default: ../shared/data).
 """
 
 import argparse
@@ -55,7 +55,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     for name in given.tasks or TASKS:
-        waiting = [kind for kind in NETWORKS if given.network in (None, kind) and not target(name, kind).exists()]
+        waiting = [
+            kind for kind in NETWORKS if given.network in (None, kind) and not target(name, kind).exists()
+        ]
         if waiting:
             task = TASKS[name](CONFIG[name])
             for kind in waiting:
@@ -274,23 +276,84 @@ def train(net: nn.Module, task: Task, name: str, kind: str) -> tuple[float, list
         schedule.step()
         losses.append(float(loss.detach()))
         if (step + 1) % (steps // 12) == 0:
-            print(f"{name}-{kind} {step + 1:4} {time.time() - start:6.1f} s: {mean(losses[-20:]):.4f}", flush=True)
+            print(
+                f"{name}-{kind} {step + 1:4} {time.time() - start:6.1f} s: {mean(losses[-20:]):.4f}",
+                flush=True,
+            )
     return time.time() - start, losses
 
 
 def summarize() -> None:
     """All results that there are: result.json and figure.png."""
     rows = {
-        name: {kind: json.loads(target(name, kind).read_text()) for kind in NETWORKS if target(name, kind).exists()}
+        name: {
+            kind: json.loads(target(name, kind).read_text())
+            for kind in NETWORKS
+            if target(name, kind).exists()
+        }
         for name in TASKS
     }
     for name, kinds in rows.items():
         for kind, row in kinds.items():
             row.pop("turned")
             key = next(iter(row["upright"]))
-            numbers = ", ".join(f"{row[part][key]:.3f} {part}" for part in ("upright", "turned, mean", "turned, worst"))
+            numbers = ", ".join(
+                f"{row[part][key]:.3f} {part}" for part in ("upright", "turned, mean", "turned, worst")
+            )
             print(f"{name:<11} {kind:<12} {row['parameters']:,} parameters, {key}: {numbers}")
     (HERE / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
+    if all(rows.values()):
+        picture(rows)
+
+
+def picture(rows: dict[str, dict]) -> None:
+    """The first of the tested turns, and the errors."""
+    from erlangen import figures
+    from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, blank, figure
+
+    drawn, panels = figure(2, 3, 10.5, 4.6, width_ratios=[1, 1, 0.9])
+    heights, wind = Topography(CONFIG["topography"]), Wind(CONFIG["wind"])
+    g = heights.rotations()[0]
+    window = {"extent": (0, 360, -90, 90), "aspect": "auto"}
+    for axis, turn in zip(panels[0, :2], (None, g), strict=True):
+        f = heights.f if turn is None else heights.globe.turned(heights.f, turn)
+        axis.imshow(f[0, 0], cmap="terrain", vmin=-2, vmax=3, **window)
+        edges = heights.sector(torch.eye(3) if turn is None else turn).double()
+        axis.contour(edges.flip(0), [0.5], colors=INK, linewidths=0.8, extent=window["extent"])
+        blank(axis, "topography" + ("" if turn is None else ", turned") + "; held out: inside the line")
+    z, truth = wind.tested
+    for axis, turn in zip(panels[1, :2], (None, g), strict=True):
+        level, arrows = z[1:2], truth[1:2]
+        if turn is not None:
+            level, arrows = wind.globe.turned(level, turn), wind.globe.turned(arrows, turn, "vector")
+        axis.imshow(level[0, 0], cmap="coolwarm", **window)
+        longitude = torch.rad2deg(wind.grid.phi)
+        latitude = 90 - torch.rad2deg(wind.grid.latitudes.theta)
+        south, east = arrows[0, 0, :, ::2, ::2]
+        axis.quiver(longitude[::2], latitude[::2], east, -south, color=INK, width=0.002)
+        blank(
+            axis, f"{wind.config['tested on']}, {wind.levels[1]} hPa" + ("" if turn is None else ", turned")
+        )
+    titles = {"topography": "error in the held-out sector", "wind": "error of the wind, other month"}
+    for axis, (name, kinds) in zip(panels[:, 2], rows.items(), strict=True):
+        key = next(iter(kinds["plain"]["upright"]))
+        for place, kind in enumerate(kinds):
+            parts = {"upright": SECOND, "turned, mean": ACCENT, "turned, worst": MUTED}
+            for i, (part, color) in enumerate(parts.items()):
+                error, at = kinds[kind][part][key], place + 0.27 * (i - 1)
+                axis.barh(at, error, 0.25, color=color, label=part if place == 0 else None)
+                axis.text(error, at, f" {error:.3f}", va="center", color=INK, fontsize=7)
+        axis.set_yticks(range(len(kinds)), list(kinds), fontsize=8)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+        axis.set_title(titles[name], fontsize=10, color=INK)
+    for name, error in rows["topography"]["plain"]["references, upright"].items():
+        panels[0, 2].axvline(error["held out"], color=INK, linewidth=0.7, linestyle="--")
+        panels[0, 2].text(
+            error["held out"], 0.5, name, fontsize=7, color=INK, ha="center", backgroundcolor="w"
+        )
+    panels[1, 2].legend(fontsize=7)
+    figures.save(drawn, HERE / "figure.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Digits on the sphere: projected onto the northern hemisphere, as in Cohen et al. 2018, and turned."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -13,9 +12,9 @@ def on_sphere(
 ) -> Float[Tensor, "n 1 *space"]:
     """Each picture, turned by its rotation: ``(g f)(q) = f(g^{-1} q)``, with f read at every point q itself.
 
-    f is the picture on the plane that touches the north pole, seen from the south pole: the disc inscribed in the
-    picture covers the northern hemisphere, columns run along x, rows along -y. Bilinear between pixels, zero
-    outside the picture.
+    f is the picture on the plane that touches the north pole, seen from the south pole: the disc inscribed in
+    the picture covers the northern hemisphere, columns run along x, rows along -y. Bilinear between pixels,
+    zero outside the picture.
     """
     flat = points.reshape(-1, 3).to(pictures)
     q = flat.expand(len(pictures), -1, -1) if rotations is None else flat @ rotations.to(flat)  # g^{-1} q
