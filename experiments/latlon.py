@@ -1,4 +1,4 @@
-"""Convolutions of the longitude-latitude picture, to hold equivariant networks against, and random rotations."""
+"""Convolutions of the longitude-latitude picture, to compare with, and random rotations."""
 
 import torch
 import torch.nn.functional as F

@@ -68,7 +68,7 @@ class Globe:
         return ((f - mean) / er.nn.mse_loss(self.grid, f, mean.expand_as(f)).sqrt()).float()
 
     def weather(self, month: str) -> tuple[Tensor, Tensor, list[int]]:
-        """Geopotential about its mean ``(level, j, k)``, wind to south and east ``(level, 2, j, k)``, levels."""
+        """Geopotential about its mean ``(level, j, k)``, wind to south, east ``(level, 2, j, k)``, hPa."""
         file = np.load(_there("eraint_uvz.npz"))
         lat, lon = (file[name].astype(np.float64) for name in ("latitude", "longitude"))
         source = er.Sphere().from_latlon(lat, lon)

@@ -4,12 +4,12 @@
     python experiments/earth/run.py wind         one task
     python experiments/earth/run.py wind --network plain
 
-topography: heights of degrees below 48 on 48 x 96 samples, under noise of half their standard deviation, white
-    over these degrees; a new noise in every step. A sector of longitudes is held out of the loss, and errors
+topography: heights of degrees below 32 on 32 x 64 samples, under noise of half their standard deviation,
+    white over these degrees; a new noise in every step. A sector of longitudes is held out of the loss, and errors
     are those inside it: remembering the globe is of no use. "wiener" is the best linear filter that is the
     same at all places and in all directions, made from the true spectrum: all that a zonal kernel can reach.
 wind: geopotential about its mean at 200, 500 and 850 hPa, and the sine of latitude, to the wind: two scalar
-    fields to a tangent vector field, degrees below 32 on 32 x 64 samples. One month is trained on, its three
+    fields to a tangent vector field, degrees below 24 on 24 x 48 samples. One month is trained on, its three
     levels and no more, the other one is tested. The sine of latitude turns with the globe: to a turned planet
     belongs its turned axis. Two months are far too few to learn weather from; the question is what a rotation
     changes. "other month" takes the trained month's wind for an answer.
@@ -40,7 +40,8 @@ import latlon
 from globe import Globe
 
 import erlangen as er
-from erlangen.models.blocks import ResidualBlock, Style, stem
+from erlangen.domains.domain import Field
+from erlangen.spaces.spherical import RingSamples
 
 HERE = Path(__file__).parent
 CONFIG = json.loads((HERE / "config.json").read_text())
@@ -199,15 +200,42 @@ TASKS = {"topography": Topography, "wind": Wind}
 
 
 class Network(nn.Module):
-    """Lift, residual blocks of global correlations, and a correlation to the answer's field."""
+    """Lift, correlations with global kernels, and one to the answer's field.
 
-    def __init__(self, domain: er.domains.Domain, inputs: int, field: str, width: int, blocks: int) -> None:
+    Args:
+        domain: the grid.
+        inputs: scalar fields in.
+        field: the answer's.
+        width: regular fields.
+        layers: correlations between them.
+        knots: degrees at which kernels are free: the fewer, the more local.
+        separable: mix at each point, then correlate each channel by itself.
+    """
+
+    def __init__(
+        self,
+        domain: RingSamples,
+        inputs: int,
+        field: Field,
+        width: int,
+        layers: int,
+        knots: int,
+        separable: bool,
+    ) -> None:
         super().__init__()
-        style = Style(None, separable=False)
-        layers = stem(domain, inputs, width, style)
-        layers += [ResidualBlock(domain, width, style) for _ in range(blocks)]
-        last = er.nn.Correlation(domain, width, 1, in_field="regular", out_field=field)
-        self.layers, self.field = nn.Sequential(*layers, last), field
+        regular: dict[str, Field] = {"in_field": "regular", "out_field": "regular"}
+        kernel = {"rings": knots, "bias": False}
+        made: list[nn.Module] = []
+        for layer in range(layers + 1):
+            made += [
+                er.nn.Correlation(domain, width, width, separable=separable, **kernel, **regular)
+                if layer
+                else er.nn.Lift(domain, inputs, width, **kernel),
+                er.nn.Norm(domain, width),
+                er.nn.ReLU(domain),
+            ]
+        made.append(er.nn.Correlation(domain, width, 1, rings=knots, in_field="regular", out_field=field))
+        self.layers, self.field = nn.Sequential(*made), field
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.layers(x)
