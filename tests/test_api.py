@@ -9,7 +9,7 @@ from paths import ROOT
 
 import erlangen as er
 
-MODULES = ("groups", "kernels", "nn", "models", "verify", "figures", "train")
+MODULES = ("groups", "harmonics", "kernels", "nn", "models", "verify", "figures", "train")
 
 
 def surface() -> dict[str, list[str]]:

@@ -164,6 +164,30 @@ def test_sphere():
     torch.testing.assert_close(found, 2 * math.pi / 3 * one, rtol=0, atol=1e-10)
 
 
+def test_harmonics():
+    ball = er.Sphere().grid(4)
+    x, y, z = ball.points.unbind(-1)
+    c = ball.analyze(torch.stack([-math.sqrt(3 / (8 * math.pi)) * x, -math.sqrt(3 / (8 * math.pi)) * y]))
+    assert abs(complex(c[0, 1, 1] + 1j * c[1, 1, 1]) - 1) < 1e-12  # Y_11 = -sqrt(3 / 8 pi) (x + i y)
+    f = torch.randn(4, 8, dtype=torch.float64)
+    angle = 0.7  # about z: (g f)_lm = e^{-i m angle} f_lm
+    c, s = math.cos(angle), math.sin(angle)
+    g = torch.tensor([[c, -s, 0], [s, c, 0], [0, 0, 1]], dtype=torch.float64)
+    wave = (x + 1j * y) ** 2
+    moved = ((ball.points @ g)[..., 0] + 1j * (ball.points @ g)[..., 1]) ** 2
+    phase = ball.analyze(moved.real)[2, 2] / ball.analyze(wave.real)[2, 2]
+    assert abs(complex(phase) - complex(math.cos(2 * angle), -math.sin(2 * angle))) < 1e-12
+    # spin 1, the column n = -1: v_south + i v_east of the gradient of z, which is -sin(theta) south
+    v = torch.stack([-torch.sin(torch.arccos(z)), torch.zeros_like(z)])
+    c = ball.analyze(v, "vector")
+    d = ball.synthesize(c, "vector")
+    torch.testing.assert_close(d, v, atol=1e-12, rtol=0)
+    assert c.shape == (2, 4, 4)
+    assert abs(float(c[0, 1, 0].real)) > 0.1
+    assert float(c.abs().sum() - c[:, 1, 0].abs().sum()) < 1e-12
+    assert float((ball.synthesize(ball.analyze(f)) - f).abs().max()) > 1e-3  # noise is cut to the band
+
+
 def test_moebius():
     strip = er.Moebius(length=2.0, width=1.0)
     assert str(strip.structure) == "Z2: reflection of axis 1"

@@ -1,14 +1,17 @@
 """Local layers on every grid of the sphere, refined twice: how fast does the defect under rotations fall?
 
-    python experiments/sphere_refinement/run.py          writes result.json and figure.png
+    python experiments/sphere_refinement/run.py          writes result.json and figure.png; resumable
+    python experiments/sphere_refinement/run.py HEALPix  that kind of grid alone
 
-The kernel has a fixed radius and random weights, the signal all degrees up to `degree`. For random rotations g the
-layer is applied to f(g^{-1} q) and compared, at the samples' own frames u, with the same layer's sum on f at
-g^{-1} u (`er.verify.moved_error`): nothing is interpolated but by the layer itself.
+The kernel has a fixed radius and random weights, the signal all degrees up to `degree`. For random
+rotations g the layer is applied to f(g^{-1} q) and compared, at the samples' own frames u, with the same
+layer's sum on f at g^{-1} u (`er.verify.moved_error`): nothing is interpolated but by the layer itself.
 """
 
+import itertools
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +100,12 @@ def errors(kind: str, sizes: list[int], fields: tuple[str, str], builder: str, c
         domain = GRIDS[kind](size, config["fibre"] if regular else None)
         signal = BandLimited(config["degree"], config["axes"], fields[0] == "regular", config["seed"])
         options = {name: config[name] for name in ("radius", "rings", "seed")}
-        options |= {"in_field": fields[0], "out_field": fields[1], "builder": builder, "count": config["frames"]}
+        options |= {
+            "in_field": fields[0],
+            "out_field": fields[1],
+            "builder": builder,
+            "count": config["frames"],
+        }
         turns = [rotation(seed) for seed in range(config["rotations"])]
         found.append(max(er.verify.moved_error(domain, signal, g, **options) for g in turns))
     return found
@@ -105,21 +113,32 @@ def errors(kind: str, sizes: list[int], fields: tuple[str, str], builder: str, c
 
 def orders(errors: list[float]) -> list[float]:
     """Each refinement halves the distance of samples."""
-    return [math.log2(coarse / fine) for coarse, fine in zip(errors[:-1], errors[1:], strict=True)]
+    return [math.log2(coarse / fine) for coarse, fine in itertools.pairwise(errors)]
 
 
-def main() -> None:
-    torch.set_num_threads(2)
-    rows = []
-    for kind, sizes in CONFIG["grids"].items():
-        for builder in ["weighted_sum"] + ["gather"] * (kind in CONFIG["gather"]):
-            for name, fields in LAYERS.items():
-                found = errors(kind, sizes, fields, builder, CONFIG)
-                steps = [round(order, 2) for order in orders(found)]
-                rows.append(
-                    {"grid": kind, "sizes": sizes, "layer": name, "builder": builder, "errors": found, "orders": steps}
-                )
-                print(f"{kind:24} {builder:13} {name:8}", *(f"{e:.1e}" for e in found), steps, flush=True)
+def rows_of(kind: str) -> list[dict]:
+    """Every layer on one kind of grid; remembered in results/."""
+    path = HERE / "results" / f"{kind}.json"
+    if path.exists():
+        stored = json.loads(path.read_text())
+        if stored["config"] == CONFIG:
+            return stored["rows"]
+    rows, sizes = [], CONFIG["grids"][kind]
+    for builder in ["weighted_sum"] + ["gather"] * (kind in CONFIG["gather"]):
+        for name, fields in LAYERS.items():
+            found = errors(kind, sizes, fields, builder, CONFIG)
+            steps = [round(order, 2) for order in orders(found)]
+            rows.append({"grid": kind, "layer": name, "builder": builder, "errors": found, "orders": steps})
+            print(f"{kind:24} {builder:13} {name:8}", *(f"{e:.1e}" for e in found), steps, flush=True)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"rows": rows, "config": CONFIG}, indent=1) + "\n")
+    return rows
+
+
+def main(kinds: list[str]) -> None:
+    rows = [row for kind in kinds or CONFIG["grids"] for row in rows_of(kind)]
+    if kinds:
+        return
     finest = max(row["errors"][-1] for row in rows)
     slowest = min(math.log2(row["errors"][0] / row["errors"][-1]) / 2 for row in rows)
     result = {"worst at the finest": finest, "slowest mean order": slowest, "rows": rows, "config": CONFIG}
@@ -136,8 +155,9 @@ def picture(rows: list[dict]) -> None:
         for row in rows:
             if row["layer"] == name:
                 dashes = "-" if row["builder"] == "weighted_sum" else ":"
+                marker = "s" if row["grid"] == "scattered points" else "o"  # the colours come round
                 label = row["grid"] + (", gather" if dashes == ":" else "")
-                axis.semilogy([0, 1, 2], row["errors"], dashes, marker="o", markersize=3, label=label)
+                axis.semilogy([0, 1, 2], row["errors"], dashes, marker=marker, markersize=3, label=label)
         axis.semilogy([0, 1, 2], [0.1, 0.1 / 4, 0.1 / 16], "--", color=INK, linewidth=0.8, label="order 2")
         axis.axhline(CONFIG["bar"], color=INK, linewidth=0.5)
         axis.set_title(name)
@@ -150,4 +170,4 @@ def picture(rows: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

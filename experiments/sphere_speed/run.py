@@ -5,6 +5,7 @@ python experiments/sphere_speed/run.py          writes result.json and figure.pn
 Needs torch-harmonics (pip install --no-deps torch-harmonics==0.9.3).
 """
 
+import itertools
 import json
 import math
 import platform
@@ -118,7 +119,7 @@ def so3(degrees: list[int], band: int, channels: int, batch: int, threads: int, 
         seconds[str(L)] = interleaved({"both": task}, repeats)["both"]
     slopes = {
         f"{a} to {b}": math.log2(seconds[str(b)] / seconds[str(a)]) / math.log2(b / a)
-        for a, b in zip(degrees[:-1], degrees[1:], strict=True)
+        for a, b in itertools.pairwise(degrees)
     }
     return {"seconds": seconds, "slope in L": slopes}
 
@@ -133,14 +134,16 @@ def draw(result: dict) -> None:
     ratios = [case["seconds"][name]["ratio"] for name in names]
     left.barh(names[::-1], ratios[::-1], color=ACCENT)
     left.axvline(1, color=MUTED)
-    left.set_title(f"times as fast as torch-harmonics, L = {case['degrees']}")
+    left.set_title(f"times as fast as torch-harmonics, L = {case['degrees']}", fontsize=9)
     seconds = result["lift and SO(3) correlation"]["seconds"]
     L = [int(key) for key in seconds]
     right.loglog(L, list(seconds.values()), "o-", color=ACCENT)
     last = list(seconds.values())[-1]
     right.loglog(L, [last * (l / L[-1]) ** 3 for l in L], "--", color=MUTED, label="L^3")
     right.set_xlabel("bandwidth L")
-    right.set_title("lift and SO(3) correlation, seconds")
+    right.set_title("lift and SO(3) correlation, seconds", fontsize=9)
+    right.set_xticks(L, [str(l) for l in L])
+    right.minorticks_off()
     right.legend()
     canvas.savefig(HERE / "figure.png", dpi=150)
 

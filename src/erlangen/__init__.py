@@ -7,7 +7,7 @@ the main job.
 
 from typing import Any
 
-from erlangen import figures, groups, kernels, models, nn, verify
+from erlangen import figures, groups, harmonics, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
     Cylinder,
@@ -47,6 +47,7 @@ __all__ = [
     "figures",
     "fit",
     "groups",
+    "harmonics",
     "kernels",
     "load",
     "models",

@@ -44,6 +44,11 @@ CONVENTIONS = {
         "The north pole (0, 0, 1) is p0; row 0 of a grid is nearest to it, and longitude runs eastward from"
         " x. Zonal kernels act on spherical harmonics by lambda_l = 2 pi int kappa(t) P_l(t) dt."
     ),
+    "harmonics": (
+        "Y_lm are orthonormal, with the phase of Condon and Shortley; analyze gives int conj(Y_lm) f dmu for "
+        "m >= 0. D^l_mn = e^{-i m alpha} d^l_mn(beta) e^{-i n gamma} of active zyz rotations moves them, "
+        "(g f)_l = D^l(g) f_l; spin s is the column n = -s."
+    ),
     "moebius": (
         "The strip is flat: axis 0 runs along the band and is glued with a mirror, axis 1 across it. The "
         "holonomy group is Z2: reflection of axis 1, and a regular field has two values."

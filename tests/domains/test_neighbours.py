@@ -26,7 +26,8 @@ def test_cells_find_the_pairs_that_a_search_of_all_finds(space, radius, monkeypa
     d = space.distance(p[:, None], q[None])
     row, column = within(space, p, q, radius)
     expected = (d < radius).nonzero(as_tuple=True)
-    assert torch.equal(row, expected[0]) and torch.equal(column, expected[1])
+    assert torch.equal(row, expected[0])
+    assert torch.equal(column, expected[1])
     assert len(row) > 0
     distance, index = nearest(space, p, q, 7)
     torch.testing.assert_close(distance, d.sort(1).values[:, :7])
@@ -46,7 +47,9 @@ def test_the_work_is_that_of_the_neighbourhoods(monkeypatch):
     """Distances are taken of a few times as many pairs as are near."""
     sphere, asked = er.Sphere(), []
     distance = sphere.distance
-    sphere.distance = lambda p, q: asked.append(torch.broadcast_shapes(p.shape, q.shape)[:-1]) or distance(p, q)
+    sphere.distance = lambda p, q: (
+        asked.append(torch.broadcast_shapes(p.shape, q.shape)[:-1]) or distance(p, q)
+    )
     p = er.Sphere().fibonacci(4000).points
     row, _ = within(sphere, p, p, 0.1)
     assert len(row) < sum(map(math.prod, asked)) < 8 * len(row)

@@ -111,11 +111,11 @@ def test_a_phase_turns_the_rings():
     torch.testing.assert_close(Transform(turned).analyze(f, of), c, atol=1e-13, rtol=0)
 
 
-def test_tables_are_a_seventh_of_two_dense_ones():
+def test_tables_are_a_sixth_of_two_dense_ones():
     L = 128
     transform = Transform(gauss_legendre(L, 2 * L))
     tables = transform.tables(0, False, torch.float32, torch.device("cpu"))
-    assert sum(table.numel() for table in tables) < 0.15 * 2 * L**3
+    assert sum(table.numel() for table in tables) < 2 * L**3 / 6
 
 
 def test_refusals():

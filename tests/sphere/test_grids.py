@@ -55,8 +55,11 @@ def test_grids_are_stored_as_recipes(name):
     stored = pickle.dumps(domain)
     assert len(stored) < 2500
     again = pickle.loads(stored)
-    assert torch.equal(again.points, domain.points) and torch.equal(again.weights, domain.weights)
-    assert len(again.fibre) == 3 and torch.equal(again.frames.basis, domain.frames.basis)
+    assert torch.equal(again.points, domain.points)
+    assert torch.equal(again.weights, domain.weights)
+    assert again.builder == domain.builder
+    assert len(again.fibre) == 3
+    assert torch.equal(again.frames.basis, domain.frames.basis)
     assert copy.deepcopy(domain) is domain
 
 
@@ -64,7 +67,9 @@ def test_rows_go_south_and_columns_east():
     for kind in ("gauss-legendre", "equiangular", "equiangular, no poles"):
         p = SPHERE.grid(7, kind=kind).points
         assert (p[1:, 0, 2] < p[:-1, 0, 2]).all()
-        assert float(p[3, 0, 1]) == 0 and float(p[3, 0, 0]) > 0 and float(p[3, 1, 1]) > 0
+        assert float(p[3, 0, 1]) == 0
+        assert float(p[3, 0, 0]) > 0
+        assert float(p[3, 1, 1]) > 0
     assert SPHERE.grid(64, rotations=8).shape == (64, 128)
     poles = SPHERE.grid(73, kind="equiangular")
     assert poles.shape == (73, 144)
@@ -83,7 +88,9 @@ def test_frames_at_a_pole_are_the_limits_on_the_meridians():
 def test_healpix_is_the_published_grid():
     p = SPHERE.healpix(2).points
     # pixel centres in RING order, Gorski et al. 2005, eqs. (4) to (9)
-    z = torch.tensor([1 - 1 / 12] * 4 + [2 / 3] * 8 + [1 / 3] * 8 + [0.0] * 8 + [-1 / 3] * 8 + [-2 / 3] * 8).double()
+    z = torch.tensor(
+        [1 - 1 / 12] * 4 + [2 / 3] * 8 + [1 / 3] * 8 + [0.0] * 8 + [-1 / 3] * 8 + [-2 / 3] * 8
+    ).double()
     torch.testing.assert_close(p[:44, 2], z)
     phi = torch.atan2(p[:, 1], p[:, 0]) % (2 * math.pi)
     torch.testing.assert_close(phi[:4], (torch.arange(4).double() + 0.5) * math.pi / 2)
@@ -94,7 +101,8 @@ def test_healpix_is_the_published_grid():
 
 def test_icosahedral_levels_are_nested_and_their_areas_those_of_the_cells():
     coarse, fine = icosahedron(1)[0], icosahedron(2)[0]
-    assert torch.equal(fine[: len(coarse)], coarse) and len(fine) == 162
+    assert torch.equal(fine[: len(coarse)], coarse)
+    assert len(fine) == 162
     areas = voronoi_areas(SPHERE, fine)
     places = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0)).double()
     places = places / places.norm(dim=1, keepdim=True)
@@ -136,9 +144,15 @@ def test_fitted_latitudes_know_the_rules_they_meet():
         (lambda: SPHERE.samples(torch.rand(5, 2)), r"expected \(n, 3\), unit vectors; from latitude"),
         (lambda: SPHERE.samples(torch.rand(5, 3) + 1), "divide them by their length"),
         (lambda: SPHERE.samples(icosahedron(1)[0][[*range(42), 7]]), r"points 7 and 42 coincide.*remove one"),
-        (lambda: SPHERE.samples(icosahedron(3)[0][:300][icosahedron(3)[0][:300, 2] > 0.3]), "a window is a mask"),
+        (
+            lambda: SPHERE.samples(icosahedron(3)[0][:300][icosahedron(3)[0][:300, 2] > 0.3]),
+            "a window is a mask",
+        ),
         (lambda: er.Sphere(3).healpix(2), r"lies on S\^2, not on S\^3"),
-        (lambda: SPHERE.samples(icosahedron(3)[0], 1 + 0.9 * icosahedron(3)[0][:, 2]), "are not the invariant measure"),
+        (
+            lambda: SPHERE.samples(icosahedron(3)[0], 1 + 0.9 * icosahedron(3)[0][:, 2]),
+            "are not the invariant measure",
+        ),
     ],
 )
 def test_bad_grids_are_refused(make, message):

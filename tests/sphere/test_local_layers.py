@@ -30,14 +30,24 @@ FAST = {
     "Fibonacci": [400, 1600],
     "scattered points": [400, 1600],
 }
-QUICK = {"radius": 0.8, "rings": 3, "degree": 5, "axes": 3, "rotations": 1, "fibre": 3, "frames": 40, "seed": 0}
+QUICK = {
+    "radius": 0.8,
+    "rings": 3,
+    "degree": 5,
+    "axes": 3,
+    "rotations": 1,
+    "fibre": 3,
+    "frames": 40,
+    "seed": 0,
+}
 
 
 @pytest.mark.parametrize("fields", [("scalar", "scalar"), ("regular", "regular")], ids=str)
 @pytest.mark.parametrize("kind", FAST)
 def test_the_defect_under_rotations_falls_with_the_stated_order(kind, fields):
     errors = refinement.errors(kind, FAST[kind], fields, "weighted_sum", QUICK)
-    assert errors[1] < 0.03 and errors[0] > 1e-6
+    assert errors[1] < 0.03
+    assert errors[0] > 1e-6
     assert refinement.orders(errors)[0] > refinement.CONFIG["stated order"] - 0.5
 
 
@@ -64,8 +74,7 @@ def test_rings_by_fourier_are_the_sparse_sum(kind, builder):
     torch.manual_seed(0)
     domains = []
     for turns in (True, False):
-        ball = SPHERE.grid(5, kind=kind, rotations=3)
-        ball.builder = builder
+        ball = SPHERE.grid(5, kind=kind, rotations=3, builder=builder)
         if not turns:
             ball.__dict__["turns_with_frames"] = False
         assert ball.turns_with_frames is turns
@@ -86,16 +95,16 @@ def test_rings_by_fourier_are_the_sparse_sum(kind, builder):
 
 
 def test_a_fine_grid_takes_little_memory():
-    """256 x 512 with a small radius: what all pairs (or all entries) would need is far beyond."""
-    ball = SPHERE.grid(256)
-    layer = er.nn.Correlation(ball, 1, 1, radius=0.06)
+    """128 x 256, a small radius: the 5 million pairs in reach would need a hundred times as much."""
+    ball = SPHERE.grid(128)
+    layer = er.nn.Correlation(ball, 1, 1, radius=0.12)
     engine = ball.engine(layer.spec)
     held = sum(table.value.numel() for table in engine.operator.tables)
-    assert held < 3e7
+    assert held < 6e6
     y = layer(ball.points[None, None, ..., 2].float()).detach()
     # a linear function is a harmonic of degree 1, which kernels multiply by a number
     ratio = y[0, 0] / ball.points[..., 2]
-    torch.testing.assert_close(ratio, ratio[128, 0].expand_as(ratio), rtol=2e-2, atol=0)
+    torch.testing.assert_close(ratio, ratio[64, 0].expand_as(ratio), rtol=2e-2, atol=0)
 
 
 GRIDS = {
@@ -120,7 +129,8 @@ def test_networks_take_every_grid(name):
     ):
         er.verify.randomized(net)
         y = net(f).detach()
-        assert y.shape == shape and float(y.std()) > 1e-3
+        assert y.shape == shape
+        assert float(y.std()) > 1e-3
         assert copy.deepcopy(net).domain is ball
         torch.testing.assert_close(pickle.loads(pickle.dumps(net))(f).detach(), y)
 
@@ -148,6 +158,7 @@ def test_samples_of_a_geometry_with_frames_of_its_own_are_still_summed_right():
             return super().frame(p) @ turn
 
     ball = Twisted().grid(6)
-    assert isinstance(ball, Samples) and not ball.turns_with_frames
+    assert isinstance(ball, Samples)
+    assert not ball.turns_with_frames
     layer = er.nn.Correlation(ball, 1, 1, radius=0.9)
     assert isinstance(ball.engine(layer.spec).operator, SparseOperator)

@@ -82,6 +82,21 @@ def test_coarser_and_back(kind):
     torch.testing.assert_close(down(wide(fine, g)), moved, atol=1e-11, rtol=0)
 
 
+def test_refusals():
+    mirrored = er.Sphere(symmetry="isometries").grid(5, rotations=3)
+    er.nn.Correlation(mirrored, 1, 1)  # zonal kernels are their own mirror images
+    with pytest.raises(ValueError, match=r"has mirrors, expected er\.Sphere"):
+        er.nn.Lift(mirrored, 1, 1)
+    with pytest.raises(ValueError, match="expected the defaults on this domain"):
+        er.nn.Correlation(BALL, 1, 1, stride=2)
+    lat = [89.0, 60.0, 20.0, -10.0, -50.0, -85.0]
+    odd = er.Sphere().from_latlon(lat, [60.0 * i for i in range(6)])
+    with pytest.raises(ValueError, match="no mirror images at the equator"):
+        er.nn.Correlation(odd, 1, 1)
+    with pytest.raises(ValueError, match="expected at least 2: the first is a line"):
+        er.nn.Polynomial(BALL, 1, 1)
+
+
 def test_the_mean_over_the_sphere_is_invariant():
     f, pool = Field("scalar", L, 3), er.nn.GlobalPool(BALL)
     torch.testing.assert_close(pool(f(BALL, rotation())), pool(f(BALL)), atol=1e-13, rtol=0)

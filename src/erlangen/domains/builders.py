@@ -10,6 +10,7 @@ from erlangen.engines import Stencil
 from erlangen.geometry import Frame
 from erlangen.kernels.harmonics import sphere_area, sphere_rule
 
+
 def weighted_sum(domain: Domain, radius: float, at: Frame | None = None) -> Stencil:
     r"""The kernel at the logarithm of each sample in reach: ``sum_q w_q k(log_p q) f(q)``.
 

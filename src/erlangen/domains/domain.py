@@ -123,7 +123,7 @@ class Domain(ABC):
 
         Args:
             mask: ``(*space)``, booleans.
-            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel's mass.
+            boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel.
         """
         from erlangen.domains.masked import Masked
 
@@ -206,7 +206,7 @@ class Domain(ABC):
         return (moved if rho.has_axis else moved[..., 0, :]).unflatten(-1, shape)
 
     def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
-        """The field read, by the interpolation of this domain, at the samples of another one of the same space.
+        """The field read at the samples of another domain of the same space, by interpolation.
 
         Args:
             target: the other domain.
@@ -232,7 +232,7 @@ class Domain(ABC):
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain, periodic if `circular`."""
+        """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain."""
         raise ValueError(f"{self} has no coarser grid known here, expected a lattice")
 
     def upsample(
@@ -263,7 +263,7 @@ class Domain(ABC):
         return basis
 
     def widening(self, spec: KernelSpec) -> int:
-        """How far a kernel that mixes no channels raises frequencies along the fibre: by its angular degree."""
+        """How far a kernel without mixing raises frequencies along the fibre: its angular degree."""
         return max(degree for _, degree in Rings(self.dim, 1.0, spec.rings).terms)
 
     @property
@@ -319,11 +319,11 @@ def without_grid_options(spec: KernelSpec) -> None:
 
 def refuse_nan(f: Tensor) -> None:
     """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
-    if f.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack():
+    if f.device.type != "cpu" or torch.compiler.is_compiling():
         return
     if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
         missing = int(torch.isnan(f).sum())
         raise ValueError(
-            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are missing, "
-            "say so: domain.masked(mask), or mask= where the grid is made, with True where there is data"
+            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are "
+            "missing, say so: domain.masked(mask), or mask= where it is made, True where there is data"
         )

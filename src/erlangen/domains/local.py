@@ -19,8 +19,8 @@ BLOCK = 1 << 15
 class LocalPolynomials(Interpolation):
     r"""The value at v = 0 of the polynomial in v = log_p(q) that fits the nearest samples best.
 
-    Twice as many samples as the polynomial has coefficients, weighted by ``1 / |v|^2`` and less towards the farthest,
-    so that samples are met exactly. Of order degree + 1 where the samples are well spread.
+    Twice as many samples as the polynomial has coefficients, weighted by ``1 / |v|^2`` and less towards the
+    farthest, so that samples are met exactly. Of order degree + 1 where the samples are well spread.
 
     Args:
         geometry: the space.
@@ -59,7 +59,7 @@ class LocalPolynomials(Interpolation):
 
 
 def _first_row(A: Float[Tensor, "k s c"]) -> Float[Tensor, "k s"]:
-    """The first row of the pseudo-inverse, ``A (A^T A)^{-1} e_0``: by QR, where the columns are independent."""
+    """The first row of the pseudo-inverse, ``A (A^T A)^{-1} e_0``: by QR, if the columns are independent."""
     scale = A.norm(dim=1, keepdim=True).clamp_min(1e-300)
     A = A / scale
     Q, R = torch.linalg.qr(A)

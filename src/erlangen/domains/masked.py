@@ -44,14 +44,16 @@ class Masked(Domain):
         whole = whole.sized(tuple(mask.shape))
         if not bool(mask.any()):
             raise ValueError(
-                "the mask is False everywhere, expected True where there is data; is it the other way round? ~mask"
+                "the mask is False everywhere, expected True where there is data; if it is the other "
+                "way round, ~mask"
             )
         if boundary not in ("zero", "renormalize"):
             raise ValueError(
                 f'boundary is {boundary!r}, expected "zero" or "renormalize"; mirrors need a straight edge: '
                 'padding_mode="reflect" on a grid'
             )
-        self.whole, self.mask, self.boundary = whole, mask, boundary
+        self.whole, self.mask = whole, mask
+        self.boundary: Boundary = boundary
         self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
         self._mask = Table(mask)
         self._shares: dict[str, Table] = {}
@@ -81,7 +83,9 @@ class Masked(Domain):
         return _Visible(self.whole.interpolation, self.mask.flatten())
 
     def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
-        return torch.where(self._mask.like(field), field, torch.full((), value, dtype=field.dtype, device=field.device))
+        return torch.where(
+            self._mask.like(field), field, torch.full((), value, dtype=field.dtype, device=field.device)
+        )
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         super().check(f, field, channels)
@@ -117,7 +121,9 @@ class Masked(Domain):
             if way == "down":
                 seen = self.whole.downsample(self.mask.double()[None, None], trivial())
             else:
-                seen = self.whole.upsample(self.coarser().mask.double()[None, None], trivial(), self.mask.shape)
+                seen = self.whole.upsample(
+                    self.coarser().mask.double()[None, None], trivial(), self.mask.shape
+                )
             found = self._shares[way] = Table(seen[0, 0])
         return found
 
@@ -127,8 +133,8 @@ class Masked(Domain):
     def _build(self, spec: KernelSpec) -> Engine:
         if spec.stride != 1 or spec.padding != "same":
             raise ValueError(
-                f"stride={spec.stride} and padding={spec.padding!r} on a masked domain, expected the defaults, which "
-                "keep the samples; resample by er.nn.Down"
+                f"stride={spec.stride} and padding={spec.padding!r} on a masked domain: expected defaults, "
+                "which keep the samples; resample by er.nn.Down"
             )
         scale = self.mask.double()
         if self.boundary == "renormalize" and spec.radius > 0:
@@ -140,7 +146,9 @@ class Masked(Domain):
         rings = Rings(self.dim, spec.radius, spec.rings)
         isotropic = StructureGroup.orthogonal(self.dim)
         basis = KernelBasis.build(isotropic, rings, trivial(), trivial())
-        plain = replace(spec, in_field="scalar", out_field="scalar", depthwise=False, band_in=None, band_out=None)
+        plain = replace(
+            spec, in_field="scalar", out_field="scalar", depthwise=False, band_in=None, band_out=None
+        )
         ones = torch.ones(1, 1, len(basis), dtype=torch.float64)
         seen = self.whole._correlator(basis, plain).apply(self.mask.double()[None, None], ones)[0, 0]
         v, a = ball_rule(self.dim, spec.radius, 32)

@@ -1,4 +1,4 @@
-"""Which samples lie near which: cell lists in the coordinates of points, all pairs where these say nothing."""
+"""Which samples lie near which: cell lists in the coordinates of points, or all pairs."""
 
 import itertools
 import math
@@ -82,7 +82,9 @@ def _candidates(p: Tensor, q: Tensor, reach: float) -> Iterator[tuple[Tensor, Te
         strides[axis] = strides[axis + 1] * span[axis + 1]
     key, order = ((there * strides).sum(-1)).sort(stable=True)
     corners = itertools.product((-1, 0, 1), repeat=len(axes) - 1)
-    offsets = torch.tensor([sum(c * int(s) for c, s in zip(corner, strides, strict=False)) for corner in corners])
+    offsets = torch.tensor(
+        [sum(c * int(s) for c, s in zip(corner, strides, strict=False)) for corner in corners]
+    )
     middle = (here * strides).sum(-1)[:, None] + offsets  # (k, runs)
     first = torch.searchsorted(key, middle - 1)
     counts = torch.searchsorted(key, middle + 1, right=True) - first

@@ -29,7 +29,7 @@ def reading(source: Domain, u: Frame) -> Stencil:
 
 
 def averaging(source: Domain, u: Frame, distance: float) -> Stencil:
-    """Gaussian means of the samples about frames ``(k,)``, in their measure; `distance` of neighbours there."""
+    """Gaussian means of the samples about frames ``(k,)``; `distance` is that of the samples."""
     s = weighted_sum(source, REACH * distance, u)
     a = source.weights.flatten()[s.column] * torch.exp(-s.v.square().sum(-1) / (2 * (BLUR * distance) ** 2))
     total = a.new_zeros(s.rows).index_add(0, s.row, a)
@@ -85,7 +85,7 @@ class _Constant:
 def thinned(
     geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"]
 ) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
-    """One of every 2^dim samples, each the farthest from those before it; a sample's weight goes to the nearest."""
+    """One of every 2^dim samples, each the farthest from those before; weights go to the nearest."""
     n, count = len(points), max(1, len(points) // 2**geometry.dim)
     chosen = [0]
     owner = torch.zeros(n, dtype=torch.long)

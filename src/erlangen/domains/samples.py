@@ -58,7 +58,8 @@ class Samples(Domain):
             raise ValueError(f'builder is {builder!r}, expected "weighted_sum" or "gather"')
         if geometry.measure == "space" and recipe is None:
             expect_invariant(geometry, points.to(torch.float64), weights.to(torch.float64))
-        self.geometry, self.fibre, self.builder = geometry, fibre, builder
+        self.geometry, self.fibre = geometry, fibre
+        self.builder: Literal["weighted_sum", "gather"] = builder
         self.shape = tuple(weights.shape)
         self._is_uniform = bool((weights == weights.flatten()[0]).all())
         self._points, self._weights = points.to(torch.float64), weights.to(torch.float64)
@@ -108,9 +109,10 @@ class Samples(Domain):
         return radius, rings or 3
 
     def coarser(self) -> "Samples":
-        if self._coarser is None:
-            self._coarser = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
-        return self._coarser
+        coarse = self._coarser
+        if coarse is None:
+            coarse = self._coarser = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+        return coarse
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         return self._resampler(f"down {rho.name}", rho, self._downsampler)(field)

@@ -24,6 +24,8 @@ class MaskedEngine(Engine):
         self.mask, self.scale = Table(mask), Table(scale)
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        field = torch.where(self.mask.like(field), field, torch.zeros((), dtype=field.dtype, device=field.device))
+        field = torch.where(
+            self.mask.like(field), field, torch.zeros((), dtype=field.dtype, device=field.device)
+        )
         y = self.whole.apply(field, coefficients, groups)
         return y * self.scale.like(y)

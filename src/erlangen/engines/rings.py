@@ -13,8 +13,8 @@ from erlangen.engines.table import Table
 class RingOperator:
     r"""``y_s[i, l] = sum_{j, c} D_s[i, j, c] x[j, c + l]``: the same at every place l of a ring.
 
-    By Fourier along the rings ``y_s^(i, k) = sum_j conj(D_s^(i, j, k)) x^(j, k)``, with j in a band about i. To
-    rounding what the sparse operator of all samples gives, at a small part of its memory.
+    By Fourier along the rings ``y_s^(i, k) = sum_j conj(D_s^(i, j, k)) x^(j, k)``, with j in a band about i.
+    To rounding what the sparse operator of all samples gives, at a small part of its memory.
 
     Args:
         stencil: the entries of the first sample of each ring; columns are ``j longitudes + c``.

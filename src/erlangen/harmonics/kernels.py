@@ -59,13 +59,14 @@ class GlobalKernels:
         # (pair, n', n): what a real and an imaginary coefficient of each pair put where
         size = (len(self.out.columns), len(self.into.columns))
         entries, smooth = [], []
+        units = torch.tensor([1.0, 1j], dtype=torch.complex128)
         for n_out, n_in in self.pairs:
-            for unit in (1.0, 1j) if (n_out, n_in) != (0, 0) else (1.0,):
+            for unit in units[: 1 if (n_out, n_in) == (0, 0) else 2]:
                 entry = torch.zeros(size, dtype=torch.complex128)
                 entry[self.out.columns.index(n_out), self.into.columns.index(n_in)] = unit
                 if (n_out, n_in) != (0, 0):
                     opposite = self.out.columns.index(-n_out), self.into.columns.index(-n_in)
-                    entry[opposite] = (-1) ** (n_out - n_in) * complex(unit).conjugate()
+                    entry[opposite] = (-1) ** (n_out - n_in) * unit.conj()
                 entries.append(entry)
                 smooth.append(((1 + abs(n_out)) * (1 + abs(n_in))) ** -0.5)
         self.entries = torch.stack(entries)  # (e, n', n)

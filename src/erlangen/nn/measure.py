@@ -26,7 +26,7 @@ def mse_loss(
     target: Float[Tensor, "*batch_space"],
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""``int (f - g)^2 dmu / int dmu``, with the arguments of `torch.nn.functional.mse_loss` after the domain.
+    r"""``int (f - g)^2 dmu / int dmu``, with the arguments of `torch.nn.functional.mse_loss`.
 
     Args:
         domain: where both live; what its mask hides does not count.
@@ -54,8 +54,8 @@ def l1_loss(
 def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
     if input.shape != target.shape:
         raise ValueError(
-            f"the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}, expected one shape "
-            "(*batch, *space)"
+            f"the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}, expected one "
+            "shape (*batch, *space)"
         )
     domain.expect(tuple(input.shape[-domain.space_axes :]))
     return domain.hide(input) - domain.hide(target)

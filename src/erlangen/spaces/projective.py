@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from erlangen.domains import Samples
+from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Measure
-from erlangen.spaces.sphere import Sphere
+from erlangen.spaces.sphere import Builder, Sphere
 
 
 class ProjectivePlane(Sphere):
@@ -47,19 +47,41 @@ class ProjectivePlane(Sphere):
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
         return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
 
+    def chord(self, radius: float) -> float:
+        return math.inf  # p and -p are one point
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation g, a 3 x 3 matrix."""
         moved = super().act(g, u)
         side = _side(moved.point)[..., None]
         return Frame(moved.point * side, moved.basis * side[..., None])
 
-    def grid(self, latitudes: int, longitudes: int | None = None, *, rotations: int | None = None) -> Samples:
-        """The northern half of the sphere's Gauss-Legendre grid of so many latitudes, an even number."""
-        if latitudes % 2:
-            raise ValueError(f"latitudes is {latitudes}, expected an even number: no ring on the equator")
-        whole = super().grid(latitudes, longitudes, rotations=rotations)
+    def grid(
+        self,
+        latitudes: int,
+        longitudes: int | None = None,
+        *,
+        kind: str = "gauss-legendre",
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+        builder: Builder = "weighted_sum",
+    ) -> Domain:
+        """The northern half of the sphere's grid of so many latitudes, an even number, without the poles."""
+        if latitudes % 2 or kind == "equiangular":
+            raise ValueError(
+                f"{latitudes} latitudes of kind {kind!r}, expected an even number: no ring on the equator, "
+                "and none at the poles"
+            )
+        whole = Sphere(symmetry="isometries").grid(latitudes, longitudes, kind=kind, rotations=rotations)
         half = slice(0, latitudes // 2)
-        return Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre)
+        domain = Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre, builder=builder)
+        return domain if mask is None else domain.masked(mask)
+
+    def _expect_surface(self) -> None:
+        raise ValueError(
+            "this grid covers the sphere, and the projective plane twice, expected half of it; take "
+            "er.ProjectivePlane().grid, or give Samples your own points"
+        )
 
 
 def _side(p: Tensor) -> Tensor:

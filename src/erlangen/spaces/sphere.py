@@ -22,6 +22,8 @@ from erlangen.spaces.spherical import (
 )
 from erlangen.spaces.spherical.latitudes import fitted
 
+Builder = Literal["weighted_sum", "gather"]
+
 
 class Sphere(Geometry):
     r"""The unit sphere in R^{n+1}; carrying walks the great circle.
@@ -114,18 +116,21 @@ class Sphere(Geometry):
         kind: str = "gauss-legendre",
         rotations: int | None = None,
         mask: Tensor | None = None,
+        builder: Builder = "weighted_sum",
     ) -> Domain:
         """Rings of equal length on S^2: row 0 nearest the north pole, longitude eastward from x.
 
         Args:
             latitudes: the number of rings.
-            longitudes: samples on each ring, an even number; None for the usual one, twice the number of rings
-                (with both poles, of the steps between them: 73 x 144).
+            longitudes: samples on each ring, an even number; None for twice the number of rings (with both
+                poles, of the steps between them: 73 x 144).
             kind: "gauss-legendre", exact for spherical harmonics of degree below 2 `latitudes`;
-                "equiangular", even steps with both poles among the rings, or "equiangular, no poles", half a step
-                from them: both exact below degree `latitudes`.
+                "equiangular", even steps with both poles among the rings, or "equiangular, no poles", half a
+                step from them: both exact below degree `latitudes`.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
             mask: as in `Domain.masked`.
+            builder: how kernels with a radius sum: "weighted_sum" over the samples in reach, or "gather"
+                over nodes carried out, between which the samples are interpolated.
         """
         self._expect_surface()
         if kind not in KINDS:
@@ -134,15 +139,15 @@ class Sphere(Geometry):
         if latitudes < 2 + poles:
             raise ValueError(f"the grid has {latitudes} latitudes, expected at least {2 + poles} rings")
         longitudes = 2 * (latitudes - poles) if longitudes is None else longitudes
-        recipe = partial(Sphere.grid, self, latitudes, longitudes, kind=kind, rotations=rotations)
-        coarse = partial(
-            Sphere.grid, self, -(-latitudes // 2), longitudes // 2, kind=kind, rotations=rotations
-        )
+        options = {"kind": kind, "rotations": rotations, "builder": builder}
+        recipe = partial(Sphere.grid, self, latitudes, longitudes, **options)
+        coarse = partial(Sphere.grid, self, -(-latitudes // 2), longitudes // 2, **options)
         domain = RingSamples(
             self,
             KINDS[kind](latitudes),
             longitudes,
             fibre=self._fibre(rotations),
+            builder=builder,
             recipe=recipe,
             coarse_recipe=coarse,
         )
@@ -161,11 +166,11 @@ class Sphere(Geometry):
             rotations, mask: as in `grid`.
 
         Raises:
-            ValueError: for radians, reversed or unordered axes, gaps, a repeated meridian, missing polar regions,
-                with the mend.
+            ValueError: for radians, reversed or unordered axes, gaps, a repeated meridian, missing polar
+                regions, with the mend.
         """
         self._expect_surface()
-        kind, latitudes, longitudes, first = recognized(lat, lon)
+        _kind, latitudes, longitudes, first = recognized(lat, lon)
         domain = _rings(self, latitudes, longitudes, first, rotations)
         return domain if mask is None else domain.masked(mask)
 
@@ -191,10 +196,8 @@ class Sphere(Geometry):
         recipe = partial(Sphere.healpix, self, nside, **options)
         return self._points(points, weights, rotations, mask, recipe, coarse)
 
-    def icosahedral(
-        self, level: int, *, rotations: int | None = None, mask: Tensor | None = None
-    ) -> Domain:
-        """The vertices of an icosahedron halved `level` times, 10 4^level + 2 of them, with their cells' areas.
+    def icosahedral(self, level: int, *, rotations: int | None = None, mask: Tensor | None = None) -> Domain:
+        """The vertices of an icosahedron halved `level` times, 10 4^level + 2, with their cells' areas.
 
         Args:
             level: how often the faces are halved.
@@ -202,7 +205,9 @@ class Sphere(Geometry):
         """
         self._expect_surface()
         points, _ = icosahedron(level)
-        recipe, coarse = (partial(Sphere.icosahedral, self, i, rotations=rotations) for i in (level, level - 1))
+        recipe, coarse = (
+            partial(Sphere.icosahedral, self, i, rotations=rotations) for i in (level, level - 1)
+        )
         weights = voronoi_areas(self, points)
         return self._points(points, weights, rotations, mask, recipe, coarse if level else None)
 
@@ -215,7 +220,9 @@ class Sphere(Geometry):
         """
         self._expect_surface()
         points = fibonacci(n)
-        weights = voronoi_areas(self, points) if n > 4 else torch.full((n,), 4 * math.pi / n, dtype=torch.float64)
+        weights = (
+            voronoi_areas(self, points) if n > 4 else torch.full((n,), 4 * math.pi / n, dtype=torch.float64)
+        )
         recipe, coarse = (partial(Sphere.fibonacci, self, i, rotations=rotations) for i in (n, n // 4))
         return self._points(points, weights, rotations, mask, recipe, coarse)
 
@@ -245,11 +252,13 @@ class Sphere(Geometry):
         off = float((length - 1).abs().max())
         if not off < 1e-5:
             raise ValueError(
-                f"points lie {off:.3g} off the unit sphere, expected unit vectors; divide them by their length: "
-                "points / points.norm(dim=1, keepdim=True)"
+                f"points lie {off:.3g} off the unit sphere, expected unit vectors; divide them by their "
+                "length: points / points.norm(dim=1, keepdim=True)"
             )
         points = points / length[:, None]
-        weights = voronoi_areas(self, points) if weights is None else torch.as_tensor(weights).to(torch.float64)
+        weights = (
+            voronoi_areas(self, points) if weights is None else torch.as_tensor(weights).to(torch.float64)
+        )
         return self._points(points, weights, rotations, mask, None, None)
 
     def _points(

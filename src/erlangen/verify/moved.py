@@ -1,4 +1,4 @@
-"""Equivariance with no interpolation: the signal is a function, the layer's own sum is taken at moved frames."""
+"""Equivariance with no interpolation: of a function, and of the layer's own sum at moved frames."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -30,8 +30,8 @@ def moved_error(
 ) -> float:
     r"""``max |N(g f)(u) - N(f)(g^{-1} u)| / max |N(f)|`` of a correlation with random weights, at frames u.
 
-    ``g f`` is the signal evaluated at ``g^{-1} q``, and N(f) at ``g^{-1} u`` the same sum over samples as at u: what
-    is left is the quadrature of the samples (or the interpolation of "gather"), and a broken kernel.
+    ``g f`` is the signal at ``g^{-1} q``, and N(f) at ``g^{-1} u`` the same sum over samples as at
+    u: what is left is the quadrature of the samples (or the interpolation of "gather"), or a broken kernel.
 
     Args:
         domain: the samples.

@@ -1,7 +1,7 @@
-"""Samples of S^2, as data: nodes and weights. `er.Sphere` makes domains of them; may import domains and below.
+"""Samples of S^2, as data: nodes and weights, of which `er.Sphere` makes domains.
 
 `latitudes` are rings of equal length and `RingSamples` the domain on them; `healpix`, `icosahedron` and
-`fibonacci` are points; `voronoi` weighs any points.
+`fibonacci` are points; `voronoi` weighs any points. May import domains and below.
 """
 
 from erlangen.spaces.spherical.fibonacci import fibonacci

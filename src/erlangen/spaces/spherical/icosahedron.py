@@ -16,7 +16,9 @@ def icosahedron(level: int) -> tuple[Float[Tensor, "n 3"], Int[Tensor, "f 3"]]:
         raise ValueError(f"level is {level}, expected 0 (the icosahedron's own vertices) or more")
     z, rho = 1 / math.sqrt(5), 2 / math.sqrt(5)
     upper = [(rho * math.cos(a), rho * math.sin(a), z) for a in (2 * math.pi * k / 5 for k in range(5))]
-    lower = [(rho * math.cos(a), rho * math.sin(a), -z) for a in (math.pi * (2 * k + 1) / 5 for k in range(5))]
+    lower = [
+        (rho * math.cos(a), rho * math.sin(a), -z) for a in (math.pi * (2 * k + 1) / 5 for k in range(5))
+    ]
     p = torch.tensor([(0.0, 0.0, 1.0), *upper, *lower, (0.0, 0.0, -1.0)], dtype=torch.float64)
     faces = []
     for k in range(5):

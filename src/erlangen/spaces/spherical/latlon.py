@@ -69,7 +69,9 @@ def _refuse_latitudes(lat: Tensor) -> None:
             "with field.flip(-2)"
         )
     if not bool((steps < 0).all()):
-        raise ValueError("the latitudes are not in order, expected from north to south; sort them, and the field")
+        raise ValueError(
+            "the latitudes are not in order, expected from north to south; sort them, and the field"
+        )
     gap = 1.5 * float(-steps.min())
     north, south = 90 - float(lat[0]), 90 + float(lat[-1])
     if max(north, south) > gap:
@@ -88,23 +90,26 @@ def _longitudes(lon: Tensor) -> float:
         raise ValueError("the longitudes descend, expected eastward; flip both: lon[::-1] and field.flip(-1)")
     if abs(float(lon[-1] - lon[0])) > 360 - NEAR and abs(float(steps.median()) * (n - 1) - 360) < 1e-2 * n:
         raise ValueError(
-            f"the first meridian comes twice, as {float(lon[0]):g} and {float(lon[-1]):g}, expected once; drop "
-            "the last column of the field and of lon: field[..., :-1]"
+            f"the first meridian comes twice, as {float(lon[0]):g} and {float(lon[-1]):g}, expected once; "
+            "drop the last column of the field and of lon: field[..., :-1]"
         )
     apart = float((steps - steps.median()).abs().max())
     if apart > 10 * NEAR:
         raise ValueError(
-            f"the longitudes are {float(steps.min()):g} to {float(steps.max()):g} degrees apart, expected even "
-            "steps; scattered places go to er.Sphere().samples"
+            f"the longitudes are {float(steps.min()):g} to {float(steps.max()):g} degrees apart, expected "
+            "even steps; scattered places go to er.Sphere().samples"
         )
-    if abs(float(steps.median()) - step) > 10 * NEAR / n + 1e-9 and abs(float(steps.sum() + steps.median()) - 360) > 0.1:
+    if (
+        abs(float(steps.median()) - step) > 10 * NEAR / n + 1e-9
+        and abs(float(steps.sum() + steps.median()) - 360) > 0.1
+    ):
         raise ValueError(
             f"the longitudes go {float(steps.sum() + steps.median()):g} degrees round, expected 360; put the "
             "window into an array of the whole sphere, and give mask= to hide the rest"
         )
     if n % 2:
         raise ValueError(
-            f"there are {n} longitudes, expected an even number: beyond a pole every meridian goes on as another "
-            "one; interpolate to an even number, or give the places to er.Sphere().samples"
+            f"there are {n} longitudes, expected an even number: beyond a pole every meridian goes on as "
+            "another one; interpolate to an even number, or give the places to er.Sphere().samples"
         )
     return math.radians(float(lon[0]))

@@ -75,6 +75,9 @@ class RingSamples(Samples):
                 f"the grid is {n} x {longitudes}, expected at least 2 rings, of an even number of "
                 "samples: beyond a pole every meridian goes on as another one"
             )
+        if recipe is None:
+            options = {"first": first, "fibre": fibre, "builder": builder, "coarse_recipe": coarse_recipe}
+            recipe = partial(RingSamples, geometry, latitudes, longitudes, **options)
         self.latitudes, self.longitudes, self.first = latitudes, longitudes, first
         self.phi = first + 2 * math.pi * torch.arange(longitudes).double() / longitudes
         theta_, phi_ = torch.meshgrid(theta, self.phi, indexing="ij")
@@ -200,7 +203,8 @@ class RingSamples(Samples):
             return super()._build(spec)
         without_grid_options(spec)
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
-        self._frequencies(spec.in_field), self._frequencies(spec.out_field)  # or refuses
+        for field in (spec.in_field, spec.out_field):
+            self._frequencies(field)  # or refuses
         kernels = GlobalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
         return SpectralEngine(kernels, self.transform)
 
@@ -214,8 +218,12 @@ class RingSamples(Samples):
             )
         return found
 
-    @cached_property
+    @property
     def frames(self) -> Frame:
+        return self._frames
+
+    @cached_property
+    def _frames(self) -> Frame:
         u = self.geometry.frames(self.points)
         basis = u.basis.clone()
         for ring in self._at_pole.nonzero().flatten().tolist():

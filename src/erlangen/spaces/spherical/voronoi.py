@@ -52,9 +52,12 @@ def _cells(sphere: Geometry, p: Float[Tensor, "k 3"], q: Float[Tensor, "k c 3"])
     d = torch.cat([d, torch.full((len(p), 4), WIDEST, dtype=p.dtype)], 1)
     a, b = torch.triu_indices(c.shape[1], c.shape[1], 1)
     det = c[:, a, 0] * c[:, b, 1] - c[:, a, 1] * c[:, b, 0]
-    y = torch.stack(
-        [d[:, a] * c[:, b, 1] - d[:, b] * c[:, a, 1], c[:, a, 0] * d[:, b] - c[:, b, 0] * d[:, a]], -1
-    ) / torch.where(det == 0, 1.0, det)[..., None]
+    y = (
+        torch.stack(
+            [d[:, a] * c[:, b, 1] - d[:, b] * c[:, a, 1], c[:, a, 0] * d[:, b] - c[:, b, 0] * d[:, a]], -1
+        )
+        / torch.where(det == 0, 1.0, det)[..., None]
+    )
     slack = d[:, None] * (1 + 1e-10) - y @ c.mT  # (k, corners, halfplanes)
     corner = (slack >= 0).all(-1) & (det.abs() > 1e-14)
     angle = torch.where(corner, torch.atan2(y[..., 1], y[..., 0]), math.inf)
