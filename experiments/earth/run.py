@@ -385,7 +385,7 @@ def picture(rows: dict[str, dict]) -> None:
         panels[0, 2].text(
             error["held out"], 0.5, name, fontsize=7, color=INK, ha="center", backgroundcolor="w"
         )
-    panels[1, 2].legend(fontsize=7, loc="lower right")
+    panels[1, 2].legend(fontsize=7, loc="upper right")
     figures.save(drawn, HERE / "figure.png")
 
 
