@@ -1,15 +1,14 @@
 """MNIST on the Moebius strip: digits, shifts round it, small deformations."""
 
-import os
+import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROOT = Path(__file__).parent.parent.parent
-DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import mnist
 
 
 def load(split: str) -> tuple[Tensor, Tensor]:
@@ -18,16 +17,8 @@ def load(split: str) -> tuple[Tensor, Tensor]:
     Axis 0 runs along the strip, as a line of writing does: it is the picture's columns, from left to right.
     Axis 1 runs across it, from the picture's top to its bottom.
     """
-    file = DATA / "mnist" / "mnist.npz"
-    if not file.exists():
-        raise SystemExit(
-            f"{file} is not there, expected MNIST; set ERLANGEN_DATA to the folder that holds mnist/"
-        )
-    arrays = np.load(file)
-    pictures = torch.from_numpy(arrays[f"x_{split}"]).float() / 255
-    return (pictures.mT[:, None].contiguous() - 0.1307) / 0.3081, torch.from_numpy(
-        arrays[f"y_{split}"]
-    ).long()
+    pictures, labels = mnist.load(split)
+    return (pictures.mT[:, None].contiguous() - 0.1307) / 0.3081, labels
 
 
 def shifted(strips: Tensor, steps: Tensor) -> Tensor:

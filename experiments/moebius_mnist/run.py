@@ -13,15 +13,18 @@ on from its last epoch. Digits are those of `ERLANGEN_DATA` (default: ../shared/
 import argparse
 import json
 import platform
-import time
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
 import torch
-import torch.nn.functional as F
-from digits import ROOT, deformed, load, shifted
+from digits import deformed, load, shifted
 from network import Network
 from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from mnist import ROOT, train
 
 import erlangen as er
 
@@ -99,50 +102,16 @@ def one(name: str, row: dict, seed: int, fold: bool) -> None:
     )
 
 
-def train(net: Network, digits: Digits, settings: dict, seed: int, kept: Path, shifts: bool) -> list[dict]:
-    """AdamW, one cycle of the learning rate; what is random in an epoch follows from seed and epoch alone."""
-    (x, y), batch = digits, settings["batch"]
-    steps = len(x) // batch
-    # one-dimensional parameters are scales and biases: no decay
-    groups = [
-        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": settings["weight decay"]},
-        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings["lr"])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings["lr"], total_steps=settings["epochs"] * steps, pct_start=0.2
-    )
-    parts = {"net": net, "optimizer": optimizer, "schedule": schedule}
-    history: list[dict] = []
-    if kept.exists():
-        state = torch.load(kept, weights_only=True)
-        for key, part in parts.items():
-            part.load_state_dict(state[key])
-        history = state["history"]
-    for epoch in range(len(history), settings["epochs"]):
-        start, losses = time.time(), []
-        generator = torch.Generator().manual_seed(1000 * seed + epoch)
-        torch.manual_seed(1000 * seed + epoch)  # dropout
-        order = torch.randperm(len(x), generator=generator)
-        net.train()
-        for step in range(steps):
-            chosen = order[step * batch : (step + 1) * batch]
-            strips = deformed(x[chosen], generator, **settings["deformed"])
-            if shifts:
-                strips = shifted(strips, torch.randint(2 * LENGTH, (batch,), generator=generator))
-            optimizer.zero_grad()
-            loss = F.cross_entropy(net(strips), y[chosen], label_smoothing=settings["label smoothing"])
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        history.append({"epoch": epoch + 1, "loss": mean(losses), "seconds": time.time() - start})
-        print(f"{kept.stem}: {history[-1]}", flush=True)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        state = {key: part.state_dict() for key, part in parts.items()} | {"history": history}
-        torch.save(state, kept.with_suffix(".part"))
-        kept.with_suffix(".part").replace(kept)
-    return history
+def as_seen(settings: dict, shifts: bool) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """Strips as a step of the training sees them: deformed a little, and in one row shifted."""
+
+    def seen(strips: Tensor, generator: torch.Generator) -> Tensor:
+        strips = deformed(strips, generator, **settings["deformed"])
+        if not shifts:
+            return strips
+        return shifted(strips, torch.randint(2 * LENGTH, (len(strips),), generator=generator))
+
+    return seen
 
 
 @torch.no_grad()
