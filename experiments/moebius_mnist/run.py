@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 import torch
+import torch.nn.functional as F
 from digits import deformed, load, shifted
 from network import Network
 from torch import Tensor
