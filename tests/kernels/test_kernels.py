@@ -179,6 +179,26 @@ def test_refusals():
         Rings(2, 0.0)
     with pytest.raises(ValueError, match="expected at least 1"):
         Rings(2, 1.0, 0)
-    odd = StructureGroup(StructureGroup.special_orthogonal(3).algebra[:1], torch.eye(3).double()[None])
-    with pytest.raises(ValueError, match=r"expected a finite group, SO\(n\) or O\(n\)"):
-        er.kernels.symmetrize(lambda v: v[..., 0], odd)
+    X = torch.zeros(2, 4, 4, dtype=torch.float64)
+    X[0, 1, 0], X[0, 0, 1], X[1, 3, 2], X[1, 2, 3] = 1, -1, 1, -1
+    torus = StructureGroup(X, torch.eye(4).double()[None])
+    with pytest.raises(ValueError, match=r"expected a finite group, circles, SO\(n\) or O\(n\)"):
+        er.kernels.symmetrize(lambda v: v[..., 0], torus)
+    winding = StructureGroup((X[0] + 2**0.5 * X[1])[None], torch.eye(4).double()[None])
+    with pytest.raises(ValueError, match="do not come round together, expected a closed group"):
+        er.kernels.symmetrize(lambda v: v[..., 0], winding)
+
+
+@pytest.mark.parametrize("speeds", [(1.0, 1.0), (2.0, 3.0)])
+def test_symmetrize_goes_round_circles(speeds):
+    """SO(2) turning two planes of R^5: what is left is the axis, the lengths, and where they beat."""
+    X = torch.zeros(5, 5, dtype=torch.float64)
+    for i, speed in zip((0, 2), speeds, strict=True):
+        X[i + 1, i], X[i, i + 1] = speed, -speed
+    group = er.groups.StructureGroup(X[None], torch.eye(5, dtype=torch.float64)[None])
+    v = torch.randn(20, 5, dtype=torch.float64)
+    mean = er.kernels.symmetrize(
+        lambda v: v[..., 0] ** 2 + v[..., 1] + v[..., 2] * v[..., 4] + v[..., 4], group
+    )
+    torch.testing.assert_close(mean(v), v[..., :2].square().sum(-1) / 2 + v[..., 4], rtol=0, atol=1e-12)
+    assert er.kernels.defect(mean, group, 1.0) < 1e-12

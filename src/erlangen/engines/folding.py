@@ -1,7 +1,7 @@
 """Quadrature folded into sparse operators: what the stencil engine keeps of a stencil."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ ENOUGH = 1 << 14  # entries from which the transport's matrices are found
 UNUSED = 1e-12
 
 
+@runtime_checkable
 class Mixed(Protocol):
     """Kernels ``psi_b(v) = sum_a g_a(v) mix_ba``: what a stencil asks of a basis."""
 

@@ -1,7 +1,7 @@
 """The generic engine: any samples of any space, by one sparse operator for each basis function."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from erlangen.engines.folding import Folded, Mixed, folded
 from erlangen.engines.table import Table
 
 
+@runtime_checkable
 class Operator(Protocol):
     """``y[s] = S_s x`` for the scalar operators ``S_s = sum_e weights[s, e]`` from q_e to p_e."""
 

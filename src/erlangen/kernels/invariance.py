@@ -11,6 +11,7 @@ from erlangen.kernels.harmonics import sphere_rule
 
 Kernel = Callable[[Tensor], Tensor]
 GOLDEN = (5**0.5 - 1) / 2
+MOST_TURNS = 60
 
 
 def probes(n: int, radius: float, count: int = 6) -> Float[Tensor, "k n"]:
@@ -64,18 +65,19 @@ def defect(
 def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel:
     r"""The invariant part of a kernel: ``v -> mean over h in H of k(h v)``.
 
-    A finite group is averaged over exactly; SO(n) and O(n) over the sphere of directions by
-    quadrature with `count` nodes on each axis.
+    A finite group is averaged over exactly; circles of turns by `count` of them; SO(n) and O(n) over the
+    sphere of directions by quadrature with `count` nodes on each axis.
 
     Raises:
-        ValueError: for an infinite group that is neither SO(n) nor O(n).
+        ValueError: for a group that is none of these.
     """
-    if group.is_finite:
-        return lambda v: torch.stack([kernel(v @ h.to(v).T) for h in group.components]).mean(0)
     n = group.dim
+    if group.is_finite or (len(group.algebra) == 1 and n > 2):
+        elements = group.components if group.is_finite else _circles(group, count)
+        return lambda v: torch.stack([kernel(v @ h.to(v).T) for h in elements]).mean(0)
     if len(group.algebra) != n * (n - 1) // 2:
         raise ValueError(
-            f"the mean over {group} is not known here, expected a finite group, SO(n) or O(n); "
+            f"the mean over {group} is not known here, expected a finite group, circles, SO(n) or O(n); "
             "average over its elements yourself"
         )
     nodes, weights = sphere_rule(n, count)
@@ -85,3 +87,20 @@ def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel
         return (kernel(turned) * weights.to(v)).sum(-1)
 
     return mean
+
+
+def _circles(group: StructureGroup, count: int) -> Float[Tensor, "k n n"]:
+    """Even samples of a group whose components are circles."""
+    X = group.algebra[0]
+    speeds = torch.linalg.eigvals(X).imag
+    speeds = speeds[speeds > 1e-8]
+    # how often each plane has turned when the slowest has turned once, twice, ...
+    turns = torch.arange(1, MOST_TURNS)[:, None] * speeds / speeds.min()
+    closed = (turns - turns.round()).abs().amax(1) < 1e-6
+    if not bool(closed.any()):
+        raise ValueError(
+            f"the turns of {group} do not come round together, expected a closed group; take its closure"
+        )
+    period = 2 * torch.pi * (1 + int(closed.int().argmax())) / speeds.min()
+    t = period * torch.arange(count, dtype=torch.float64) / count
+    return (torch.matrix_exp(t[:, None, None] * X)[:, None] @ group.components).flatten(0, 1)
