@@ -103,27 +103,27 @@ def test_turns_by_pi_have_a_logarithm(name):
 
 def test_haar_measures():
     """Means of characters and coordinates over compact groups; of densities over a ball in another."""
-    trace = groups.SO(3).sample(3_000).diagonal(dim1=1, dim2=2).sum(-1)
-    assert float(trace.mean()) == pytest.approx(0.0, abs=0.05)
-    assert float(trace.square().mean()) == pytest.approx(1.0, abs=0.08)
-    quaternion = groups.SU(2).sample(3_000)[:, :, 0]
+    trace = groups.SO(3).sample(20_000).diagonal(dim1=1, dim2=2).sum(-1)
+    assert float(trace.mean()) == pytest.approx(0.0, abs=0.03)
+    assert float(trace.square().mean()) == pytest.approx(1.0, abs=0.05)
+    quaternion = groups.SU(2).sample(20_000)[:, :, 0]
     torch.testing.assert_close(
-        quaternion.square().mean(0), torch.full((4,), 0.25).double(), atol=0.02, rtol=0
+        quaternion.square().mean(0), torch.full((4,), 0.25).double(), atol=0.01, rtol=0
     )
-    signs = torch.linalg.det(groups.O(3).sample(3000))
+    signs = torch.linalg.det(groups.O(3).sample(4000))
     assert float(signs.mean()) == pytest.approx(0.0, abs=0.06)
     assert len(torch.unique(groups.cube().sample(2000).flatten(1).round().int(), dim=0)) == 24
-    boosts = groups.SO(1, 2).sample(3_000, radius=2.0)
+    boosts = groups.SO(1, 2).sample(20_000, radius=2.0)
     moved = torch.einsum("kab,b->ka", boosts, torch.tensor([1.0, 0.0, 0.0]).double())
-    assert float(moved[:, 1:].mean(0).norm()) < 0.09
+    assert float(moved[:, 1:].mean(0).norm()) < 0.05
     # left-invariant: the density of exp coordinates is |det J|, so the mean of 1 / |det J| is known
     group = groups.SIM(2)
-    v = group.log(group.sample(3_000, radius=1.0))
+    v = group.log(group.sample(20_000, radius=1.0))
     inverse = 1 / torch.linalg.det(group.right_jacobian(v)).abs()
-    even = torch.randn(3_000, 4, generator=torch.Generator().manual_seed(0)).double()
-    even = even / even.norm(dim=-1, keepdim=True) * torch.rand(3_000, 1).double() ** 0.25
+    even = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0)).double()
+    even = even / even.norm(dim=-1, keepdim=True) * torch.rand(20_000, 1).double() ** 0.25
     volume = torch.linalg.det(group.right_jacobian(even)).abs().mean()
-    assert float(inverse.mean() * volume) == pytest.approx(1.0, abs=0.06)
+    assert float(inverse.mean() * volume) == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_group_of_ones_own():
