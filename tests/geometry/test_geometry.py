@@ -143,7 +143,7 @@ def test_density_is_the_jacobian_of_the_invariant_measure(space):
         columns.append(difference / (2 * step))
     jacobian = torch.linalg.det(torch.stack(columns, -1)).abs()
     torch.testing.assert_close(
-        space.density_at(u, v), jacobian, rtol=1e-5, atol=1e-5 if isinstance(space, NUMERICAL) else 1e-7
+        space.density_at(u, v), jacobian, rtol=1e-6, atol=1e-5 if isinstance(space, NUMERICAL) else 1e-8
     )
 
 
