@@ -320,3 +320,10 @@ def test_large_photographs_are_turned_at_four_times_the_size(monkeypatch):
 def test_scenes_drawn_before_are_not_learned_from(tmp_path):
     generate(tmp_path, 3, size=32)
     assert len(generate(tmp_path, 2, size=32)) == 2
+
+
+def test_masks_without_an_image_are_told(folder):
+    (folder / "images" / "1.png").unlink()
+    with pytest.warns(UserWarning, match=r"1 of 3 masks have no image and are left out: 1\.png; expected"):
+        found = find_photographs(folder)
+    assert [path.name for path in found.images] == ["0.png", "2.png"]

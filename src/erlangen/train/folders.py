@@ -1,5 +1,6 @@
 """Where photographs lie: the folders that a user may give."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def find_photographs(
         raise ValueError(
             f"{len(missing)} of {len(images)} images have no mask: {names}; expected a file of the same stem "
             f"in {folder / 'masks'}; add it, or take the image away"
+        )
+    alone = sorted(set(masks) - set(images))
+    if alone:
+        warnings.warn(
+            f"{len(alone)} of {len(masks)} masks have no image and are left out: "
+            f"{', '.join(masks[stem].name for stem in alone[:5])}; expected a file of the same stem in "
+            f"{folder / 'images'}",
+            stacklevel=2,
         )
     stems = sorted(images)
     names = _class_names(folder, classes)

@@ -164,7 +164,7 @@ class Training:
         if not math.isfinite(loss.item()):
             raise ValueError(
                 f"the loss is {loss.item()} at step {self.step}, expected a number; take a smaller learning "
-                f"rate than lr={self.settings.lr}"
+                f"rate than lr={self.settings.lr}, anew (--overwrite)"
             )
         self.optimizer.step()
         self.losses = [*self.losses, loss.item()][-RECENT:]
