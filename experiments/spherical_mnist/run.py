@@ -13,11 +13,7 @@ results/ROW-SEED.json and is kept; one that was stopped goes on from its last ep
 `ERLANGEN_DATA` (default: ../shared/data).
 """
 
-import argparse
-import json
-import platform
 import sys
-import time
 from pathlib import Path
 from statistics import mean
 
@@ -27,89 +23,17 @@ from sphere import on_sphere
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import mnist
 from latlon import random_rotations
-from mnist import ROOT, Digits, load, train
 
 import erlangen as er
 
-HERE = Path(__file__).parent
-CONFIG = json.loads((HERE / "config.json").read_text())
-KEPT = ROOT / "runs" / "spherical_mnist"
 MEAN, DEVIATION = 0.11, 0.27  # of digits on the sphere, half of which is black
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("rows", nargs="*", help="names of rows in config.json; all if none is given")
-    parser.add_argument("--seed", type=int, help="only this seed")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--fold", action="store_true", help="the candidates, on a fold of the training digits"
-    )
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    rows = CONFIG["candidates" if given.fold else "rows"]
-    for name in given.rows or rows:
-        for seed in rows[name]["seeds"] if given.seed is None else [given.seed]:
-            one(name, rows[name], seed, given.fold)
-    if not given.fold:
-        summarize()
-
-
-def sets(row: dict, fold: bool) -> tuple[Digits, Digits]:
-    """What is learned from, and what is held out."""
-    x, y = (part[: CONFIG["trained on"]] for part in load("train"))
-    if not fold:
-        return (x, y), load("test")
-    learned, held = slice(row["trained on"]), slice(-CONFIG["fold"], None)
-    return (x[learned], y[learned]), (x[held][: row["read"]], y[held][: row["read"]])
 
 
 def signals(net: nn.Module, pictures: Tensor, rotations: Tensor | None = None) -> Tensor:
     """What a network sees of pictures: values on its own samples, about of mean 0 and variance 1."""
     return (on_sphere(pictures, net.read.points, rotations) - MEAN) / DEVIATION
-
-
-def one(name: str, row: dict, seed: int, fold: bool) -> None:
-    """Train and measure one row with one seed, unless its result is there."""
-    part = "fold" if fold else "results"
-    target = HERE / part / f"{name}-{seed}.json"
-    if target.exists():
-        print(f"{target.name}: done before")
-        return
-    settings = CONFIG["settings"] | row.get("settings", {})
-    learned, held_out = sets(row, fold)
-    torch.manual_seed(seed)
-    net = network(**row["network"])
-
-    def seen(pictures: Tensor, draw: torch.Generator) -> Tensor:
-        turns = random_rotations(len(pictures), draw) if row.get("rotated", False) else None
-        return signals(net, pictures, turns)
-
-    history = train(net, learned, settings, seed, KEPT / part / f"{name}-{seed}.pt", seen)
-    start = time.time()
-    result = {
-        "row": name,
-        "seed": seed,
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "digits": {"trained on": len(learned[0]), "held out": len(held_out[0])},
-        **measure(net.eval(), held_out),
-        "history": history,
-        "minutes": sum(epoch["seconds"] for epoch in history) / 60,
-        "minutes of measuring": (time.time() - start) / 60,
-        "settings": settings,
-        "network": row["network"],
-        "rotated": row.get("rotated", False),
-        "versions": {
-            "erlangen": er.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "threads": torch.get_num_threads(),
-    }
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{target.name}: {result['NR']:.4f} NR, {result['R']:.4f} R", flush=True)
 
 
 @torch.no_grad()
@@ -120,72 +44,82 @@ def logits(net: nn.Module, pictures: Tensor, rotations: Tensor | None) -> Tensor
     return torch.cat([net(signals(net, pictures[i : i + 100], g)) for i, g in zip(parts, turns, strict=True)])
 
 
-def measure(net: nn.Module, digits: Digits) -> dict:
-    """How many digits are named right, as they are and each one under its own fixed random rotation."""
-    x, y = digits
-    rotations = random_rotations(len(x), torch.Generator().manual_seed(2018))
-    upright, turned = logits(net, x, None), logits(net, x, rotations)
-    return {
-        "NR": float((upright.argmax(1) == y).double().mean()),
-        "R": float((turned.argmax(1) == y).double().mean()),
-        "answers that a rotation changes": int((upright.argmax(1) != turned.argmax(1)).sum()),
-        "change of logits, relative": float((upright - turned).norm() / upright.norm()),
-    }
+class Spherical(mnist.Experiment):
+    """Digits on the northern hemisphere, and under rotations."""
 
+    def network(self, row: dict) -> nn.Module:
+        return network(**row["network"])
 
-def summarize() -> None:
-    """All results that there are: result.json and figure.png."""
-    rows = {}
-    for name in CONFIG["rows"]:
-        files = sorted((HERE / "results").glob(f"{name}-[0-9]*.json"))
-        results = [json.loads(file.read_text()) for file in files]
-        if results:
-            rows[name] = {
-                "parameters": results[0]["parameters"],
-                "trained on": results[0]["digits"]["trained on"],
-                "seeds": [result["seed"] for result in results],
-                **{key: mean(result[key] for result in results) for key in ("NR", "R")},
-                **{f"{key}, every seed": [result[key] for result in results] for key in ("NR", "R")},
-                "answers that a rotation changes": [r["answers that a rotation changes"] for r in results],
-                "minutes": mean(result["minutes"] for result in results),
-            }
-    if not rows:
-        return
-    (HERE / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
-    for name, row in rows.items():
-        print(f"{name:<30} {row['NR']:.4f} NR, {row['R']:.4f} R, {row['parameters']:,} parameters")
-    picture(rows)
+    def sets(self, row: dict, fold: bool) -> tuple[mnist.Digits, mnist.Digits]:
+        x, y = (part[: self.config["trained on"]] for part in mnist.load("train"))
+        if not fold:
+            return (x, y), mnist.load("test")
+        learned, held = slice(row["trained on"]), slice(-self.config["fold"], None)
+        return (x[learned], y[learned]), (x[held][: row["read"]], y[held][: row["read"]])
 
+    def seen(self, net: nn.Module, row: dict, settings: dict) -> mnist.Seen:
+        def seen(pictures: Tensor, draw: torch.Generator) -> Tensor:
+            turns = random_rotations(len(pictures), draw) if row.get("rotated", False) else None
+            return signals(net, pictures, turns)
 
-def picture(rows: dict[str, dict]) -> None:
-    """A digit as the network sees it, upright and turned, and the errors."""
-    from erlangen import figures
-    from erlangen.figures.canvas import ACCENT, INK, SECOND, blank, figure
+        return seen
 
-    drawn, ((*globes, bars),) = figure(1, 4, 9, 2.4, width_ratios=[1, 1, 1, 1.6])
-    x, _ = load("test")
-    turns = random_rotations(len(globes) - 1, torch.Generator().manual_seed(2))
-    turns = torch.cat([torch.eye(3, dtype=torch.float64)[None], turns])
-    points = er.Sphere().grid(96).points
-    for axis, f in zip(globes, on_sphere(x[:1].expand(len(turns), -1, -1), points, turns), strict=True):
-        axis.imshow(f[0], cmap="gray_r", extent=(0, 360, -90, 90), aspect=1.6)
-        blank(axis)
-    globes[0].set_title("upright", fontsize=9, color=INK)
-    globes[1].set_title("turned", fontsize=9, color=INK)
-    globes[2].set_title("turned", fontsize=9, color=INK)
-    for place, row in enumerate(rows.values()):
-        for shift, (key, color) in enumerate({"NR": SECOND, "R": ACCENT}.items()):
-            error = 100 * (1 - row[key])
-            bars.barh(place + 0.4 * shift - 0.2, error, 0.36, color=color, label=key if place == 0 else None)
-            bars.text(error, place + 0.4 * shift - 0.2, f" {error:.2f} %", va="center", color=INK, fontsize=7)
-    bars.set_yticks(range(len(rows)), list(rows), fontsize=7)
-    bars.set_xscale("log")
-    bars.set_xlim(0.5, 500)
-    bars.invert_yaxis()
-    bars.legend(fontsize=7)
-    bars.set_xlabel("test error, %", fontsize=8)
-    figures.save(drawn, HERE / "figure.png")
+    def measure(self, net: nn.Module, digits: mnist.Digits) -> dict:
+        """How many digits are named right, as they are and each one under its own fixed random rotation."""
+        x, y = digits
+        rotations = random_rotations(len(x), torch.Generator().manual_seed(2018))
+        upright, turned = logits(net, x, None), logits(net, x, rotations)
+        return {
+            "NR": float((upright.argmax(1) == y).double().mean()),
+            "R": float((turned.argmax(1) == y).double().mean()),
+            "answers that a rotation changes": int((upright.argmax(1) != turned.argmax(1)).sum()),
+            "change of logits, relative": float((upright - turned).norm() / upright.norm()),
+        }
+
+    def summary(self, results: list[dict]) -> dict:
+        changed = "answers that a rotation changes"
+        return {
+            **{key: mean(result[key] for result in results) for key in ("NR", "R")},
+            **{f"{key}, every seed": [result[key] for result in results] for key in ("NR", "R")},
+            changed: [result[changed] for result in results],
+        }
+
+    def words(self, measured: dict) -> str:
+        return f"{measured['NR']:.4f} NR, {measured['R']:.4f} R"
+
+    def picture(self, rows: dict[str, dict]) -> None:
+        """A digit as the network sees it, upright and turned, and the errors."""
+        from erlangen import figures
+        from erlangen.figures.canvas import ACCENT, INK, SECOND, blank, figure
+
+        drawn, ((*globes, bars),) = figure(1, 4, 9, 2.4, width_ratios=[1, 1, 1, 1.6])
+        x, _ = mnist.load("test")
+        turns = random_rotations(len(globes) - 1, torch.Generator().manual_seed(2))
+        turns = torch.cat([torch.eye(3, dtype=torch.float64)[None], turns])
+        points = er.Sphere().grid(96).points
+        for axis, f in zip(globes, on_sphere(x[:1].expand(len(turns), -1, -1), points, turns), strict=True):
+            axis.imshow(f[0], cmap="gray_r", extent=(0, 360, -90, 90), aspect=1.6)
+            blank(axis)
+        globes[0].set_title("upright", fontsize=9, color=INK)
+        globes[1].set_title("turned", fontsize=9, color=INK)
+        globes[2].set_title("turned", fontsize=9, color=INK)
+        for place, row in enumerate(rows.values()):
+            for shift, (key, color) in enumerate({"NR": SECOND, "R": ACCENT}.items()):
+                error = 100 * (1 - row[key])
+                bars.barh(
+                    place + 0.4 * shift - 0.2, error, 0.36, color=color, label=key if place == 0 else None
+                )
+                bars.text(
+                    error, place + 0.4 * shift - 0.2, f" {error:.2f} %", va="center", color=INK, fontsize=7
+                )
+        bars.set_yticks(range(len(rows)), list(rows), fontsize=7)
+        bars.set_xscale("log")
+        bars.set_xlim(0.5, 500)
+        bars.invert_yaxis()
+        bars.legend(fontsize=7)
+        bars.set_xlabel("test error, %", fontsize=8)
+        figures.save(drawn, self.folder / "figure.png")
 
 
 if __name__ == "__main__":
-    main()
+    Spherical(Path(__file__).parent).main(__doc__)
