@@ -87,12 +87,24 @@ def thinned(
 ) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
     """One of every 2^dim samples, each the farthest from those before; weights go to the nearest."""
     n, count = len(points), max(1, len(points) // 2**geometry.dim)
+    return spread_out(geometry, points, weights, count)
+
+
+def spread_out(
+    geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"], count: int
+) -> tuple[Int[Tensor, "count"], Float[Tensor, "count"]]:
+    """So many samples, each the farthest from those before; the weights of all go to the nearest."""
+    n, every = len(points), torch.arange(len(points))
+
+    def distances(i: int) -> Tensor:
+        return geometry.distance_nearby_of_pairs(points[i : i + 1], points, torch.zeros_like(every), every)
+
     chosen = [0]
     owner = torch.zeros(n, dtype=torch.long)
-    distance = geometry.distance(points[:1], points)
+    distance = distances(0)
     while len(chosen) < count:
         farthest = int(distance.argmax())
-        d = geometry.distance(points[farthest : farthest + 1], points)
+        d = distances(farthest)
         closer = d < distance
         owner, distance = torch.where(closer, len(chosen), owner), torch.where(closer, d, distance)
         chosen.append(farthest)

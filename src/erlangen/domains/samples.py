@@ -99,11 +99,19 @@ class Samples(Domain):
     def _own_frames(self) -> Frame:
         return self.geometry.frames(self._points)
 
+    def frames_and_turns(self) -> tuple[Frame, Tensor | None]:
+        """The frames ``(q,)`` that the samples had before they were reframed, and what turned them since."""
+        u, h = _flat(self.frames), self._turns
+        if h is None:
+            return u, None
+        h = h.flatten(0, -3)
+        return u.turn(h.mT), h
+
     def reframed(self, h: Tensor) -> "Samples":
         other = copy.copy(self)
         Domain.__init__(other)  # engines of its own
         other._stencils, other._resamplers = {}, {}
-        other._coarser, other._frames = None, self.frames.turn(h)
+        other._frames = self.frames.turn(h)
         other._turns = h if self._turns is None else self._turns @ h
         return other
 

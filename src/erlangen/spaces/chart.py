@@ -181,7 +181,12 @@ class Chart(Geometry):
     @cached_property
     def _first(self) -> Tensor:
         """The frame at the origin: its first axis is along the first coordinate."""
-        return torch.linalg.inv(torch.linalg.cholesky(self.metric(self.origin))).mT
+        return self.along_coordinates(self.origin).basis
+
+    def along_coordinates(self, p: Tensor) -> Frame:
+        """Frames whose first axis is along the first coordinate; parallel to none, but for H with all turns
+        as good as any, and any isometry that moves coordinates alone moves them."""
+        return Frame(p, torch.linalg.inv(torch.linalg.cholesky(self.metric(p))).mT)
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
         return self.glue(self._walk(u, v))
@@ -221,6 +226,21 @@ class Chart(Geometry):
         """By shooting: Newton's method on `carry`; nan where no way was found."""
         u, q = self._aligned(u, q)
         return shoot(self, self._walk, u, q)
+
+    def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
+        """``d + Gamma(d, d) / 2`` for the coordinate difference d; far away bent by no more than d / 2."""
+        u, q = self._aligned(u, q)
+        d = q - u.point
+        v = self.components(u, torch.stack([d, (self._along(u.point, d) @ d[..., None])[..., 0] / 2], -1))
+        straight, bent = v.unbind(-1)
+        size = [x.norm(dim=-1, keepdim=True).clamp_min(1e-300) for x in (straight, bent)]
+        return straight + bent * (size[0] / (2 * size[1])).clamp(max=1)
+
+    def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """The length of the coordinate difference."""
+        g, p = self.metric(p)[i], self.home(p)[i]
+        d = nearest_image(self.decks, g, p, self.home(q)[j]) - p
+        return (d[..., None, :] @ g @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
@@ -350,19 +370,22 @@ class Chart(Geometry):
         rotations: int | None = None,
         boundary: Boundary = "zero",
         nodes: int = 8,
+        pooling: float | None = None,
     ) -> Gathered:
         """Samples at even distances in coordinates: on axes with a period from zero, else between the edges.
 
         Weights are the volume ``sqrt(det g)`` of the cells; between the samples fields are read by cubic
-        interpolation in coordinates. The regular fibre is all of a finite H.
+        interpolation in coordinates. The regular fibre is all of a finite H. Where H holds all turns, frames
+        lie along the coordinates: what moves the samples by whole steps and is an isometry commutes exactly.
 
         Args:
             shape: the number of samples on each axis.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
             boundary: what kernels see beyond an edge, "zero", "reflect" or "renormalize".
             nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
-        return chart_grid(self, shape, rotations, boundary, nodes)
+        return chart_grid(self, shape, rotations, boundary, nodes, pooling)
 
     # what the search for holonomy asks
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -183,6 +184,21 @@ class Implicit(Geometry):
         u = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1))
         return shoot(self, self.carry, u, q.expand(shape))
 
+    def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
+        """The chord, projected on the tangent vectors."""
+        return self.components(u, (q - u.point)[..., None])[..., 0]
+
+    def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """The length of the chord."""
+        return (p[i] - q[j]).norm(dim=-1)
+
+    def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
+        """The length of the chord."""
+        return (p - q).norm(dim=-1)
+
+    def chord(self, radius: float) -> float:
+        return radius * (1 + 1e-12)
+
     def nearby(self, u: Frame, q: Tensor) -> Frame:
         """Projected on the tangent vectors at q and made orthonormal: transport, to second order."""
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
@@ -242,13 +258,8 @@ class Ellipsoid(Implicit):
             raise ValueError(f"axes are {axes}, expected three positive lengths")
         self.axes = torch.tensor(axes, dtype=torch.float64)
         pole = torch.tensor([0.0, 0.0, axes[2]], dtype=torch.float64)
-        super().__init__(
-            lambda x: (x / self.axes.to(x)).square().sum(-1) - 1,
-            pole,
-            extent=2 * max(axes),
-            steps=steps,
-            name=f"Ellipsoid{tuple(axes)}",
-        )
+        name = f"Ellipsoid{tuple(axes)}"
+        super().__init__(Quadric(self.axes), pole, extent=2 * max(axes), steps=steps, name=name)
 
     def grid(
         self,
@@ -258,17 +269,24 @@ class Ellipsoid(Implicit):
         rotations: int | None = None,
         boundary: Boundary = "zero",
         nodes: int = 8,
+        pooling: float | None = None,
     ) -> Gathered:
         """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
+
+        Frames lie along the meridians.
 
         Args:
             latitudes, longitudes: as on the sphere.
             rotations: the samples of the fibre SO(2); None for scalar fields.
             boundary: there is no edge.
             nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
         round_one = Sphere().grid(latitudes, longitudes)
         stretch = self.axes.prod() * (round_one.points / self.axes).norm(dim=-1)
+        options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
+        rings, around = round_one.weights.shape
+        half = partial(Ellipsoid.grid, self, -(-rings // 2), around // 2, **options)
         return Gathered(
             self,
             round_one.points * self.axes,
@@ -277,7 +295,30 @@ class Ellipsoid(Implicit):
             fibre=fibre_of(self.structure, rotations),
             boundary=boundary,
             nodes=nodes,
+            frames=self._along_meridians(round_one.frames),
+            pooling=pooling,
+            recipe=partial(Ellipsoid.grid, self, latitudes, longitudes, **options, pooling=pooling),
+            coarse_recipe=partial(half, pooling=pooling and 2 * pooling),
         )
+
+    def _along_meridians(self, u: Frame) -> Frame:
+        """The frames of the sphere, stretched and made orthonormal, on the side of the geometry's own."""
+        E = torch.linalg.qr(self.axes[:, None] * u.basis).Q
+        E = E * torch.sign((self.axes[:, None] * u.basis * E).sum(-2, keepdim=True))
+        u = Frame(u.point * self.axes, E)
+        p = u.at((0, 0))
+        side = torch.linalg.det(self.gauge(self.frames(p.point), p)).sign()
+        return u.turn(torch.diag(torch.stack([torch.ones_like(side), side])))
+
+
+@dataclass(frozen=True, eq=False)
+class Quadric:
+    """``sum_i (x_i / a_i)^2 - 1``."""
+
+    axes: Float[Tensor, "n"]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x / self.axes.to(x)).square().sum(-1) - 1
 
 
 class Stretched(Interpolation):
