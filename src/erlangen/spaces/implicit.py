@@ -11,15 +11,17 @@ from torch import Tensor
 
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
+from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
 from erlangen.spaces.metric import orthonormal
+from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Sphere
 
-PROBES = 256
+PROBES, CANDIDATES = 256, 16
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
 
@@ -141,15 +143,55 @@ class Implicit(Geometry):
         near = (self.F(x).abs().amax(-1) < 1e-9) & ((x - self.point).abs() < self.extent * 1.01).all(-1)
         return torch.cat([self.point[None], x[near]])
 
+    def samples(
+        self,
+        points: Float[Tensor, "k N"],
+        weights: Float[Tensor, "k"] | None = None,
+        *,
+        rotations: int | None = None,
+        nodes: int = 8,
+        pooling: float | None = None,
+    ) -> Gathered:
+        """Samples at any points of the surface, between which fields are read by local polynomials.
+
+        Args:
+            points: on the surface, the more evenly spread the better.
+            weights: the measure of each; None takes that of what is nearest to it.
+            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
+        """
+        return scattered(self, points, weights, rotations, nodes, pooling)
+
+    def spread_points(self, count: int, seed: int = 0) -> Float[Tensor, "count N"]:
+        """Random points of the surface, each the farthest from those before among many.
+
+        Raises:
+            ValueError: where the box of `extent` shows too few.
+        """
+        found = self.found_points(CANDIDATES * count, seed)
+        if len(found) < 2 * count:
+            raise ValueError(
+                f"{len(found)} points were found on {self}, expected twice as many as the {count} that are "
+                f"asked for; take another extent, now {self.extent:g}"
+            )
+        return found[spread_out(self, found, found.new_ones(len(found)), count)[0]]
+
     def frame(self, p: Tensor) -> Tensor:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = (p - self.point)[..., None, :]
         aside = self._first[:, 0] * way.norm(dim=-1, keepdim=True)  # or chords would meet the centre
         chord = self.project(self.point + t * way + BULGE * t * (1 - t) * aside, 6)
-        E = self._first.expand(*p.shape[:-1], -1, -1)
-        for x in chord[..., :-1, :].unbind(-2):
-            E = self._adjusted(x, E)
-        return self._adjusted(p, E)
+        u = Frame(self.point, self._first)
+        for x in [*chord[..., :-1, :].unbind(-2), p]:
+            u = self.nearby(u, x)
+        E = u.basis
+        mirrored = self._side(p, E) != self._side(self.point, self._first)  # by a jump between two pieces
+        return torch.where(mirrored[..., None, None], E * E.new_tensor([1.0] * (self.dim - 1) + [-1.0]), E)
+
+    def _side(self, x: Tensor, E: Tensor) -> Tensor:
+        """The orientation of R^N by the derivatives of F and the frame: one over all of the surface."""
+        return torch.linalg.det(torch.cat([self.gradient(x).mT, E], -1)).sign()
 
     @cached_property
     def _first(self) -> Tensor:
@@ -185,8 +227,11 @@ class Implicit(Geometry):
         return shoot(self, self.carry, u, q.expand(shape))
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
-        """The chord, projected on the tangent vectors."""
-        return self.components(u, (q - u.point)[..., None])[..., 0]
+        """The chord c, projected on the tangent vectors, as long as an arc: ``(4 |c| - |Pc|) / 3``."""
+        c = q - u.point
+        v = self.components(u, c[..., None])[..., 0]
+        size = v.norm(dim=-1, keepdim=True)
+        return v * (4 * c.norm(dim=-1, keepdim=True) - size) / (3 * size.clamp_min(1e-300))
 
     def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
         """The length of the chord."""
@@ -200,10 +245,16 @@ class Implicit(Geometry):
         return radius * (1 + 1e-12)
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        """Projected on the tangent vectors at q and made orthonormal: transport, to second order."""
+        """By the shortest turn of the normal, ``E - (m + n) (n^T E) / (1 + m^T n)``: transport, to second order.
+
+        With several equations projected on the tangent vectors at q and made orthonormal.
+        """
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        q = q.expand(shape)
-        return Frame(q, self._adjusted(q, u.basis.expand(*shape[:-1], -1, -1)))
+        q, E = q.expand(shape), u.basis.expand(*shape[:-1], -1, -1)
+        if self.ambient - self.dim > 1:
+            return Frame(q, self._adjusted(q, E))
+        m, n = (_unit(self.gradient(x)) for x in (u.point, q))  # (..., 1, N)
+        return Frame(q, E - (m + n).mT @ (n @ E) / (1 + (m * n).sum(-1, keepdim=True)).clamp_min(1e-9))
 
     def along(self, u: Frame, polygon: Tensor) -> Frame:
         """Along projected chords, by pieces and by pieces twice as long, extrapolated to fourth order."""
@@ -330,6 +381,10 @@ class Stretched(Interpolation):
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         x = p / self.axes
         return self.inner.read(x / x.norm(dim=-1, keepdim=True))
+
+
+def _unit(G: Float[Tensor, "*batch 1 N"]) -> Float[Tensor, "*batch 1 N"]:
+    return G / G.norm(dim=-1, keepdim=True)
 
 
 def _lifting(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch N k"]:
