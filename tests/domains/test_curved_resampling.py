@@ -1,4 +1,4 @@
-"""Down and up on charts, ellipsoids and scattered points: means, transport, frames, isometries, refinement."""
+"""Down and up on charts, ellipsoids, scattered points: means, transport, frames, isometries, refinement."""
 
 import math
 import pickle
@@ -134,7 +134,7 @@ def test_down_and_up_do_not_see_the_frames(field, name):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_down_and_up_of_what_frames_see(field):
-    """The gradient of a function, its value along the frames, its sign: of the coarse and the fine samples."""
+    """A function, its gradient and its slope along the frames: of the coarse and of the fine samples."""
     fine = grid(16, nodes=6, pooling=0.5)
     coarse = fine.coarser()
 

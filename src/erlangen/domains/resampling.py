@@ -86,8 +86,7 @@ def thinned(
     geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"]
 ) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
     """One of every 2^dim samples, each the farthest from those before; weights go to the nearest."""
-    n, count = len(points), max(1, len(points) // 2**geometry.dim)
-    return spread_out(geometry, points, weights, count)
+    return spread_out(geometry, points, weights, max(1, len(points) // 2**geometry.dim))
 
 
 def spread_out(

@@ -156,9 +156,7 @@ class Geometry(ABC):
         """The distances of the points p_i and q_j."""
         return self.distance(p[i], q[j])
 
-    def coordinates_nearby(
-        self, u: Frame, q: Float[Tensor, "*#batch m"]
-    ) -> Float[Tensor, "*#batch n"]:
+    def coordinates_nearby(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
         """`coordinates` of points close by, to third order, where the exact ones are dear."""
         return self.coordinates(u, q)
 

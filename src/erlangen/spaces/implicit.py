@@ -245,7 +245,7 @@ class Implicit(Geometry):
         return radius * (1 + 1e-12)
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        """By the shortest turn of the normal, ``E - (m + n) (n^T E) / (1 + m^T n)``: transport, to second order.
+        """By the shortest turn of the normal m to n: ``E - (m + n) (n^T E) / (1 + m^T n)``, to second order.
 
         With several equations projected on the tangent vectors at q and made orthonormal.
         """
