@@ -15,6 +15,7 @@ from erlangen.geometry import Frame
 
 sys.path.insert(0, str(ROOT / "tests" / "geometry"))
 from metrics import TURN, bent, in_bent, in_space, polar, torus
+from spaces import sphere_and_circle
 
 FIELDS = ("scalar", "vector", "sign", "regular")
 AREA = 4 * math.pi**2 * 2 * 0.7
@@ -66,6 +67,7 @@ DOMAINS = {
     "scattered": scattered,
     "annulus": lambda: annulus("zero"),
     "annulus, mirrors": lambda: annulus("reflect"),
+    "sphere x circle": cache(lambda: sphere_and_circle(4, 6)),
 }
 
 
