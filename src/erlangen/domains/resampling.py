@@ -1,6 +1,6 @@
 """From the samples of one domain to those of another: averages down, interpolation up, with transport."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,7 +41,7 @@ class Resampler:
 
     Args:
         rho: the type of the fields.
-        stencil: the entries.
+        stencil: the entries, or blocks of them.
         shape: the space axes of what the stencil gives.
         operator: as in `StencilEngine`.
         every: of the last axis only every so-manieth sample is kept.
@@ -50,7 +50,7 @@ class Resampler:
     def __init__(
         self,
         rho: Representation,
-        stencil: Stencil,
+        stencil: Stencil | Iterable[Stencil],
         shape: tuple[int, ...],
         operator: Callable[[Folded], Operator] = SparseOperator,
         every: int = 1,
