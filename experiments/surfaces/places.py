@@ -25,7 +25,7 @@ class Place:
         make: the samples.
         where: from their points to R^3, in which the fields are functions.
         F: the surface there.
-        has_picture: whether they are a grid of rows and columns.
+        has_picture: whether they are rows and columns that both come round.
     """
 
     make: Callable[[], Domain]
@@ -95,7 +95,9 @@ def places(config: dict) -> dict[str, Place]:
         "sheared, refined": Place(lambda: sheared.grid(2 * rows, 2 * columns, **more), from_sheared, F),
         "moved, 768 points": Place(scattered(rows * columns), back, F, has_picture=False),
         "moved, 1536 points": Place(scattered(2 * rows * columns), back, F, has_picture=False),
-        "an ellipsoid": Place(lambda: other.grid(16, 32, **options), lambda x: x, ellipsoid),
+        "an ellipsoid": Place(
+            lambda: other.grid(16, 32, **options), lambda x: x, ellipsoid, has_picture=False
+        ),
     }
 
 

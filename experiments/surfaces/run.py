@@ -13,8 +13,8 @@ Training sees one grid, even in longitude and in the angle round the tube. The s
 a finer grid with more nodes; on grids of two other charts of the same metric; on points scattered over a copy
 of the torus that is given by an equation in R^3, turned and moved; and on an ellipsoid, which is no torus.
 The plain network is made of circular convolutions of the picture in coordinates, sees where it is (the cosine
-and the sine of the angle round the tube), has three times as many parameters and takes four times as many
-steps. It has no answer on scattered points.
+and the sine of the angle round the tube), has more than three times as many parameters and takes four times
+as many steps. It has no answer where rows and columns do not come round.
 
 Errors are root mean squares in the measure of the surface, divided by that of the truth about its mean, over
 fields that no network was trained on; "ridges" is the intersection of the found ridges with the true ones

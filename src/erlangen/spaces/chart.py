@@ -18,6 +18,7 @@ from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
+from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
 from erlangen.spaces.decks import glued, image, nearest_image
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
@@ -26,6 +27,7 @@ from erlangen.spaces.metric import (
     levi_civita,
     orthonormal,
     riemann,
+    sectional,
 )
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
 
@@ -175,17 +177,11 @@ class Chart(Geometry):
         home = self.home(p.to(torch.float64))
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = self.origin + t * (home - self.origin)[..., None, :]  # (..., k, n)
-        u = Frame(self.origin.expand_as(home), self._first.expand(*home.shape[:-1], -1, -1))
+        u = self.along_coordinates(self.origin.expand_as(home))
         return self._unglue(p, self.along(u, way)).to(p.dtype)
 
-    @cached_property
-    def _first(self) -> Tensor:
-        """The frame at the origin: its first axis is along the first coordinate."""
-        return self.along_coordinates(self.origin).basis
-
     def along_coordinates(self, p: Tensor) -> Frame:
-        """Frames whose first axis is along the first coordinate; parallel to none, but for H with all turns
-        as good as any, and any isometry that moves coordinates alone moves them."""
+        """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
         return Frame(p, torch.linalg.inv(torch.linalg.cholesky(self.metric(p))).mT)
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
@@ -228,19 +224,10 @@ class Chart(Geometry):
         return shoot(self, self._walk, u, q)
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
-        """``d + Gamma(d, d) / 2`` for the coordinate difference d; far away bent by no more than d / 2."""
-        u, q = self._aligned(u, q)
-        d = q - u.point
-        v = self.components(u, torch.stack([d, (self._along(u.point, d) @ d[..., None])[..., 0] / 2], -1))
-        straight, bent = v.unbind(-1)
-        size = [x.norm(dim=-1, keepdim=True).clamp_min(1e-300) for x in (straight, bent)]
-        return straight + bent * (size[0] / (2 * size[1])).clamp(max=1)
+        return seen_straight(self, u, q)
 
     def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        """The length of the coordinate difference."""
-        g, p = self.metric(p)[i], self.home(p)[i]
-        d = nearest_image(self.decks, g, p, self.home(q)[j]) - p
-        return (d[..., None, :] @ g @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()
+        return straight_lengths(self, p, q, i, j)
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
@@ -327,12 +314,7 @@ class Chart(Geometry):
         return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        """Along the straight line of coordinates, by the mean of the connection at both ends."""
-        u, q = self._aligned(u, q)
-        d = q - u.point
-        half = (self._along(u.point, d) + self._along(q, d)) / 4
-        one = torch.eye(self.dim).to(half)
-        return self.glue(Frame(q, orthonormal(self.metric(q), inverse(one + half) @ (one - half) @ u.basis)))
+        return carried_straight(self, u, q)
 
     def transport_along(self, curve: Tensor | Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
         points = sampled(curve)
@@ -359,10 +341,7 @@ class Chart(Geometry):
 
     def sectional(self, p: Tensor, v: Tensor, w: Tensor) -> Tensor:
         """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
-        g = self.metric(p)
-        R = torch.einsum("...lkij,...k,...i,...j->...l", riemann(self.christoffel, p), w, v, w)
-        vv, vw, ww = (torch.einsum("...i,...ij,...j->...", a, g, b) for a, b in ((v, v), (v, w), (w, w)))
-        return torch.einsum("...i,...ij,...j->...", R, g, v) / (vv * ww - vw**2)
+        return sectional(self.metric(p), riemann(self.christoffel, p), v, w)
 
     def grid(
         self,
