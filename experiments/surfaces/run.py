@@ -274,41 +274,49 @@ def summarize() -> None:
 
 def picture(rows: dict, shown: dict) -> None:
     """The truth and the answers on three copies, and the errors on all."""
-    from erlangen.figures.canvas import ACCENT, INK, MUTED, figure, save
+    from erlangen.figures.canvas import ACCENT, INK, MUTED, blank, figure, save
 
-    canvas, _ = figure(1, 1, 11, 8.5)
+    canvas, _ = figure(1, 1, 10, 8)
     canvas.clear()
-    grid = canvas.add_gridspec(4, 3, height_ratios=[1, 1, 1, 1.5])
+    grid = canvas.add_gridspec(4, 3, height_ratios=[1, 1, 1, 1.2])
     for column, name in enumerate(SHOWN):
-        p, truth = PLACES[name].positions.flatten(0, -2).numpy(), tested(name)[1][0]
-        lines = {"truth": truth.flatten().tolist()} | {kind: answers[name] for kind, answers in shown.items()}
+        seen, order = in_view(PLACES[name])
+        truth = tested(name)[1][0].flatten().tolist()
+        lines = {"truth": truth} | {kind: answers[name] for kind, answers in shown.items()}
         for row, (kind, values) in enumerate(lines.items()):
-            axis = canvas.add_subplot(grid[row, column], projection="3d", computed_zorder=False)
-            axis.set_axis_off()
-            axis.set_title(f"{kind}, {name}", fontsize=8, color=INK)
+            axis = canvas.add_subplot(grid[row, column])
+            blank(axis, f"{kind}, {name}")
+            axis.set_aspect("equal")
             if values is None:
-                axis.text2D(0.5, 0.5, "no answer", ha="center", transform=axis.transAxes, color=MUTED)
+                axis.text(0.5, 0.5, "no answer", ha="center", transform=axis.transAxes, color=MUTED)
                 continue
-            axis.scatter(*p.T, c=values, cmap="coolwarm", vmin=-2.5, vmax=1.5, s=26 if len(p) < 1000 else 12)
-            axis.set_box_aspect((1, 1, 0.35), zoom=1.75)
-            axis.set_xlim(-2.7, 2.7), axis.set_ylim(-2.7, 2.7), axis.set_zlim(-0.95, 0.95)
-            axis.view_init(40, -60)
+            colours = torch.tensor(values)[order]
+            size = 40000 / len(values)
+            axis.scatter(*seen.T, c=colours, cmap="coolwarm", vmin=-3, vmax=1.5, s=size, linewidths=0)
     axis = canvas.add_subplot(grid[3, :])
-    for offset, (kind, colour) in enumerate(zip(NETWORKS, (ACCENT, MUTED), strict=True)):
+    for side, (kind, colour) in enumerate(zip(NETWORKS, (ACCENT, MUTED), strict=True)):
         for place, row in enumerate(rows.values()):
             if row[kind] is not None:
-                height = mean(row[kind]["error"])
-                axis.bar(
-                    place + 0.4 * offset - 0.2, height, 0.38, color=colour, label=kind if not place else None
-                )
-                axis.text(
-                    place + 0.4 * offset - 0.2, height, f"{height:.2f}", ha="center", va="bottom", fontsize=7
-                )
+                x, height = place + 0.4 * side - 0.2, mean(row[kind]["error"])
+                axis.bar(x, height, 0.38, color=colour, label=None if place else kind)
+                axis.text(x, height, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
     axis.set_xticks(range(len(rows)), [name.replace(", ", ",\n") for name in rows], fontsize=7)
     axis.axhline(1.0, color=INK, linewidth=0.6, linestyle="--")
     axis.set_ylabel("error")
     axis.legend(frameon=False, fontsize=8)
     save(canvas, HERE / "figure.png", 130)
+
+
+def in_view(place: Place) -> tuple[Tensor, Tensor]:
+    """The samples that look up, from half above, ``(k, 2)``, those behind first; and which they are."""
+    x = place.positions.flatten(0, -2)
+    normal = torch.func.vmap(torch.func.grad(place.F))(x)
+    c = 0.5**0.5
+    towards = torch.tensor([0.0, -c, c], dtype=torch.float64)
+    order = (x @ towards).argsort()
+    order = order[(normal @ towards)[order] > 0]
+    x = x[order]
+    return torch.stack([x[:, 0], c * (x[:, 1] + x[:, 2])], -1), order
 
 
 if __name__ == "__main__":
