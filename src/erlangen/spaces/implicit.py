@@ -21,7 +21,7 @@ from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Sphere
 
-PROBES, CANDIDATES = 256, 16
+PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
 
@@ -175,7 +175,13 @@ class Implicit(Geometry):
                 f"{len(found)} points were found on {self}, expected twice as many as the {count} that are "
                 f"asked for; take another extent, now {self.extent:g}"
             )
-        return found[spread_out(self, found, found.new_ones(len(found)), count)[0]]
+        generator, around = torch.Generator().manual_seed(seed), [found]
+        for _ in range(STIRS):  # the box sees some sides of the surface more than others
+            step = torch.randn(found.shape, generator=generator, dtype=found.dtype)
+            around.append(self.project(around[-1] + self.extent / 10 * step, NEWTON))
+        p = torch.cat(around)
+        p = p[(self.F(p).abs().amax(-1) < 1e-9) & ((p - self.point).abs() < self.extent).all(-1)]
+        return p[spread_out(self, p, p.new_ones(len(p)), count)[0]]
 
     def frame(self, p: Tensor) -> Tensor:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
