@@ -332,6 +332,10 @@ def test_only_coarser_domains_move_with_a_network():
     ("run", "message"),
     [
         (lambda: grid(4).coarser(), "expected 2 sizes of at least 4"),
+        (
+            lambda: er.nn.Pool(grid(), "max", "scalar")(torch.zeros(1, 1, 16, 8)),
+            'pool by reduction="mean"',
+        ),
         (lambda: surface().grid(8, 8, pooling=0.0), "pooling is 0.0, expected a radius"),
         (
             lambda: er.Implicit(full_of_holes, torch.zeros(3)).spread_points(20),
