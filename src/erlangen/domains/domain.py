@@ -164,10 +164,7 @@ class Domain(ABC):
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         """The axes that close, and if asked all others of even size."""
-        raise ValueError(
-            f"{self} has no rows of samples to take a maximum over, expected a lattice; pool by "
-            'reduction="mean"'
-        )
+        raise ValueError(f'{self} has no rows of samples, expected a lattice; pool by reduction="mean"')
 
     def sized(self, shape: tuple[int, ...]) -> "Domain":
         """This domain with the given sizes; ValueError if it has others."""
