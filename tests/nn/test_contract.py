@@ -26,7 +26,8 @@ LINE = er.Euclidean(1).grid(20)
 SPACE = er.Euclidean(3, "isometries").grid(5, 6, 4)
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
-TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 6, rotations=4, nodes=4)
+TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 8, rotations=4, nodes=4)
+ELLIPSOID = er.Ellipsoid(steps=2).grid(5, 8, nodes=4)
 SPHERE = er.Sphere().grid(6, rotations=4)
 BALL, ZONAL = er.Sphere().grid(8, rotations=3), er.Sphere().grid(8)
 FEW, FEWER = er.Sphere().grid(5), er.Sphere().grid(4)
@@ -124,8 +125,20 @@ LAYERS = {
     "pushforward": (lambda **k: er.nn.Pushforward(ABOVE, FLAT, "max"), (2, 6, 4, 3), (2, 4, 3)),
     "torus of revolution": (
         lambda **k: er.nn.Correlation(TORUS, 2, 3, radius=1.0, **REGULAR, **k),
-        (2, 4, 8, 6),
-        (3, 4, 8, 6),
+        (2, 4, 8, 8),
+        (3, 4, 8, 8),
+    ),
+    "torus of revolution, down": (lambda **k: er.nn.Down(TORUS), (3, 4, 8, 8), (3, 4, 4, 4)),
+    "torus of revolution, unet": (
+        lambda **k: build(er.models.UNet, TORUS, 2, depth=1, radius=0.8, **k),
+        (3, 8, 8),
+        (1, 8, 8),
+    ),
+    "ellipsoid, pool": (lambda **k: er.nn.Pool(ELLIPSOID), (3, 5, 8), (3, 3, 4)),
+    "ellipsoid, classifier": (
+        lambda **k: build(er.models.Classifier, ELLIPSOID, 2, depth=1, radius=0.8, **k),
+        (3, 5, 8),
+        (1,),
     ),
     "sphere, zonal": (lambda **k: er.nn.Correlation(SPHERE, 2, 3, **k), (2, 6, 12), (3, 6, 12)),
     "sphere, global lift": (lambda **k: er.nn.Lift(SPHERE, 2, 3, **k), (2, 6, 12), (3, 4, 6, 12)),

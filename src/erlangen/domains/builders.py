@@ -62,7 +62,7 @@ def gather(
     if turns:
         index, weight, h = domain.interpolation.transported(domain, arrived)
     else:
-        (index, weight), h = domain.interpolation.read(arrived.point), None
+        (index, weight), h = domain.interpolation.read_from(arrived), None
     rows = len(receiver.point)
     row = torch.arange(rows).repeat_interleave(len(nodes) * index.shape[1])
     v = nodes[None, :, None].expand(rows, -1, index.shape[1], -1).flatten(0, 2)

@@ -26,6 +26,7 @@ from erlangen.groups import (
 from erlangen.kernels import KernelBasis, Rings
 
 Field = Literal["scalar", "regular", "vector", "sign"]
+Way = Literal["down", "up"]
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Domain(ABC):
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         """The axes that close, and if asked all others of even size."""
-        raise ValueError(f"{self} has no axes that could close, expected a lattice")
+        raise ValueError(f'{self} has no rows of samples, expected a lattice; pool by reduction="mean"')
 
     def sized(self, shape: tuple[int, ...]) -> "Domain":
         """This domain with the given sizes; ValueError if it has others."""
@@ -303,6 +304,10 @@ class Domain(ABC):
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         """So many more samples of a folded field at both ends of each axis, from beyond its seam."""
         raise ValueError(f"{self} has no axes that could close, expected a lattice")
+
+    def prepare(self, way: Way, rho: Representation) -> None:
+        """Make the tables that going down or up will take; refuses where no coarser domain is known."""
+        self.coarser()
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         """The blurred field ``(batch, channel, [fibre,] *space)`` on the coarser domain."""

@@ -1,7 +1,9 @@
 """Samples of a curved space between which fields are read: fixed nodes are carried out from each."""
 
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -10,12 +12,14 @@ from torch import Tensor
 from erlangen.domains.builders import ray_rule
 from erlangen.domains.domain import Domain, KernelSpec
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.refusals import without_grid_options
+from erlangen.domains.resampling import BLUR, REACH, Resampler, thinned
 from erlangen.domains.samples import Samples
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre
-from erlangen.kernels import KernelBasis, Rings
+from erlangen.groups import Fibre, Representation
+from erlangen.kernels import KernelBasis
 
 Boundary = Literal["zero", "reflect", "renormalize"]
 ENTRIES = 1 << 19  # held at once
@@ -25,15 +29,23 @@ NODES = 8
 class Gathered(Samples):
     r"""``(k * f)(p) = sum_j a_j k(v_j) f(carry(s(p), v_j))`` with the same nodes v_j everywhere.
 
+    Down-sampling is such a sum as well, with a Gaussian for a kernel and divided by what is visible of it:
+    constants stay, and so does the integral of a field but for quadrature, since geodesics keep dv dmu(p).
+
     Args:
         geometry: the space.
         points: ``(*space, m)``.
         weights: ``(*space)``, the measure of each.
-        interpolation: how to read between the points.
+        interpolation: how to read between the points; None for local polynomials of degree 3.
         fibre: the samples of H for regular fields.
         boundary: beyond an edge, "zero" sees zeros, "reflect" sends the frame back as a mirror does,
             "renormalize" divides by the part of the kernel's ball that is visible.
         nodes: along the radius, and half of those round a circle.
+        frames: those of the samples, along which nodes lie; None for the geometry's own.
+        pooling: the radius of the means that down-sampling takes, in units of the space, twice as long on
+            the coarser domain; None for 2.5 distances of samples. A network keeps its meaning on a finer
+            grid only if that has the same one.
+        recipe, coarse_recipe: as in `Samples`.
     """
 
     def __init__(
@@ -41,42 +53,79 @@ class Gathered(Samples):
         geometry: Geometry,
         points: Float[Tensor, "*space m"],
         weights: Float[Tensor, "*space"],
-        interpolation: Interpolation,
+        interpolation: Interpolation | None = None,
         *,
         fibre: Fibre | None = None,
         boundary: Boundary = "zero",
         nodes: int = NODES,
+        frames: Frame | None = None,
+        pooling: float | None = None,
+        recipe: "partial[Any] | None" = None,
+        coarse_recipe: "partial[Any] | None" = None,
     ) -> None:
         if boundary not in ("zero", "reflect", "renormalize"):
             raise ValueError(f'boundary is {boundary!r}, expected "zero", "reflect" or "renormalize"')
+        if pooling is not None and not pooling > 0:
+            raise ValueError(f"pooling is {pooling}, expected a radius in the units of the space, or None")
         super().__init__(
-            geometry, points, weights, fibre=fibre, interpolation=interpolation, builder="gather"
+            geometry,
+            points,
+            weights,
+            fibre=fibre,
+            interpolation=interpolation or LocalPolynomials(geometry, points.double().flatten(0, -2)),
+            builder="gather",
+            recipe=recipe,
+            coarse_recipe=coarse_recipe,
         )
-        self.boundary, self.nodes = boundary, nodes
+        self.boundary, self.nodes, self._given = boundary, nodes, frames
+        distance = float(self.weights.mean()) ** (1 / geometry.dim)
+        self.pooling = REACH * distance if pooling is None else pooling
 
     def __reduce__(self) -> tuple:
+        if self.recipe is not None:
+            return super().__reduce__()
+        names = ("fibre", "boundary", "nodes", "pooling", "coarse_recipe")
+        options = {name: getattr(self, name) for name in names} | {"frames": self._given}
         arguments = (self.geometry, self.points, self.weights, self.interpolation)
-        return _rebuild, (arguments, {"fibre": self.fibre, "boundary": self.boundary, "nodes": self.nodes})
+        return _rebuild, (arguments, options)
+
+    def _own_frames(self) -> Frame:
+        return super()._own_frames() if self._given is None else self._given
 
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         without_grid_options(spec)
-        blocks = self._blocks(basis.rings, turns=basis.rho_in.name != "scalar")
+        rings = basis.rings
+        blocks = self._blocks(self, rings.radius, rings.shoulder, turns=basis.rho_in.name != "scalar")
         return StencilEngine(basis, blocks, tuple(self.weights.shape))
 
-    def _blocks(self, rings: Rings, turns: bool) -> Iterator[Stencil]:
-        """The stencil, some rows at a time; without transport where fields do not see it.
+    def _thinned(self) -> "Gathered":
+        points = self.points.flatten(0, -2)
+        index, weights = thinned(self.geometry, points, self.weights.flatten())
+        options = {"fibre": self.fibre, "boundary": self.boundary, "nodes": self.nodes}
+        return Gathered(self.geometry, points[index], weights, pooling=2 * self.pooling, **options)
 
-        Nodes lie along the geometry's own frames, so that the choice of frames does not change them.
+    def _downsampler(self, rho: Representation) -> Resampler:
+        coarse = self.coarser()
+        return Resampler(rho, self._means(coarse, turns=rho.name != "scalar"), coarse.weights.shape)
+
+    def _means(self, at: Samples, turns: bool) -> Iterator[Stencil]:
+        """Gaussian means about other samples: entries that sum to one."""
+        width = BLUR / REACH * self.pooling
+        for s in self._blocks(at, self.pooling, 0.0, turns):
+            a = s.a * torch.exp(-s.v.square().sum(-1) / (2 * width**2))[s.node]
+            total = a.new_zeros(s.rows).index_add(0, s.row, a)
+            yield replace(s, a=a / total[s.row])
+
+    def _blocks(self, at: Samples, radius: float, shoulder: float, turns: bool) -> Iterator[Stencil]:
+        """What samples `at` see within a radius, some rows at a time; without transport if not `turns`.
+
+        Nodes lie along the frames that they have of their own, so that other frames do not change them.
         """
-        geometry, (points, bases) = self.geometry, self.frames
-        turned = self._turns
-        if turned is not None:
-            bases, turned = bases @ turned.mT, turned.flatten(0, -3)
-        u = Frame(points.flatten(0, -2), bases.flatten(0, -3))
-        directions, share, r, radial = ray_rule(self.dim, rings.radius, self.nodes, rings.shoulder)
+        geometry, (u, turned) = self.geometry, at.frames_and_turns()
+        directions, share, r, radial = ray_rule(self.dim, radius, self.nodes, shoulder)
         v = (r[:, None, None] * directions).flatten(0, 1)  # (j, n)
         a = (radial[:, None] * share).flatten()
-        total = len(u.point)
+        total, columns = len(u.point), self.weights.numel()
         size = max(1, ENTRIES // (len(v) * 4**self.dim))
         for start in range(0, total, size):
             here = u.at(slice(start, start + size))
@@ -101,8 +150,7 @@ class Gathered(Samples):
             if turns:
                 column, weight, h = self.interpolation.transported(self, flat)
             else:
-                column, weight = self.interpolation.read(flat.point)
-                h = None
+                (column, weight), h = self.interpolation.read_from(flat), None
             taps = column.shape[-1]
             row = torch.arange(start, start + rows).repeat_interleave(len(v) * taps)
             entry = (weight.view(rows, len(v), taps) * measure[..., None]).flatten()
@@ -116,7 +164,7 @@ class Gathered(Samples):
                 None if h is None else h.flatten(0, 1)[keep],
                 entry[keep],
                 total,
-                total,
+                columns,
                 node[keep],
             )
 

@@ -22,6 +22,10 @@ class Interpolation(ABC):
     def read(self, p: Float[Tensor, "k m"]) -> tuple[Int[Tensor, "k s"], Float[Tensor, "k s"]]:
         """Samples and weights with ``f(p) = sum_s w_s f(q_s)``; weight zero outside of the domain."""
 
+    def read_from(self, u: Frame) -> tuple[Int[Tensor, "k s"], Float[Tensor, "k s"]]:
+        """`read` at the points of frames, which may serve as axes for it."""
+        return self.read(u.point)
+
     def transported(self, domain: "Domain", u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         r"""Samples, weights and turns with ``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``.
 
@@ -30,7 +34,7 @@ class Interpolation(ABC):
         Shapes: u ``(k,)``; ``(k, s)``, ``(k, s)``, ``(k, s, n, n)``.
         """
         geometry = domain.geometry
-        index, weight = self.read(u.point)
+        index, weight = self.read_from(u)
         frames = domain.frames
         samples = Frame(frames.point.flatten(0, -2)[index], frames.basis.flatten(0, -3)[index])
         start = Frame(u.point[:, None], u.basis[:, None])

@@ -19,6 +19,8 @@ BLOCK = 1 << 15
 class LocalPolynomials(Interpolation):
     r"""The value at v = 0 of the polynomial in v = log_p(q) that fits the nearest samples best.
 
+    Where logarithms are dear, other coordinates that agree with them to second order do.
+
     Twice as many samples as the polynomial has coefficients, weighted by ``1 / |v|^2`` and less towards the
     farthest, so that samples are met exactly. Of order degree + 1 where the samples are well spread.
 
@@ -33,20 +35,23 @@ class LocalPolynomials(Interpolation):
     degree: int = DEGREE
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        return self.read_from(self.geometry.frames(p))
+
+    def read_from(self, u: Frame) -> tuple[Tensor, Tensor]:
+        p = u.point
         degree = self.degree
         while degree and 2 * len(exponents(self.geometry.dim, degree)) > len(self.points):
             degree -= 1
         count = min(2 * len(exponents(self.geometry.dim, degree)), len(self.points))
         index = nearest(self.geometry, p, self.points, count)[1]
         parts = [
-            self._weights(p[start : start + BLOCK], index[start : start + BLOCK], degree)
+            self._weights(u.at(slice(start, start + BLOCK)), index[start : start + BLOCK], degree)
             for start in range(0, len(p), BLOCK)
         ]
         return index, torch.cat(parts) if parts else p.new_zeros(index.shape)
 
-    def _weights(self, p: Tensor, index: Tensor, degree: int) -> Tensor:
-        u = self.geometry.frames(p)
-        v = self.geometry.coordinates(Frame(u.point[:, None], u.basis[:, None]), self.points[index])
+    def _weights(self, u: Frame, index: Tensor, degree: int) -> Tensor:
+        v = self.geometry.coordinates_nearby(Frame(u.point[:, None], u.basis[:, None]), self.points[index])
         r = v.norm(dim=-1)
         far = r[:, -1:].clamp_min(1e-300) * (1 + 1e-6)
         r = r / far
@@ -55,7 +60,7 @@ class LocalPolynomials(Interpolation):
             [(v / far[..., None]).pow(e).prod(-1) for e in exponents(self.geometry.dim, degree)], -1
         )  # (k, s, c), the constant first
         weight = _first_row(trust[..., None] * powers) * trust
-        return weight * self.geometry.contains(p)[:, None]
+        return weight * self.geometry.contains(u.point)[:, None]
 
 
 def _first_row(A: Float[Tensor, "k s c"]) -> Float[Tensor, "k s"]:

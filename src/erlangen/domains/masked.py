@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.builders import ball_rule
-from erlangen.domains.domain import Domain, Field, KernelSpec
+from erlangen.domains.domain import Domain, Field, KernelSpec, Way
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_nan
 from erlangen.engines import Engine, MaskedEngine, Table
@@ -114,6 +114,10 @@ class Masked(Domain):
             self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
         return self._coarser
 
+    def prepare(self, way: Way, rho: Representation) -> None:
+        self.whole.prepare(way, rho)
+        self._share(way)
+
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         coarse = self.whole.downsample(self.hide(field), rho, circular)
         return self.coarser().hide(coarse / self._share("down").like(coarse).clamp_min(HALF))
@@ -125,7 +129,7 @@ class Masked(Domain):
         share = self._share("up").like(fine)
         return self.hide(torch.where(share > HALF / 2, fine / share.clamp_min(HALF / 2), 0.0))
 
-    def _share(self, way: str) -> Table:
+    def _share(self, way: Way) -> Table:
         """The part of each sample's weights that is visible, in `downsample` and `upsample`."""
         found = self._shares.get(way)
         if found is None:

@@ -15,16 +15,25 @@ AXES = 3  # coordinates that make the cells; a difference in some is one in all
 
 
 def within(
-    geometry: Geometry, p: Float[Tensor, "k m"], q: Float[Tensor, "n m"], radius: float
+    geometry: Geometry,
+    p: Float[Tensor, "k m"],
+    q: Float[Tensor, "n m"],
+    radius: float,
+    *,
+    roughly: bool = False,
 ) -> tuple[Int[Tensor, "e"], Int[Tensor, "e"]]:
-    """The pairs (i, j) with ``distance(p_i, q_j) < radius``, sorted by i, then by j."""
+    """The pairs (i, j) with ``distance(p_i, q_j) < radius``, sorted by i, then by j.
+
+    With `roughly` the distance is that of `Geometry.distance_nearby_of_pairs`.
+    """
     reach = geometry.chord(radius)
+    distance = geometry.distance_nearby_of_pairs if roughly else geometry.distance_of_pairs
     rows, columns = [], []
     for row, column in _candidates(p, q, reach) if math.isfinite(reach) else _all_pairs(len(p), len(q)):
         bound = geometry.distance_at_least(p[row], q[column])
         if bound is not None:
             row, column = (x[bound < radius] for x in torch.broadcast_tensors(row, column))
-        near = geometry.distance_of_pairs(p, q, row, column) < radius
+        near = distance(p, q, row, column) < radius
         row, column = torch.broadcast_tensors(row, column)
         rows.append(row[near])
         columns.append(column[near])
@@ -38,13 +47,13 @@ def within(
 def nearest(
     geometry: Geometry, p: Float[Tensor, "k m"], q: Float[Tensor, "n m"], count: int
 ) -> tuple[Float[Tensor, "k count"], Int[Tensor, "k count"]]:
-    """Distances and indices of the `count` samples q nearest to each p, the nearest first."""
+    """Rough distances and indices of the `count` samples q nearest to each p, the nearest first."""
     if math.isinf(geometry.chord(1e-3)) or len(q) <= 4 * count:
         return _nearest_of_all(geometry, p, q, count)
     some = p[torch.linspace(0, len(p) - 1, min(len(p), 32)).long()]
     radius = 1.2 * float(_nearest_of_all(geometry, some, q, count)[0].max())
-    row, column = within(geometry, p, q, radius)
-    d = geometry.distance_of_pairs(p, q, row, column)
+    row, column = within(geometry, p, q, radius, roughly=True)
+    d = geometry.distance_nearby_of_pairs(p, q, row, column)
     order = torch.argsort(d, stable=True)
     order = order[torch.argsort(row[order], stable=True)]  # by row, then by distance
     found = torch.bincount(row, minlength=len(p))
@@ -60,7 +69,7 @@ def nearest(
 
 def _nearest_of_all(geometry: Geometry, p: Tensor, q: Tensor, count: int) -> tuple[Tensor, Tensor]:
     parts = [
-        geometry.distance_of_pairs(p, q, row, column).topk(count, largest=False)
+        geometry.distance_nearby_of_pairs(p, q, row, column).topk(count, largest=False)
         for row, column in _all_pairs(len(p), len(q))
     ]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

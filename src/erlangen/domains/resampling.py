@@ -1,6 +1,6 @@
 """From the samples of one domain to those of another: averages down, interpolation up, with transport."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,7 +41,7 @@ class Resampler:
 
     Args:
         rho: the type of the fields.
-        stencil: the entries.
+        stencil: the entries, or blocks of them.
         shape: the space axes of what the stencil gives.
         operator: as in `StencilEngine`.
         every: of the last axis only every so-manieth sample is kept.
@@ -50,7 +50,7 @@ class Resampler:
     def __init__(
         self,
         rho: Representation,
-        stencil: Stencil,
+        stencil: Stencil | Iterable[Stencil],
         shape: tuple[int, ...],
         operator: Callable[[Folded], Operator] = SparseOperator,
         every: int = 1,
@@ -86,13 +86,24 @@ def thinned(
     geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"]
 ) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
     """One of every 2^dim samples, each the farthest from those before; weights go to the nearest."""
-    n, count = len(points), max(1, len(points) // 2**geometry.dim)
+    return spread_out(geometry, points, weights, max(1, len(points) // 2**geometry.dim))
+
+
+def spread_out(
+    geometry: Geometry, points: Float[Tensor, "n m"], weights: Float[Tensor, "n"], count: int
+) -> tuple[Int[Tensor, "count"], Float[Tensor, "count"]]:
+    """So many samples, each the farthest from those before; the weights of all go to the nearest."""
+    n, every = len(points), torch.arange(len(points))
+
+    def distances(i: int) -> Tensor:
+        return geometry.distance_nearby_of_pairs(points[i : i + 1], points, torch.zeros_like(every), every)
+
     chosen = [0]
     owner = torch.zeros(n, dtype=torch.long)
-    distance = geometry.distance(points[:1], points)
+    distance = distances(0)
     while len(chosen) < count:
         farthest = int(distance.argmax())
-        d = geometry.distance(points[farthest : farthest + 1], points)
+        d = distances(farthest)
         closer = d < distance
         owner, distance = torch.where(closer, len(chosen), owner), torch.where(closer, d, distance)
         chosen.append(farthest)

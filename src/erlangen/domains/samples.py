@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Domain, Field, KernelSpec
+from erlangen.domains.domain import Domain, Field, KernelSpec, Way
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
@@ -77,7 +77,7 @@ class Samples(Domain):
         self.recipe, self.coarse_recipe = recipe, coarse_recipe
         self._coarser: Samples | None = None
         self._stencils: dict[tuple[float, bool], Stencil] = {}
-        self._resamplers: dict[str, Resampler] = {}
+        self._resamplers: dict[tuple[Way, str], Resampler] = {}
         self._frames: Frame | None = None
         self._turns: Tensor | None = None  # from the frames of the geometry to those of the samples
 
@@ -99,11 +99,19 @@ class Samples(Domain):
     def _own_frames(self) -> Frame:
         return self.geometry.frames(self._points)
 
+    def frames_and_turns(self) -> tuple[Frame, Tensor | None]:
+        """The frames ``(q,)`` that the samples had before they were reframed, and what turned them since."""
+        u, h = _flat(self.frames), self._turns
+        if h is None:
+            return u, None
+        h = h.flatten(0, -3)
+        return u.turn(h.mT), h
+
     def reframed(self, h: Tensor) -> "Samples":
         other = copy.copy(self)
         Domain.__init__(other)  # engines of its own
         other._stencils, other._resamplers = {}, {}
-        other._coarser, other._frames = None, self.frames.turn(h)
+        other._frames = self.frames.turn(h)
         other._turns = h if self._turns is None else self._turns @ h
         return other
 
@@ -144,18 +152,22 @@ class Samples(Domain):
         return coarse
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        return self._resampler(f"down {rho.name}", rho, self._downsampler)(field)
+        return self._resampler("down", rho)(field)
 
     def upsample(
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         self.expect(size)
-        return self._resampler(f"up {rho.name}", rho, self._upsampler)(field)
+        return self._resampler("up", rho)(field)
 
-    def _resampler(self, name: str, rho: Representation, build: Any) -> Resampler:
-        found = self._resamplers.get(name)
+    def prepare(self, way: Way, rho: Representation) -> None:
+        self._resampler(way, rho)
+
+    def _resampler(self, way: Way, rho: Representation) -> Resampler:
+        found = self._resamplers.get((way, rho.name))
         if found is None:
-            found = self._resamplers[name] = build(rho)
+            build = self._downsampler if way == "down" else self._upsampler
+            found = self._resamplers[way, rho.name] = build(rho)
         return found
 
     def _downsampler(self, rho: Representation) -> Resampler:

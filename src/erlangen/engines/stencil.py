@@ -80,8 +80,8 @@ class StencilEngine(Engine):
         y = y.unflatten(2, (batch, groups, self.rho_in.dim, channels))
         grouped = coefficients.unflatten(0, (groups, -1))
         matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
-        z = torch.einsum("goicks,spngkc->ngiop", matrix, y)
-        return unfold(z.flatten(1, 3).unflatten(2, self.shape), self.rho_out, groups)
+        z = torch.einsum("goicks,spngkc->npgio", matrix, y).contiguous()  # channels innermost
+        return unfold(z.flatten(2).movedim(2, 1).unflatten(2, self.shape), self.rho_out, groups)
 
 
 def _offsets(sorted_or_not: Tensor, count: int) -> Tensor:

@@ -156,6 +156,16 @@ class Geometry(ABC):
         """The distances of the points p_i and q_j."""
         return self.distance(p[i], q[j])
 
+    def coordinates_nearby(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
+        """`coordinates` of points close by, to third order, where the exact ones are dear."""
+        return self.coordinates(u, q)
+
+    def distance_nearby_of_pairs(
+        self, p: Float[Tensor, "k m"], q: Float[Tensor, "l m"], i: Int[Tensor, "*#e"], j: Int[Tensor, "*#e"]
+    ) -> Float[Tensor, "*e"]:
+        """The distances of points p_i and q_j close by, roughly where the exact ones are dear."""
+        return self.distance_of_pairs(p, q, i, j)
+
     def chord(self, radius: float) -> float:
         """What no coordinate difference ``|p - q|`` exceeds within a radius; inf where that is not known."""
         return math.inf

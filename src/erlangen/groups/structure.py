@@ -44,6 +44,11 @@ class StructureGroup:
         """Whether H has finitely many elements."""
         return len(self.algebra) == 0
 
+    @property
+    def has_all_turns(self) -> bool:
+        """Whether SO(n) lies in H, so that any oriented frame is as good as another."""
+        return len(self.algebra) == self.dim * (self.dim - 1) // 2
+
     def sample(self, count: int = 8, seed: int = 0) -> Float[Tensor, "k n n"]:
         """Elements to test an invariance on: all of a finite group, else `count` random ones.
 

@@ -44,7 +44,7 @@ class Down(nn.Module):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
-        domain.coarser()  # refuses where there is none
+        domain.prepare("down", domain.representation(self.field))
 
     def forward(
         self, field: Float[Tensor, "batch channel *space"]
@@ -75,6 +75,7 @@ class Up(nn.Module):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular = circular
+        domain.prepare("up", domain.representation(self.field))
 
     def forward(
         self,

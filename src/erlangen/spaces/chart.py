@@ -18,6 +18,7 @@ from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
+from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
 from erlangen.spaces.decks import glued, image, nearest_image
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
@@ -26,6 +27,7 @@ from erlangen.spaces.metric import (
     levi_civita,
     orthonormal,
     riemann,
+    sectional,
 )
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
 
@@ -175,13 +177,12 @@ class Chart(Geometry):
         home = self.home(p.to(torch.float64))
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = self.origin + t * (home - self.origin)[..., None, :]  # (..., k, n)
-        u = Frame(self.origin.expand_as(home), self._first.expand(*home.shape[:-1], -1, -1))
+        u = self.along_coordinates(self.origin.expand_as(home))
         return self._unglue(p, self.along(u, way)).to(p.dtype)
 
-    @cached_property
-    def _first(self) -> Tensor:
-        """The frame at the origin: its first axis is along the first coordinate."""
-        return torch.linalg.inv(torch.linalg.cholesky(self.metric(self.origin))).mT
+    def along_coordinates(self, p: Tensor) -> Frame:
+        """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
+        return Frame(p, torch.linalg.inv(torch.linalg.cholesky(self.metric(p))).mT)
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
         return self.glue(self._walk(u, v))
@@ -221,6 +222,12 @@ class Chart(Geometry):
         """By shooting: Newton's method on `carry`; nan where no way was found."""
         u, q = self._aligned(u, q)
         return shoot(self, self._walk, u, q)
+
+    def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
+        return seen_straight(self, u, q)
+
+    def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return straight_lengths(self, p, q, i, j)
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
@@ -307,12 +314,7 @@ class Chart(Geometry):
         return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        """Along the straight line of coordinates, by the mean of the connection at both ends."""
-        u, q = self._aligned(u, q)
-        d = q - u.point
-        half = (self._along(u.point, d) + self._along(q, d)) / 4
-        one = torch.eye(self.dim).to(half)
-        return self.glue(Frame(q, orthonormal(self.metric(q), inverse(one + half) @ (one - half) @ u.basis)))
+        return carried_straight(self, u, q)
 
     def transport_along(self, curve: Tensor | Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
         points = sampled(curve)
@@ -339,10 +341,7 @@ class Chart(Geometry):
 
     def sectional(self, p: Tensor, v: Tensor, w: Tensor) -> Tensor:
         """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
-        g = self.metric(p)
-        R = torch.einsum("...lkij,...k,...i,...j->...l", riemann(self.christoffel, p), w, v, w)
-        vv, vw, ww = (torch.einsum("...i,...ij,...j->...", a, g, b) for a, b in ((v, v), (v, w), (w, w)))
-        return torch.einsum("...i,...ij,...j->...", R, g, v) / (vv * ww - vw**2)
+        return sectional(self.metric(p), riemann(self.christoffel, p), v, w)
 
     def grid(
         self,
@@ -350,19 +349,22 @@ class Chart(Geometry):
         rotations: int | None = None,
         boundary: Boundary = "zero",
         nodes: int = 8,
+        pooling: float | None = None,
     ) -> Gathered:
         """Samples at even distances in coordinates: on axes with a period from zero, else between the edges.
 
         Weights are the volume ``sqrt(det g)`` of the cells; between the samples fields are read by cubic
-        interpolation in coordinates. The regular fibre is all of a finite H.
+        interpolation in coordinates. The regular fibre is all of a finite H. Where H holds all turns, frames
+        lie along the coordinates: what moves the samples by whole steps and is an isometry commutes exactly.
 
         Args:
             shape: the number of samples on each axis.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
             boundary: what kernels see beyond an edge, "zero", "reflect" or "renormalize".
             nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
-        return chart_grid(self, shape, rotations, boundary, nodes)
+        return chart_grid(self, shape, rotations, boundary, nodes, pooling)
 
     # what the search for holonomy asks
 

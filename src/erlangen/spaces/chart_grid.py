@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,11 +21,19 @@ TAPS = 4
 
 
 def chart_grid(
-    chart: "Chart", shape: tuple[int, ...], rotations: int | None, boundary: Boundary, nodes: int
+    chart: "Chart",
+    shape: tuple[int, ...],
+    rotations: int | None,
+    boundary: Boundary,
+    nodes: int,
+    pooling: float | None = None,
 ) -> Gathered:
     """What `Chart.grid` makes."""
     if len(shape) != chart.dim or min(shape) < TAPS:
-        raise ValueError(f"shape is {shape}, expected {chart.dim} sizes of at least {TAPS}")
+        raise ValueError(
+            f"shape is {shape}, expected {chart.dim} sizes of at least {TAPS}; a network that goes down "
+            f"`depth` times needs {TAPS} 2^depth"
+        )
     for axis, (bounds, period) in enumerate(zip(chart.bounds, chart.periods, strict=True)):
         if bounds is None and period is None:
             raise ValueError(
@@ -37,10 +45,21 @@ def chart_grid(
     first = torch.where(closed, chart.low, chart.low + step / 2)
     axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    weights = chart.volume(points) * step.prod()
-    reading = ChartInterpolation(chart, shape, first, step, closed)
-    fibre = fibre_of(chart.structure, rotations)
-    return Gathered(chart, points, weights, reading, fibre=fibre, boundary=boundary, nodes=nodes)
+    options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
+    half = tuple(-(-size // 2) for size in shape)
+    return Gathered(
+        chart,
+        points,
+        chart.volume(points) * step.prod(),
+        ChartInterpolation(chart, shape, first, step, closed),
+        fibre=fibre_of(chart.structure, rotations),
+        boundary=boundary,
+        nodes=nodes,
+        frames=chart.along_coordinates(points) if chart.structure.has_all_turns else None,
+        pooling=pooling,
+        recipe=partial(chart_grid, chart, shape, **options, pooling=pooling),
+        coarse_recipe=partial(chart_grid, chart, half, **options, pooling=pooling and 2 * pooling),
+    )
 
 
 def fibre_of(H: StructureGroup, rotations: int | None) -> Fibre | None:

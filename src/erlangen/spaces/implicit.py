@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -10,15 +11,17 @@ from torch import Tensor
 
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
+from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
 from erlangen.spaces.metric import orthonormal
+from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Sphere
 
-PROBES = 256
+PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
 
@@ -140,15 +143,61 @@ class Implicit(Geometry):
         near = (self.F(x).abs().amax(-1) < 1e-9) & ((x - self.point).abs() < self.extent * 1.01).all(-1)
         return torch.cat([self.point[None], x[near]])
 
+    def samples(
+        self,
+        points: Float[Tensor, "k N"],
+        weights: Float[Tensor, "k"] | None = None,
+        *,
+        rotations: int | None = None,
+        nodes: int = 8,
+        pooling: float | None = None,
+    ) -> Gathered:
+        """Samples at any points of the surface, between which fields are read by local polynomials.
+
+        Args:
+            points: on the surface, the more evenly spread the better.
+            weights: the measure of each; None takes that of what is nearest to it.
+            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
+        """
+        return scattered(self, points, weights, rotations, nodes, pooling)
+
+    def spread_points(self, count: int, seed: int = 0) -> Float[Tensor, "count N"]:
+        """Random points of the surface, each the farthest from those before among many.
+
+        Raises:
+            ValueError: where the box of `extent` shows too few.
+        """
+        found = self.found_points(CANDIDATES * count, seed)
+        if len(found) < 2 * count:
+            raise ValueError(
+                f"{len(found)} points were found on {self}, expected twice as many as the {count} that are "
+                f"asked for; take another extent, now {self.extent:g}"
+            )
+        generator, around = torch.Generator().manual_seed(seed), [found]
+        for _ in range(STIRS):  # the box sees some sides of the surface more than others
+            step = torch.randn(found.shape, generator=generator, dtype=found.dtype)
+            around.append(self.project(around[-1] + self.extent / 10 * step, NEWTON))
+        p = torch.cat(around)
+        p = p[(self.F(p).abs().amax(-1) < 1e-9) & ((p - self.point).abs() < self.extent).all(-1)]
+        return p[spread_out(self, p, p.new_ones(len(p)), count)[0]]
+
     def frame(self, p: Tensor) -> Tensor:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = (p - self.point)[..., None, :]
         aside = self._first[:, 0] * way.norm(dim=-1, keepdim=True)  # or chords would meet the centre
         chord = self.project(self.point + t * way + BULGE * t * (1 - t) * aside, 6)
-        E = self._first.expand(*p.shape[:-1], -1, -1)
-        for x in chord[..., :-1, :].unbind(-2):
-            E = self._adjusted(x, E)
-        return self._adjusted(p, E)
+        u = Frame(self.point, self._first)
+        for x in [*chord[..., :-1, :].unbind(-2), p]:
+            u = self.nearby(u, x)
+        E = u.basis
+        mirrored = self._side(p, E) != self._side(self.point, self._first)  # by a jump between two pieces
+        return torch.where(mirrored[..., None, None], E * E.new_tensor([1.0] * (self.dim - 1) + [-1.0]), E)
+
+    def _side(self, x: Tensor, E: Tensor) -> Tensor:
+        """The orientation of R^N by the derivatives of F and the frame: one over all of the surface."""
+        return torch.linalg.det(torch.cat([self.gradient(x).mT, E], -1)).sign()
 
     @cached_property
     def _first(self) -> Tensor:
@@ -183,11 +232,35 @@ class Implicit(Geometry):
         u = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1))
         return shoot(self, self.carry, u, q.expand(shape))
 
+    def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
+        """The chord c, projected on the tangent vectors, as long as an arc: ``(4 |c| - |Pc|) / 3``."""
+        c = q - u.point
+        v = self.components(u, c[..., None])[..., 0]
+        size = v.norm(dim=-1, keepdim=True)
+        return v * (4 * c.norm(dim=-1, keepdim=True) - size) / (3 * size.clamp_min(1e-300))
+
+    def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """The length of the chord."""
+        return (p[i] - q[j]).norm(dim=-1)
+
+    def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
+        """The length of the chord."""
+        return (p - q).norm(dim=-1)
+
+    def chord(self, radius: float) -> float:
+        return radius * (1 + 1e-12)
+
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        """Projected on the tangent vectors at q and made orthonormal: transport, to second order."""
+        """By the shortest turn of the normal m to n: ``E - (m + n) (n^T E) / (1 + m^T n)``, to second order.
+
+        With several equations projected on the tangent vectors at q and made orthonormal.
+        """
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        q = q.expand(shape)
-        return Frame(q, self._adjusted(q, u.basis.expand(*shape[:-1], -1, -1)))
+        q, E = q.expand(shape), u.basis.expand(*shape[:-1], -1, -1)
+        if self.ambient - self.dim > 1:
+            return Frame(q, self._adjusted(q, E))
+        m, n = (_unit(self.gradient(x)) for x in (u.point, q))  # (..., 1, N)
+        return Frame(q, E - (m + n).mT @ (n @ E) / (1 + (m * n).sum(-1, keepdim=True)).clamp_min(1e-9))
 
     def along(self, u: Frame, polygon: Tensor) -> Frame:
         """Along projected chords, by pieces and by pieces twice as long, extrapolated to fourth order."""
@@ -242,13 +315,8 @@ class Ellipsoid(Implicit):
             raise ValueError(f"axes are {axes}, expected three positive lengths")
         self.axes = torch.tensor(axes, dtype=torch.float64)
         pole = torch.tensor([0.0, 0.0, axes[2]], dtype=torch.float64)
-        super().__init__(
-            lambda x: (x / self.axes.to(x)).square().sum(-1) - 1,
-            pole,
-            extent=2 * max(axes),
-            steps=steps,
-            name=f"Ellipsoid{tuple(axes)}",
-        )
+        name = f"Ellipsoid{tuple(axes)}"
+        super().__init__(Quadric(self.axes), pole, extent=2 * max(axes), steps=steps, name=name)
 
     def grid(
         self,
@@ -258,17 +326,24 @@ class Ellipsoid(Implicit):
         rotations: int | None = None,
         boundary: Boundary = "zero",
         nodes: int = 8,
+        pooling: float | None = None,
     ) -> Gathered:
         """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
+
+        Frames lie along the meridians.
 
         Args:
             latitudes, longitudes: as on the sphere.
             rotations: the samples of the fibre SO(2); None for scalar fields.
             boundary: there is no edge.
             nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
         round_one = Sphere().grid(latitudes, longitudes)
         stretch = self.axes.prod() * (round_one.points / self.axes).norm(dim=-1)
+        options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
+        rings, around = round_one.weights.shape
+        half = partial(Ellipsoid.grid, self, -(-rings // 2), around // 2, **options)
         return Gathered(
             self,
             round_one.points * self.axes,
@@ -277,7 +352,30 @@ class Ellipsoid(Implicit):
             fibre=fibre_of(self.structure, rotations),
             boundary=boundary,
             nodes=nodes,
+            frames=self._along_meridians(round_one.frames),
+            pooling=pooling,
+            recipe=partial(Ellipsoid.grid, self, latitudes, longitudes, **options, pooling=pooling),
+            coarse_recipe=partial(half, pooling=pooling and 2 * pooling),
         )
+
+    def _along_meridians(self, u: Frame) -> Frame:
+        """The frames of the sphere, stretched and made orthonormal, on the side of the geometry's own."""
+        E = torch.linalg.qr(self.axes[:, None] * u.basis).Q
+        E = E * torch.sign((self.axes[:, None] * u.basis * E).sum(-2, keepdim=True))
+        u = Frame(u.point * self.axes, E)
+        p = u.at((0, 0))
+        side = torch.linalg.det(self.gauge(self.frames(p.point), p)).sign()
+        return u.turn(torch.diag(torch.stack([torch.ones_like(side), side])))
+
+
+@dataclass(frozen=True, eq=False)
+class Quadric:
+    """``sum_i (x_i / a_i)^2 - 1``."""
+
+    axes: Float[Tensor, "n"]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x / self.axes.to(x)).square().sum(-1) - 1
 
 
 class Stretched(Interpolation):
@@ -289,6 +387,10 @@ class Stretched(Interpolation):
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         x = p / self.axes
         return self.inner.read(x / x.norm(dim=-1, keepdim=True))
+
+
+def _unit(G: Float[Tensor, "*batch 1 N"]) -> Float[Tensor, "*batch 1 N"]:
+    return G / G.norm(dim=-1, keepdim=True)
 
 
 def _lifting(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch N k"]:

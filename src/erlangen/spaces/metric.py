@@ -49,6 +49,18 @@ def riemann(connection: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*
     return half - half.mT
 
 
+def sectional(
+    g: Float[Tensor, "*batch n n"],
+    R: Float[Tensor, "*batch n n n n"],
+    v: Float[Tensor, "*batch n"],
+    w: Float[Tensor, "*batch n"],
+) -> Float[Tensor, "*batch"]:
+    """``<R(v, w) w, v>`` over the squared area of v and w, R as `riemann` gives it."""
+    R = torch.einsum("...lkij,...k,...i,...j->...l", R, w, v, w)
+    vv, vw, ww = (torch.einsum("...i,...ij,...j->...", a, g, b) for a, b in ((v, v), (v, w), (w, w)))
+    return torch.einsum("...i,...ij,...j->...", R, g, v) / (vv * ww - vw**2)
+
+
 def orthonormal(g: Float[Tensor, "*#batch m m"], E: Float[Tensor, "*#batch m n"], steps: int = 3) -> Tensor:
     r"""The orthonormal frame nearest to an almost orthonormal one: ``E (E^T g E)^{-1/2}``.
 

@@ -76,6 +76,16 @@ class Product(Geometry):
         (a, b), (x, y) = self._factors(u), self._points(q)
         return torch.cat([self.one.coordinates(a, x), self.other.coordinates(b, y)], -1)
 
+    def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
+        (a, b), (x, y) = self._factors(u), self._points(q)
+        return torch.cat([self.one.coordinates_nearby(a, x), self.other.coordinates_nearby(b, y)], -1)
+
+    def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        (a, b), (x, y) = self._points(p), self._points(q)
+        return torch.hypot(
+            self.one.distance_nearby_of_pairs(a, x, i, j), self.other.distance_nearby_of_pairs(b, y, i, j)
+        )
+
     def density(self, v: Tensor) -> Tensor:
         x, y = self._split(v)
         return self.one.density(x) * self.other.density(y)

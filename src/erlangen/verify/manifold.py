@@ -185,12 +185,32 @@ def loop_bound(domain: Domain, radius: float, order: int = 1, places: int = 64) 
 
 
 def placed(module: nn.Module, domain: Domain) -> nn.Module:
-    """A copy of a module whose layers live on another domain, with the same weights."""
+    """A copy of a module whose layers live on another domain, with the same weights.
+
+    Layers on the coarser domains of the module's own go to the coarser domains of the other one.
+
+    Raises:
+        ValueError: for a layer that lives elsewhere.
+    """
     module = copy.deepcopy(module)
+    levels = [(_domain_of(module, None), domain)]
     for part in module.modules():
         if hasattr(part, "domain"):
-            part.__dict__["domain"] = domain
+            part.__dict__["domain"] = _there(part.domain, levels)
     return module
+
+
+def _there(here: Any, levels: list[tuple[Domain, Domain]]) -> Domain:
+    """Where the layers of a domain go; `levels` lead down as far as was asked, by their shapes."""
+    while here.shape not in [one.shape for one, _ in levels]:
+        one, other = levels[-1]
+        if here.shape is None or one.shape is None or math.prod(here.shape) >= math.prod(one.shape):
+            raise ValueError(
+                f"a layer lives on {here}, which is not {levels[0][0]} nor one of its coarser domains; "
+                "expected a module on one domain"
+            )
+        levels.append((one.coarser(), other.coarser()))
+    return next(other for one, other in levels if one.shape == here.shape)
 
 
 def _domain_of(module: nn.Module, domain: Domain | None) -> Domain:

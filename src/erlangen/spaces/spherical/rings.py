@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.domains import Interpolation, KernelSpec, Samples, lagrange
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Field
+from erlangen.domains.domain import Field, Way
 from erlangen.domains.refusals import without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
 from erlangen.engines import (
@@ -178,6 +178,10 @@ class RingSamples(Samples):
         self.expect(size)
         of = self._frequencies(rho.name)
         return resampled(field, coarse.transform, of, self.transform, of)
+
+    def prepare(self, way: Way, rho: Representation) -> None:
+        if self._coarser_rings(rho) is None:
+            super().prepare(way, rho)
 
     def _coarser_rings(self, rho: Representation) -> "RingSamples | None":
         """The coarser grid, if fields of that type can go there by their harmonics."""
