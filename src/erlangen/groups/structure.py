@@ -44,6 +44,11 @@ class StructureGroup:
         """Whether H has finitely many elements."""
         return len(self.algebra) == 0
 
+    @property
+    def has_mirrors(self) -> bool:
+        """Whether some elements reverse orientation."""
+        return bool((torch.linalg.det(self.components) < 0).any())
+
     def sample(self, count: int = 8, seed: int = 0) -> Float[Tensor, "k n n"]:
         """Elements to test an invariance on: all of a finite group, else `count` random ones.
 
