@@ -28,12 +28,13 @@ def project(
     parts = torch.fft.rfft(y)[..., :degrees].permute(3, 1, 2, 0).contiguous()
     _turn(parts, -phase, factor)
     real = torch.view_as_real(parts).flatten(0, 1).flatten(2)  # (m part, j, q re)
-    result = parts.new_zeros(mirrors, degrees, degrees, x.shape[0])
+    result = parts.new_empty(mirrors, degrees, degrees, x.shape[0])
     for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
         y = torch.bmm(table, real[2 * m0 : 2 * m1])  # (m part, r, q re)
         y = torch.view_as_complex(y.view(m1 - m0, 2, y.shape[1], -1, 2))
         for rows, here in _rows(result[mirror], y, m0, m1, mirror):
             rows.copy_(here)
+        result[mirror, :m0, m0:m1] = 0
     return result
 
 
@@ -56,7 +57,8 @@ def synthesize(
     parts = c.new_empty(degrees, 2, half, count)
     real = torch.view_as_real(parts).flatten(0, 1).flatten(2)
     for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
-        y = c.new_zeros(m1 - m0, 2, table.shape[1], count)
+        y = c.new_empty(m1 - m0, 2, table.shape[1], count)
+        y[:, :, -1] = 0  # of one parity there may be a row less
         for rows, here in _rows(c[mirror], y, m0, m1, mirror):
             here.copy_(rows)
         y = torch.view_as_real(y).flatten(0, 1).flatten(2)
@@ -66,8 +68,9 @@ def synthesize(
         else:
             torch.bmm(table.mT, y, out=into)
     _turn(parts, phase, factor)
-    spectrum = c.new_zeros(count, 2, half, longitudes // 2 + 1)
+    spectrum = c.new_empty(count, 2, half, longitudes // 2 + 1)
     spectrum[..., :degrees] = parts.permute(3, 1, 2, 0)
+    spectrum[..., degrees:] = 0
     y = torch.fft.irfft(spectrum, n=longitudes, norm="forward")
     return _unfolded(y, weights, factor, rings)
 
