@@ -43,7 +43,8 @@ class SpectralEngine(Engine):
             return self._apply(field.to(coefficients.dtype), coefficients, groups)
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
-        c = self.transform.analyze(field, self.kernels.into)  # (l, m, batch, channel, n)
+        L = self.kernels.degrees
+        c = self.transform.analyze(field, self.kernels.into)[:L, :L]  # (l, m, batch, channel, n)
         degrees, _, batch, channels, columns = c.shape
         W = self._matrices(coefficients, groups)
         x = c.reshape(degrees, -1, groups, channels // groups * columns)

@@ -136,14 +136,27 @@ class Harmonic(Domain):
         return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
 
     def _build(self, spec: KernelSpec) -> Engine:
+        return self._spectral(self, spec) if math.isinf(spec.radius) else super()._build(spec)
+
+    def _between(self, to: Domain, spec: KernelSpec) -> Engine:
         if not math.isinf(spec.radius):
-            return super()._build(spec)
+            return super()._between(to, spec)
+        if not (isinstance(to, Harmonic) and self.geometry.is_same(to.geometry)):
+            raise ValueError(
+                f"a global kernel goes from {self} to {to}, expected samples of one sphere, under the same "
+                "symmetries; or give radius="
+            )
+        return self._spectral(to, spec)
+
+    def _spectral(self, to: "Harmonic", spec: KernelSpec) -> SpectralEngine:
+        """The degrees that both hold, each by a matrix; those that only the target holds are zero."""
         without_grid_options(spec)
-        rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
-        for field in (spec.in_field, spec.out_field):
-            self._frequencies(field)  # or refuses
-        kernels = GlobalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
-        return SpectralEngine(kernels, self.transform)
+        rho_in, rho_out = self.representation(spec.in_field), to.representation(spec.out_field)
+        for domain, field in ((self, spec.in_field), (to, spec.out_field)):
+            domain._frequencies(field)  # or refuses
+        degrees = min(self.degrees, to.degrees)
+        kernels = GlobalKernels(degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
+        return SpectralEngine(kernels, self.transform, to.transform)
 
     def _frequencies(self, field: str) -> Frequencies:
         found = self._known.get(field)
