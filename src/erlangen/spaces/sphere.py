@@ -1,4 +1,4 @@
-"""The sphere S^n, moved by rotations, or by all isometries."""
+"""The sphere S^n, moved by rotations, by all isometries, or by the turns about one axis."""
 
 import math
 from functools import cached_property, partial
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.domains import Domain
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.groups import SO, CircleFibre, O, StructureGroup
+from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
     Latitudes,
@@ -27,6 +27,19 @@ from erlangen.spaces.spherical.latitudes import fitted
 Builder = Literal["weighted_sum", "gather"]
 
 
+def about_the_axis(n: int) -> MatrixGroup:
+    """The rotations of R^n in the plane of the first two coordinates."""
+    return MatrixGroup(SO(n).generators[:1], name="SO(2) about the axis")
+
+
+# H, of the dimension of the sphere, and the group, of that of the space around it
+SYMMETRIES = {
+    "rotations": (StructureGroup.special_orthogonal, SO),
+    "isometries": (StructureGroup.orthogonal, O),
+    "axis": (StructureGroup.trivial, about_the_axis),
+}
+
+
 class Sphere(Geometry):
     r"""The unit sphere in R^{n+1}; carrying walks the great circle.
 
@@ -37,7 +50,10 @@ class Sphere(Geometry):
 
     Args:
         n: the dimension.
-        symmetry: "rotations" (H = SO(n)) or "isometries" (H = O(n)).
+        symmetry: "rotations" (H = SO(n)), "isometries" (H = O(n)); or "axis", on S^2, for oriented kernels:
+            any function of the frame (south, east), such as a derivative eastward. Layers with them commute
+            with the turns about the axis of z alone. At a pole itself there is no east: rings there
+            have it along each meridian, other grids should have no sample there.
         measure: "space" (the sphere's area, 4 pi for n = 2) or "tangent".
     """
 
@@ -46,22 +62,25 @@ class Sphere(Geometry):
     def __init__(
         self,
         n: int = 2,
-        symmetry: Literal["rotations", "isometries"] = "rotations",
+        symmetry: Literal["rotations", "isometries", "axis"] = "rotations",
         *,
         measure: Measure = "space",
     ) -> None:
         if n < 2:
             raise ValueError(f"n is {n}, expected at least 2; a circle is er.Cylinder's first axis")
-        if symmetry not in ("rotations", "isometries"):
-            raise ValueError(f'symmetry is {symmetry!r}, expected "rotations" or "isometries"')
+        if symmetry not in SYMMETRIES or (symmetry == "axis" and n != 2):
+            raise ValueError(
+                f'symmetry is {symmetry!r} on S^{n}, expected "rotations" or "isometries", or on S^2 "axis"'
+            )
         self.dim, self.ambient = n, n + 1
-        rotations = symmetry == "rotations"
-        self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
+        self.structure, self.group = (
+            build(k) for build, k in zip(SYMMETRIES[symmetry], (n, n + 1), strict=True)
+        )
         self.measure = measure
-        self.group = SO(n + 1) if rotations else O(n + 1)
 
     def __repr__(self) -> str:
-        return f"Sphere({self.dim}), H = {self.structure}"
+        under = f" under {self.group}" * self.structure.is_finite
+        return f"Sphere({self.dim}){under}, H = {self.structure}"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -324,6 +343,11 @@ class Sphere(Geometry):
         return domain if mask is None else domain.masked(mask)
 
     def _fibre(self, rotations: int | None) -> CircleFibre | None:
+        if rotations and self.structure.is_finite:
+            raise ValueError(
+                f'rotations={rotations} samples turns of frames, of which symmetry="axis" knows none: '
+                "expected rotations=None with oriented kernels, or er.Sphere()"
+            )
         return CircleFibre(rotations, self.structure.has_mirrors, 2 * math.pi) if rotations else None
 
     def _expect_surface(self) -> None:

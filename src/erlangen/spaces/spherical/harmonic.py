@@ -151,6 +151,11 @@ class Harmonic(Domain):
     def _spectral(self, to: "Harmonic", spec: KernelSpec) -> SpectralEngine:
         """The degrees that both hold, each by a matrix; those that only the target holds are zero."""
         without_grid_options(spec)
+        if self.geometry.structure.is_finite:
+            raise ValueError(
+                f"kernels on {self} are oriented, and no matrices for each degree, expected local ones: give "
+                "radius=, or take er.Sphere() for kernels that turns leave alone"
+            )
         rho_in, rho_out = self.representation(spec.in_field), to.representation(spec.out_field)
         for domain, field in ((self, spec.in_field), (to, spec.out_field)):
             domain._frequencies(field)  # or refuses

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains import Domain, Interpolation, Samples, lagrange
+from erlangen.domains import Domain, Interpolation, Samples, Symmetry, lagrange
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
 from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil, carried
@@ -94,6 +94,19 @@ class RingSamples(Harmonic, Samples):
     @property
     def is_band_limited(self) -> bool:
         return self._rings is not None or self._asked is not None
+
+    def symmetries(self) -> list[Symmetry]:
+        """Turns about the axis, which permute the samples but for those at poles, and tilts of it."""
+        step, group = 2 * math.pi / self.longitudes, self.geometry.group
+        counts = {1, self.longitudes // 4, self.longitudes // 2} - {0}
+        turns = {f"turn {math.degrees(k * step):.4g} about the axis": _turn(k * step) for k in sorted(counts)}
+        swap = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=torch.float64)
+        tilts = {f"tilt {degrees}": swap.T @ _turn(math.radians(degrees)) @ swap for degrees in (20, 90)}
+        return [
+            Symmetry(name, g, name in turns and not self._at_pole.any(), bool(group.defect(g) < 1e-9))
+            for name, g in (turns | tilts).items()
+            if group is not None
+        ]
 
     def _own_frames(self) -> Frame:
         u = self.geometry.frames(self.points)
