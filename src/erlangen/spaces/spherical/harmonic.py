@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 from jaxtyping import Complex, Float
@@ -31,17 +32,23 @@ class Harmonic(Domain):
     Kernels without a radius reach round the whole sphere, and are applied to harmonics.
     """
 
+    _turns: Tensor | None  # from the frames along the meridians to those of the samples
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         fields: tuple[Field, ...] = ("scalar", "sign", "vector", "regular")
         fields = fields[: 1 if self.geometry.structure.has_mirrors else 4 if self.fibre else 3]
-        # the types of field that have harmonics here, taken apart by frequency
-        self._known = {field: frequencies(self.representation(field)) for field in fields}
+        self._by_frequency: dict[str, Frequencies] = {
+            field: frequencies(self.representation(field)) for field in fields
+        }
 
-    @property
-    @abstractmethod
+    @cached_property
     def transform(self) -> Harmonics:
         """The harmonics that the samples carry."""
+        return self._make_transform()
+
+    @abstractmethod
+    def _make_transform(self) -> Harmonics: ...
 
     @property
     @abstractmethod
@@ -163,6 +170,13 @@ class Harmonic(Domain):
         kernels = GlobalKernels(degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
         return SpectralEngine(kernels, self.transform, to.transform)
 
+    @property
+    def _known(self) -> dict[str, Frequencies]:
+        """The types of field that have harmonics here, taken apart by frequency."""
+        if self._turns is None:
+            return self._by_frequency
+        return {"scalar": self._by_frequency["scalar"]}  # those of others look along the meridians
+
     def _frequencies(self, field: str) -> Frequencies:
         found = self._known.get(field)
         if found is None:
@@ -177,9 +191,3 @@ class Harmonic(Domain):
                 'has mirrors, expected er.Sphere(symmetry="rotations"), or scalar fields; or give radius='
             )
         return found
-
-    def reframed(self, h: Float[Tensor, "*space n n"]) -> Domain:
-        other = super().reframed(h)
-        # harmonics of other fields look along the meridians
-        vars(other)["_known"] = {"scalar": self._known["scalar"]}
-        return other

@@ -1,6 +1,6 @@
 """Any points of S^2 with their areas, and the harmonics that they carry."""
 
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,8 +46,7 @@ class PointSamples(Harmonic, Samples):
         options = {"fibre": self.fibre, "degrees": self._asked}
         return _rebuild, (partial(PointSamples, self.geometry, self.points, self.weights, **options),)
 
-    @cached_property
-    def transform(self) -> Scattered:
+    def _make_transform(self) -> Scattered:
         x, y, z = self.points.flatten(0, -2).unbind(-1)
         rho = torch.hypot(x, y)
         theta, phi = torch.atan2(rho, z), torch.where(rho == 0, 0.0, torch.atan2(y, x))

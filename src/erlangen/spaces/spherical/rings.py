@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains import Domain, Interpolation, Samples, Symmetry, lagrange
+from erlangen.domains import Interpolation, Samples, Symmetry, lagrange
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
 from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil, carried
@@ -78,14 +78,14 @@ class RingSamples(Harmonic, Samples):
             coarse_recipe=coarse_recipe,
         )
         self._rings, self._asked = parallels(latitudes, longitudes, first), degrees
-        if self._rings is not None:
-            self.transform = Transform(self._rings, degrees)
-        elif degrees is not None:
+        if degrees is not None:
             self.transform.prepare(self._known["scalar"])  # or refuses
+        elif self._rings is not None:
+            _ = self.transform  # made now, and not while a layer is being traced
 
-    @cached_property
-    def transform(self) -> Harmonics:
-        # of rings that are no mirror images
+    def _make_transform(self) -> Harmonics:
+        if self._rings is not None:
+            return Transform(self._rings, self._asked)
         theta, phi = torch.meshgrid(self.latitudes.theta, self.phi, indexing="ij")
         if self._asked is None:
             return carried(theta.flatten(), phi.flatten(), self.weights)
@@ -133,7 +133,7 @@ class RingSamples(Harmonic, Samples):
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, (len(u.point), self.longitudes), self._operator, every=2)
 
-    def reframed(self, h: Tensor) -> Domain:
+    def reframed(self, h: Tensor) -> Samples:
         other = super().reframed(h)
         vars(other).pop("turns_with_frames", None)
         return other
