@@ -29,6 +29,7 @@ DOMAINS = {
     "sphere, lifted": lambda: er.Sphere().grid(5, 8, rotations=5),
     "sphere, O(2)": lambda: er.Sphere(symmetry="isometries").grid(4, 6, rotations=3),
     "sphere, poles": lambda: er.Sphere().grid(5, kind="equiangular", rotations=3),
+    "sphere, oriented": lambda: er.Sphere(symmetry="axis").grid(5, 8),
     "sphere, HEALPix": lambda: er.Sphere().healpix(2, rotations=3),
     "sphere, masked": lambda: er.Sphere().grid(6, mask=torch.arange(72).view(6, 12) % 5 != 1),
     "plane, masked": lambda: er.Plane(rotations=4).masked(torch.arange(30).view(6, 5) % 4 != 1),

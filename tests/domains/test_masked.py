@@ -71,6 +71,59 @@ def test_renormalized_kernels_keep_constants_up_to_the_edge(name):
     assert answers["renormalize"] < 1e-5 < 0.15 < answers["zero"]
 
 
+TOWARDS = {
+    "itself, global": lambda window: None,
+    "other samples, local": lambda window: er.Sphere().fibonacci(80),
+    "other samples, global": lambda window: er.Sphere().grid(7, rotations=4),
+    "a window, local": lambda window: er.Sphere().grid(8).masked(er.Sphere().grid(8).points[..., 2] > 0.3),
+    "a window, global": lambda window: er.Sphere().grid(8).masked(er.Sphere().grid(8).points[..., 2] > 0.3),
+}
+
+
+@pytest.mark.parametrize("name", TOWARDS)
+@pytest.mark.parametrize("source", ["sphere", "healpix"])
+def test_windows_towards_other_samples_and_by_global_kernels(name, source):
+    whole = DOMAINS[source]()
+    mask, to = whole.points[..., 2] > 0.1, TOWARDS[name](whole)
+    kernel = {"radius": 1.2} if "local" in name else {}
+    f = torch.randn(2, 1, *whole.shape)
+    shares = {}
+    for boundary in ("zero", "renormalize"):
+        domain = whole.masked(mask, boundary)
+        layer = er.nn.Correlation(domain, 1, 2, to=to, **kernel)
+        torch.nn.init.normal_(layer.bias)
+        y = layer(f).detach()
+        assert torch.equal(layer(torch.where(mask, f, torch.nan)).detach(), y)
+        target = domain if to is None else to
+        assert y.shape == (2, 2, *target.shape)
+        if isinstance(target, er.domains.Masked):
+            assert float(y[..., ~target.mask].abs().max()) == 0
+        plain = er.nn.Correlation(whole, 1, 2, to=to and to.unmasked, **kernel)
+        plain.load_state_dict(layer.state_dict())
+        zeros = target.hide(plain(torch.where(mask, f, 0.0)).detach())
+        if boundary == "zero":
+            torch.testing.assert_close(y, zeros)
+        else:
+            bias = layer.bias.detach().view(-1, *[1] * (y.dim() - 2))
+            seen = target.hide(torch.ones(target.shape)) > 0
+            both = ((y - bias)[..., seen], (zeros - bias)[..., seen])
+            shares = both[1].abs().sum((0, 1)) / both[0].abs().sum((0, 1)).clamp_min(1e-9)
+            assert float(shares.max()) < 1.2
+            assert float(shares.min()) < 0.97  # at the edge
+        # of the kernel that the visible part is measured by, constants give what all samples give
+        even, of_all = (er.nn.Correlation(d, 1, 1, to=to, bias=False, **kernel) for d in (domain, whole))
+        with torch.no_grad():
+            for layer in (even, of_all):
+                layer.weight.copy_(whole.engine(of_all.spec, to).smoothness.float().expand_as(layer.weight))
+        ones = torch.ones(1, 1, *whole.shape)
+        high = target.points[..., 2] > 0.35
+        ratio = (even(ones) / of_all(ones)).detach()[0, 0, high]
+        if boundary == "renormalize":
+            torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=1e-4)
+        else:
+            assert float(ratio.min()) < 0.97
+
+
 @pytest.mark.parametrize("name", DOMAINS)
 def test_networks_run_on_windows_and_forget_the_rest(name):
     torch.manual_seed(0)

@@ -15,6 +15,7 @@ GEOMETRIES = {
     "R3": lambda: er.Euclidean(3, "isometries"),
     "S2": lambda: er.Sphere(),
     "S2, O(2)": lambda: er.Sphere(symmetry="isometries"),
+    "S2, the axis": lambda: er.Sphere(symmetry="axis"),
     "S3": lambda: er.Sphere(3),
     "moebius": lambda: er.Moebius(2.0, 1.0),
     "moebius, isometries": lambda: er.Moebius(2.0, 1.0, symmetry="isometries"),

@@ -29,6 +29,7 @@ KLEIN = er.KleinBottle(8.0, 6.0).grid(8, 6)
 TORUS = er.SurfaceOfRevolution(steps=2).grid(8, 8, rotations=4, nodes=4)
 ELLIPSOID = er.Ellipsoid(steps=2).grid(5, 8, nodes=4)
 SPHERE = er.Sphere().grid(6, rotations=4)
+PIXELS = er.Sphere().healpix(1, degrees=2)
 BALL, ZONAL = er.Sphere().grid(8, rotations=3), er.Sphere().grid(8)
 FEW, FEWER = er.Sphere().grid(5), er.Sphere().grid(4)
 FLAT = er.Euclidean(2, "roto-translations").grid(4, 3)
@@ -141,6 +142,7 @@ LAYERS = {
         (1,),
     ),
     "sphere, zonal": (lambda **k: er.nn.Correlation(SPHERE, 2, 3, **k), (2, 6, 12), (3, 6, 12)),
+    "sphere, zonal on points": (lambda **k: er.nn.Correlation(PIXELS, 2, 3, **k), (2, 12), (3, 12)),
     "sphere, global lift": (lambda **k: er.nn.Lift(SPHERE, 2, 3, **k), (2, 6, 12), (3, 4, 6, 12)),
     "sphere, global": (
         lambda **k: er.nn.Correlation(SPHERE, 2, 3, rings=3, **REGULAR, **k),

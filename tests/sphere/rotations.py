@@ -63,12 +63,11 @@ def values_at(f: Tensor, kind: str, domain, g: Tensor) -> Tensor:
         return torch.cat([_rows(l, band, alpha, beta, gamma) for l in range(L)], 1)
 
     here, there = waves(domain.frames), waves(domain.geometry.act(g.T, domain.frames))
-    axes = 2 + (kind != "scalar")
-    values = f if kind == "scalar" else f.movedim(-3, -1)
+    values = f if kind == "scalar" else f.movedim(2, -1)
     flat = values.reshape(-1, len(here)).T + 0j
     found = there @ torch.linalg.lstsq(here, flat, driver="gelsd").solution
     moved = found.real.T.reshape(values.shape)
-    return moved if axes == 2 else moved.movedim(-1, -3)
+    return moved if kind == "scalar" else moved.movedim(-1, 2)
 
 
 def _rows(l: int, band: list[int], alpha: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:

@@ -107,8 +107,9 @@ def test_own_elements_and_other_spaces():
     x = ball.points[..., 0] * ball.points[..., 1] + ball.points[..., 2]
     rotation = torch.linalg.qr(torch.randn(3, 3).double()).Q
     rotation *= torch.linalg.det(rotation)
+    points = er.Sphere().healpix(2)
     with pytest.raises(ValueError, match=r"pass elements=\[Symmetry"):
-        er.verify.equivariance(net, x[None, None], ball, show=False)
+        er.verify.equivariance(er.nn.ReLU(points), torch.randn(1, 1, 48), points, show=False)
     element = Symmetry("some rotation", rotation, False, True)
     report = er.verify.equivariance(net, x[None, None], ball, [element], gradients=False, show=False)
     assert 0 < report.worst_interpolated < 0.02

@@ -27,7 +27,7 @@ def expect_points(geometry: Geometry, points: Float[Tensor, "*space m"], once: b
                 f"points {same[0]} and {same[1]} are the same, expected each once; keep one, with the sum "
                 "of their weights"
             )
-    if geometry.group is not None:
+    if geometry.group is not None and geometry.group.dim >= geometry.dim:  # a smaller one reaches less
         _expect_reached(geometry, p)
 
 

@@ -153,6 +153,11 @@ class Domain(ABC):
 
         return Masked(self, mask, boundary)
 
+    @property
+    def unmasked(self) -> "Domain":
+        """The domain with all its samples."""
+        return self
+
     def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
         """The field ``(..., *space)`` with a value in place of what a mask hides."""
         return field
@@ -178,6 +183,7 @@ class Domain(ABC):
             spec: the kernel.
             to: where the result is sampled, on this space or another one of the group; None for here.
         """
+        to = None if to is None else to.unmasked  # what is hidden there receives nothing, whatever it is
         engines = self._engines if to is None else self._engines_to.setdefault(to, {})
         engine = engines.get(spec)
         if engine is None:

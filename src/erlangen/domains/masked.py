@@ -1,5 +1,6 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -7,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from erlangen.domains.builders import ball_rule
+from erlangen.domains.builders import ball_rule, sum_in_view
 from erlangen.domains.domain import Domain, Field, KernelSpec, Way
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_nan
-from erlangen.engines import Engine, MaskedEngine, Table
+from erlangen.domains.view import view
+from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, StructureGroup, trivial
 from erlangen.kernels import KernelBasis, Rings
@@ -27,6 +29,8 @@ class Masked(Domain):
     ``(k * f)(p) = sum over the visible q of w_q k(v_q) f(q)``, zero at the others; with
     ``boundary="renormalize"`` divided by the visible part of the kernel's mass,
     ``sum_visible w_q e(v_q) / int e J dv`` with e the sum of its rings, which keeps constants up to the edge.
+    Towards other samples, and for global kernels, divided by ``sum_visible w_q e(v_q) / sum w_q e(v_q)``;
+    e is then the global kernel with its coefficients all as large as they start.
 
     Args:
         whole: the domain of all samples.
@@ -82,6 +86,10 @@ class Masked(Domain):
     @property
     def interpolation(self) -> Interpolation:
         return _Visible(self.whole.interpolation, self.mask.flatten())
+
+    @property
+    def unmasked(self) -> Domain:
+        return self.whole.unmasked
 
     def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
         return torch.where(
@@ -156,20 +164,46 @@ class Masked(Domain):
             scale = torch.where(self.mask, 1 / self._mass(spec).clamp_min(LEAST), 0.0)
         return MaskedEngine(self.whole.engine(spec), self.mask, scale)
 
+    def _between(self, to: Domain, spec: KernelSpec) -> Engine:
+        scale = torch.ones(to.weights.shape, dtype=torch.float64)
+        if self.boundary == "renormalize":
+            scale = 1 / self._visible_from(to, spec).clamp_min(LEAST)
+        return MaskedEngine(self.whole.engine(spec, to), self.mask, scale)
+
+    def _visible_from(self, to: Domain | None, spec: KernelSpec) -> Float[Tensor, "*space"]:
+        """What of an isotropic kernel's sum is visible from the samples of a domain; None for here."""
+        if math.isinf(spec.radius):
+            engine = self.whole.engine(_plain(spec), to)
+        else:
+            stencil = sum_in_view(view(self.whole, to or self.whole), spec.radius, turns=False)
+            engine = StencilEngine(self._isotropic(spec), stencil, tuple((to or self).weights.shape))
+        w = engine.smoothness.expand(1, 1, -1)
+        seen, whole = (
+            engine.apply(f[None, None], w)[0, 0]
+            for f in (self.mask.double(), torch.ones(self.mask.shape).double())
+        )
+        return seen / whole.clamp_min(torch.finfo(whole.dtype).tiny)
+
     def _mass(self, spec: KernelSpec) -> Float[Tensor, "*space"]:
         """The visible part of the sum of the kernel's rings about each sample."""
-        rings = Rings(self.dim, spec.radius, spec.rings)
-        isotropic = StructureGroup.orthogonal(self.dim)
-        basis = KernelBasis.build(isotropic, rings, trivial(), trivial())
-        plain = replace(
-            spec, in_field="scalar", out_field="scalar", depthwise=False, band_in=None, band_out=None
-        )
+        if math.isinf(spec.radius):
+            return self._visible_from(None, spec)
+        basis = self._isotropic(spec)
         ones = torch.ones(1, 1, len(basis), dtype=torch.float64)
-        seen = self.whole._correlator(basis, plain).apply(self.mask.double()[None, None], ones)[0, 0]
+        seen = self.whole._correlator(basis, _plain(spec)).apply(self.mask.double()[None, None], ones)[0, 0]
         v, a = ball_rule(self.dim, spec.radius, 32)
         if self.geometry.measure == "space":
             a = a * self.geometry.density(v)
         return seen / (basis(v)[..., 0, 0].sum(-1) @ a)
+
+    def _isotropic(self, spec: KernelSpec) -> KernelBasis:
+        rings = Rings(self.dim, spec.radius, spec.rings)
+        return KernelBasis.build(StructureGroup.orthogonal(self.dim), rings, trivial(), trivial())
+
+
+def _plain(spec: KernelSpec) -> KernelSpec:
+    """The same between scalar fields."""
+    return replace(spec, in_field="scalar", out_field="scalar", depthwise=False, band_in=None, band_out=None)
 
 
 @dataclass(frozen=True, eq=False)

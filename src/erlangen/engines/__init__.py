@@ -7,7 +7,7 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; on a quotient by way
   of its cover;
-- `SpectralEngine`: the sphere and SO(3), by harmonics;
+- `SpectralEngine`: the sphere and SO(3), by harmonics; of any points by `Scattered`;
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function; on rings of equal
   length (`RingOperator`) by Fourier along them.
 """
@@ -23,6 +23,7 @@ from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
+from erlangen.engines.scattered import Scattered, carried
 from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
@@ -38,6 +39,7 @@ __all__ = [
     "PointEngine",
     "Resolution",
     "RingOperator",
+    "Scattered",
     "Seam",
     "SparseOperator",
     "SpectralEngine",
@@ -45,6 +47,7 @@ __all__ = [
     "StencilEngine",
     "Table",
     "across",
+    "carried",
     "centred",
     "fold",
     "resample",

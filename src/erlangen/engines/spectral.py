@@ -6,7 +6,15 @@ from torch import Tensor
 from erlangen.engines.engine import Engine
 from erlangen.engines.finer import Resolution
 from erlangen.engines.table import Table
-from erlangen.harmonics import Frequencies, GlobalKernels, Transform, precise, resampled
+from erlangen.harmonics import (
+    Frequencies,
+    GlobalKernels,
+    Harmonics,
+    Transform,
+    carried_over,
+    precise,
+    resampled,
+)
 
 
 class SpectralEngine(Engine):
@@ -18,7 +26,7 @@ class SpectralEngine(Engine):
         target: those of the grid where they go; None for the same.
     """
 
-    def __init__(self, kernels: GlobalKernels, transform: Transform, target: Transform | None = None) -> None:
+    def __init__(self, kernels: GlobalKernels, transform: Harmonics, target: Harmonics | None = None) -> None:
         self.kernels, self.transform, self.target = kernels, transform, target or transform
         self.transform.prepare(kernels.into)
         self.target.prepare(kernels.out)
@@ -35,13 +43,14 @@ class SpectralEngine(Engine):
             return self._apply(field.to(coefficients.dtype), coefficients, groups)
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
-        c = self.transform.analyze(field, self.kernels.into)  # (l, m, batch, channel, n)
+        L = self.kernels.degrees
+        c = self.transform.analyze(field, self.kernels.into)[:L, :L]  # (l, m, batch, channel, n)
         degrees, _, batch, channels, columns = c.shape
         W = self._matrices(coefficients, groups)
         x = c.reshape(degrees, -1, groups, channels // groups * columns)
         y = torch.matmul(x.transpose(1, 2), W).transpose(1, 2)  # (l, m batch, group, out n')
         y = y.reshape(degrees, degrees, batch, len(coefficients), -1)
-        return self.target.synthesize(y, self.kernels.out)
+        return carried_over(y, self.target, self.kernels.out)
 
     def _matrices(self, coefficients: Tensor, groups: int) -> Tensor:
         """W, ``(l, group, channel n, out n')``."""
@@ -65,7 +74,7 @@ class FinerHarmonics(Resolution):
 
     def __init__(
         self,
-        transform: Transform,
+        transform: Harmonics,
         frequencies: Frequencies,
         finer: Transform,
         finer_frequencies: Frequencies,

@@ -42,6 +42,10 @@ class SparseOperator:
     def __call__(self, x: Tensor, like: Tensor) -> Tensor:
         return stencil_apply(x.contiguous(), *(table.like(like) for table in self.tables))
 
+    def transposed(self, y: Float[Tensor, "s p m"], like: Tensor) -> Float[Tensor, "q m"]:
+        """``x = sum_s S_s^T y[s]``."""
+        return stencil_adjoint(y.contiguous(), *(table.like(like) for table in self.tables))
+
 
 class StencilEngine(Engine):
     r"""Layers see basis functions, never nodes.

@@ -49,6 +49,11 @@ class StructureGroup:
         """Whether SO(n) lies in H, so that any oriented frame is as good as another."""
         return len(self.algebra) == self.dim * (self.dim - 1) // 2
 
+    @property
+    def has_mirrors(self) -> bool:
+        """Whether some elements reverse orientation."""
+        return bool((torch.linalg.det(self.components) < 0).any())
+
     def sample(self, count: int = 8, seed: int = 0) -> Float[Tensor, "k n n"]:
         """Elements to test an invariance on: all of a finite group, else `count` random ones.
 

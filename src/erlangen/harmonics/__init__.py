@@ -3,14 +3,16 @@
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
-from erlangen.harmonics.transform import Transform, precise, resampled
+from erlangen.harmonics.transform import Harmonics, Transform, carried_over, precise, resampled
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
     "Frequencies",
     "GlobalKernels",
+    "Harmonics",
     "Parallels",
     "Transform",
+    "carried_over",
     "doubled",
     "frequencies",
     "gauss_legendre",

@@ -24,26 +24,17 @@ def project(
 
     Shapes: ``(q, j, k)`` real to ``(mirror, l, m, q)`` complex, m >= 0; zero where l < m.
     """
-    half, odd = (x.shape[1] + 1) // 2, x.shape[1] % 2
-    spectrum = torch.fft.rfft(x)[..., :degrees]
-    rings = spectrum.permute(2, 1, 0).contiguous()  # (m, j, q)
-    _turn(rings, -phase, factor)
-    parts = rings.new_empty(degrees, 2, half, x.shape[0])
-    north, south = rings[:, : half - odd], rings[:, half:].flip(1)
-    torch.add(north, south, out=parts[:, 0, : half - odd])
-    torch.sub(north, south, out=parts[:, 1, : half - odd])
-    if odd:
-        parts[:, 0, half - 1] = rings[:, half - 1]
-        parts[:, 1, half - 1] = 0
-    if weights is not None:
-        parts *= weights[:half, None]
+    y = _folded(x, weights, factor)  # (q, part, j, k)
+    parts = torch.fft.rfft(y)[..., :degrees].permute(3, 1, 2, 0).contiguous()
+    _turn(parts, -phase, factor)
     real = torch.view_as_real(parts).flatten(0, 1).flatten(2)  # (m part, j, q re)
-    result = rings.new_zeros(mirrors, degrees, degrees, x.shape[0])
+    result = parts.new_empty(mirrors, degrees, degrees, x.shape[0])
     for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
         y = torch.bmm(table, real[2 * m0 : 2 * m1])  # (m part, r, q re)
         y = torch.view_as_complex(y.view(m1 - m0, 2, y.shape[1], -1, 2))
         for rows, here in _rows(result[mirror], y, m0, m1, mirror):
             rows.copy_(here)
+        result[mirror, :m0, m0:m1] = 0
     return result
 
 
@@ -62,11 +53,12 @@ def synthesize(
     The 2 where m > 0 stands for the negative orders. Shapes: ``(mirror, l, m, q)`` to ``(q, j, k)``.
     """
     mirrors, degrees, _, count = c.shape
-    half, odd = (rings + 1) // 2, rings % 2
+    half = (rings + 1) // 2
     parts = c.new_empty(degrees, 2, half, count)
     real = torch.view_as_real(parts).flatten(0, 1).flatten(2)
     for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
-        y = c.new_zeros(m1 - m0, 2, table.shape[1], count)
+        y = c.new_empty(m1 - m0, 2, table.shape[1], count)
+        y[:, :, -1] = 0  # of one parity there may be a row less
         for rows, here in _rows(c[mirror], y, m0, m1, mirror):
             here.copy_(rows)
         y = torch.view_as_real(y).flatten(0, 1).flatten(2)
@@ -75,18 +67,47 @@ def synthesize(
             into.baddbmm_(table.mT, y)
         else:
             torch.bmm(table.mT, y, out=into)
-    if weights is not None:
-        parts *= weights[:half, None]
-    found = c.new_empty(degrees, rings, count)
-    north, south = parts[:, 0, : half - odd], parts[:, 1, : half - odd]
-    torch.add(north, south, out=found[:, : half - odd])
-    found[:, half:] = (north - south).flip(1)
+    _turn(parts, phase, factor)
+    spectrum = c.new_empty(count, 2, half, longitudes // 2 + 1)
+    spectrum[..., :degrees] = parts.permute(3, 1, 2, 0)
+    spectrum[..., degrees:] = 0
+    y = torch.fft.irfft(spectrum, n=longitudes, norm="forward")
+    return _unfolded(y, weights, factor, rings)
+
+
+def _folded(x: Tensor, weights: Tensor | None, factor: float) -> Tensor:
+    """The even and the odd part at the equator, ``(q, part, j, k)``, of the north; times both factors."""
+    half, odd = (x.shape[1] + 1) // 2, x.shape[1] % 2
+    y = x.new_empty(len(x), 2, half, x.shape[2])
+    north, south = x[:, : half - odd], x[:, half:].flip(1)
+    torch.add(north, south, out=y[:, 0, : half - odd])
+    torch.sub(north, south, out=y[:, 1, : half - odd])
     if odd:
-        found[:, half - 1] = parts[:, 0, half - 1]
-    _turn(found, phase, factor)
-    spectrum = c.new_zeros(count, rings, longitudes // 2 + 1)
-    spectrum[..., :degrees] = found.permute(2, 1, 0)
-    return torch.fft.irfft(spectrum, n=longitudes, norm="forward")
+        y[:, 0, half - 1] = x[:, half - 1]
+        y[:, 1, half - 1] = 0
+    return _scaled(y, weights, factor)
+
+
+def _unfolded(y: Tensor, weights: Tensor | None, factor: float, rings: int) -> Tensor:
+    """The way back from both parts, ``(q, j, k)``."""
+    half, odd = y.shape[2], rings % 2
+    y = _scaled(y, weights, factor)
+    x = y.new_empty(len(y), rings, y.shape[3])
+    even, other = y[:, :, : half - odd].unbind(1)
+    torch.add(even, other, out=x[:, : half - odd])
+    x[:, half:] = (even - other).flip(1)
+    if odd:
+        x[:, half - 1] = y[:, 0, half - 1]
+    return x
+
+
+def _scaled(y: Tensor, weights: Tensor | None, factor: float) -> Tensor:
+    """All orders times the factor, in place; what m = 0 has too much `_turn` takes back."""
+    if weights is not None:
+        y *= weights[: y.shape[2], None] * factor
+    elif factor != 1:
+        y *= factor
+    return y
 
 
 def _blocks(tables: list[Tensor], mirrors: int, degrees: int) -> list[tuple[int, int, int, Tensor]]:
@@ -105,13 +126,13 @@ def _rows(c: Tensor, y: Tensor, m0: int, m1: int, mirror: int) -> list[tuple[Ten
     return pairs
 
 
-def _turn(rings: Tensor, phase: float, factor: float) -> None:
-    """``rings[m]`` times ``e^{i m phase}``, and times the factor where m > 0, in place."""
+def _turn(parts: Tensor, phase: float, factor: float) -> None:
+    """``parts[m]`` times ``e^{i m phase}``, and m = 0 divided by the factor, in place."""
     if factor != 1:
-        rings[1:] *= factor
+        parts[0] /= factor
     if phase:
-        m = torch.arange(len(rings), dtype=torch.float64, device=rings.device) * phase
-        rings *= torch.polar(torch.ones_like(m), m).to(rings.dtype)[:, None, None]
+        m = torch.arange(len(parts), dtype=torch.float64, device=parts.device) * phase
+        parts *= torch.polar(torch.ones_like(m), m).to(parts.dtype)[:, None, None, None]
 
 
 @project.register_fake

@@ -19,6 +19,7 @@ class Parallels:
             symmetric matrices for orders m with m + n even and odd (see `doubled`).
         degrees: the bandwidth L: harmonics of degree l < L are integrated exactly against each other.
         phase: the longitude of the first sample of each ring.
+        reading: ``(2, j, j)``, as above: what is made of the field's values by synthesis; None keeps them.
     """
 
     theta: Float[Tensor, "j"]
@@ -26,6 +27,7 @@ class Parallels:
     quadrature: Float[Tensor, "*parity j"]
     degrees: int
     phase: float = 0.0
+    reading: Float[Tensor, "parity j j"] | None = None
 
     def __post_init__(self) -> None:
         mirrored = math.pi - self.theta.flip(0)

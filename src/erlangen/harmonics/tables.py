@@ -4,6 +4,7 @@ import numpy as np
 
 from erlangen.harmonics.wigner import columns
 
+NOTHING = 1e-25  # what is smaller adds nothing, and products beyond the range of floats are slow
 BLOCKS, SMALLEST = 8, 32  # blocks of orders, and the fewest orders in one
 
 
@@ -52,5 +53,6 @@ def parity_tables(
             for group in range(2):
                 found = w[i, m0 + parity(m, group, mirror) :: 2]
                 table[i, group, : len(found)] = found
+        table[np.abs(table) < NOTHING] = 0
         tables.append(table.reshape(-1, rows, half))
     return tables

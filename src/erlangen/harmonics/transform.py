@@ -1,5 +1,7 @@
 """The spherical harmonic transform of fields of any type on rings."""
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,25 @@ from erlangen.harmonics.parallels import Parallels
 from erlangen.harmonics.tables import parity_tables
 
 HALVES = (torch.bfloat16, torch.float16)
+
+
+@runtime_checkable
+class Harmonics(Protocol):
+    """Samples that fields of harmonics of degree l < `degrees` are determined by: rings, or any points."""
+
+    degrees: int
+
+    def analyze(
+        self, field: Float[Tensor, "batch channel *fibre_space"], frequencies: Frequencies
+    ) -> Complex[Tensor, "l m batch channel n"]: ...
+
+    def synthesize(
+        self, c: Complex[Tensor, "l m batch channel n"], frequencies: Frequencies
+    ) -> Float[Tensor, "batch channel *fibre_space"]: ...
+
+    def prepare(self, frequencies: Frequencies) -> None:
+        """Make what these frequencies need now, in the default precision."""
+        ...
 
 
 class Transform:
@@ -97,16 +118,17 @@ class Transform:
                 self.tables(n, folded, torch.get_default_dtype(), torch.device("cpu"))
 
     def tables(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        """The matrices of the columns n and -n; made in float64, not kept, when first asked for."""
+        """The matrices of the columns n and -n, made in float64, not kept; `folded` for analysis."""
+        folded &= self.parallels.quadrature is not self.parallels.reading
         found = self._tables.get((n, folded, dtype, device))
         if found is None:
             theta = self.parallels.theta.numpy()
-            Q = self.parallels.quadrature.numpy() if folded else None
+            Q = self.parallels.quadrature if folded else self.parallels.reading
             single = np.float32 if dtype == torch.float32 else np.float64
             found = [
                 torch.from_numpy(table.astype(single)).to(device)
                 for mirror in range(1 if n == 0 else 2)
-                for table in parity_tables(theta, self.degrees, n, mirror, Q)
+                for table in parity_tables(theta, self.degrees, n, mirror, None if Q is None else Q.numpy())
             ]
             self._tables[(n, folded, dtype, device)] = found
         return found
@@ -149,12 +171,12 @@ _constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def resampled(
-    field: Tensor, source: Transform, of: Frequencies, target: Transform, to: Frequencies
+    field: Tensor, source: Harmonics, of: Frequencies, target: Harmonics, to: Frequencies
 ) -> Tensor:
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
     with precise(field):
         c = source.analyze(field.float() if field.dtype in HALVES else field, of)
-        return _at(c, source, target, to)
+        return carried_over(c, target, to)
 
 
 def precise(x: Tensor) -> torch.autocast:
@@ -162,7 +184,8 @@ def precise(x: Tensor) -> torch.autocast:
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
-def _at(c: Tensor, source: Transform, target: Transform, to: Frequencies) -> Tensor:
-    more = target.degrees - source.degrees
+def carried_over(c: Tensor, target: Harmonics, to: Frequencies) -> Tensor:
+    """The field of coefficients of another bandwidth: degrees that the target does not hold are left out."""
+    more = target.degrees - len(c)
     c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]
     return target.synthesize(c, to)

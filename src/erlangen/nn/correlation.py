@@ -38,6 +38,7 @@ class Correlation(nn.Module):
         fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
         to: where the result lives: other samples of the space, or another space of its group. From G/H to
             G/H' with H' in H it is a lift, where kernels need to respect H' only; the other way a projection.
+            Between grids of the sphere kernels are global or local, as on one: exact in the degrees of both.
 
     Shapes:
         - input: ``(batch, in_channels, [fibre,] *space)``

@@ -119,7 +119,7 @@ class Hyperbolic(Geometry):
         out = torch.sqrt(height**2 - 1)
         points = torch.stack([height, out * angle.cos(), out * angle.sin()], -1)
         weights = (half * w * 2 * math.pi / samples)[:, None].expand(-1, samples)
-        mirrored = bool((torch.linalg.det(self.structure.components) < 0).any())
+        mirrored = self.structure.has_mirrors
         fibre = CircleFibre(rotations, mirrored, 2 * math.pi) if rotations else None
         return Samples(self, points, weights, fibre=fibre)
 

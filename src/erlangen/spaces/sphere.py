@@ -1,4 +1,4 @@
-"""The sphere S^n, moved by rotations, or by all isometries."""
+"""The sphere S^n, moved by rotations, by all isometries, or by the turns about one axis."""
 
 import math
 from functools import cached_property, partial
@@ -7,14 +7,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from erlangen.domains import Domain, Samples
+from erlangen.domains import Domain
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.groups import SO, CircleFibre, O, StructureGroup
+from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
     Latitudes,
+    PointSamples,
     RingSamples,
     fibonacci,
+    halved,
     healpix,
     icosahedron,
     recognized,
@@ -23,6 +25,19 @@ from erlangen.spaces.spherical import (
 from erlangen.spaces.spherical.latitudes import fitted
 
 Builder = Literal["weighted_sum", "gather"]
+
+
+def about_the_axis(n: int) -> MatrixGroup:
+    """The rotations of R^n in the plane of the first two coordinates."""
+    return MatrixGroup(SO(n).generators[:1], name="SO(2) about the axis")
+
+
+# H, of the dimension of the sphere, and the group, of that of the space around it
+SYMMETRIES = {
+    "rotations": (StructureGroup.special_orthogonal, SO),
+    "isometries": (StructureGroup.orthogonal, O),
+    "axis": (StructureGroup.trivial, about_the_axis),
+}
 
 
 class Sphere(Geometry):
@@ -35,7 +50,10 @@ class Sphere(Geometry):
 
     Args:
         n: the dimension.
-        symmetry: "rotations" (H = SO(n)) or "isometries" (H = O(n)).
+        symmetry: "rotations" (H = SO(n)), "isometries" (H = O(n)); or "axis", on S^2, for oriented kernels:
+            any function of the frame (south, east), such as a derivative eastward. Layers with them commute
+            with the turns about the axis of z alone. At a pole itself there is no east: rings there
+            have it along each meridian, other grids should have no sample there.
         measure: "space" (the sphere's area, 4 pi for n = 2) or "tangent".
     """
 
@@ -44,22 +62,25 @@ class Sphere(Geometry):
     def __init__(
         self,
         n: int = 2,
-        symmetry: Literal["rotations", "isometries"] = "rotations",
+        symmetry: Literal["rotations", "isometries", "axis"] = "rotations",
         *,
         measure: Measure = "space",
     ) -> None:
         if n < 2:
             raise ValueError(f"n is {n}, expected at least 2; a circle is er.Cylinder's first axis")
-        if symmetry not in ("rotations", "isometries"):
-            raise ValueError(f'symmetry is {symmetry!r}, expected "rotations" or "isometries"')
+        if symmetry not in SYMMETRIES or (symmetry == "axis" and n != 2):
+            raise ValueError(
+                f'symmetry is {symmetry!r} on S^{n}, expected "rotations" or "isometries", or on S^2 "axis"'
+            )
         self.dim, self.ambient = n, n + 1
-        rotations = symmetry == "rotations"
-        self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
+        self.structure, self.group = (
+            build(k) for build, k in zip(SYMMETRIES[symmetry], (n, n + 1), strict=True)
+        )
         self.measure = measure
-        self.group = SO(n + 1) if rotations else O(n + 1)
 
     def __repr__(self) -> str:
-        return f"Sphere({self.dim}), H = {self.structure}"
+        under = f" under {self.group}" * self.structure.is_finite
+        return f"Sphere({self.dim}){under}, H = {self.structure}"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -122,6 +143,7 @@ class Sphere(Geometry):
         longitudes: int | None = None,
         *,
         kind: str = "gauss-legendre",
+        degrees: int | None = None,
         rotations: int | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
@@ -135,6 +157,7 @@ class Sphere(Geometry):
             kind: "gauss-legendre", exact for spherical harmonics of degree below 2 `latitudes`;
                 "equiangular", even steps with both poles among the rings, or "equiangular, no poles", half a
                 step from them: both exact below degree `latitudes`.
+            degrees: the bandwidth L of fields; None for all that the rings carry.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
             mask: as in `Domain.masked`.
             builder: how kernels with a radius sum: "weighted_sum" over the samples in reach, or "gather"
@@ -148,12 +171,15 @@ class Sphere(Geometry):
             raise ValueError(f"the grid has {latitudes} latitudes, expected at least {2 + poles} rings")
         longitudes = 2 * (latitudes - poles) if longitudes is None else longitudes
         options = {"kind": kind, "rotations": rotations, "builder": builder}
-        recipe = partial(Sphere.grid, self, latitudes, longitudes, **options)
-        coarse = partial(Sphere.grid, self, -(-latitudes // 2), longitudes // 2, **options)
+        recipe = partial(Sphere.grid, self, latitudes, longitudes, degrees=degrees, **options)
+        coarse = partial(
+            Sphere.grid, self, -(-latitudes // 2), longitudes // 2, degrees=halved(degrees), **options
+        )
         domain = RingSamples(
             self,
             KINDS[kind](latitudes),
             longitudes,
+            degrees=degrees,
             fibre=self._fibre(rotations),
             builder=builder,
             recipe=recipe,
@@ -187,6 +213,7 @@ class Sphere(Geometry):
         nside: int,
         *,
         ring_weights: bool = False,
+        degrees: int | None = None,
         rotations: int | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
@@ -195,35 +222,55 @@ class Sphere(Geometry):
         Args:
             nside: pixels along the side of each of the 12 base pixels.
             ring_weights: a weight for each ring instead, exact for more.
+            degrees: the bandwidth L that fields are taken to have, so that nonlinearities and resampling go
+                by harmonics, as on rings; None leaves that, and global kernels take what the points carry:
+                here l < 2 nside.
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
         points, weights = healpix(nside, ring_weights)
         options = {"ring_weights": ring_weights, "rotations": rotations}
-        coarse = None if nside % 2 else partial(Sphere.healpix, self, nside // 2, **options)
-        recipe = partial(Sphere.healpix, self, nside, **options)
-        return self._points(points, weights, rotations, mask, recipe, coarse)
+        recipe = partial(Sphere.healpix, self, nside, degrees=degrees, **options)
+        coarse = partial(Sphere.healpix, self, nside // 2, degrees=halved(degrees), **options)
+        return self._points(points, weights, degrees, rotations, mask, recipe, None if nside % 2 else coarse)
 
-    def icosahedral(self, level: int, *, rotations: int | None = None, mask: Tensor | None = None) -> Domain:
+    def icosahedral(
+        self,
+        level: int,
+        *,
+        degrees: int | None = None,
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """The vertices of an icosahedron halved `level` times, 10 4^level + 2, with their cells' areas.
 
         Args:
             level: how often the faces are halved.
+            degrees: as in `healpix`.
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
         points, _ = icosahedron(level)
         recipe, coarse = (
-            partial(Sphere.icosahedral, self, i, rotations=rotations) for i in (level, level - 1)
+            partial(Sphere.icosahedral, self, i, degrees=L, rotations=rotations)
+            for i, L in ((level, degrees), (level - 1, halved(degrees)))
         )
         weights = voronoi_areas(self, points)
-        return self._points(points, weights, rotations, mask, recipe, coarse if level else None)
+        return self._points(points, weights, degrees, rotations, mask, recipe, coarse if level else None)
 
-    def fibonacci(self, n: int, *, rotations: int | None = None, mask: Tensor | None = None) -> Domain:
+    def fibonacci(
+        self,
+        n: int,
+        *,
+        degrees: int | None = None,
+        rotations: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """A spiral of n points, of about equal area each.
 
         Args:
             n: how many.
+            degrees: as in `healpix`.
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
@@ -231,14 +278,18 @@ class Sphere(Geometry):
         weights = (
             voronoi_areas(self, points) if n > 4 else torch.full((n,), 4 * math.pi / n, dtype=torch.float64)
         )
-        recipe, coarse = (partial(Sphere.fibonacci, self, i, rotations=rotations) for i in (n, n // 4))
-        return self._points(points, weights, rotations, mask, recipe, coarse)
+        recipe, coarse = (
+            partial(Sphere.fibonacci, self, i, degrees=L, rotations=rotations)
+            for i, L in ((n, degrees), (n // 4, halved(degrees)))
+        )
+        return self._points(points, weights, degrees, rotations, mask, recipe, coarse)
 
     def samples(
         self,
         points: Tensor,
         weights: Tensor | None = None,
         *,
+        degrees: int | None = None,
         rotations: int | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
@@ -247,6 +298,7 @@ class Sphere(Geometry):
         Args:
             points: ``(n, 3)``, unit vectors.
             weights: ``(n,)``, the area of each; None for those of their Voronoi cells.
+            degrees: as in `healpix`.
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
@@ -267,24 +319,36 @@ class Sphere(Geometry):
         weights = (
             voronoi_areas(self, points) if weights is None else torch.as_tensor(weights).to(torch.float64)
         )
-        return self._points(points, weights, rotations, mask, None, None)
+        return self._points(points, weights, degrees, rotations, mask, None, None)
 
     def _points(
         self,
         points: Tensor,
         weights: Tensor,
+        degrees: int | None,
         rotations: int | None,
         mask: Tensor | None,
         recipe: "partial[Any] | None",
         coarse: "partial[Any] | None",
     ) -> Domain:
-        fibre = self._fibre(rotations)
-        domain = Samples(self, points, weights, fibre=fibre, recipe=recipe, coarse_recipe=coarse)
+        domain = PointSamples(
+            self,
+            points,
+            weights,
+            fibre=self._fibre(rotations),
+            degrees=degrees,
+            recipe=recipe,
+            coarse_recipe=coarse,
+        )
         return domain if mask is None else domain.masked(mask)
 
     def _fibre(self, rotations: int | None) -> CircleFibre | None:
-        reflections = bool((torch.linalg.det(self.structure.components) < 0).any())
-        return CircleFibre(rotations, reflections, 2 * math.pi) if rotations else None
+        if rotations and self.structure.is_finite:
+            raise ValueError(
+                f'rotations={rotations} samples turns of frames, of which symmetry="axis" knows none: '
+                "expected rotations=None with oriented kernels, or er.Sphere()"
+            )
+        return CircleFibre(rotations, self.structure.has_mirrors, 2 * math.pi) if rotations else None
 
     def _expect_surface(self) -> None:
         if self.dim != 2:

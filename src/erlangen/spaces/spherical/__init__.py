@@ -1,7 +1,8 @@
 """Samples of S^2, as data: nodes and weights, of which `er.Sphere` makes domains.
 
 `latitudes` are rings of equal length and `RingSamples` the domain on them; `healpix`, `icosahedron` and
-`fibonacci` are points; `voronoi` weighs any points. May import domains and below.
+`fibonacci` are points, `PointSamples` the domain on those; `Harmonic` is what both have from their
+harmonics; `voronoi` weighs any points. May import domains and below.
 """
 
 from erlangen.spaces.spherical.fibonacci import fibonacci
@@ -9,15 +10,18 @@ from erlangen.spaces.spherical.healpix import healpix
 from erlangen.spaces.spherical.icosahedron import icosahedron
 from erlangen.spaces.spherical.latitudes import KINDS, Latitudes
 from erlangen.spaces.spherical.latlon import recognized
+from erlangen.spaces.spherical.points import PointSamples, halved
 from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples
 from erlangen.spaces.spherical.voronoi import voronoi_areas
 
 __all__ = [
     "KINDS",
     "Latitudes",
+    "PointSamples",
     "RingInterpolation",
     "RingSamples",
     "fibonacci",
+    "halved",
     "healpix",
     "icosahedron",
     "recognized",

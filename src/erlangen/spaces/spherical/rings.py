@@ -6,46 +6,24 @@ from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains import Interpolation, KernelSpec, Samples, lagrange
+from erlangen.domains import Interpolation, Samples, Symmetry, lagrange
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Field, Way
-from erlangen.domains.refusals import without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
-from erlangen.engines import (
-    Engine,
-    FinerHarmonics,
-    Folded,
-    Resolution,
-    RingOperator,
-    SparseOperator,
-    SpectralEngine,
-    Stencil,
-)
+from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil, carried
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation, regular
-from erlangen.harmonics import (
-    Frequencies,
-    GlobalKernels,
-    Parallels,
-    Transform,
-    doubled,
-    frequencies,
-    gauss_legendre,
-    resampled,
-)
+from erlangen.groups import Fibre, Representation
+from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
+from erlangen.spaces.spherical.harmonic import Harmonic
 from erlangen.spaces.spherical.latitudes import Latitudes
 
 POLE = 1e-9
-KNOTS = 8  # degrees at which a global kernel is free, unless told
 
 
-class RingSamples(Samples):
+class RingSamples(Harmonic, Samples):
     r"""Rings of equal length on S^2, shape (latitudes, longitudes): row 0 nearest the north pole, eastward.
-
-    Kernels without a radius reach round the whole sphere, and are applied to harmonics.
 
     On a ring at a pole every sample is that pole, seen along its own meridian: its frame is the limit of the
     frames on the meridian, as wind is given there in files.
@@ -55,6 +33,7 @@ class RingSamples(Samples):
         latitudes: the rings and their weights.
         longitudes: samples on each, an even number.
         first: the longitude of the first sample, in radians.
+        degrees: the bandwidth L that fields are taken to have; None for what the rings carry.
         fibre, builder, recipe, coarse_recipe: as in `Samples`.
     """
 
@@ -65,6 +44,7 @@ class RingSamples(Samples):
         longitudes: int,
         *,
         first: float = 0.0,
+        degrees: int | None = None,
         fibre: Fibre | None = None,
         builder: Literal["weighted_sum", "gather"] = "weighted_sum",
         recipe: "partial[Any] | None" = None,
@@ -78,7 +58,8 @@ class RingSamples(Samples):
                 "samples: beyond a pole every meridian goes on as another one"
             )
         if recipe is None:
-            options = {"first": first, "fibre": fibre, "builder": builder, "coarse_recipe": coarse_recipe}
+            options = {"first": first, "degrees": degrees, "fibre": fibre, "builder": builder}
+            options |= {"coarse_recipe": coarse_recipe}
             recipe = partial(RingSamples, geometry, latitudes, longitudes, **options)
         self.latitudes, self.longitudes, self.first = latitudes, longitudes, first
         self.phi = first + 2 * math.pi * torch.arange(longitudes).double() / longitudes
@@ -96,138 +77,36 @@ class RingSamples(Samples):
             recipe=recipe,
             coarse_recipe=coarse_recipe,
         )
-        rings = parallels(latitudes, longitudes, first)
-        self._transform = None if rings is None else Transform(rings)
-        mirrors = bool((torch.linalg.det(geometry.structure.components) < 0).any())
-        fields: tuple[Field, ...] = ("scalar",) if mirrors else ("scalar", "sign", "vector", "regular")
-        self._known = {
-            field: frequencies(self.representation(field))
-            for field in fields
-            if field != "regular" or fibre is not None
-        }
+        self._rings, self._asked = parallels(latitudes, longitudes, first), degrees
+        if degrees is not None:
+            self.transform.prepare(self._known["scalar"])  # or refuses
+        elif self._rings is not None:
+            _ = self.transform  # made now, and not while a layer is being traced
+
+    def _make_transform(self) -> Harmonics:
+        if self._rings is not None:
+            return Transform(self._rings, self._asked)
+        theta, phi = torch.meshgrid(self.latitudes.theta, self.phi, indexing="ij")
+        if self._asked is None:
+            return carried(theta.flatten(), phi.flatten(), self.weights)
+        return Scattered(theta.flatten(), phi.flatten(), self.weights, self._asked)
 
     @property
-    def transform(self) -> Transform:
-        """The harmonics that the rings carry."""
-        if self._transform is None:
-            raise ValueError(
-                f"the rings of {self} are no mirror images at the equator, so there is no harmonic transform "
-                "on them, expected theta_j + theta_(J-1-j) = pi; read the field elsewhere (Domain.to), or "
-                "take kernels with radius="
-            )
-        return self._transform
+    def is_band_limited(self) -> bool:
+        return self._rings is not None or self._asked is not None
 
-    @property
-    def degrees(self) -> int:
-        """The bandwidth L: fields of degrees l < L come back from the transform as they were."""
-        return self.transform.degrees
-
-    def analyze(
-        self, f: Float[Tensor, "*batch j k"], field: Field = "scalar"
-    ) -> Complex[Tensor, "*batch l m"]:
-        r"""The spherical harmonic transform: ``f_lm = int conj(Y_lm) f dmu`` for m >= 0, zero where l < m.
-
-        Y_lm are orthonormal, with the phase of Condon and Shortley; ``f_{l,-m} = (-1)^m conj f_lm``. Regular
-        and vector fields have coefficients ``c^n_lm`` for each frequency n along the fibre, ascending from
-        -band to band (vectors: -1, 1): those of its part of spin -n (see `erlangen.harmonics.Transform`).
-
-        Shapes: ``(*batch, [fibre,] j, k)`` to ``(*batch, [n,] l, m)``.
-        """
-        of = self._frequencies(field)
-        axes = 2 + of.has_axis
-        batch = f.shape[: f.dim() - axes]
-        flat = f.reshape(1, -1, *f.shape[f.dim() - axes :])
-        self.check(flat, field)
-        c = self.transform.analyze(flat, of)[:, :, 0].permute(2, 3, 0, 1)  # (batch, n, l, m)
-        return (c if of.has_axis else c[:, 0]).reshape(*batch, *c.shape[2 - of.has_axis :])
-
-    def synthesize(
-        self, c: Complex[Tensor, "*batch l m"], field: Field = "scalar"
-    ) -> Float[Tensor, "*batch j k"]:
-        """The field of such coefficients: the inverse of `analyze` on fields of degrees below L."""
-        of, L = self._frequencies(field), self.degrees
-        expected = (len(of.columns),) * of.has_axis + (L, L)
-        axes = len(expected)
-        if tuple(c.shape[-axes:]) != expected or not c.is_complex():
-            raise ValueError(
-                f"the coefficients are {c.dtype} of shape {tuple(c.shape)}, expected complex ones (*batch, "
-                f"{', '.join(map(str, expected))}) for {field} fields on {self}; pad or cut them"
-            )
-        flat = c.reshape(-1, len(of.columns), L, L).permute(2, 3, 0, 1)[:, :, None]
-        x = self.transform.synthesize(flat, of)[0]
-        return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
-
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
-        if kernel_size is None and radius is None:
-            return math.inf, min(rings or KNOTS, self.degrees)
-        return super().reach(kernel_size, radius, rings)
-
-    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        coarse = self._coarser_rings(rho)
-        if coarse is None:
-            return super().downsample(field, rho, circular)
-        of = self._frequencies(rho.name)
-        return resampled(field, self.transform, of, coarse.transform, of)
-
-    def upsample(
-        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
-    ) -> Tensor:
-        coarse = self._coarser_rings(rho)
-        if coarse is None:
-            return super().upsample(field, rho, size, circular)
-        self.expect(size)
-        of = self._frequencies(rho.name)
-        return resampled(field, coarse.transform, of, self.transform, of)
-
-    def prepare(self, way: Way, rho: Representation) -> None:
-        if self._coarser_rings(rho) is None:
-            super().prepare(way, rho)
-
-    def _coarser_rings(self, rho: Representation) -> "RingSamples | None":
-        """The coarser grid, if fields of that type can go there by their harmonics."""
-        coarse = self.coarser()
-        if rho.name not in self._known or not isinstance(coarse, RingSamples):
-            return None
-        return coarse if self._transform and coarse._transform else None
-
-    def widening(self, spec: KernelSpec) -> int:
-        # harmonics are mixed within the band of the fibre
-        return 0 if math.isinf(spec.radius) else super().widening(spec)
-
-    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
-        if rho.name not in self._known or self._transform is None:
-            return super()._refined(rho, factor, fibre)
-        of, L = self._frequencies(rho.name), self.degrees
-        finer = rho
-        if fibre and rho.fibre is not None:
-            finer = regular(rho.fibre.finer(factor))
-        rings = Transform(gauss_legendre(factor * L, 2 * factor * L), L)
-        return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
-
-    def _build(self, spec: KernelSpec) -> Engine:
-        if not math.isinf(spec.radius):
-            return super()._build(spec)
-        without_grid_options(spec)
-        rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
-        for field in (spec.in_field, spec.out_field):
-            self._frequencies(field)  # or refuses
-        kernels = GlobalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
-        return SpectralEngine(kernels, self.transform)
-
-    def _frequencies(self, field: str) -> Frequencies:
-        found = self._known.get(field)
-        if found is None:
-            self.representation(field)  # type: ignore[arg-type]  # refuses what there is not
-            if self._turns is not None:
-                raise ValueError(
-                    f"the frames of {self} were turned, expected those along the meridians for the harmonics "
-                    f"of {field} fields; give radius="
-                )
-            raise ValueError(
-                f"the harmonics of {field} fields are those of rotations, but H = {self.geometry.structure} "
-                'has mirrors, expected er.Sphere(symmetry="rotations"), or scalar fields; or give radius='
-            )
-        return found
+    def symmetries(self) -> list[Symmetry]:
+        """Turns about the axis, which permute the samples but for those at poles, and tilts of it."""
+        step, group = 2 * math.pi / self.longitudes, self.geometry.group
+        counts = {1, self.longitudes // 4, self.longitudes // 2} - {0}
+        turns = {f"turn {math.degrees(k * step):.4g} about the axis": _turn(k * step) for k in sorted(counts)}
+        swap = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=torch.float64)
+        tilts = {f"tilt {degrees}": swap.T @ _turn(math.radians(degrees)) @ swap for degrees in (20, 90)}
+        return [
+            Symmetry(name, g, name in turns and not self._at_pole.any(), bool(group.defect(g) < 1e-9))
+            for name, g in (turns | tilts).items()
+            if group is not None
+        ]
 
     def _own_frames(self) -> Frame:
         u = self.geometry.frames(self.points)
@@ -257,8 +136,6 @@ class RingSamples(Samples):
     def reframed(self, h: Tensor) -> Samples:
         other = super().reframed(h)
         vars(other).pop("turns_with_frames", None)
-        # harmonics of other fields look along the meridians
-        vars(other)["_known"] = {"scalar": self._known["scalar"]}
         return other
 
     @cached_property

@@ -1,0 +1,197 @@
+"""What harmonics give to samples of S^2: transforms, kernels that reach all round, exact resampling."""
+
+import math
+from abc import abstractmethod
+from functools import cached_property
+from typing import Any
+
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from erlangen.domains import Domain, KernelSpec
+from erlangen.domains.domain import Field, Way
+from erlangen.domains.refusals import without_grid_options
+from erlangen.engines import Engine, FinerHarmonics, Resolution, SpectralEngine
+from erlangen.groups import Representation, regular
+from erlangen.harmonics import (
+    Frequencies,
+    GlobalKernels,
+    Harmonics,
+    Transform,
+    frequencies,
+    gauss_legendre,
+    resampled,
+)
+
+KNOTS = 8  # degrees at which a global kernel is free, unless told
+
+
+class Harmonic(Domain):
+    """Samples of S^2 beside their harmonics: put before the class that knows how samples lie.
+
+    Kernels without a radius reach round the whole sphere, and are applied to harmonics.
+    """
+
+    _turns: Tensor | None  # from the frames along the meridians to those of the samples
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        fields: tuple[Field, ...] = ("scalar", "sign", "vector", "regular")
+        fields = fields[: 1 if self.geometry.structure.has_mirrors else 4 if self.fibre else 3]
+        self._by_frequency: dict[str, Frequencies] = {
+            field: frequencies(self.representation(field)) for field in fields
+        }
+
+    @cached_property
+    def transform(self) -> Harmonics:
+        """The harmonics that the samples carry."""
+        return self._make_transform()
+
+    @abstractmethod
+    def _make_transform(self) -> Harmonics: ...
+
+    @property
+    @abstractmethod
+    def is_band_limited(self) -> bool:
+        """Whether fields are taken to be their harmonics, by which products and resampling go then."""
+
+    @property
+    def degrees(self) -> int:
+        """The bandwidth L: fields of degrees l < L come back from the transform as they were."""
+        return self.transform.degrees
+
+    def analyze(
+        self, f: Float[Tensor, "*batch_space"], field: Field = "scalar"
+    ) -> Complex[Tensor, "*batch l m"]:
+        r"""The spherical harmonic transform: ``f_lm = int conj(Y_lm) f dmu`` for m >= 0, zero where l < m.
+
+        Y_lm are orthonormal, with the phase of Condon and Shortley; ``f_{l,-m} = (-1)^m conj f_lm``. Regular
+        and vector fields have coefficients ``c^n_lm`` for each frequency n along the fibre, ascending from
+        -band to band (vectors: -1, 1): those of its part of spin -n (see `erlangen.harmonics.Transform`).
+
+        On rings of equal length that are their own mirror image this is quadrature; on other samples the
+        fit of least squares, weighted by their areas (see `erlangen.engines.Scattered`). Either gives the
+        coefficients of a field of degrees l < L back, to 2e-6 in float32 and 1e-10 in float64.
+
+        Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l, m)``.
+        """
+        of = self._frequencies(field)
+        axes = self.space_axes + of.has_axis
+        batch = f.shape[: f.dim() - axes]
+        flat = f.reshape(1, -1, *f.shape[f.dim() - axes :])
+        self.check(flat, field)
+        c = self.transform.analyze(flat, of)[:, :, 0].permute(2, 3, 0, 1)  # (batch, n, l, m)
+        return (c if of.has_axis else c[:, 0]).reshape(*batch, *c.shape[2 - of.has_axis :])
+
+    def synthesize(
+        self, c: Complex[Tensor, "*batch l m"], field: Field = "scalar"
+    ) -> Float[Tensor, "*batch_space"]:
+        """The field of such coefficients: the inverse of `analyze` on fields of degrees below L."""
+        of, L = self._frequencies(field), self.degrees
+        expected = (len(of.columns),) * of.has_axis + (L, L)
+        axes = len(expected)
+        if tuple(c.shape[-axes:]) != expected or not c.is_complex():
+            raise ValueError(
+                f"the coefficients are {c.dtype} of shape {tuple(c.shape)}, expected complex ones (*batch, "
+                f"{', '.join(map(str, expected))}) for {field} fields on {self}; pad or cut them"
+            )
+        flat = c.reshape(-1, len(of.columns), L, L).permute(2, 3, 0, 1)[:, :, None]
+        x = self.transform.synthesize(flat, of)[0]
+        return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
+
+    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+        if kernel_size is None and radius is None:
+            return math.inf, min(rings or KNOTS, self.degrees)
+        return super().reach(kernel_size, radius, rings)
+
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        coarse = self._coarser_harmonics(rho)
+        if coarse is None:
+            return super().downsample(field, rho, circular)
+        of = self._frequencies(rho.name)
+        return resampled(field, self.transform, of, coarse, of)
+
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        coarse = self._coarser_harmonics(rho)
+        if coarse is None:
+            return super().upsample(field, rho, size, circular)
+        self.expect(size)
+        of = self._frequencies(rho.name)
+        return resampled(field, coarse, of, self.transform, of)
+
+    def prepare(self, way: Way, rho: Representation) -> None:
+        if self._coarser_harmonics(rho) is None:
+            super().prepare(way, rho)
+
+    def _coarser_harmonics(self, rho: Representation) -> Harmonics | None:
+        """Those of the coarser samples, if fields of that type go there by them."""
+        if rho.name not in self._known or not self.is_band_limited:
+            return None
+        coarse: Any = self.coarser()
+        return coarse.transform if coarse.is_band_limited else None
+
+    def widening(self, spec: KernelSpec) -> int:
+        # harmonics are mixed within the band of the fibre
+        return 0 if math.isinf(spec.radius) else super().widening(spec)
+
+    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+        if rho.name not in self._known or not self.is_band_limited:
+            return super()._refined(rho, factor, fibre)
+        of, L = self._frequencies(rho.name), self.degrees
+        finer = rho
+        if fibre and rho.fibre is not None:
+            finer = regular(rho.fibre.finer(factor))
+        rings = Transform(gauss_legendre(factor * L, 2 * factor * L), L)
+        return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
+
+    def _build(self, spec: KernelSpec) -> Engine:
+        return self._spectral(self, spec) if math.isinf(spec.radius) else super()._build(spec)
+
+    def _between(self, to: Domain, spec: KernelSpec) -> Engine:
+        if not math.isinf(spec.radius):
+            return super()._between(to, spec)
+        if not (isinstance(to, Harmonic) and self.geometry.is_same(to.geometry)):
+            raise ValueError(
+                f"a global kernel goes from {self} to {to}, expected samples of one sphere, under the same "
+                "symmetries; or give radius="
+            )
+        return self._spectral(to, spec)
+
+    def _spectral(self, to: "Harmonic", spec: KernelSpec) -> SpectralEngine:
+        """The degrees that both hold, each by a matrix; those that only the target holds are zero."""
+        without_grid_options(spec)
+        if self.geometry.structure.is_finite:
+            raise ValueError(
+                f"kernels on {self} are oriented, and no matrices for each degree, expected local ones: give "
+                "radius=, or take er.Sphere() for kernels that turns leave alone"
+            )
+        rho_in, rho_out = self.representation(spec.in_field), to.representation(spec.out_field)
+        for domain, field in ((self, spec.in_field), (to, spec.out_field)):
+            domain._frequencies(field)  # or refuses
+        degrees = min(self.degrees, to.degrees)
+        kernels = GlobalKernels(degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
+        return SpectralEngine(kernels, self.transform, to.transform)
+
+    @property
+    def _known(self) -> dict[str, Frequencies]:
+        """The types of field that have harmonics here, taken apart by frequency."""
+        if self._turns is None:
+            return self._by_frequency
+        return {"scalar": self._by_frequency["scalar"]}  # those of others look along the meridians
+
+    def _frequencies(self, field: str) -> Frequencies:
+        found = self._known.get(field)
+        if found is None:
+            self.representation(field)  # type: ignore[arg-type]  # refuses what there is not
+            if not self.geometry.structure.has_mirrors:
+                raise ValueError(
+                    f"the frames of {self} were turned, expected those along the meridians for the harmonics "
+                    f"of {field} fields; give radius="
+                )
+            raise ValueError(
+                f"the harmonics of {field} fields are those of rotations, but H = {self.geometry.structure} "
+                'has mirrors, expected er.Sphere(symmetry="rotations"), or scalar fields; or give radius='
+            )
+        return found
