@@ -23,7 +23,7 @@ from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
-from erlangen.engines.scattered import Scattered, carried
+from erlangen.engines.scattered import Reading, Scattered, carried
 from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
@@ -37,6 +37,7 @@ __all__ = [
     "LatticeEngine",
     "MaskedEngine",
     "PointEngine",
+    "Reading",
     "Resolution",
     "RingOperator",
     "Scattered",

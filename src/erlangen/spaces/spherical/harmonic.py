@@ -5,13 +5,15 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import Any
 
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from erlangen.domains import Domain, KernelSpec
+from erlangen.domains import Domain, Interpolation, KernelSpec
 from erlangen.domains.domain import Field, Way
 from erlangen.domains.refusals import without_grid_options
-from erlangen.engines import Engine, FinerHarmonics, Resolution, SpectralEngine
+from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, SpectralEngine
+from erlangen.geometry import Frame
 from erlangen.groups import Representation, regular
 from erlangen.harmonics import (
     Frequencies,
@@ -98,6 +100,32 @@ class Harmonic(Domain):
         flat = c.reshape(-1, len(of.columns), L, L).permute(2, 3, 0, 1)[:, :, None]
         x = self.transform.synthesize(flat, of)[0]
         return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
+
+    def seen_from(
+        self,
+        u: Frame,
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        """`Domain.seen_from`: by harmonics, without error, and only what is beyond the band interpolated."""
+        if interpolation is not None or field not in self._known or not self.is_band_limited:
+            return super().seen_from(u, f, field, interpolation=interpolation)
+        of, rho = self._known[field], self.representation(field)
+        places, batch = u.point.shape[:-1], f.shape[: f.dim() - self.space_axes - rho.has_axis]
+        u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
+        flat = f.reshape(1, -1, *f.shape[len(batch) :])
+        c = self.transform.analyze(flat, of)
+        beyond = super().seen_from(u, flat - self.transform.synthesize(c, of), field)
+        x, y, z = u.point.unbind(-1)
+        theta, phi = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
+        parts = Reading(theta, phi, self.degrees, f.dtype).synthesize(c, of)
+        southward = of.out.to(f) @ parts if rho.has_axis else parts  # (1, batch, d, p)
+        h = self.geometry.frames(u.point).basis.mT @ u.basis
+        turned = torch.einsum("pij,...jp->...ip", rho.inverse(h).to(f), southward)
+        seen = beyond + (turned if rho.has_axis else turned.squeeze(2))
+        return seen.reshape(*batch, *seen.shape[2:-1], *places)
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if kernel_size is None and radius is None:
