@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Frame, Measure
+from erlangen.geometry import Cell, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
@@ -56,6 +56,7 @@ class Chart(Numerical):
         measure: "tangent", or "space" with the density J.
         injectivity_radius: the length up to which geodesics are shortest; None estimates it.
         name: for people.
+        embedding: how pictures show it, where its metric is that of a surface in space.
 
     Raises:
         ValueError: for a metric that is not symmetric, or not positive definite; for a gluing that is no
@@ -85,7 +86,9 @@ class Chart(Numerical):
         measure: Measure = "tangent",
         injectivity_radius: float | None = None,
         name: str = "Chart",
+        embedding: Embedding | None = None,
     ) -> None:
+        self._embedding = embedding
         self.dim = self.ambient = dim
         self.periods = _one_for_each_axis("periods", periods, dim)
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
@@ -254,6 +257,10 @@ class Chart(Numerical):
             E = E + dt / 6 * (a + 2 * b + 2 * c + d)
         return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
 
+    def between(self, p: Tensor, q: Tensor, t: Tensor) -> Tensor:
+        u, q = self._aligned(Frame(p, torch.eye(self.dim).to(p)), q)
+        return self.home(u.point[:, None] + t[:, None] * (q - u.point)[:, None])
+
     def nearby(self, u: Frame, q: Tensor) -> Frame:
         """Along the straight line of coordinates, by the mean of the connection at both ends."""
         u, q = self._aligned(u, q)
@@ -311,6 +318,16 @@ class Chart(Numerical):
             nodes: of a kernel along its radius.
         """
         return chart_grid(self, shape, rotations, boundary, nodes)
+
+    # what pictures ask
+
+    @property
+    def embedding(self) -> Embedding | None:
+        return self._embedding
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.low, self.high, self.decks)
 
     # what the search for holonomy asks
 

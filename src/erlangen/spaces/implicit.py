@@ -10,13 +10,13 @@ from torch import Tensor
 
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
 from erlangen.spaces.metric import orthonormal
-from erlangen.spaces.sphere import Sphere
+from erlangen.spaces.sphere import WORLD, Sphere, on_sphere
 
 PROBES = 256
 LEGS, BULGE = 8, 0.37
@@ -249,6 +249,11 @@ class Ellipsoid(Implicit):
             steps=steps,
             name=f"Ellipsoid{tuple(axes)}",
         )
+
+    @property
+    def embedding(self) -> Embedding:
+        """The unit sphere, stretched."""
+        return Embedding(lambda p: p, lambda x: self.axes.to(x) * on_sphere(x), WORLD)
 
     def grid(
         self,

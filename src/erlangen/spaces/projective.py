@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Domain, Samples
-from erlangen.geometry import Frame, Measure
+from erlangen.geometry import Embedding, Frame, Measure
 from erlangen.groups import SO
 from erlangen.spaces.sphere import Builder, Sphere
 
@@ -48,6 +48,16 @@ class ProjectivePlane(Sphere):
 
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
         return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """The upper half of the sphere."""
+        whole = super().embedding
+        return (
+            None
+            if whole is None
+            else Embedding(whole.place, whole.patch, [*whole.extent[:1], (0.0, math.pi / 2)])
+        )
 
     def circuits(self) -> list[Tensor]:
         t = math.pi / 4 * torch.arange(1, 5, dtype=torch.float64)
