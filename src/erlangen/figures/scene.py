@@ -84,7 +84,7 @@ class Scene(Camera):
         head = min(style.pop("head"), 1e-6 + 220 * float(np.linalg.norm(x[1] - x[0])) / self.size)
         style |= {"arrowstyle": "-|>", "mutation_scale": head, "shrinkA": 0, "shrinkB": 0}
         style |= {"joinstyle": "miter", "capstyle": "butt", "alpha": alpha}
-        self.axis.add_patch(FancyArrowPatch(x[0, :2], x[1, :2], **style))
+        self.axis.add_patch(FancyArrowPatch(*(tuple(p[:2]) for p in x), **style))
 
     def dots(self, points: Tensor, **style: Any) -> None:
         """Points ``(k, 3)``; those that the surface hides are drawn faintly."""

@@ -29,7 +29,7 @@ class Solid(Camera):
 
     def __init__(self, azimuth: float = 35.0, elevation: float = 28.0, pixels: int = 200) -> None:
         try:
-            import pyvista
+            import pyvista  # type: ignore[import-not-found]
         except ImportError as error:
             raise ImportError(
                 "interactive pictures need pyvista, which is not installed; pip install pyvista, or leave "

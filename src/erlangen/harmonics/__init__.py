@@ -1,5 +1,6 @@
 """Harmonics of the sphere and of SO(3): one recursion, one transform. May import groups, geometry."""
 
+from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
@@ -7,10 +8,13 @@ from erlangen.harmonics.transform import Transform, precise, resampled
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
+    "Antipodal",
+    "AntipodalKernels",
     "Frequencies",
     "GlobalKernels",
     "Parallels",
     "Transform",
+    "antipodal",
     "doubled",
     "frequencies",
     "gauss_legendre",
