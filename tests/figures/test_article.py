@@ -6,12 +6,9 @@ import pytest
 import torch
 
 import erlangen as er
+from erlangen.figures.camera import Camera
+from erlangen.figures.letter import letter
 from erlangen.figures.scene import strip_embedding
-
-
-def dots(axis):
-    """What was scattered on a 3-D axis, in order: (k, 3) each."""
-    return [torch.tensor([list(x) for x in zip(*c._offsets3d, strict=True)]) for c in axis.collections[1:]]
 
 
 def test_smoothing_draws_the_signal_and_its_correlation():
@@ -37,26 +34,26 @@ def test_smoothing_draws_the_signal_and_its_correlation():
 )
 def test_round_a_triangle_a_vector_turns_by_the_area(corners, turned):
     corners = None if corners is None else torch.tensor(corners)
-    axis = er.figures.parallel_transport(corners).axes[0]
+    axis = er.figures.parallel_transport(corners, pixels=80).axes[0]
     assert f"turned by {turned}°" in axis.get_title()
 
 
 def test_the_exponential_map_keeps_lengths_along_rays(tmp_path):
-    path = er.figures.exponential_map(radius=1.0, path=tmp_path / "exp.png")
+    path = er.figures.exponential_map(radius=1.0, pixels=80, path=tmp_path / "exp.png")
     assert path.stat().st_size > 10_000
 
 
 def test_round_the_strip_the_kernel_is_mirrored():
-    axis = er.figures.round_the_strip().axes[0]
-    first, last = dots(axis)[0], dots(axis)[-1]
+    axis = er.figures.round_the_strip(pixels=80).axes[0]
+    first, last = (torch.tensor(axis.patches[i].get_xy()[:-1]) for i in (0, -1))
     assert (first - last).abs().max() > 0.1
     # the strip's coordinates of the letter, mirrored across the band
     strip = er.Moebius(2 * math.pi, 1.0)
-    v = 0.42 * er.figures.carried._letter()
-    start = torch.tensor([math.pi / 2, 0.0]).double()
-    mirrored = start + v * torch.tensor([1.0, -1.0]).double()
-    expected = strip_embedding(strip.home(mirrored))
-    torch.testing.assert_close(last.double(), expected, rtol=0, atol=1e-6)
+    mirrored = 0.45 * letter() * torch.tensor([1.0, -1.0]).double() + torch.tensor([1.1, 0.0]).double()
+    expected = Camera(-80, 42).seen(strip_embedding(strip.home(mirrored)))[:, :2]
+    torch.testing.assert_close(last, torch.from_numpy(expected), rtol=0, atol=1e-6)
+    dots = er.figures.round_the_strip(lambda v: torch.exp(-v.square().sum(-1)), pixels=80, places=2)
+    assert len(dots.axes[0].collections) > 2
 
 
 def test_a_lifted_field_shows_every_frame():

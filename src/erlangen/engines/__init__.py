@@ -7,12 +7,14 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
 - `LatticeEngine`: kernel nodes on the samples of a flat grid, by conv1d, conv2d, conv3d; on a quotient by way
   of its cover;
-- `SpectralEngine`: the sphere and SO(3), by harmonics; of any points by `Scattered`;
+- `SpectralEngine`: the sphere and SO(3), by harmonics, of any points by `Scattered`; `AntipodalEngine`: the
+  projective plane, through it;
 - `StencilEngine`: any samples of any space, by one sparse operator for each basis function; on rings of equal
   length (`RingOperator`) by Fourier along them.
 """
 
 from erlangen.engines import resample
+from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
 from erlangen.engines.centred import centred
 from erlangen.engines.cover import Crossing, Seam, across
 from erlangen.engines.engine import Engine, fold, unfold
@@ -29,11 +31,14 @@ from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
 
 __all__ = [
+    "AntipodalEngine",
+    "AntipodalResolution",
     "Crossing",
     "Engine",
     "FinerFibre",
     "FinerHarmonics",
     "Folded",
+    "Hemispheres",
     "LatticeEngine",
     "MaskedEngine",
     "PointEngine",

@@ -46,11 +46,16 @@ def blank(axis: Any, title: str = "") -> None:
     axis.set_title(title, fontsize=10, color=INK)
 
 
-def save(figure: "Figure", path: str | Path, dpi: int = 130) -> Path:
-    """Write the figure; the ending of `path` chooses the format."""
+def save(figure: Any, path: str | Path, dpi: int = 130) -> Path:
+    """Write the figure, or pyvista's plotter; the ending of `path` chooses the format."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi)
+    if hasattr(figure, "savefig"):
+        figure.savefig(path, dpi=dpi)
+    elif path.suffix == ".html":
+        figure.export_html(str(path))
+    else:
+        figure.screenshot(str(path))
     return path
 
 

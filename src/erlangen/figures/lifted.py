@@ -10,7 +10,7 @@ from erlangen.figures.canvas import INK, blank, figure, save, shown
 
 
 def lifted(f: Tensor, F: Tensor, *, path: str | Path | None = None) -> Any:
-    """An image, and a regular field of it: the value F(x, i) for each frame i of the fibre.
+    """An image, and a regular field of it: the value F(x, i) for each frame i of the fibre, about its mean.
 
     Args:
         f: the image ``(channel, height, width)``.
@@ -27,15 +27,18 @@ def lifted(f: Tensor, F: Tensor, *, path: str | Path | None = None) -> Any:
         )
     N = F.shape[0]
     columns = (N + 1) // 2
-    canvas, axes = figure(2, columns + 1, 1.9 * (columns + 1), 4.1)
+    ratios = [1.6] + [1.0] * columns
+    height = 2 * 1.9 * F.shape[1] / F.shape[2] + 0.7
+    canvas, axes = figure(2, columns + 1, 1.9 * sum(ratios), height, gridspec_kw={"width_ratios": ratios})
     for axis in axes.flat:
         blank(axis)
     first = canvas.add_subplot(axes[0, 0].get_gridspec()[:, 0])
     first.imshow(shown(f), cmap="gray")
     blank(first, "f(x)")
-    largest = float(F.detach().abs().max()) or 1.0
+    F = F.detach() - F.detach().mean()
+    largest = float(F.abs().flatten().float().quantile(0.995)) or 1.0
     for i, axis in enumerate(axes[:, 1:].flat[:N]):
-        axis.imshow(F[i].detach().cpu().numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
+        axis.imshow(F[i].cpu().numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
         blank(axis, f"F(x, {i}): {360 * i / N:g}°")
         _arrow(axis, i / N, F.shape[1:])
     return canvas if path is None else save(canvas, path)

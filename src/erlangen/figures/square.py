@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from erlangen.figures.canvas import blank, figure, save
+from erlangen.figures.canvas import ACCENT, blank, figure, save
 
 
 def commuting_square(
@@ -52,7 +52,30 @@ def commuting_square(
         largest = float(Nf.amax() - Nf.amin())
         axes[0, 2].imshow(_masked(difference, seen), cmap="magma", vmin=0, vmax=largest)
     blank(axes[0, 2], "|N(g f) - g N(f)|, same scale")
+    canvas.get_layout_engine().set(wspace=0.12, hspace=0.1)
+    for start, end, label in ((0, 1, "g"), (0, 3, "N"), (3, 4, "g"), (1, 5, "N")):
+        _arrow(axes.flat[start], axes.flat[end], label)
     return canvas if path is None else save(canvas, path)
+
+
+def _arrow(start: Any, end: Any, label: str) -> None:
+    """From one picture to the next one: beside it, below it, or both."""
+    from matplotlib.patches import ConnectionPatch
+
+    one, other = start.get_subplotspec(), end.get_subplotspec()
+    if one.rowspan == other.rowspan:
+        a, b, offset = (1.02, 0.5), (-0.02, 0.5), (4, 9)
+    elif one.colspan == other.colspan:
+        a, b, offset = (0.5, -0.02), (0.5, 1.16), (9, -8)
+    else:
+        a, b, offset = (1.02, 0.06), (-0.02, 0.94), (12, 0)
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 14, "linewidth": 1.6, "color": ACCENT}
+    line = ConnectionPatch(a, b, "axes fraction", "axes fraction", axesA=start, axesB=end, **style)
+    words = start.annotate(label, a, xycoords="axes fraction", textcoords="offset points", xytext=offset)
+    words.set(color=ACCENT, fontsize=11, style="italic")
+    start.figure.add_artist(line)
+    for drawn in (line, words):
+        drawn.set_in_layout(False)
 
 
 def _within(x: Tensor, scale: Tensor) -> Tensor:

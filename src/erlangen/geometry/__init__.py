@@ -4,8 +4,10 @@ All that a kernel, a domain or a layer ever asks of a space is in `Geometry`; th
 are in `erlangen.spaces`.
 """
 
+from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.geometry import Geometry, Measure, expect_element
 from erlangen.geometry.holonomy import Holonomy
+from erlangen.geometry.trips import Trip
 
-__all__ = ["Frame", "Geometry", "Holonomy", "Measure", "expect_element"]
+__all__ = ["Cell", "Embedding", "Frame", "Geometry", "Holonomy", "Measure", "Trip", "expect_element"]

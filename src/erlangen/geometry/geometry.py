@@ -12,6 +12,7 @@ from torch import Tensor
 
 from erlangen.geometry import curves
 from erlangen.geometry.derivative import partials
+from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.holonomy import Holonomy, holonomy_of
 from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
@@ -253,6 +254,14 @@ class Geometry(ABC):
         """The frame u carried to a point q close by."""
         return self.carry(u, self.coordinates(u, q))
 
+    def between(
+        self, p: Float[Tensor, "c m"], q: Float[Tensor, "c m"], t: Float[Tensor, "k"]
+    ) -> Float[Tensor, "c k m"]:
+        """Points at the shares t of the ways that `along` takes from each p to each q."""
+        u = self.frames(p)
+        v = self.coordinates(u, q)[:, None] * t[:, None]
+        return self.carry(Frame(u.point[:, None], u.basis[:, None]), v).point
+
     def transport_along(
         self, curve: Float[Tensor, "k m"] | Callable[[Tensor], Tensor], w: Float[Tensor, "m"]
     ) -> Float[Tensor, "m"]:
@@ -274,6 +283,16 @@ class Geometry(ABC):
     def circuits(self) -> list[Float[Tensor, "k m"]]:
         """Closed polygons from the origin, one for each generator of the fundamental group."""
         return []
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """How pictures show the space; None for its coordinates."""
+        return None
+
+    @property
+    def cell(self) -> Cell | None:
+        """The box of coordinates that the space is glued from; None for a space that is not."""
+        return None
 
     def curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
         """``R[i, j, a, b]``, component a of ``R(e_i, e_j) e_b`` in the frame u; from small loops."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from erlangen.geometry import curves
 from erlangen.geometry.frame import Frame
+from erlangen.geometry.trips import Trip, round_circles, round_circuit
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import closure, lie_closure
 from erlangen.groups.logarithm import matrix_log
@@ -26,7 +27,10 @@ TOLERANCE = 1e-5  # absolute, of turns in radians
 class Holonomy:
     """The holonomy group at the origin, and the loops that showed it.
 
+    `erlangen.figures.holonomy_loops` draws it, from `circles` and `rounds`.
+
     Attributes:
+        geometry: the space.
         structure: the closure of the group, as it turns the components of the frame at the origin.
         frame: that frame.
         paths: ``(c, k, m)``, from the origin to places all over the space.
@@ -38,8 +42,9 @@ class Holonomy:
         from_curvature: the dimension of what curvature along the paths generates (Ambrose and Singer).
     """
 
+    geometry: "Geometry" = field(repr=False)
     structure: StructureGroup
-    frame: Frame
+    frame: Frame = field(repr=False)
     paths: Float[Tensor, "c k m"] = field(repr=False)
     loops: Float[Tensor, "c j m"] = field(repr=False)
     turns: Float[Tensor, "c n n"] = field(repr=False)
@@ -55,6 +60,14 @@ class Holonomy:
     def name(self) -> str:
         """The name of the group."""
         return self.structure.name
+
+    def rounds(self) -> list[Trip]:
+        """The frame at the origin, carried round each circuit."""
+        return [round_circuit(self.geometry, self.frame, circuit) for circuit in self.circuits]
+
+    def circles(self, centres: Frame, radius: Float[Tensor, "c"]) -> list[Trip]:
+        """Frames carried round circles about other ones ``(c)``, in the plane of their first two axes."""
+        return round_circles(self.geometry, centres, radius)
 
 
 def holonomy_of(geometry: "Geometry") -> Holonomy:
@@ -87,7 +100,7 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     R = geometry.curvature(u).flatten(0, 2)
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
     structure = closure(torch.cat([one, other]), elements, TOLERANCE)
-    return Holonomy(structure, start, kept, loops, h, circuits, round_trips, len(one), len(other))
+    return Holonomy(geometry, structure, start, kept, loops, h, circuits, round_trips, len(one), len(other))
 
 
 def _repeated(u: Frame, count: int) -> Frame:

@@ -1,5 +1,6 @@
 """Harmonics of the sphere and of SO(3): one recursion, one transform. May import groups, geometry."""
 
+from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
@@ -7,11 +8,14 @@ from erlangen.harmonics.transform import Harmonics, Transform, carried_over, pre
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
+    "Antipodal",
+    "AntipodalKernels",
     "Frequencies",
     "GlobalKernels",
     "Harmonics",
     "Parallels",
     "Transform",
+    "antipodal",
     "carried_over",
     "doubled",
     "frequencies",

@@ -1,9 +1,10 @@
 """Kernels that reach round the whole sphere, by harmonics: one formula for all pairs of field types."""
 
+import copy
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.groups import Representation
@@ -74,6 +75,14 @@ class GlobalKernels:
         falling = 1 / torch.arange(1, len(self.profiles) + 1, dtype=torch.float64)  # smooth kernels first
         self.smoothness = (falling[:, None] * amplitude).flatten()  # b = (r, e)
         self.power = (self._share[:, None] * self._gain).flatten()
+
+    def restricted(self, keep: Bool[Tensor, "e"]) -> "GlobalKernels":
+        """Those of some entries alone."""
+        part = copy.copy(self)
+        part.entries = self.entries[keep]
+        part.smoothness = self.smoothness.view(len(self.profiles), -1)[:, keep].flatten()
+        part.power = self.power.view(len(self.profiles), -1)[:, keep].flatten()
+        return part
 
     def __len__(self) -> int:
         return len(self.smoothness)

@@ -1,7 +1,6 @@
 """Any Riemannian metric that can be written down: a chart, glued to itself or not."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -11,12 +10,10 @@ from torch import Tensor
 
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Cell, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.groups import StructureGroup
-from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
 from erlangen.spaces.decks import glued, image, nearest_image
@@ -29,6 +26,7 @@ from erlangen.spaces.metric import (
     riemann,
     sectional,
 )
+from erlangen.spaces.numerical import Numerical
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
 
 Metric = Callable[[Tensor], Tensor]
@@ -36,7 +34,7 @@ Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
 LEGS = 8  # pieces of the straight way from the origin to a point
 
 
-class Chart(Geometry):
+class Chart(Numerical):
     r"""A metric in coordinates: ``metric(x)``, ``(..., dim)`` to ``(..., dim, dim)``, in torch.
 
     Carrying integrates the geodesic and the frame together, ``x' = E v`` and ``E' = -Gamma(E v) E``, by
@@ -60,6 +58,7 @@ class Chart(Geometry):
         measure: "tangent", or "space" with the density J.
         injectivity_radius: the length up to which geodesics are shortest; None estimates it.
         name: for people.
+        embedding: how pictures show it, where its metric is that of a surface in space.
 
     Raises:
         ValueError: for a metric that is not symmetric, or not positive definite; for a gluing that is no
@@ -89,7 +88,9 @@ class Chart(Geometry):
         measure: Measure = "tangent",
         injectivity_radius: float | None = None,
         name: str = "Chart",
+        embedding: Embedding | None = None,
     ) -> None:
+        self._embedding = embedding
         self.dim = self.ambient = dim
         self.periods = _one_for_each_axis("periods", periods, dim)
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
@@ -160,15 +161,6 @@ class Chart(Geometry):
     # the contract
 
     @cached_property
-    def structure(self) -> StructureGroup:  # type: ignore[override]
-        """The holonomy group, enlarged by the symmetries."""
-        H = self.holonomy().structure
-        if not self.symmetry:
-            return H
-        turns = torch.stack([self.turn_of(phi) for phi in self.symmetry])
-        return closure(H.algebra, torch.cat([H.components, turns]))
-
-    @cached_property
     def origin(self) -> Tensor:
         middle = (self.low + self.high) / 2
         return torch.where(middle.isfinite(), middle, 0.0)
@@ -183,21 +175,6 @@ class Chart(Geometry):
     def along_coordinates(self, p: Tensor) -> Frame:
         """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
         return Frame(p, torch.linalg.inv(torch.linalg.cholesky(self.metric(p))).mT)
-
-    def carry(self, u: Frame, v: Tensor) -> Frame:
-        return self.glue(self._walk(u, v))
-
-    def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
-        """One geodesic for each direction, which stops at each distance."""
-        rows, steps = len(u.point), max(1, -(-self.steps // len(r)))
-        u = Frame(u.point[:, None], u.basis[:, None])
-        stops, before = [], 0.0
-        for distance in r.tolist():
-            u = self._walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
-            stops.append(u)
-            before = distance
-        point, basis = (torch.stack(parts, 1).flatten(1, 2) for parts in zip(*stops, strict=True))
-        return self.glue(Frame(point, basis))
 
     def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` in the coordinates of the cover."""
@@ -242,27 +219,6 @@ class Chart(Geometry):
     def components(self, u: Frame, w: Tensor) -> Tensor:
         return inverse(u.basis) @ w
 
-    def density(self, v: Tensor) -> Tensor:
-        """J(v) seen from the origin."""
-        return self.density_at(self.frames(self.origin), v)
-
-    def log(self, p: Tensor, q: Tensor) -> Tensor:
-        """As everywhere; a warning where it may not be the shortest way, ValueError where none was found."""
-        u = self.frames(p)
-        v = self.coordinates(u, q)
-        if bool(v.isnan().any()):
-            raise ValueError(
-                f"no geodesic was found to some of the points, expected them within the injectivity radius "
-                f"of {self}, about {self.injectivity_radius:.3g}; go there in shorter steps"
-            )
-        if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
-            warnings.warn(
-                f"some logarithms are longer than the injectivity radius of {self}, about "
-                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
-                stacklevel=2,
-            )
-        return u.tangent(v)
-
     def home(self, p: Tensor) -> Tensor:
         return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
 
@@ -283,11 +239,6 @@ class Chart(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
         return self.glue(affine(g, u))
-
-    def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
-        """How an isometry turns the frame at the origin, back along the straight line of coordinates."""
-        moved = self.moved(phi, self.frames(self.origin))
-        return self.gauge(self.frames(moved.point), moved)
 
     # curves, curvature
 
@@ -312,6 +263,10 @@ class Chart(Geometry):
             d = end @ (E + dt * c)
             E = E + dt / 6 * (a + 2 * b + 2 * c + d)
         return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
+
+    def between(self, p: Tensor, q: Tensor, t: Tensor) -> Tensor:
+        u, q = self._aligned(Frame(p, torch.eye(self.dim).to(p)), q)
+        return self.home(u.point[:, None] + t[:, None] * (q - u.point)[:, None])
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
         return carried_straight(self, u, q)
@@ -365,6 +320,16 @@ class Chart(Geometry):
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
         return chart_grid(self, shape, rotations, boundary, nodes, pooling)
+
+    # what pictures ask
+
+    @property
+    def embedding(self) -> Embedding | None:
+        return self._embedding
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.low, self.high, self.decks)
 
     # what the search for holonomy asks
 

@@ -6,10 +6,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, StructureGroup
 
 
@@ -56,6 +57,15 @@ class Hyperbolic(Geometry):
     @cached_property
     def origin(self) -> Tensor:
         return torch.eye(self.ambient, dtype=torch.float64)[0]
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """The disc of Poincaré, or his ball."""
+        n, t = self.dim, torch.linspace(0, 2 * math.pi, 241, dtype=torch.float64)
+        rim = torch.stack([t.cos(), t.sin(), 0 * t], -1)
+        if n > 3:
+            return None
+        return Embedding(lambda p: F.pad(p[..., 1:] / (1 + p[..., :1]), (0, 3 - n)), outline=[rim] * (n == 2))
 
     def frame(self, p: Tensor) -> Tensor:
         origin = torch.zeros_like(p)

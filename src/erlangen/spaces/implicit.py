@@ -12,14 +12,14 @@ from torch import Tensor
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.domains.resampling import spread_out
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
 from erlangen.spaces.chart_grid import fibre_of
 from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.scattered import scattered
-from erlangen.spaces.sphere import Sphere
+from erlangen.spaces.sphere import WORLD, Sphere, on_sphere
 
 PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
@@ -317,6 +317,11 @@ class Ellipsoid(Implicit):
         pole = torch.tensor([0.0, 0.0, axes[2]], dtype=torch.float64)
         name = f"Ellipsoid{tuple(axes)}"
         super().__init__(Quadric(self.axes), pole, extent=2 * max(axes), steps=steps, name=name)
+
+    @property
+    def embedding(self) -> Embedding:
+        """The unit sphere, stretched."""
+        return Embedding(lambda p: p, lambda x: self.axes.to(x) * on_sphere(x), WORLD)
 
     def grid(
         self,

@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import StructureGroup
 
 
@@ -101,6 +101,14 @@ class Product(Geometry):
     def contains(self, p: Tensor) -> Tensor:
         a, b = self._points(p)
         return self.one.contains(a) & self.other.contains(b)
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """What is seen of the first factor."""
+        seen = self.one.embedding
+        if seen is None:
+            return None
+        return Embedding(lambda p: seen.place(self._points(p)[0]), seen.patch, seen.extent, seen.outline)
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """Symmetries of both factors: the matrices that they take, as blocks of equal size."""

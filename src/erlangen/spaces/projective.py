@@ -1,14 +1,17 @@
 """The projective plane: the sphere with opposite points made one."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from erlangen.domains import Domain, Samples
-from erlangen.geometry import Frame, Measure
+from erlangen.domains import Domain
+from erlangen.geometry import Embedding, Frame, Measure
 from erlangen.groups import SO
+from erlangen.spaces.projective_grid import HalfRings
 from erlangen.spaces.sphere import Builder, Sphere
+from erlangen.spaces.spherical import KINDS, RingSamples
 
 
 class ProjectivePlane(Sphere):
@@ -49,6 +52,16 @@ class ProjectivePlane(Sphere):
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
         return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
 
+    @property
+    def embedding(self) -> Embedding | None:
+        """The upper half of the sphere."""
+        whole = super().embedding
+        return (
+            None
+            if whole is None
+            else Embedding(whole.place, whole.patch, [*whole.extent[:1], (0.0, math.pi / 2)])
+        )
+
     def circuits(self) -> list[Tensor]:
         t = math.pi / 4 * torch.arange(1, 5, dtype=torch.float64)
         return [self.home(torch.stack([torch.sin(t), 0 * t, torch.cos(t)], -1))]
@@ -76,15 +89,29 @@ class ProjectivePlane(Sphere):
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
     ) -> Domain:
-        """The northern half of the sphere's grid of so many latitudes, an even number, without the poles."""
+        """The northern half of the sphere's grid of so many latitudes, an even number, without the poles.
+
+        Kernels without a radius go through the sphere's harmonics.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
         if latitudes % 2 or kind == "equiangular":
             raise ValueError(
                 f"{latitudes} latitudes of kind {kind!r}, expected an even number: no ring on the equator, "
                 "and none at the poles"
             )
-        whole = Sphere(symmetry="isometries").grid(latitudes, longitudes, kind=kind, rotations=rotations)
-        half = slice(0, latitudes // 2)
-        domain = Samples(self, whole.points[half], whole.weights[half], fibre=whole.fibre, builder=builder)
+        longitudes = 2 * latitudes if longitudes is None else longitudes
+        options = {"kind": kind, "rotations": rotations, "builder": builder}
+        build = partial(ProjectivePlane.grid, self, **options)
+        halved = latitudes % 4 == longitudes % 4 == 0
+        domain = HalfRings(
+            self,
+            RingSamples(Sphere(), KINDS[kind](latitudes), longitudes),
+            fibre=self._fibre(rotations),
+            builder=builder,
+            recipe=partial(build, latitudes, longitudes),
+            coarse_recipe=partial(build, latitudes // 2, longitudes // 2) if halved else None,
+        )
         return domain if mask is None else domain.masked(mask)
 
     def _expect_surface(self) -> None:

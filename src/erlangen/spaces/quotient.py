@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
-from erlangen.geometry import Frame, Geometry
+from erlangen.geometry import Cell, Frame, Geometry
 from erlangen.groups import FiniteFibre, StructureGroup
 from erlangen.spaces.euclidean import affine
 
@@ -126,6 +126,14 @@ class FlatQuotient(Geometry):
     def contains(self, p: Tensor) -> Tensor:
         widths = torch.tensor(self.widths, dtype=p.dtype, device=p.device)
         return (p.abs() <= widths / 2).logical_or(torch.isinf(widths)).all(-1)
+
+    @property
+    def cell(self) -> Cell:
+        glued = {g.axis: g.length for g in self.gluings}
+        low = [0.0 if a in glued else -w / 2 for a, w in enumerate(self.widths)]
+        high = [glued.get(a, w / 2) for a, w in enumerate(self.widths)]
+        decks = [(g.axis, g.length, g.matrix) for g in self.gluings]
+        return Cell(*(torch.tensor(ends, dtype=torch.float64) for ends in (low, high)), decks)
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from erlangen.geometry import Embedding
 from erlangen.geometry.derivative import partials
 from erlangen.spaces.chart import Chart
 
@@ -42,7 +43,17 @@ def SurfaceOfRevolution(
             f"period is {period} and bounds are {bounds}, expected one: is the profile closed or open?"
         )
     name, metric = "SurfaceOfRevolution", Turned(profile)
-    return Chart(metric, 2, periods=(2 * math.pi, period), bounds=(None, bounds), steps=steps, name=name)
+    ends = bounds or (0.0, period or 0.0)
+    seen = Embedding(metric.embed, metric.embed, [(0.0, 2 * math.pi), ends])
+    return Chart(
+        metric,
+        2,
+        periods=(2 * math.pi, period),
+        bounds=(None, bounds),
+        steps=steps,
+        name=name,
+        embedding=seen,
+    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Turned:
     def __call__(self, x: Tensor) -> Tensor:
         point, velocity = partials(lambda t: torch.stack(self.profile(t[..., 0]), -1), x[..., 1:])
         return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity[0].square().sum(-1)], -1))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Longitude and t to the surface in space."""
+        rho, z = self.profile(x[..., 1])
+        return torch.stack([rho * torch.cos(x[..., 0]), rho * torch.sin(x[..., 0]), z.expand_as(rho)], -1)
 
 
 def MappingTorus(angle: float, length: float = 1.0) -> Chart:

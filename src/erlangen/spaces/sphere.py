@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Domain
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
@@ -25,6 +25,7 @@ from erlangen.spaces.spherical import (
 from erlangen.spaces.spherical.latitudes import fitted
 
 Builder = Literal["weighted_sum", "gather"]
+WORLD = [(-math.pi, math.pi), (-math.pi / 2, math.pi / 2)]  # all longitudes and latitudes
 
 
 def about_the_axis(n: int) -> MatrixGroup:
@@ -89,6 +90,13 @@ class Sphere(Geometry):
     @cached_property
     def origin(self) -> Tensor:
         return torch.eye(self.ambient, dtype=torch.float64)[-1]
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """S^2 itself; S^3 from the south pole."""
+        if self.dim == 2:
+            return Embedding(lambda p: p, on_sphere, WORLD)
+        return Embedding(lambda p: p[..., :3] / (1 + p[..., 3:])) if self.dim == 3 else None
 
     def frame(self, p: Tensor) -> Tensor:
         if self.dim == 2:
@@ -376,6 +384,12 @@ def _half_rings(
     theta = latitudes.theta
     theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
     return _rings(sphere, fitted(theta), longitudes // 2, first, rotations)
+
+
+def on_sphere(x: Tensor) -> Tensor:
+    """The point of S^2 at a longitude and a latitude, ``(..., 2)`` to ``(..., 3)``."""
+    phi, up = x.unbind(-1)
+    return torch.stack([up.cos() * phi.cos(), up.cos() * phi.sin(), up.sin()], -1)
 
 
 def _south_east(p: Tensor) -> Tensor:
