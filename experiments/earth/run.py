@@ -47,7 +47,7 @@ import latlon
 from globe import Globe
 
 import erlangen as er
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.spaces.spherical import RingSamples
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import erlangen as er
 from erlangen.domains import Domain
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 
 Kind = Literal["plain", "scalar", "sign", "regular"]
 

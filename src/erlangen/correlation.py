@@ -13,9 +13,9 @@ from torch import Tensor
 
 from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
-from erlangen.domains.domain import Field
 from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.spec import Field
 from erlangen.domains.view import View, view
 from erlangen.geometry import Frame
 from erlangen.groups import Representation

@@ -6,7 +6,7 @@ flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` an
 """
 
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.domain import Domain
 from erlangen.domains.gathered import Gathered
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation, lagrange
@@ -15,6 +15,7 @@ from erlangen.domains.masked import Masked
 from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.quotient import QuotientGrid
 from erlangen.domains.samples import Samples
+from erlangen.domains.spec import KernelSpec
 from erlangen.domains.symmetry import Symmetry
 from erlangen.domains.view import sample_below
 

@@ -1,8 +1,9 @@
 """Correlation from one domain to another, on one space or between two spaces of one group."""
 
 from erlangen.domains.builders import sum_in_view
-from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.domain import Domain
 from erlangen.domains.refusals import expect_kernels, expect_reach, without_grid_options
+from erlangen.domains.spec import KernelSpec
 from erlangen.domains.view import view
 from erlangen.engines import Engine, StencilEngine
 from erlangen.kernels import KernelBasis, Rings

@@ -1,7 +1,6 @@
 """The one contract of every domain: points, weights, fibre, and the engine it hands out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import expect_kernels, expect_reach
+from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
@@ -24,29 +24,6 @@ from erlangen.groups import (
     trivial,
 )
 from erlangen.kernels import KernelBasis, Rings
-
-Field = Literal["scalar", "regular", "vector", "sign"]
-Way = Literal["down", "up"]
-
-
-@dataclass(frozen=True)
-class KernelSpec:
-    """What a layer asks of a domain: the fields, the kernel's reach and resolution, the grid's options.
-
-    ``radius=0`` is a kernel at one point; ``depthwise`` one that does not mix along the fibre.
-    """
-
-    in_field: Field = "scalar"
-    out_field: Field = "scalar"
-    radius: float = 0.0
-    rings: int = 1
-    band_in: int | None = None
-    band_out: int | None = None
-    depthwise: bool = False
-    stride: int = 1
-    padding: int | str = "same"
-    dilation: int = 1
-    padding_mode: str = "zeros"
 
 
 class Domain(ABC):

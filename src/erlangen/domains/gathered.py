@@ -10,12 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.builders import ray_rule
-from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.refusals import without_grid_options
 from erlangen.domains.resampling import BLUR, REACH, Resampler, thinned
 from erlangen.domains.samples import Samples
+from erlangen.domains.spec import KernelSpec
 from erlangen.engines import Engine, Stencil, StencilEngine
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains.domain import Domain, KernelSpec
+from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
+from erlangen.domains.spec import KernelSpec
 from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains.builders import ball_rule, sum_in_view
-from erlangen.domains.domain import Domain, Field, KernelSpec, Way
+from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.view import view
 from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
 from erlangen.geometry import Frame

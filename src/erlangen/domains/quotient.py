@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.domains.domain import Field, KernelSpec
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.spec import Field, KernelSpec
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, LatticeEngine, Seam, across
 from erlangen.geometry import Frame, Geometry

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import gather, weighted_sum
-from erlangen.domains.domain import Domain, Field, KernelSpec, Way
+from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
 from erlangen.domains.refusals import refuse_nan, without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance, reading, thinned
+from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.engines import Engine, Folded, SparseOperator, Stencil, StencilEngine
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry

@@ -13,7 +13,8 @@ from erlangen.figures.letter import letter
 from erlangen.figures.scene import Embedding, scene, strip_embedding
 from erlangen.geometry import Frame
 from erlangen.spaces import Moebius, Sphere
-from erlangen.spaces.sphere import WORLD, on_sphere
+from erlangen.spaces.sphere import WORLD
+from erlangen.spaces.spherical.coordinates import on_sphere
 
 Kernel = Callable[[Tensor], Tensor]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.engines import Engine
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 
 

@@ -4,11 +4,12 @@ May import groups, geometry, kernels, engines and domains. To add a space, write
 """
 
 from erlangen.spaces.chart import Chart
+from erlangen.spaces.ellipsoid import Ellipsoid
 from erlangen.spaces.euclidean import Euclidean
 from erlangen.spaces.group import GroupSpace
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.hyperbolic import Hyperbolic
-from erlangen.spaces.implicit import Ellipsoid, Implicit
+from erlangen.spaces.implicit import Implicit
 from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
 from erlangen.spaces.product import Product

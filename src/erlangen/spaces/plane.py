@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Grid, Interpolation, Symmetry
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.groups import CircleFibre, StructureGroup
 from erlangen.spaces.euclidean import Euclidean, structure_of
 

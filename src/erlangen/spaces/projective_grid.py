@@ -8,6 +8,7 @@ from torch import Tensor
 
 from erlangen.domains import KernelSpec, Samples
 from erlangen.domains.refusals import without_grid_options
+from erlangen.domains.spec import Way
 from erlangen.engines import (
     AntipodalEngine,
     AntipodalResolution,
@@ -21,6 +22,7 @@ from erlangen.groups import Fibre, Representation, regular
 from erlangen.harmonics import (
     Antipodal,
     AntipodalKernels,
+    Harmonics,
     Transform,
     antipodal,
     frequencies,
@@ -28,7 +30,7 @@ from erlangen.harmonics import (
     resampled,
 )
 from erlangen.spaces.spherical import RingSamples
-from erlangen.spaces.spherical.rings import KNOTS
+from erlangen.spaces.spherical.harmonic import KNOTS
 
 
 class HalfRings(Samples):
@@ -60,7 +62,7 @@ class HalfRings(Samples):
         self.whole = whole
 
     @property
-    def transform(self) -> Transform:
+    def transform(self) -> Harmonics:
         """The harmonics that the sphere's rings carry."""
         return self.whole.transform
 
@@ -78,6 +80,10 @@ class HalfRings(Samples):
         # harmonics are mixed within the band of the fibre
         return 0 if math.isinf(spec.radius) else super().widening(spec)
 
+    def prepare(self, way: Way, rho: Representation) -> None:
+        if not isinstance(self.coarser(), HalfRings):
+            super().prepare(way, rho)
+
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         coarse = self.coarser()
         if not isinstance(coarse, HalfRings):
@@ -93,7 +99,7 @@ class HalfRings(Samples):
         self.expect(size)
         return self._resampled(field, rho, coarse.transform, self.transform)
 
-    def _resampled(self, field: Tensor, rho: Representation, source: Transform, target: Transform) -> Tensor:
+    def _resampled(self, field: Tensor, rho: Representation, source: Harmonics, target: Harmonics) -> Tensor:
         fields = self._lifted(rho)
         of, halves = frequencies(fields.cover), Hemispheres(fields)
         return halves.down(resampled(halves.up(field), source, of, target, of))

@@ -22,6 +22,7 @@ from erlangen.spaces.spherical import (
     recognized,
     voronoi_areas,
 )
+from erlangen.spaces.spherical.coordinates import on_sphere, south_east
 from erlangen.spaces.spherical.latitudes import fitted
 
 Builder = Literal["weighted_sum", "gather"]
@@ -100,7 +101,7 @@ class Sphere(Geometry):
 
     def frame(self, p: Tensor) -> Tensor:
         if self.dim == 2:
-            return _south_east(p)
+            return south_east(p)
         pole = torch.zeros_like(p)
         pole[..., -1] = 1.0
         axes = torch.eye(self.ambient, dtype=p.dtype, device=p.device)[:, :-1]
@@ -384,21 +385,3 @@ def _half_rings(
     theta = latitudes.theta
     theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
     return _rings(sphere, fitted(theta), longitudes // 2, first, rotations)
-
-
-def on_sphere(x: Tensor) -> Tensor:
-    """The point of S^2 at a longitude and a latitude, ``(..., 2)`` to ``(..., 3)``."""
-    phi, up = x.unbind(-1)
-    return torch.stack([up.cos() * phi.cos(), up.cos() * phi.sin(), up.sin()], -1)
-
-
-def _south_east(p: Tensor) -> Tensor:
-    """The columns e_theta, e_phi of Rz(phi) Ry(theta); phi = 0 at the poles."""
-    x, y, z = p.unbind(-1)
-    rho = torch.hypot(x, y)
-    pole, divisor = rho == 0, rho.clamp_min(torch.finfo(rho.dtype).tiny)
-    c = torch.where(pole, torch.ones_like(x), x / divisor)
-    s = torch.where(pole, torch.zeros_like(y), y / divisor)
-    south = torch.stack([z * c, z * s, -rho], -1)
-    east = torch.stack([-s, c, torch.zeros_like(x)], -1)
-    return torch.stack([south, east], -1)

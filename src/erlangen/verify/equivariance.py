@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.domains import Domain, Symmetry
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
 from erlangen.verify.gradient import gradient_error
 from erlangen.verify.report import LayerRow, Report, Row, Square

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.builders import ray_rule
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.geometry import Frame
 from erlangen.verify.equivariance import field_of
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Domain, KernelSpec, gather, weighted_sum
-from erlangen.domains.domain import Field
+from erlangen.domains.spec import Field
 from erlangen.engines import StencilEngine
 from erlangen.geometry import Frame
 

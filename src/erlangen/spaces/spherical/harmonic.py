@@ -10,8 +10,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.domains import Domain, Interpolation, KernelSpec
-from erlangen.domains.domain import Field, Way
 from erlangen.domains.refusals import without_grid_options
+from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, SpectralEngine
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, regular

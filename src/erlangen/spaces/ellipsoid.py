@@ -1,0 +1,108 @@
+"""The ellipsoid, and the sphere's grid on it."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.domains import Gathered, Interpolation
+from erlangen.domains.gathered import Boundary
+from erlangen.geometry import Embedding, Frame
+from erlangen.spaces.chart_grid import fibre_of
+from erlangen.spaces.implicit import Implicit
+from erlangen.spaces.sphere import WORLD, Sphere
+from erlangen.spaces.spherical.coordinates import on_sphere
+
+
+class Ellipsoid(Implicit):
+    """``(x/a)^2 + (y/b)^2 + (z/c)^2 = 1``; H = SO(2).
+
+    Args:
+        axes: a, b, c.
+        steps: of Runge and Kutta, for a geodesic.
+    """
+
+    def __init__(self, axes: tuple[float, float, float] = (1.0, 1.2, 1.5), *, steps: int = 16) -> None:
+        if len(axes) != 3 or not min(axes) > 0:
+            raise ValueError(f"axes are {axes}, expected three positive lengths")
+        self.axes = torch.tensor(axes, dtype=torch.float64)
+        pole = torch.tensor([0.0, 0.0, axes[2]], dtype=torch.float64)
+        name = f"Ellipsoid{tuple(axes)}"
+        super().__init__(Quadric(self.axes), pole, extent=2 * max(axes), steps=steps, name=name)
+
+    @property
+    def embedding(self) -> Embedding:
+        """The unit sphere, stretched."""
+        return Embedding(lambda p: p, lambda x: self.axes.to(x) * on_sphere(x), WORLD)
+
+    def grid(
+        self,
+        latitudes: int,
+        longitudes: int | None = None,
+        *,
+        rotations: int | None = None,
+        boundary: Boundary = "zero",
+        nodes: int = 8,
+        pooling: float | None = None,
+    ) -> Gathered:
+        """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
+
+        Frames lie along the meridians.
+
+        Args:
+            latitudes, longitudes: as on the sphere.
+            rotations: the samples of the fibre SO(2); None for scalar fields.
+            boundary: there is no edge.
+            nodes: of a kernel along its radius.
+            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
+        """
+        round_one = Sphere().grid(latitudes, longitudes)
+        stretch = self.axes.prod() * (round_one.points / self.axes).norm(dim=-1)
+        options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
+        rings, around = round_one.weights.shape
+        half = partial(Ellipsoid.grid, self, -(-rings // 2), around // 2, **options)
+        return Gathered(
+            self,
+            round_one.points * self.axes,
+            round_one.weights * stretch,
+            Stretched(round_one.interpolation, self.axes),
+            fibre=fibre_of(self.structure, rotations),
+            boundary=boundary,
+            nodes=nodes,
+            frames=self._along_meridians(round_one.frames),
+            pooling=pooling,
+            recipe=partial(Ellipsoid.grid, self, latitudes, longitudes, **options, pooling=pooling),
+            coarse_recipe=partial(half, pooling=pooling and 2 * pooling),
+        )
+
+    def _along_meridians(self, u: Frame) -> Frame:
+        """The frames of the sphere, stretched and made orthonormal, on the side of the geometry's own."""
+        E = torch.linalg.qr(self.axes[:, None] * u.basis).Q
+        E = E * torch.sign((self.axes[:, None] * u.basis * E).sum(-2, keepdim=True))
+        u = Frame(u.point * self.axes, E)
+        p = u.at((0, 0))
+        side = torch.linalg.det(self.gauge(self.frames(p.point), p)).sign()
+        return u.turn(torch.diag(torch.stack([torch.ones_like(side), side])))
+
+
+@dataclass(frozen=True, eq=False)
+class Quadric:
+    """``sum_i (x_i / a_i)^2 - 1``."""
+
+    axes: Float[Tensor, "n"]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x / self.axes.to(x)).square().sum(-1) - 1
+
+
+class Stretched(Interpolation):
+    """Reading on the unit sphere, at the point of which p is the stretched one."""
+
+    def __init__(self, inner: Interpolation, axes: Float[Tensor, "3"]) -> None:
+        self.inner, self.axes = inner, axes
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        x = p / self.axes
+        return self.inner.read(x / x.norm(dim=-1, keepdim=True))
