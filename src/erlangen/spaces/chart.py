@@ -1,7 +1,6 @@
 """Any Riemannian metric that can be written down: a chart, glued to itself or not."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -11,12 +10,10 @@ from torch import Tensor
 
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.groups import StructureGroup
-from erlangen.groups.closure import closure
 from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.decks import glued, image, nearest_image
 from erlangen.spaces.euclidean import affine
@@ -27,6 +24,7 @@ from erlangen.spaces.metric import (
     orthonormal,
     riemann,
 )
+from erlangen.spaces.numerical import Numerical
 from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
 
 Metric = Callable[[Tensor], Tensor]
@@ -34,7 +32,7 @@ Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
 LEGS = 8  # pieces of the straight way from the origin to a point
 
 
-class Chart(Geometry):
+class Chart(Numerical):
     r"""A metric in coordinates: ``metric(x)``, ``(..., dim)`` to ``(..., dim, dim)``, in torch.
 
     Carrying integrates the geodesic and the frame together, ``x' = E v`` and ``E' = -Gamma(E v) E``, by
@@ -158,15 +156,6 @@ class Chart(Geometry):
     # the contract
 
     @cached_property
-    def structure(self) -> StructureGroup:  # type: ignore[override]
-        """The holonomy group, enlarged by the symmetries."""
-        H = self.holonomy().structure
-        if not self.symmetry:
-            return H
-        turns = torch.stack([self.turn_of(phi) for phi in self.symmetry])
-        return closure(H.algebra, torch.cat([H.components, turns]))
-
-    @cached_property
     def origin(self) -> Tensor:
         middle = (self.low + self.high) / 2
         return torch.where(middle.isfinite(), middle, 0.0)
@@ -182,21 +171,6 @@ class Chart(Geometry):
     def _first(self) -> Tensor:
         """The frame at the origin: its first axis is along the first coordinate."""
         return torch.linalg.inv(torch.linalg.cholesky(self.metric(self.origin))).mT
-
-    def carry(self, u: Frame, v: Tensor) -> Frame:
-        return self.glue(self._walk(u, v))
-
-    def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
-        """One geodesic for each direction, which stops at each distance."""
-        rows, steps = len(u.point), max(1, -(-self.steps // len(r)))
-        u = Frame(u.point[:, None], u.basis[:, None])
-        stops, before = [], 0.0
-        for distance in r.tolist():
-            u = self._walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
-            stops.append(u)
-            before = distance
-        point, basis = (torch.stack(parts, 1).flatten(1, 2) for parts in zip(*stops, strict=True))
-        return self.glue(Frame(point, basis))
 
     def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` in the coordinates of the cover."""
@@ -235,27 +209,6 @@ class Chart(Geometry):
     def components(self, u: Frame, w: Tensor) -> Tensor:
         return inverse(u.basis) @ w
 
-    def density(self, v: Tensor) -> Tensor:
-        """J(v) seen from the origin."""
-        return self.density_at(self.frames(self.origin), v)
-
-    def log(self, p: Tensor, q: Tensor) -> Tensor:
-        """As everywhere; a warning where it may not be the shortest way, ValueError where none was found."""
-        u = self.frames(p)
-        v = self.coordinates(u, q)
-        if bool(v.isnan().any()):
-            raise ValueError(
-                f"no geodesic was found to some of the points, expected them within the injectivity radius "
-                f"of {self}, about {self.injectivity_radius:.3g}; go there in shorter steps"
-            )
-        if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
-            warnings.warn(
-                f"some logarithms are longer than the injectivity radius of {self}, about "
-                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
-                stacklevel=2,
-            )
-        return u.tangent(v)
-
     def home(self, p: Tensor) -> Tensor:
         return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
 
@@ -276,11 +229,6 @@ class Chart(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
         return self.glue(affine(g, u))
-
-    def turn_of(self, phi: Metric) -> Float[Tensor, "n n"]:
-        """How an isometry turns the frame at the origin, back along the straight line of coordinates."""
-        moved = self.moved(phi, self.frames(self.origin))
-        return self.gauge(self.frames(moved.point), moved)
 
     # curves, curvature
 

@@ -1,0 +1,86 @@
+"""Spaces whose geodesics are integrated step by step: what follows from one walk."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import StructureGroup
+from erlangen.groups.closure import closure
+
+Isometry = Callable[[Tensor], Tensor]
+
+
+class Numerical(Geometry):
+    """Geodesics by steps of Runge and Kutta; H is the holonomy group, enlarged by isometries.
+
+    Attributes:
+        steps: of Runge and Kutta, for a geodesic.
+        symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
+    """
+
+    steps: int
+    symmetry: tuple[Isometry, ...]
+
+    @abstractmethod
+    def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
+        """`carry` before points are brought home, in so many steps."""
+
+    @abstractmethod
+    def glue(self, u: Frame) -> Frame:
+        """The frame in the coordinates that `home` gives its point."""
+
+    @cached_property
+    def structure(self) -> StructureGroup:  # type: ignore[override]
+        """The holonomy group, enlarged by the symmetries."""
+        H = self.holonomy().structure
+        if not self.symmetry:
+            return H
+        turns = torch.stack([self.turn_of(phi) for phi in self.symmetry])
+        return closure(H.algebra, torch.cat([H.components, turns]))
+
+    def turn_of(self, phi: Isometry) -> Float[Tensor, "n n"]:
+        """How an isometry turns the frame at the origin, back along the way that its frame was carried."""
+        moved = self.moved(phi, self.frames(self.origin))
+        return self.gauge(self.frames(moved.point), moved)
+
+    def carry(self, u: Frame, v: Tensor) -> Frame:
+        return self.glue(self._walk(u, v))
+
+    def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
+        """One geodesic for each direction, which stops at each distance."""
+        rows, steps = len(u.point), max(1, -(-self.steps // len(r)))
+        u = Frame(u.point[:, None], u.basis[:, None])
+        stops, before = [], 0.0
+        for distance in r.tolist():
+            u = self._walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
+            stops.append(u)
+            before = distance
+        point, basis = (torch.stack(parts, 1).flatten(1, 2) for parts in zip(*stops, strict=True))
+        return self.glue(Frame(point, basis))
+
+    def density(self, v: Tensor) -> Tensor:
+        """J(v) seen from the origin."""
+        return self.density_at(self.frames(self.origin), v)
+
+    def log(self, p: Tensor, q: Tensor) -> Tensor:
+        """As everywhere; a warning where it may not be the shortest way, ValueError where none was found."""
+        u = self.frames(p)
+        v = self.coordinates(u, q)
+        if bool(v.isnan().any()):
+            raise ValueError(
+                f"no geodesic was found to some of the points, expected them within the injectivity radius "
+                f"of {self}, about {self.injectivity_radius:.3g}; go there in shorter steps"
+            )
+        if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
+            warnings.warn(
+                f"some logarithms are longer than the injectivity radius of {self}, about "
+                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
+                stacklevel=2,
+            )
+        return u.tangent(v)
