@@ -36,17 +36,22 @@ def differential(
     return arrived, geometry.components(arrived, columns)
 
 
+def _difference(u: Frame, q: Tensor) -> Tensor:
+    return q - u.point
+
+
 def shoot(
     geometry: "Geometry",
     walk: Walk,
     u: Frame,
     q: Float[Tensor, "*#batch m"],
     v: Float[Tensor, "*#batch n"] | None = None,
+    difference: Callable[[Frame, Tensor], Tensor] = _difference,
 ) -> Float[Tensor, "*#batch n"]:
     """The v that leads from u to q, by Newton's method; nan if none was found.
 
     It starts from a guess v, as long as some way to q, so that the shortest is no longer; or from the
-    straight line of coordinates.
+    straight line of coordinates. What is left of the way is the difference of coordinates.
     """
     longest = math.inf
     if v is None:
@@ -58,7 +63,7 @@ def shoot(
     step, part = torch.zeros_like(v), torch.ones_like(v[..., :1])  # of the step that is taken
     for _ in range(MOST):
         arrived, J = differential(geometry, walk, u, v)
-        rest = q - arrived.point
+        rest = difference(arrived, q)
         now = rest.norm(dim=-1) / scale
         nearer = now < off
         best, off = torch.where(nearer[..., None], v, best), torch.where(nearer, now, off)

@@ -99,9 +99,9 @@ class Atlas(Numerical):
         """Whether the charts fit together.
 
         Raises:
-            ValueError: naming every reason why not: a transition that is no isometry or leads nowhere, one that
-                the way back does not undo, three that do not agree, a face that other charts cover in part
-                only, charts that cannot be reached, overlaps too thin to change charts in.
+            ValueError: naming every reason why not: a transition that is no isometry or leads nowhere, one
+                that the way back does not undo, three that do not agree, a face that other charts cover in
+                part only, charts that cannot be reached, overlaps too thin to change charts in.
         """
         if found := faults(self.cover, self.nerve):
             raise ValueError(f"{self} does not fit together: " + "; ".join(found))
@@ -118,12 +118,9 @@ class Atlas(Numerical):
         return torch.where(self.cover.inside(chart, x)[..., None], x, math.nan)
 
     def unity(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
-        """The share of the chart in which p is written: a partition of unity, zero at the edges of the chart."""
-        number, shares = number_of(p), []
-        for b in range(len(self.charts)):
-            shares.append(self.cover.share(b, self.cover.seen_in(b, p)))
-        share = torch.stack(shares)
-        return share.gather(0, number[None])[0] / share.sum(0)
+        """The share of the chart in which p is written, zero at its edges: a partition of unity."""
+        share = [self.cover.share(b, self.cover.seen_in(b, p)) for b in range(len(self.charts))]
+        return torch.stack(share).gather(0, number_of(p)[None])[0] / sum(share)
 
     def glue(self, u: Frame) -> Frame:
         return self.cover.written(u, self.cover.best(u.point))
@@ -201,10 +198,15 @@ class Atlas(Numerical):
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
         u, q = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1)), q.expand(shape)
 
-        def walk(u: Frame, v: Tensor) -> Frame:
-            return self.cover.written(self._walk(u, v), number_of(q))
+        def walk(u: Frame, v: Tensor) -> Frame:  # where it ends and q can be compared
+            ends = self._walk(u, v)
+            chart = self.cover.common(ends.point[0], q)
+            return self.cover.written(ends, torch.where(chart < 0, number_of(q), chart))
 
-        return shoot(self, walk, u, q, self._guess(u, q))
+        def rest(u: Frame, q: Tensor) -> Tensor:
+            return self.cover.rewritten(q, number_of(u.point)) - u.point
+
+        return shoot(self, walk, u, q, self._guess(u, q), rest)
 
     @cached_property
     def _guess(self) -> Guess:
@@ -285,28 +287,21 @@ class Atlas(Numerical):
         velocity = directional(curve, t, torch.ones_like(t))[1]
         start, last = 0, SAMPLES - 1
         while start < last:
-            b = self.cover.best(points[start])
-            inside = self.cover.inside(int(b), self.cover.seen_in(int(b), points[start:]))
+            b = int(self.cover.best(points[start]))
+            inside = self.cover.inside(b, self.cover.seen_in(b, points[start:]))
             stop = start + 2 * ((int(inside.int().cumprod(0).sum()) - 1) // 2)
             if stop == start:
                 raise ValueError(
                     f"the curve jumps at t = {float(t[start]):.4g}, from {points[start].tolist()} to "
-                    f"{points[start + 1].tolist()}, expected a continuous one, which some chart holds for a while"
+                    f"{points[start + 1].tolist()}, expected a continuous one, that a chart holds for a while"
                 )
-            run = Frame(points[start : stop + 1], velocity[start : stop + 1, :, None])
-            x, V = (
-                part[..., 1:] for part in (lambda w: (w.point, w.basis[..., 0]))(self.cover.written(run, b))
+            run = Frame(points[start : stop + 1], velocity[start : stop + 1, :, None] * (stop - start) / last)
+            run, here = self.cover.written(run, torch.tensor(b)), self.cover.written(u, torch.tensor(b))
+            samples = run.point[:, 1:], run.basis[:, 1:, 0]
+            x, E = self.charts[b]._transported(
+                Frame(here.point[1:], here.basis[1:]), lambda _, samples=samples: samples, (stop - start) // 2
             )
-            part = (stop - start) / last
-            u = self.cover.each(
-                self.cover.written(u, b),
-                lambda chart, u, x, V, part=part, steps=(stop - start) // 2: chart._transported(
-                    u, lambda _: (x[0, :, None], part * V[0, :, None]), steps
-                ),
-                x[None],
-                V[None],
-            )
-            start = stop
+            u, start = raised(self.point(x, b), E), stop
         return u
 
     def curvature(self, u: Frame) -> Tensor:
@@ -360,5 +355,5 @@ class Atlas(Numerical):
         """As given, or estimated from curvature and from circuits."""
         if self._radius is not None:
             return self._radius
-        lengths = [self._guess.length(torch.cat([self.origin[None], way])) for way in self.circuits()]
-        return min([estimated_radius(chart) for chart in self.charts] + [length / 2 for length in lengths])
+        halves = [self.nerve.length(number) / 2 for number in self.nerve.generators]
+        return min([estimated_radius(chart) for chart in self.charts] + halves)

@@ -18,7 +18,8 @@ Transition = Callable[[Tensor], Tensor]
 PROBES = 2304  # in each chart, about
 FLAT = 4  # the power with which a chart's share falls to zero at its edge
 FIRST = 1e-9  # charts with as much room up to this are told apart by their number
-NEAR = 0.25  # to an edge
+NEAR = 0.25  # to an edge, in halves of the box
+ON_FACE = 1e-6  # of a box
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +91,12 @@ class Cover:
         return float(self.held(a, x).double().mean())
 
     def held(self, a: int, x: Float[Tensor, "*batch n"]) -> Bool[Tensor, "*batch"]:
-        """Whether other charts hold points of chart a."""
+        """Whether points of chart a lie within others, not just on a face of them."""
         found = torch.zeros(x.shape[:-1], dtype=torch.bool)
-        for b in range(len(self.charts)):
+        for b, chart in enumerate(self.charts):
             if b != a:
-                found = found | self.inside(b, self.to(a, b, x))
+                y, margin = self.to(a, b, x), ON_FACE * (chart.high - chart.low)
+                found = found | ((y > chart.low + margin) & (y < chart.high - margin)).all(-1)
         return found
 
     def probes(self, a: int) -> Float[Tensor, "*grid n"]:
@@ -168,15 +170,19 @@ class Cover:
 
     def home(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
         """Points as written in their best charts."""
-        number, best = number_of(p), self.best(p)
-        if bool((number == best).all()):
+        return self.rewritten(p, self.best(p))
+
+    def rewritten(self, p: Float[Tensor, "*batch m"], chart: Int[Tensor, "*batch"]) -> Tensor:
+        """Points in the coordinates of the given charts; nan where no transition leads there."""
+        number = number_of(p)
+        if bool((number == chart).all()):
             return p
 
         def rewrite(pair: int) -> Callable[[Tensor], Tensor]:
             a, b = divmod(pair, len(self.charts))
             return lambda x: self.point(b, self.to(a, b, x))
 
-        return grouped(number * len(self.charts) + best, rewrite, p[..., 1:])
+        return grouped(number * len(self.charts) + chart, rewrite, p[..., 1:])
 
     def written(self, u: Frame, chart: Int[Tensor, "*#batch"]) -> Frame:
         """Frames in the coordinates of the given charts; nan where no transition leads there."""

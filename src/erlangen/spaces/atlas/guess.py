@@ -9,11 +9,11 @@ from torch import Tensor
 
 from erlangen.geometry import Frame
 from erlangen.spaces.atlas.cover import Cover
+from erlangen.spaces.atlas.lines import length, lengths
 from erlangen.spaces.atlas.nerve import Nerve
 from erlangen.spaces.metric import inverse
 
 HELD = 1 << 20  # lengths at once
-NODES = ((0.1127016653792583, 5 / 18), (0.5, 8 / 18), (0.8872983346207417, 5 / 18))  # of Gauss
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +32,14 @@ class Guess:
         """The direction in which the line to q leaves the frame u, as long as the line."""
         shape, n = q.shape[:-1], u.basis.shape[-1]
         u, q = Frame(u.point.reshape(-1, n + 1), u.basis.reshape(-1, n + 1, n)), q.reshape(-1, n + 1)
-        v, length = self._straight(u, q)
+        v, straight = self._straight(u, q)
         if len(self.stations):
             size = max(1, HELD // len(self.stations) ** 2)
-            for part in (length > self.room).nonzero()[:, 0].split(size):
+            for part in (straight > self.room).nonzero()[:, 0].split(size):
                 there = u.at(part)
                 total, first = self._bent(there.point, q[part])
                 w, leg = self._straight(there, self.stations[first])
-                shorter = (total < length[part])[:, None]
+                shorter = (total < straight[part])[:, None]
                 v[part] = torch.where(shorter, w * (total / leg)[:, None], v[part])
         return v.nan_to_num(0.0).unflatten(0, shape)
 
@@ -52,37 +52,17 @@ class Guess:
     @cached_property
     def _between(self) -> Float[Tensor, "s s"]:
         """The lengths of the shortest broken lines from station to station (Floyd and Warshall)."""
-        d = self._lengths(self.stations, self.stations)
+        d = lengths(self.cover, self.stations, self.stations)
         d.fill_diagonal_(0.0)
         for k in range(len(d)):
             d = torch.minimum(d, d[:, k, None] + d[k])
         return d
 
-    def length(self, polygon: Float[Tensor, "k m"]) -> float:
-        """Of the straight lines from point to point."""
-        return float(self._lengths(polygon[:-1], polygon[1:]).diagonal().sum())
-
     def _bent(self, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
         """The length of the shortest line through stations, and the first of them."""
-        out, back = self._lengths(p, self.stations), self._lengths(q, self.stations)
+        out, back = lengths(self.cover, p, self.stations), lengths(self.cover, q, self.stations)
         onward = (self._between + back[:, None]).amin(-1)
         return (out + onward).min(-1)
-
-    def _lengths(self, p: Float[Tensor, "k m"], q: Float[Tensor, "s m"]) -> Float[Tensor, "k s"]:
-        """Of straight lines, in whichever chart they are the shortest; inf where none holds both ends."""
-        best = torch.full((len(p), len(q)), torch.inf, dtype=p.dtype)
-        for b in range(len(self.cover.charts)):
-            x, y = self.cover.seen_in(b, p), self.cover.seen_in(b, q)
-            i, j = (self.cover.inside(b, x)[:, None] & self.cover.inside(b, y)).nonzero().unbind(-1)
-            best[i, j] = torch.minimum(best[i, j], self._length(b, x[i], y[j]))
-        return best
-
-    def _length(self, b: int, x: Tensor, y: Tensor) -> Tensor:
-        d, total = y - x, torch.zeros_like(x[..., 0])
-        for t, weight in NODES:
-            g = self.cover.charts[b].metric(x + t * d)
-            total = total + weight * torch.einsum("ki,kij,kj->k", d, g, d).clamp_min(0.0).sqrt()
-        return total
 
     def _straight(self, u: Frame, q: Tensor) -> tuple[Tensor, Tensor]:
         """The direction and length of the shortest line in one chart; zero and inf, where none holds both."""
@@ -94,9 +74,9 @@ class Guess:
                 E = self.cover.written(u.at(both), torch.tensor(b)).basis[..., 1:, :]
                 d = y[both] - x[both]
                 w = (inverse(E) @ d[..., None])[..., 0]
-                length = self._length(b, x[both], y[both])
-                w = w * (length / w.norm(dim=-1).clamp_min(1e-300))[:, None]
-                shorter = length < best[both]
+                size = length(self.cover, b, x[both], y[both])
+                w = w * (size / w.norm(dim=-1).clamp_min(1e-300))[:, None]
+                shorter = size < best[both]
                 v[both] = torch.where(shorter[:, None], w, v[both])
-                best[both] = torch.minimum(length, best[both])
+                best[both] = torch.minimum(size, best[both])
         return v, best

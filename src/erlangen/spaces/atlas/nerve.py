@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from erlangen.spaces.atlas.cover import Cover
+from erlangen.spaces.atlas.lines import length_of
 
 STATIONS, FEWEST, MOST = 128, 6, 32  # in all overlaps, and in each piece
 
@@ -18,7 +19,7 @@ class Piece:
 
     Attributes:
         one, other: the charts.
-        stations: ``(k, m)``, points of it, written in `one`; the one with the most room first.
+        stations: ``(k, m)``, points of it, written in `one`; one in the middle first.
     """
 
     one: int
@@ -90,23 +91,29 @@ class Nerve:
         return torch.stack(points[::-1]) if points else self.middle(0)[None]
 
     def circuits(self) -> list[Float[Tensor, "k m"]]:
-        """Closed polygons from the middle of chart 0 that generate the fundamental group."""
-        found = []
-        for number in self.generators:
-            piece = self.pieces[number]
-            out, back = self.path(piece.one), self.path(piece.other)
-            found.append(torch.cat([out, piece.stations[:1], back.flip(0), self.middle(0)[None]]))
-        return found
+        """Closed polygons from the middle of chart 0 that generate the fundamental group, the shortest first."""
+        return [self._round(number) for number in self.generators]
+
+    def _round(self, number: int) -> Float[Tensor, "k m"]:
+        """Along the tree to a piece, over it and back."""
+        piece = self.pieces[number]
+        out, back = self.path(piece.one), self.path(piece.other)
+        return torch.cat([out, piece.stations[:1], back.flip(0), self.middle(0)[None]])
+
+    def length(self, number: int) -> float:
+        """Of the way to a piece, over it and back."""
+        return length_of(self.cover, torch.cat([self.middle(0)[None], self._round(number)]))
 
     @cached_property
     def generators(self) -> list[int]:
-        """Pieces that close loops which, with the tree, are words for all.
+        """Pieces that close loops which, with the tree, are words for all; short ones first.
 
         The tree's are trivial, and where three charts meet the third piece follows from the other two.
         """
         known = {number for _, number in self.tree.values() if number >= 0}
         triples, generators = self._triples(), []
-        for number in range(len(self.pieces)):
+        others = [number for number in range(len(self.pieces)) if number not in known]
+        for number in sorted(others, key=self.length):
             while more := {t[i] for t in triples for i in range(3) if {*t[:i], *t[i + 1 :]} <= known} - known:
                 known |= more
             if number not in known:
@@ -133,8 +140,8 @@ class Nerve:
 
 
 def _spread(x: Float[Tensor, "k n"], count: int) -> Float[Tensor, "c n"]:
-    """The first point, then those farthest from all before."""
-    chosen, distance = [0], torch.full_like(x[:, 0], torch.inf)
+    """The point in the middle, then those farthest from all before."""
+    chosen, distance = [int((x - x.mean(0)).norm(dim=-1).argmin())], torch.full_like(x[:, 0], torch.inf)
     while len(chosen) < min(count, len(x)):
         distance = torch.minimum(distance, (x - x[chosen[-1]]).norm(dim=-1))
         chosen.append(int(distance.argmax()))
