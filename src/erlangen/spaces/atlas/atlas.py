@@ -198,13 +198,18 @@ class Atlas(Numerical):
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
         u, q = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1)), q.expand(shape)
 
-        def walk(u: Frame, v: Tensor) -> Frame:  # where it ends and q can be compared
+        def walk(u: Frame, v: Tensor) -> Frame:
             ends = self._walk(u, v)
-            chart = self.cover.common(ends.point[0], q)
-            return self.cover.written(ends, torch.where(chart < 0, number_of(q), chart))
+            number, chart = number_of(ends.point[0]), self.cover.common(ends.point[0], q)
+            return self.cover.written(ends, torch.where(chart < 0, number, chart))
 
         def rest(u: Frame, q: Tensor) -> Tensor:
-            return self.cover.rewritten(q, number_of(u.point)) - u.point
+            d = self.cover.rewritten(q, number_of(u.point)) - u.point
+            apart = self.cover.common(u.point, q) < 0  # about as far as a broken line
+            if bool(apart.any()):
+                far = u.at(apart)
+                d[apart] = far.tangent(self._guess(far, q[apart]))
+            return d
 
         return shoot(self, walk, u, q, self._guess(u, q), rest)
 
