@@ -76,3 +76,8 @@ def strip(**options):
         return torch.where(x[..., :1] < 1.5, x, (x - shift.to(x)) * mirror.to(x))
 
     return er.Atlas([one, other], {(0, 1): there, (1, 0): back}, steps=2, **options)
+
+
+def in_plane(p):
+    """From that atlas to the flat strip's own coordinates."""
+    return er.Moebius(2.0, 1.0).home(p[..., 1:])

@@ -204,15 +204,19 @@ class Cover:
 
     def each(self, u: Frame, f: Callable[..., Frame], *parts: Tensor) -> Frame:
         """``f(chart, frame, parts)`` for the frames in each chart, in its own coordinates."""
+        number = number_of(u.point)
 
         def inside(a: int) -> Callable[..., Frame]:
-            def run(x: Tensor, E: Tensor, *parts: Tensor) -> Frame:
-                y, E = f(self.charts[a], Frame(x, E), *parts)
-                return raised(self.point(a, y), E)
+            return lambda x, E, *parts: f(self.charts[a], Frame(x, E), *parts)
 
-            return run
+        label = self._alike[number]
+        x, E = grouped(label, inside, u.point[..., 1:], u.basis[..., 1:, :], *parts)
+        return raised(torch.cat([u.point[..., :1].expand_as(x[..., :1]), x], -1), E)
 
-        return Frame(*grouped(number_of(u.point), inside, u.point[..., 1:], u.basis[..., 1:, :], *parts))
+    @cached_property
+    def _alike(self) -> Int[Tensor, "charts"]:
+        """The first chart that is the same object, so that all of its points are worked on at once."""
+        return torch.tensor([self.charts.index(chart) for chart in self.charts])
 
 
 def number_of(p: Float[Tensor, "*batch m"]) -> Int[Tensor, "*batch"]:
