@@ -10,6 +10,7 @@ from typing import Any
 from erlangen import figures, groups, harmonics, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.spaces import (
+    Atlas,
     Chart,
     Cylinder,
     Ellipsoid,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 _TRAIN = ("fit", "load", "predict", "save")
 
 __all__ = [
+    "Atlas",
     "Chart",
     "Cylinder",
     "Ellipsoid",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8
 STEP = 1e-4  # of central differences
+SLACK = 1.02  # of lengths by quadrature
 
 Walk = Callable[[Frame, Tensor], Frame]
 
@@ -35,22 +36,46 @@ def differential(
     return arrived, geometry.components(arrived, columns)
 
 
+def _difference(u: Frame, q: Tensor) -> Tensor:
+    return q - u.point
+
+
 def shoot(
-    geometry: "Geometry", walk: Walk, u: Frame, q: Float[Tensor, "*#batch m"]
+    geometry: "Geometry",
+    walk: Walk,
+    u: Frame,
+    q: Float[Tensor, "*#batch m"],
+    v: Float[Tensor, "*#batch n"] | None = None,
+    difference: Callable[[Frame, Tensor], Tensor] = _difference,
 ) -> Float[Tensor, "*#batch n"]:
-    """The v that leads from u to q, by Newton's method from the straight line of coordinates; nan if none."""
-    v = geometry.components(u, (q - u.point)[..., None])[..., 0]
+    """The v that leads from u to q, by Newton's method; nan if none was found.
+
+    It starts from a guess v, as long as some way to q, so that the shortest is no longer; or from the
+    straight line of coordinates. What is left of the way is the difference of coordinates.
+    """
+    longest = math.inf
+    if v is None:
+        v = geometry.components(u, (q - u.point)[..., None])[..., 0]
+    else:
+        longest = SLACK * v.norm(dim=-1, keepdim=True)
     scale = 1 + q.abs().amax(-1)
-    off = torch.full_like(scale, math.inf)
+    best, off = v, torch.full_like(scale, math.inf)
+    step, part = torch.zeros_like(v), torch.ones_like(v[..., :1])  # of the step that is taken
     for _ in range(MOST):
         arrived, J = differential(geometry, walk, u, v)
-        rest = q - arrived.point
-        off = rest.norm(dim=-1) / scale
+        rest = difference(arrived, q)
+        now = rest.norm(dim=-1) / scale
+        nearer = now < off
+        best, off = torch.where(nearer[..., None], v, best), torch.where(nearer, now, off)
         if bool((off < CONVERGED).all()):
             break
         rest = geometry.components(arrived, rest[..., None])
-        step = torch.linalg.solve_ex(J, rest)[0][..., 0]
+        newton = torch.linalg.solve_ex(J, rest)[0][..., 0]
         # no farther than the way itself, or the first steps overshoot
-        size = step.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-        v = v + step * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size).clamp(max=1)
-    return torch.where((off < FOUND)[..., None], v, math.nan)
+        size = newton.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+        newton = newton * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size).clamp(max=1)
+        step = torch.where(nearer[..., None], newton, step)
+        part = torch.where(nearer[..., None], 1.0, part / 2)  # back, and half as far
+        v = best + part * step
+        v = v * (longest / v.norm(dim=-1, keepdim=True).clamp_min(1e-300)).clamp(max=1)
+    return torch.where((off < FOUND)[..., None], best, math.nan)

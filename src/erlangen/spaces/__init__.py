@@ -3,6 +3,7 @@
 May import groups, geometry, kernels, engines and domains. To add a space, write such a file.
 """
 
+from erlangen.spaces.atlas import Atlas
 from erlangen.spaces.chart import Chart
 from erlangen.spaces.ellipsoid import Ellipsoid
 from erlangen.spaces.euclidean import Euclidean
@@ -19,6 +20,7 @@ from erlangen.spaces.revolution import MappingTorus, SurfaceOfRevolution
 from erlangen.spaces.sphere import Sphere
 
 __all__ = [
+    "Atlas",
     "Chart",
     "Cylinder",
     "Ellipsoid",

@@ -247,7 +247,7 @@ class Chart(Numerical):
         steps = max(4, LEGS * self.steps // polygon.shape[-2])
         for q in polygon.unbind(-2):
             u, q = self._aligned(u, q)
-            u = self.glue(self._transported(u, _straight(u.point, q), steps))
+            u = self.glue(self._transported(u, straight(u.point, q), steps))
         return u
 
     def _transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
@@ -348,7 +348,7 @@ class Chart(Numerical):
         return estimated_radius(self) if self._radius is None else self._radius
 
 
-def _straight(p: Tensor, q: Tensor) -> Curve:
+def straight(p: Tensor, q: Tensor) -> Curve:
     """The straight line of coordinates from p to q."""
 
     def line(t: Tensor) -> tuple[Tensor, Tensor]:

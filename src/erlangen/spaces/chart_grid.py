@@ -116,7 +116,15 @@ class ChartInterpolation(Interpolation):
         return (index * strides).sum(-1)
 
     def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
-        """Along straight lines of coordinates to each sample, by the mean of the connection at their ends."""
+        index, weight, E, side = self.carried(u)
+        dual = inverse(domain.frames.basis.flatten(0, -3))[index]
+        return index, weight, turns_between(self.chart.structure, dual, E, side)
+
+    def carried(self, u: Frame) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The samples about frames ``(k)`` and their weights; the frames carried there, and their side.
+
+        Along straight lines of coordinates to each sample, by the mean of the connection at their ends.
+        """
         chart = self.chart
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover
@@ -129,10 +137,8 @@ class ChartInterpolation(Interpolation):
         half = (here + inverse(B) @ there @ B) / 4
         one = torch.eye(chart.dim).to(half)
         E = B @ (inverse(one + half) @ ((one - half) @ u.basis[:, None]))
-        dual = self._dual(domain)[index]
-        side = torch.sign(torch.linalg.det(dual) * torch.linalg.det(B) * torch.linalg.det(u.basis)[:, None])
-        h = _nearest_orthogonal(dual @ E, side)
-        return index, weight * chart.contains(u.point)[:, None], chart.structure.nearest(h)
+        side = torch.sign(torch.linalg.det(B) * torch.linalg.det(u.basis)[:, None])
+        return index, weight * chart.contains(u.point)[:, None], E, side
 
     @cached_property
     def _christoffel(self) -> Tensor:
@@ -141,9 +147,13 @@ class ChartInterpolation(Interpolation):
         node = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)
         return self.chart.christoffel(self.first + node * self.step)
 
-    def _dual(self, domain: Domain) -> Tensor:
-        """The inverse of the frames at the samples."""
-        return inverse(domain.frames.basis.flatten(0, -3))
+
+def turns_between(H: StructureGroup, dual: Tensor, E: Tensor, side: Tensor) -> Tensor:
+    """The elements of H next to the turns from the frames with that inverse to almost orthonormal ones E.
+
+    On coarse grids those may be far from turns, and tell not even the side by themselves.
+    """
+    return H.nearest(_nearest_orthogonal(dual @ E, side * torch.sign(torch.linalg.det(dual))))
 
 
 def _nearest_orthogonal(h: Tensor, side: Tensor) -> Tensor:
