@@ -7,9 +7,10 @@ Needs geomstats (pip install geomstats==2.8.0), which runs here on its PyTorch b
 Both sides get the same points and velocities in one process, in turns, and the metric in two ways: alone, so
 that Christoffel symbols have to be differentiated, or with the symbols written out by hand. Erlangen carries
 the geodesic and a frame. geomstats carries the geodesic alone; vectors it transports by pole ladders, each
-rung of which needs logarithms, found by optimization. Its default is Euler's method in 100 steps; its Runge and
-Kutta takes the fewest steps here that are as exact as ours. What takes too long for all geodesics is timed on few
-of them, and seconds are scaled to all (it differentiates point by point: time grows with their number).
+rung of which needs logarithms, found by optimization. Its default is Euler's method in 100 steps; its Runge
+and Kutta takes the fewest steps here that are as exact as ours. What takes too long for all geodesics is
+timed on few of them, and seconds are scaled to all (it differentiates point by point: time grows with their
+number).
 """
 
 import json
