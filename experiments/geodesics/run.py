@@ -207,11 +207,11 @@ def draw(result: dict) -> None:
     canvas, axes = figure(1, 1, width=6.5, height=4.0)
     left = axes[0][0]
     for name, row in result["rows"].items():
-        ours = name.startswith("erlangen")
-        left.loglog(row["seconds"], row["error"], "o", color=ACCENT if ours else MUTED)
-        left.annotate(
-            name, (row["seconds"], row["error"]), xytext=(4, 4), textcoords="offset points", fontsize=6
-        )
+        who, hand, *_ = name.split(", ")
+        color, marker = ACCENT if who == "erlangen" else MUTED, "o" if hand == "metric alone" else "x"
+        left.loglog(row["seconds"], row["error"], marker, color=color, label=f"{who}, {hand}")
+    named = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+    left.legend(named.values(), named, fontsize=7, loc="center right")
     left.set_xlabel(f"processor seconds for {result['config']['count']:,} geodesics")
     left.set_ylabel("largest error")
     left.margins(x=0.35, y=0.15)

@@ -11,7 +11,7 @@ from erlangen.geometry import Embedding, Frame, Measure
 from erlangen.groups import SO
 from erlangen.spaces.projective_grid import HalfRings
 from erlangen.spaces.sphere import Builder, Sphere
-from erlangen.spaces.spherical import KINDS, RingSamples
+from erlangen.spaces.spherical import KINDS, RingSamples, halved
 
 
 class ProjectivePlane(Sphere):
@@ -85,6 +85,7 @@ class ProjectivePlane(Sphere):
         longitudes: int | None = None,
         *,
         kind: str = "gauss-legendre",
+        degrees: int | None = None,
         rotations: int | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
@@ -103,14 +104,16 @@ class ProjectivePlane(Sphere):
         longitudes = 2 * latitudes if longitudes is None else longitudes
         options = {"kind": kind, "rotations": rotations, "builder": builder}
         build = partial(ProjectivePlane.grid, self, **options)
-        halved = latitudes % 4 == longitudes % 4 == 0
+        whole = latitudes % 4 == longitudes % 4 == 0  # the coarser one is such a grid too
         domain = HalfRings(
             self,
-            RingSamples(Sphere(), KINDS[kind](latitudes), longitudes),
+            RingSamples(Sphere(), KINDS[kind](latitudes), longitudes, degrees=degrees),
             fibre=self._fibre(rotations),
             builder=builder,
-            recipe=partial(build, latitudes, longitudes),
-            coarse_recipe=partial(build, latitudes // 2, longitudes // 2) if halved else None,
+            recipe=partial(build, latitudes, longitudes, degrees=degrees),
+            coarse_recipe=partial(build, latitudes // 2, longitudes // 2, degrees=halved(degrees))
+            if whole
+            else None,
         )
         return domain if mask is None else domain.masked(mask)
 

@@ -130,10 +130,10 @@ class FlatQuotient(Geometry):
     @property
     def cell(self) -> Cell:
         glued = {g.axis: g.length for g in self.gluings}
-        low = [0.0 if a in glued else -w / 2 for a, w in enumerate(self.widths)]
-        high = [glued.get(a, w / 2) for a, w in enumerate(self.widths)]
+        low = torch.tensor([0.0 if a in glued else -w / 2 for a, w in enumerate(self.widths)]).double()
+        high = torch.tensor([glued.get(a, w / 2) for a, w in enumerate(self.widths)]).double()
         decks = [(g.axis, g.length, g.matrix) for g in self.gluings]
-        return Cell(*(torch.tensor(ends, dtype=torch.float64) for ends in (low, high)), decks)
+        return Cell(low, high, decks)
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4
