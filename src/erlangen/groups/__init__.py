@@ -3,6 +3,7 @@
 Imports nothing of the library. Everything is a matrix: elements are ``(..., d, d)``, composition is ``@``.
 """
 
+from erlangen.groups.circle import PlaneFibre
 from erlangen.groups.families import (
     GL,
     SE,
@@ -48,6 +49,7 @@ __all__ = [
     "FiniteFibre",
     "MatrixGroup",
     "O",
+    "PlaneFibre",
     "Representation",
     "StructureGroup",
     "T",

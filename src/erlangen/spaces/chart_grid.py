@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains import Domain, Gathered, Interpolation, lagrange
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame
-from erlangen.groups import CircleFibre, Fibre, FiniteFibre, StructureGroup
+from erlangen.groups import CircleFibre, Fibre, FiniteFibre, PlaneFibre, StructureGroup
 from erlangen.spaces.metric import inverse
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def chart_grid(
     width = chart.high - chart.low
     step = width / torch.tensor(shape, dtype=torch.float64)
     closed = torch.tensor([period is not None for period in chart.periods])
+    for axis, _, A in chart.decks:  # where the seam does not meet samples with samples, there is an edge
+        closed[axis] = bool(((A * step / step[:, None]).abs() - (A.abs() > 0.5).to(A)).abs().max() < 1e-9)
     first = torch.where(closed, chart.low, chart.low + step / 2)
     axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
@@ -66,11 +68,13 @@ def fibre_of(H: StructureGroup, rotations: int | None) -> Fibre | None:
     """All of a finite group (None if it is trivial), so many samples of SO(2) or O(2)."""
     if rotations is None:
         return FiniteFibre(H) if H.is_finite and len(H.components) > 1 else None
-    if H.is_finite or H.dim != 2:
+    if H.is_finite:
         raise ValueError(
-            f"rotations is {rotations}, expected None where H = {H}: samples of a fibre are taken of SO(2) "
-            "and O(2) in two dimensions"
+            f"rotations is {rotations}, expected None where H = {H}: the fibre is all of a finite group, and "
+            "samples are taken of SO(2) and O(2)"
         )
+    if H.dim != 2:
+        return PlaneFibre(H, rotations, 2 * math.pi)
     return CircleFibre(rotations, bool((torch.linalg.det(H.components) < 0).any()), 2 * math.pi)
 
 

@@ -33,7 +33,7 @@ class Euclidean(Geometry):
             raise ValueError(f"n is {n}, expected a dimension of at least 1")
         self.dim = self.ambient = n
         self.structure = structure or structure_of(symmetry, n)
-        self.group = _affine_group(self.structure)
+        self.group = affine_group(self.structure)
         self.origin = torch.zeros(n, dtype=torch.float64)
 
     def __repr__(self) -> str:
@@ -62,12 +62,10 @@ class Euclidean(Geometry):
         return affine(g, u)
 
     def mover(self, u: Frame) -> Tensor:
-        g = torch.eye(self.dim + 1, dtype=u.point.dtype).repeat(*u.point.shape[:-1], 1, 1)
-        g[..., :-1, :-1], g[..., :-1, -1] = u.basis, u.point
-        return g
+        return frame_mover(u)
 
     def equivariant_to(self, structure: StructureGroup) -> str:
-        return str(_affine_group(structure))
+        return str(affine_group(structure))
 
     def grid(self, *shape: int, spacing: float = 1.0) -> Grid:
         """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
@@ -88,7 +86,15 @@ def affine(g: Tensor, u: Frame) -> Frame:
     return Frame((A @ u.point[..., None])[..., 0] + b, A @ u.basis)
 
 
-def _affine_group(structure: StructureGroup) -> MatrixGroup:
+def frame_mover(u: Frame) -> Tensor:
+    """``[[E, x], [0, 1]]``, which moves the frame of the axes at 0 to (x, E)."""
+    n = u.point.shape[-1]
+    g = torch.eye(n + 1, dtype=u.point.dtype).repeat(*u.point.shape[:-1], 1, 1)
+    g[..., :-1, :-1], g[..., :-1, -1] = u.basis, u.point
+    return g
+
+
+def affine_group(structure: StructureGroup) -> MatrixGroup:
     """``x -> A x + b`` with A in the structure group."""
     n = structure.dim
     names = {(0, 1): f"T({n})"}

@@ -1,12 +1,15 @@
 """The product of two spaces: everything side by side."""
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from erlangen.domains import Domain, Interpolation, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import StructureGroup
+from erlangen.spaces.chart_grid import fibre_of
 
 
 class Product(Geometry):
@@ -111,9 +114,27 @@ class Product(Geometry):
         return Embedding(lambda p: seen.place(self._points(p)[0]), seen.patch, seen.extent, seen.outline)
 
     def act(self, g: Tensor, u: Frame) -> Frame:
-        """Symmetries of both factors: the matrices that they take, as blocks of equal size."""
-        (a, b), half = self._factors(u), len(g) // 2
-        return self._joined(self.one.act(g[:half, :half], a), self.other.act(g[half:, half:], b))
+        """Symmetries of both factors: the matrices that they take, as blocks."""
+        a, b = self._factors(u)
+        cut = len(g) // 2 if self.one.group is None else self.one.group.size
+        return self._joined(self.one.act(g[:cut, :cut], a), self.other.act(g[cut:, cut:], b))
+
+    def over(self, one: Domain, other: Domain, *, rotations: int | None = None) -> Samples:
+        """Samples of one factor beside those of the other, ``(*space, *space)``.
+
+        Args:
+            one, other: samples of the factors, such as ``er.Sphere().grid(8)``.
+            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields, or for all
+                of a finite H.
+        """
+        for geometry, domain in ((self.one, one), (self.other, other)):
+            if not geometry.is_same(domain.geometry):
+                raise ValueError(f"these are samples of {domain.geometry}, expected samples of {geometry}")
+        points, weights = beside(one.points, other.points), one.weights[..., None] * other.weights.flatten()
+        reading = Beside(one, other)
+        fibre = fibre_of(self.structure, rotations)
+        weights = weights.unflatten(-1, other.weights.shape)
+        return Samples(self, points, weights, fibre=fibre, interpolation=reading)
 
     def curvature(self, u: Frame) -> Tensor:
         (a, b), n = self._factors(u), self.one.dim
@@ -146,6 +167,32 @@ class Product(Geometry):
 
     def _joined(self, a: Frame, b: Frame) -> Frame:
         return Frame(torch.cat([a.point, b.point], -1), _block(a.basis, b.basis))
+
+
+@dataclass(frozen=True, eq=False)
+class Beside(Interpolation):
+    """Read in one factor, then in the other.
+
+    Args:
+        one, other: samples of the factors.
+    """
+
+    one: Domain
+    other: Domain
+
+    def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        m = self.one.geometry.ambient
+        i, w = self.one.interpolation.read(p[..., :m])
+        j, v = self.other.interpolation.read(p[..., m:])
+        index = i[..., :, None] * self.other.weights.numel() + j[..., None, :]
+        return index.flatten(-2), (w[..., :, None] * v[..., None, :]).flatten(-2)
+
+
+def beside(p: Tensor, q: Tensor) -> Tensor:
+    """Every point ``(*space, m)`` beside every other one ``(*space, k)``."""
+    one, other = p.shape[:-1], q.shape[:-1]
+    p = p.view(*one, *[1] * len(other), -1).expand(*one, *other, -1)
+    return torch.cat([p, q.expand(*one, *other, -1)], -1)
 
 
 def _block(a: Tensor, b: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
 from erlangen.groups import FiniteFibre, StructureGroup
-from erlangen.spaces.euclidean import affine
+from erlangen.spaces.euclidean import affine, affine_group, frame_mover
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +66,15 @@ class FlatQuotient(Geometry):
         # images that can be nearest: the mirror image of a point at home may lie one length further away
         self._copies = [(0, -1, 1, -2, 2) if g.axis in self.mirrored else (0, -1, 1) for g in self.gluings]
         self.injectivity_radius = min(g.length for g in self.gluings) / 2
+        if len(self.gluings) == n and not self.mirrored:  # a torus, which shifts move
+            self.group = affine_group(self.structure)
 
     def __repr__(self) -> str:
         return f"{self.name}, H = {self.structure}"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there; of tori, which shifts move."""
-        if (self.structure.is_finite and len(self.structure.components) > 1) or len(self.gluings) < self.dim:
+        if self.group is None:
             raise ValueError(
                 f"{self} names no group that moves it everywhere, expected a torus; see holonomy()"
             )
@@ -142,6 +144,9 @@ class FlatQuotient(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
         return self.glue(affine(g, u))
+
+    def mover(self, u: Frame) -> Tensor:
+        return super().mover(u) if self.group is None else frame_mover(u)
 
     def grid(self, *shape: int) -> QuotientGrid:
         """Samples at even distances: on glued axes from zero, on the others centred.

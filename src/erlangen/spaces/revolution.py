@@ -72,17 +72,28 @@ class Turned:
         return torch.stack([rho * torch.cos(x[..., 0]), rho * torch.sin(x[..., 0]), z.expand_as(rho)], -1)
 
 
-def MappingTorus(angle: float, length: float = 1.0) -> Chart:
+def MappingTorus(angle: float, length: float = 1.0, width: float | None = None) -> Chart:
     """Flat 3-space, glued after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
 
     Args:
         angle: of the turn, in radians.
         length: of the step.
+        width: of the square ``|x|, |y| <= width / 2`` beyond which there is nothing; None for all of the
+            plane, which has no grid.
     """
+    if width is not None and not width > 0:
+        raise ValueError(f"width is {width}, expected a positive length, or None for no end")
+    ends = None if width is None else (-width / 2, width / 2)
     c, s = math.cos(angle), math.sin(angle)
     A = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
     return Chart(
-        _flat, 3, periods=(None, None, length), glue={2: A}, steps=1, name=f"MappingTorus({angle:.4g})"
+        _flat,
+        3,
+        periods=(None, None, length),
+        bounds=(ends, ends, None),
+        glue={2: A},
+        steps=1,
+        name=f"MappingTorus({angle:.4g})",
     )
 
 
