@@ -31,8 +31,10 @@ def coefficients(L: int, dtype: torch.dtype = torch.complex128) -> torch.Tensor:
 
 @pytest.mark.parametrize("L", [2, 15, 64, 256])
 @pytest.mark.parametrize(("dtype", "bar"), [(torch.complex64, 2e-6), (torch.complex128, 1e-12)], ids=str)
-def test_round_trip(L, dtype, bar):
-    ball = er.Sphere().grid(L)
+@pytest.mark.parametrize("kind", ["gauss-legendre", "equiangular", "equiangular, no poles"])
+def test_round_trip(L, dtype, bar, kind):
+    ball = er.Sphere().grid(L + (kind == "equiangular"), 2 * L, kind=kind)
+    assert ball.degrees == L
     c = coefficients(L, dtype)
     back = ball.analyze(ball.synthesize(c))
     assert back.dtype == dtype

@@ -76,6 +76,21 @@ def test_networks_do_not_see_the_frames():
     assert er.verify.gauge(relu, turns="any").defect > 1e-4  # a ReLU aliases between the fibre's angles
 
 
+def test_polynomials_do_not_see_the_frames_and_relus_the_less_the_finer():
+    domain = surface().grid(8, 8, rotations=5, nodes=4)
+
+    def defect(nonlinearity):
+        torch.manual_seed(0)  # one lift for all
+        net = nn.Sequential(er.nn.Lift(domain, 1, 3, radius=RADIUS, dtype=torch.float64), nonlinearity)
+        return er.verify.gauge(er.verify.randomized(net), turns="any").defect
+
+    assert defect(er.nn.Polynomial(domain, 3, 3, dtype=torch.float64)) < 1e-12
+    errors = [defect(er.nn.ReLU(domain, oversampling=factor)) for factor in (1, 2, 4)]
+    assert errors[0] < 0.02
+    assert errors[1] < errors[0] / 3.5  # as the square of the oversampling
+    assert errors[2] < errors[1] / 3.5
+
+
 def test_an_isometry_of_the_torus_is_kept_and_its_mirror_only_if_asked():
     net = network(grid())
     shift = by(TURN / 16)
