@@ -116,7 +116,7 @@ def test_a_phase_turns_the_rings():
 def test_tables_are_a_sixth_of_two_dense_ones():
     L = 128
     transform = Transform(gauss_legendre(L, 2 * L))
-    tables = transform.tables(0, False, torch.float32, torch.device("cpu"))
+    tables = transform.tables(frequencies(trivial()), False, torch.float32, torch.device("cpu"))
     assert sum(table.numel() for table in tables) < 2 * L**3 / 6
 
 

@@ -64,6 +64,9 @@ class SpectralEngine(Engine):
         return W.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
 
 
+PIECE = 1 << 22  # values of a finer field that are worth having at once on a CPU
+
+
 class FinerHarmonics(Resolution):
     """A finer grid, and a finer fibre, by harmonics of the same degrees and frequencies.
 
@@ -88,3 +91,12 @@ class FinerHarmonics(Resolution):
 
     def down(self, field: Tensor) -> Tensor:
         return resampled(field, *self.finer, *self.own)
+
+    def relu(self, field: Tensor) -> Tensor:
+        """``down(relu(up(field)))``; on a CPU some of the batch at a time, for less memory."""
+        if field.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().relu(field)
+        harmonics, of = self.finer
+        fields = field.shape[1] * (len(of.out) if of.has_axis else 1)
+        size = max(1, PIECE // (fields * harmonics.parallels.theta.numel() * harmonics.parallels.longitudes))
+        return torch.cat([super(FinerHarmonics, self).relu(part) for part in field.split(size)])

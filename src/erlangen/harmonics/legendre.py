@@ -1,7 +1,8 @@
-"""The transform of real fields on rings against one table, and its adjoint; the only loops over numbers here.
+"""The transform of fields on rings against tables, and its adjoint; the only loops over numbers here.
 
-Two operators, each the other's gradient: a Fourier transform on every ring, the even and odd part at the
-equator, and one batched matrix product for each block of orders.
+Two operators, each the other's gradient: a Fourier transform on every ring, and one batched matrix product
+for each frequency along the fibre and each block of orders. They take a field as its parts (C_0,) C_1, S_1,
+... (see `Frequencies`), and give or take the columns ``c^n``, n ascending.
 """
 
 import torch
@@ -15,26 +16,50 @@ def project(
     x: Tensor,
     tables: list[Tensor],
     weights: Tensor | None,
-    mirrors: int,
+    orders: list[int],
     degrees: int,
     phase: float,
-    factor: float,
+    doubled: bool,
 ) -> Tensor:
-    r"""``c_lm = sum_jk w_j W_lm(theta_j) e^{-i m phi_k} x_jk``, times `factor` where m > 0.
+    r"""``c^n_lm = sum_jk w_j W^n_lm(theta_j) e^{-i m phi_k} F^n_jk``, with ``F^n = C_n - i S_n``, m >= 0.
 
-    Shapes: ``(q, j, k)`` real to ``(mirror, l, m, q)`` complex, m >= 0; zero where l < m.
+    Shapes: ``(q, part, j, k)`` real to ``(l, m, q, n)`` complex; zero where l < m.
+
+    Args:
+        x: the parts of a field, ascending in n.
+        tables: of `parity_tables` for n = 0 and of `spin_tables` for the others, one after another.
+        weights: ``(j)``, or None for 1.
+        orders: the n >= 0 that occur.
+        degrees: the bandwidth.
+        phase: the longitude of the first samples.
+        doubled: give each number as often as synthesis takes it: the gradient of that.
     """
-    y = _folded(x, weights, factor)  # (q, part, j, k)
-    parts = torch.fft.rfft(y)[..., :degrees].permute(3, 1, 2, 0).contiguous()
-    _turn(parts, -phase, factor)
-    real = torch.view_as_real(parts).flatten(0, 1).flatten(2)  # (m part, j, q re)
-    result = parts.new_empty(mirrors, degrees, degrees, x.shape[0])
-    for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
-        y = torch.bmm(table, real[2 * m0 : 2 * m1])  # (m part, r, q re)
-        y = torch.view_as_complex(y.view(m1 - m0, 2, y.shape[1], -1, 2))
-        for rows, here in _rows(result[mirror], y, m0, m1, mirror):
-            rows.copy_(here)
-        result[mirror, :m0, m0:m1] = 0
+    count = len(x)
+    result = x.new_zeros(degrees, degrees, count, _columns(orders), dtype=x.dtype.to_complex())
+    zero = _columns(orders) // 2
+    for n, part, found in _by_order(tables, orders, degrees):
+        if n == 0:
+            parts = _rings(x[:, part], weights, degrees)
+            _turn(parts, -phase, *((1, 2) if doubled else (1, 1)))
+            for m0, m1, table in found:
+                y = torch.bmm(table, _real(parts[m0:m1].flatten(0, 1)))  # (m group, r, q re)
+                y = torch.view_as_complex(y.view(m1 - m0, 2, -1, count, 2))
+                for rows, here in _rows(result[..., zero], y, m0, m1):
+                    rows.copy_(here)
+        else:
+            parts = _spin_rings(x[:, part], x[:, part + 1], weights, degrees)
+            _turn(parts, -phase, *((0.5, 1) if doubled else (1, 1)))
+            places = _place(orders, n)
+            for m0, m1, table in found:
+                y = torch.bmm(table, _real(parts[m0:m1]))  # (m, l, which q re)
+                y = torch.view_as_complex(y.view(m1 - m0, -1, 2, count, 2))
+                y[:, :, 1] *= _alternating(y, m0)
+                for which, place in enumerate(places):
+                    result[m0:, m0:m1, :, place] = y[:, :, which].transpose(0, 1)
+            here, opposite = (
+                places  # of m = 0 one is the other; to the last bit, or rounding has a life of its own
+            )
+            result[:, 0, :, opposite] = (-1) ** n * result[:, 0, :, here].conj()
     return result
 
 
@@ -43,41 +68,77 @@ def synthesize(
     c: Tensor,
     tables: list[Tensor],
     weights: Tensor | None,
+    orders: list[int],
     rings: int,
     longitudes: int,
     phase: float,
-    factor: float,
+    doubled: bool,
 ) -> Tensor:
-    r"""``x_jk = w_j Re sum_lm (1 or 2) c_lm W_lm(theta_j) e^{i m phi_k}``, times `factor` where m > 0.
+    r"""``F^n_jk = w_j sum_lm c^n_lm W^n_lm(theta_j) e^{i m phi_k}``, all m: those below 0 from ``c^{-n}``.
 
-    The 2 where m > 0 stands for the negative orders. Shapes: ``(mirror, l, m, q)`` to ``(q, j, k)``.
+    Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`,
+    numbers of m > 0 and of n = 0 count half as much: the gradient of that.
     """
-    mirrors, degrees, _, count = c.shape
-    half = (rings + 1) // 2
-    parts = c.new_empty(degrees, 2, half, count)
-    real = torch.view_as_real(parts).flatten(0, 1).flatten(2)
-    for mirror, m0, m1, table in _blocks(tables, mirrors, degrees):
-        y = c.new_empty(m1 - m0, 2, table.shape[1], count)
-        y[:, :, -1] = 0  # of one parity there may be a row less
-        for rows, here in _rows(c[mirror], y, m0, m1, mirror):
-            here.copy_(rows)
-        y = torch.view_as_real(y).flatten(0, 1).flatten(2)
-        into = real[2 * m0 : 2 * m1]
-        if mirror:
-            into.baddbmm_(table.mT, y)
+    degrees, _, count, _ = c.shape
+    zero = _columns(orders) // 2
+    x = c.new_empty(count, _columns(orders), rings, longitudes, dtype=c.dtype.to_real())
+    for n, part, found in _by_order(tables, orders, degrees):
+        if n == 0:
+            parts = c.new_empty(degrees, 2, (rings + 1) // 2, count)
+            for m0, m1, table in found:
+                y = c.new_empty(m1 - m0, 2, table.shape[1], count)
+                y[:, :, -1] = 0  # of one parity there may be a row less
+                for rows, here in _rows(c[..., zero], y, m0, m1):
+                    here.copy_(rows)
+                torch.bmm(table.mT, _real(y.flatten(0, 1)), out=_real(parts[m0:m1].flatten(0, 1)))
+            _turn(parts, phase, *((1, 1) if doubled else (1, 0.5)))  # irfft takes m > 0 twice
+            _from_rings(parts, weights, x[:, part])
         else:
-            torch.bmm(table.mT, y, out=into)
-    _turn(parts, phase, factor)
-    spectrum = c.new_empty(count, 2, half, longitudes // 2 + 1)
-    spectrum[..., :degrees] = parts.permute(3, 1, 2, 0)
-    spectrum[..., degrees:] = 0
-    y = torch.fft.irfft(spectrum, n=longitudes, norm="forward")
-    return _unfolded(y, weights, factor, rings)
+            parts = c.new_empty(degrees, rings, 2, count)
+            places = _place(orders, n)
+            for m0, m1, table in found:
+                y = c.new_empty(m1 - m0, degrees - m0, 2, count)
+                for which, place in enumerate(places):
+                    y[:, :, which] = c[m0:, m0:m1, :, place].transpose(0, 1)
+                y[:, :, 1] *= _alternating(y, m0)
+                torch.bmm(table.mT, _real(y), out=_real(parts[m0:m1]))
+            _turn(parts, phase, *((0.5, 1) if doubled else (1, 1)))
+            _from_spin_rings(parts, weights, x[:, part], x[:, part + 1])
+    return x
 
 
-def _folded(x: Tensor, weights: Tensor | None, factor: float) -> Tensor:
-    """The even and the odd part at the equator, ``(q, part, j, k)``, of the north; times both factors."""
-    half, odd = (x.shape[1] + 1) // 2, x.shape[1] % 2
+def _columns(orders: list[int]) -> int:
+    """How many n there are, negative ones too: as many as parts."""
+    return sum(2 if n else 1 for n in orders)
+
+
+def _place(orders: list[int], n: int) -> tuple[int, int]:
+    """Where the columns n and -n are."""
+    columns = sorted({k for order in orders for k in (-order, order)})
+    return columns.index(n), columns.index(-n)
+
+
+def _by_order(
+    tables: list[Tensor], orders: list[int], degrees: int
+) -> list[tuple[int, int, list[tuple[int, int, Tensor]]]]:
+    """Each n, where its parts begin, and the blocks of its orders m with their tables."""
+    blocks, found, part = orders_of_blocks(degrees), [], 0
+    for i, n in enumerate(orders):
+        own = tables[i * len(blocks) : (i + 1) * len(blocks)]
+        found.append((n, part, [(*block, table) for block, table in zip(blocks, own, strict=True)]))
+        part += 2 if n else 1
+    return found
+
+
+def _real(z: Tensor) -> Tensor:
+    """Complex numbers ``(batch, row, *column)`` as a matrix of pairs."""
+    return torch.view_as_real(z).flatten(2)
+
+
+def _rings(x: Tensor, weights: Tensor | None, degrees: int) -> Tensor:
+    """Orders 0 <= m < `degrees` on the northern rings, of the even and the odd part, ``(m, group, j, q)``."""
+    rings = x.shape[1]
+    half, odd = (rings + 1) // 2, rings % 2
     y = x.new_empty(len(x), 2, half, x.shape[2])
     north, south = x[:, : half - odd], x[:, half:].flip(1)
     torch.add(north, south, out=y[:, 0, : half - odd])
@@ -85,89 +146,120 @@ def _folded(x: Tensor, weights: Tensor | None, factor: float) -> Tensor:
     if odd:
         y[:, 0, half - 1] = x[:, half - 1]
         y[:, 1, half - 1] = 0
-    return _scaled(y, weights, factor)
+    if weights is not None:
+        y *= weights[:half, None]
+    return torch.fft.rfft(y)[..., :degrees].permute(3, 1, 2, 0).contiguous()
 
 
-def _unfolded(y: Tensor, weights: Tensor | None, factor: float, rings: int) -> Tensor:
-    """The way back from both parts, ``(q, j, k)``."""
-    half, odd = y.shape[2], rings % 2
-    y = _scaled(y, weights, factor)
-    x = y.new_empty(len(y), rings, y.shape[3])
+def _from_rings(parts: Tensor, weights: Tensor | None, x: Tensor) -> None:
+    """The way back, written to x ``(q, j, k)``."""
+    degrees, _, half, count = parts.shape
+    rings, longitudes = x.shape[1:]
+    spectrum = parts.new_empty(count, 2, half, longitudes // 2 + 1)
+    spectrum[..., :degrees] = parts.permute(3, 1, 2, 0)
+    spectrum[..., degrees:] = 0
+    y = torch.fft.irfft(spectrum, n=longitudes, norm="forward")
+    if weights is not None:
+        y *= weights[:half, None]
+    odd = rings % 2
     even, other = y[:, :, : half - odd].unbind(1)
     torch.add(even, other, out=x[:, : half - odd])
     x[:, half:] = (even - other).flip(1)
     if odd:
         x[:, half - 1] = y[:, 0, half - 1]
-    return x
 
 
-def _scaled(y: Tensor, weights: Tensor | None, factor: float) -> Tensor:
-    """All orders times the factor, in place; what m = 0 has too much `_turn` takes back."""
+def _spin_rings(C: Tensor, S: Tensor, weights: Tensor | None, degrees: int) -> Tensor:
+    """Orders 0 <= m < `degrees` of F^n, and those of F^-n seen from the other pole, ``(m, j, which, q)``."""
+    z = torch.complex(C, -S)
     if weights is not None:
-        y *= weights[: y.shape[2], None] * factor
-    elif factor != 1:
-        y *= factor
-    return y
+        z *= weights[:, None]
+    z = torch.fft.fft(z)
+    parts = z.new_empty(degrees, z.shape[1], 2, len(z))
+    parts[:, :, 0] = z[..., :degrees].permute(2, 1, 0)
+    other = z.flip(1).conj().permute(2, 1, 0)
+    parts[0, :, 1] = other[0]
+    parts[1:, :, 1] = other[len(other) - degrees + 1 :].flip(0)
+    return parts
 
 
-def _blocks(tables: list[Tensor], mirrors: int, degrees: int) -> list[tuple[int, int, int, Tensor]]:
-    blocks = orders_of_blocks(degrees) * mirrors
-    count = len(blocks) // mirrors
-    return [(i // count, *block, table) for i, (block, table) in enumerate(zip(blocks, tables, strict=True))]
+def _from_spin_rings(parts: Tensor, weights: Tensor | None, C: Tensor, S: Tensor) -> None:
+    """The way back, written to C and S ``(q, j, k)``."""
+    degrees, rings, _, count = parts.shape
+    longitudes = C.shape[2]
+    spectrum = parts.new_empty(count, rings, longitudes)
+    here, other = parts.permute(2, 3, 1, 0)
+    other = other.flip(1).conj()
+    spectrum[..., 1:degrees] = here[..., 1:]
+    spectrum[..., degrees : longitudes - degrees + 1] = 0
+    spectrum[..., longitudes - degrees + 1 :] = other[..., 1:].flip(-1)
+    spectrum[..., 0] = here[..., 0] + other[..., 0]
+    z = torch.fft.ifft(spectrum, norm="forward")
+    if weights is not None:
+        z *= weights[:, None]
+    C.copy_(z.real)
+    torch.neg(z.imag, out=S)
 
 
-def _rows(c: Tensor, y: Tensor, m0: int, m1: int, mirror: int) -> list[tuple[Tensor, Tensor]]:
+def _rows(c: Tensor, y: Tensor, m0: int, m1: int) -> list[tuple[Tensor, Tensor]]:
     """Where the rows of a product belong among the coefficients: views of c ``(l, m, q)`` and y."""
     pairs = []
     for m in range(min(2, m1 - m0)):
         for group in range(2):
-            rows = c[m0 + parity(m, group, mirror) :: 2, m0 + m : m1 : 2]
+            rows = c[m0 + parity(m, group) :: 2, m0 + m : m1 : 2]
             pairs.append((rows, y[m::2, group, : len(rows)].transpose(0, 1)))
     return pairs
 
 
-def _turn(parts: Tensor, phase: float, factor: float) -> None:
-    """``parts[m]`` times ``e^{i m phase}``, and m = 0 divided by the factor, in place."""
-    if factor != 1:
-        parts[0] /= factor
+def _alternating(y: Tensor, m0: int) -> Tensor:
+    """``(-1)^{l + m}`` for y ``(m, l, q)``, l from m0 on."""
+    m, l = (torch.arange(count, device=y.device) for count in y.shape[:2])
+    return (1 - 2 * ((m[:, None] + l) % 2)).to(y.real.dtype)[..., None]
+
+
+def _turn(parts: Tensor, phase: float, zero: float, more: float) -> None:
+    """``parts[m]`` times ``e^{i m phase}``, and the two factors for m = 0 and m > 0, in place."""
     if phase:
         m = torch.arange(len(parts), dtype=torch.float64, device=parts.device) * phase
-        parts *= torch.polar(torch.ones_like(m), m).to(parts.dtype)[:, None, None, None]
+        parts *= torch.polar(torch.ones_like(m), m).to(parts.dtype).view(-1, 1, 1, 1)
+    if zero != 1:
+        parts[0] *= zero
+    if more != 1:
+        parts[1:] *= more
 
 
 @project.register_fake
-def _(x, tables, weights, mirrors, degrees, phase, factor):  # noqa: ANN001, ANN202
-    return x.new_empty(mirrors, degrees, degrees, x.shape[0], dtype=x.dtype.to_complex())
+def _(x, tables, weights, orders, degrees, phase, doubled):  # noqa: ANN001, ANN202
+    return x.new_empty(degrees, degrees, x.shape[0], x.shape[1], dtype=x.dtype.to_complex())
 
 
 @synthesize.register_fake
-def _(c, tables, weights, rings, longitudes, phase, factor):  # noqa: ANN001, ANN202
-    return c.new_empty(c.shape[3], rings, longitudes, dtype=c.dtype.to_real())
+def _(c, tables, weights, orders, rings, longitudes, phase, doubled):  # noqa: ANN001, ANN202
+    return c.new_empty(c.shape[2], c.shape[3], rings, longitudes, dtype=c.dtype.to_real())
 
 
 def _keep_project(ctx, inputs, output):  # noqa: ANN001, ANN202
-    x, tables, weights, _, _, ctx.phase, ctx.factor = inputs
+    x, tables, weights, ctx.orders, _, ctx.phase, ctx.doubled = inputs
     ctx.save_for_backward(weights, *tables)
-    ctx.rings, ctx.longitudes = x.shape[1:]
+    ctx.rings, ctx.longitudes = x.shape[2:]
 
 
 def _project_backward(ctx, grad):  # noqa: ANN001, ANN202
     weights, *tables = ctx.saved_tensors
-    # the m < 0 that synthesis adds are not there: half of m > 0
-    x = synthesize(grad, tables, weights, ctx.rings, ctx.longitudes, ctx.phase, ctx.factor / 2)
+    x = synthesize(grad, tables, weights, ctx.orders, ctx.rings, ctx.longitudes, ctx.phase, ctx.doubled)
     return x, [None] * len(tables), *[None] * 5
 
 
 def _keep_synthesize(ctx, inputs, output):  # noqa: ANN001, ANN202
-    c, tables, weights, _, _, ctx.phase, ctx.factor = inputs
+    c, tables, weights, ctx.orders, _, _, ctx.phase, ctx.doubled = inputs
     ctx.save_for_backward(weights, *tables)
-    ctx.mirrors, ctx.degrees = c.shape[:2]
+    ctx.degrees = len(c)
 
 
 def _synthesize_backward(ctx, grad):  # noqa: ANN001, ANN202
     weights, *tables = ctx.saved_tensors
-    c = project(grad, tables, weights, ctx.mirrors, ctx.degrees, ctx.phase, 2 * ctx.factor)
-    return c, [None] * len(tables), *[None] * 5
+    c = project(grad, tables, weights, ctx.orders, ctx.degrees, ctx.phase, ctx.doubled)
+    return c, [None] * len(tables), *[None] * 6
 
 
 project.register_autograd(_project_backward, setup_context=_keep_project)

@@ -1,4 +1,4 @@
-"""The matrices of the transform over theta: half the rings, a triangle of degrees, made once."""
+"""The matrices of the transform over theta: a triangle of degrees, in blocks of orders, made once."""
 
 import numpy as np
 
@@ -15,44 +15,56 @@ def orders_of_blocks(degrees: int) -> list[tuple[int, int]]:
     return [(m0, min(m0 + size, degrees)) for m0 in range(0, degrees, size)]
 
 
-def parity(m: int, group: int, mirror: int) -> int:
+def parity(m: int, group: int) -> int:
     """Whether the degrees of a group of rows are even (0) or odd (1)."""
-    return (m + group + mirror) % 2
+    return (m + group) % 2
 
 
-def parity_tables(
-    theta: np.ndarray, degrees: int, n: int, mirror: int, folded: np.ndarray | None = None
-) -> list[np.ndarray]:
-    r"""The functions ``W_l = (w^n_lm + (-1)^mirror w^{-n}_lm) / 2`` of `wigner`, on the northern rings.
+def parity_tables(theta: np.ndarray, degrees: int, folded: np.ndarray | None = None) -> list[np.ndarray]:
+    r"""The functions w_lm = w^0_lm of `wigner`, on the northern rings.
 
-    Since ``w^n_lm(pi - theta) = (-1)^{l + m} w^{-n}_lm(theta)``, W is even at the equator if l + m + mirror
-    is even, else odd: sums over all rings are sums over half of them, with the field's even or odd part.
-    For n = 0 (mirror = 0) W is w.
+    ``w_lm(pi - theta) = (-1)^{l + m} w_lm(theta)``: sums over all rings are sums over half of them, with the
+    field's even part at the equator if l + m is even, else with its odd part.
 
     Args:
         theta: all rings.
-        folded: ``(2, j, j)``, symmetric matrices Q for m + n even and odd, to fold ``W Q`` into the table.
+        degrees: the bandwidth.
+        folded: ``(2, j, j)``, symmetric matrices Q for m even and odd, to fold ``w Q`` into the table.
 
     Returns:
         For each block of orders ``(2 m, r, half)``: for each m the rows that meet the even part, then those
         that meet the odd part; row r is the degree ``m0 + parity + 2 r``.
     """
     half = (len(theta) + 1) // 2
-    theta = theta if folded is not None else theta[:half]
     tables = []
     for m0, m1 in orders_of_blocks(degrees):
-        orders = list(range(m0, m1))
-        w = columns(theta, degrees, orders, n)
-        if n:
-            w = (w + (-1) ** mirror * columns(theta, degrees, orders, -n)) / 2
-        if folded is not None:
-            w = np.stack([w[i] @ folded[(m + n) % 2, :, :half] for i, m in enumerate(orders)])
+        w = _columns(theta if folded is not None else theta[:half], degrees, m0, m1, 0, folded)
         rows = -(-(degrees - m0) // 2)
         table = np.zeros((m1 - m0, 2, rows, half))
-        for i, m in enumerate(orders):
+        for m in range(m1 - m0):
             for group in range(2):
-                found = w[i, m0 + parity(m, group, mirror) :: 2]
-                table[i, group, : len(found)] = found
-        table[np.abs(table) < NOTHING] = 0
+                found = w[m, parity(m, group) :: 2, :half]
+                table[m, group, : len(found)] = found
         tables.append(table.reshape(-1, rows, half))
     return tables
+
+
+def spin_tables(
+    theta: np.ndarray, degrees: int, n: int, folded: np.ndarray | None = None
+) -> list[np.ndarray]:
+    r"""The functions w^n_lm of `wigner` on all rings, for each block of orders ``(m, l, j)``, l from m0 on.
+
+    They serve -n as well: ``w^{-n}_lm(theta) = (-1)^{l + m} w^n_lm(pi - theta)``. Arguments as in
+    `parity_tables`, Q for m + n even and odd.
+    """
+    return [_columns(theta, degrees, m0, m1, n, folded) for m0, m1 in orders_of_blocks(degrees)]
+
+
+def _columns(
+    theta: np.ndarray, degrees: int, m0: int, m1: int, n: int, folded: np.ndarray | None
+) -> np.ndarray:
+    w = columns(theta, degrees, range(m0, m1), n)[:, m0:]
+    if folded is not None:
+        w = np.stack([w[i] @ folded[(m + n) % 2] for i, m in enumerate(range(m0, m1))])
+    w[np.abs(w) < NOTHING] = 0
+    return w

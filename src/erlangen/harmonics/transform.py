@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.harmonics.fibres import Frequencies
 from erlangen.harmonics.legendre import project, synthesize
 from erlangen.harmonics.parallels import Parallels
-from erlangen.harmonics.tables import parity_tables
+from erlangen.harmonics.tables import parity_tables, spin_tables
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -65,105 +65,77 @@ class Transform:
     ) -> Complex[Tensor, "l m batch channel n"]:
         """The coefficients ``c^n_lm`` of a field, n ascending."""
         x = field if frequencies.has_axis else field.unsqueeze(2)
-        lead = x.shape[:2]
-        folded = not self.parallels.is_diagonal
-        weights = None if folded else self.parallels.quadrature.to(x)
+        lead, rings = x.shape[:2], x.shape[3:]
         if frequencies.has_axis:
-            x = (frequencies.into.to(x) @ x.flatten(3)).view(*lead, -1, *x.shape[3:])
-        parts, start = [], 0
-        for n in frequencies.orders:
-            real = x.narrow(2, start, 1 if n == 0 else 2)
-            start += real.shape[2]
-            tables = self._like(x, n, folded)
-            c = project(
-                real.flatten(0, 2),
-                tables,
-                weights,
-                1 if n == 0 else 2,
-                self.degrees,
-                self.parallels.phase,
-                1.0,
-            )
-            c = c.unflatten(3, real.shape[:3])  # (mirror, l, m, batch, channel, real)
-            parts.append((n, c[0, ..., 0]) if n == 0 else (n, *_columns(c)))
-        if len(parts) == 1 and len(parts[0]) == 2:
-            return parts[0][1][..., None]
-        return torch.stack([c for _, c in _ascending(parts)], -1)
+            x = frequencies.into.to(x) @ x.flatten(3)
+        parallels, folded = self.parallels, not self.parallels.is_diagonal
+        c = project(
+            x.reshape(lead.numel(), -1, *rings),
+            self._like(x, frequencies, folded),
+            None if folded else parallels.quadrature.to(x),
+            list(frequencies.orders),
+            self.degrees,
+            parallels.phase,
+            False,
+        )
+        return c.unflatten(2, lead)
 
     def synthesize(
         self, c: Complex[Tensor, "l m batch channel n"], frequencies: Frequencies
     ) -> Float[Tensor, "batch channel *fibre j k"]:
         """The field of such coefficients."""
-        columns = dict(zip(frequencies.columns, c.unbind(-1), strict=True))
-        lead = c.shape[2:4]
         rings, longitudes = len(self.parallels.theta), self.parallels.longitudes
-        parts = []
-        for n in frequencies.orders:
-            # (mirror, l, m, batch, channel, real)
-            real = columns[0][None, ..., None] if n == 0 else _real_parts(columns[n], columns[-n])
-            tables = self._like(c, n, False)
-            x = synthesize(
-                real.flatten(3).contiguous(), tables, None, rings, longitudes, self.parallels.phase, 1.0
-            )
-            parts.append(x.view(*lead, -1, rings, longitudes))
-        x = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+        x = synthesize(
+            c.flatten(2, 3),
+            self._like(c.real, frequencies, False),
+            None,
+            list(frequencies.orders),
+            rings,
+            longitudes,
+            self.parallels.phase,
+            True,
+        ).unflatten(0, c.shape[2:4])
         if not frequencies.has_axis:
             return x.squeeze(2)
         return (frequencies.out.to(x) @ x.flatten(3)).unflatten(3, (rings, longitudes))
 
     def prepare(self, frequencies: Frequencies) -> None:
         """Make the tables of these frequencies now, in the default precision."""
-        for n in frequencies.orders:
-            for folded in {False, not self.parallels.is_diagonal}:
-                self.tables(n, folded, torch.get_default_dtype(), torch.device("cpu"))
+        for folded in {False, not self.parallels.is_diagonal}:
+            self.tables(frequencies, folded, torch.get_default_dtype(), torch.device("cpu"))
 
-    def tables(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        """The matrices of the columns n and -n, made in float64, not kept; `folded` for analysis."""
+    def tables(
+        self, frequencies: Frequencies, folded: bool, dtype: torch.dtype, device: torch.device
+    ) -> list[Tensor]:
+        """The matrices of all frequencies, made in float64, not kept; `folded` for analysis."""
         folded &= self.parallels.quadrature is not self.parallels.reading
+        return [table for n in frequencies.orders for table in self._tables_of(n, folded, dtype, device)]
+
+    def _tables_of(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
         found = self._tables.get((n, folded, dtype, device))
         if found is None:
             theta = self.parallels.theta.numpy()
             Q = self.parallels.quadrature if folded else self.parallels.reading
+            Q = None if Q is None else Q.numpy()
+            made = spin_tables(theta, self.degrees, n, Q) if n else parity_tables(theta, self.degrees, Q)
             single = np.float32 if dtype == torch.float32 else np.float64
-            found = [
-                torch.from_numpy(table.astype(single)).to(device)
-                for mirror in range(1 if n == 0 else 2)
-                for table in parity_tables(theta, self.degrees, n, mirror, None if Q is None else Q.numpy())
-            ]
+            found = [torch.from_numpy(table.astype(single)).to(device) for table in made]
             self._tables[(n, folded, dtype, device)] = found
         return found
 
-    def _like(self, x: Tensor, n: int, folded: bool) -> list[Tensor]:
-        dtype = x.real.dtype if x.is_complex() else x.dtype
+    def _like(self, x: Tensor, frequencies: Frequencies, folded: bool) -> list[Tensor]:
         if torch.compiler.is_compiling():
-            return _constant(self, n, folded, dtype, x.device)
-        return self.tables(n, folded, dtype, x.device)
+            return _constant(self, frequencies, folded, x.dtype, x.device)
+        return self.tables(frequencies, folded, x.dtype, x.device)
 
     def __deepcopy__(self, memo: object) -> "Transform":
         return self
 
 
-def _columns(c: Tensor) -> tuple[Tensor, Tensor]:
-    """``c^n`` and ``c^{-n}`` from the transforms of C_n and S_n against both mirror images."""
-    plus, minus = c[0] + c[1], c[0] - c[1]  # against w^n and w^{-n}
-    return plus[..., 0] - 1j * plus[..., 1], minus[..., 0] + 1j * minus[..., 1]
-
-
-def _real_parts(c: Tensor, opposite: Tensor) -> Tensor:
-    """The way back: ``(mirror, l, m, batch, channel, C or S)``."""
-    even, odd = (c + opposite) / 2, (c - opposite) / 2
-    return torch.stack([torch.stack([even, 1j * odd], -1), torch.stack([odd, 1j * even], -1)])
-
-
-def _ascending(parts: list[tuple]) -> list[tuple[int, Tensor]]:
-    pairs = [(n, c[0]) for n, *c in parts] + [(-n, c[1]) for n, *c in parts if n]
-    return sorted(pairs, key=lambda pair: pair[0])
-
-
 def _constant(
-    transform: Transform, n: int, folded: bool, dtype: torch.dtype, device: torch.device
+    transform: Transform, frequencies: Frequencies, folded: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
-    return transform.tables(n, folded, dtype, device)
+    return transform.tables(frequencies, folded, dtype, device)
 
 
 # what torch.compiler.assume_constant_result does, without the seconds that importing the compiler takes
