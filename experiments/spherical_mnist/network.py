@@ -83,7 +83,7 @@ class Equivariant(nn.Module):
 
 def spectrum(domain: Domain, f: Tensor) -> Tensor:
     """How large a regular field is at each degree and each frequency along the fibre: rotations keep it."""
-    power = domain.analyze(f, "regular").abs().square()  # (batch, channel, n, l, m)
+    power = torch.view_as_real(domain.analyze(f, "regular")).square().sum(-1)  # (batch, channel, n, l, m)
     power = power + power.flip(2)  # n and -n: with m >= 0 they stand for all m
     power = power[:, :, power.shape[2] // 2 :]
     power = power.sum(-1) - power[..., 0] / 2
