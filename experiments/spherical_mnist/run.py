@@ -7,7 +7,7 @@
 A digit is projected onto the northern hemisphere, and rotated before it is read: at every sample q the
 picture is looked up at g^{-1} q. NR is not rotated; R is every digit under its own rotation, drawn evenly
 from SO(3) and fixed. The first 20,000 training digits are trained on (of 60,000, to keep a run below 45
-minutes of two cores); all 10,000 test digits are read once, at the end of a run. Candidates are compared on
+minutes of two cores), each stretched along two axes by chance; all 10,000 test digits are read once, at the end of a run. Candidates are compared on
 some of the last 2,000 of the 20,000, and trained on some of the others. Every run writes
 results/ROW-SEED.json and is kept; one that was stopped goes on from its last epoch. Digits are those of
 `ERLANGEN_DATA` (default: ../shared/data).
@@ -19,7 +19,7 @@ from statistics import mean
 
 import torch
 from network import network
-from sphere import on_sphere
+from sphere import on_sphere, random_strains
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -31,9 +31,11 @@ import erlangen as er
 MEAN, DEVIATION = 0.11, 0.27  # of digits on the sphere, half of which is black
 
 
-def signals(net: nn.Module, pictures: Tensor, rotations: Tensor | None = None) -> Tensor:
+def signals(
+    net: nn.Module, pictures: Tensor, rotations: Tensor | None = None, strains: Tensor | None = None
+) -> Tensor:
     """What a network sees of pictures: values on its own samples, about of mean 0 and variance 1."""
-    return (on_sphere(pictures, net.read.points, rotations) - MEAN) / DEVIATION
+    return (on_sphere(pictures, net.read.points, rotations, strains) - MEAN) / DEVIATION
 
 
 @torch.no_grad()
@@ -60,7 +62,8 @@ class Spherical(mnist.Experiment):
     def seen(self, net: nn.Module, row: dict, settings: dict) -> mnist.Seen:
         def seen(pictures: Tensor, draw: torch.Generator) -> Tensor:
             turns = random_rotations(len(pictures), draw) if row.get("rotated", False) else None
-            return signals(net, pictures, turns)
+            strains = random_strains(len(pictures), settings["strain"], draw)
+            return signals(net, pictures, turns, strains)
 
         return seen
 

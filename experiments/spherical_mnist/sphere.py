@@ -1,5 +1,6 @@
 """Digits on the sphere: projected onto the northern hemisphere, as in Cohen et al. 2018, and turned."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -9,16 +10,26 @@ def on_sphere(
     pictures: Float[Tensor, "n h w"],
     points: Float[Tensor, "*space 3"],
     rotations: Float[Tensor, "n 3 3"] | None = None,
+    strains: Float[Tensor, "n 2 2"] | None = None,
 ) -> Float[Tensor, "n 1 *space"]:
     """Each picture, turned by its rotation: ``(g f)(q) = f(g^{-1} q)``, with f read at every point q itself.
 
     f is the picture on the plane that touches the north pole, seen from the south pole: the disc inscribed in
     the picture covers the northern hemisphere, columns run along x, rows along -y. Bilinear between pixels,
-    zero outside the picture.
+    zero outside the picture. Strains are symmetric matrices, applied to places on that plane: they stretch a
+    digit along two axes, and do not turn it.
     """
     flat = points.reshape(-1, 3).to(pictures)
     q = flat.expand(len(pictures), -1, -1) if rotations is None else flat @ rotations.to(flat)  # g^{-1} q
     plane = q[..., :2] / (1 + q[..., 2:]).clamp_min(1e-6)
+    if strains is not None:
+        plane = plane @ strains.to(plane)
     grid = plane * plane.new_tensor([1.0, -1.0])
     f = F.grid_sample(pictures[:, None], grid[:, None], align_corners=False, padding_mode="zeros")
     return f.reshape(len(pictures), 1, *points.shape[:-1])
+
+
+def random_strains(count: int, size: float, draw: torch.Generator) -> Float[Tensor, "n 2 2"]:
+    """``1 + [[a, c], [c, b]]``, with a, b and c drawn evenly from within `size`."""
+    a, b, c = size * (2 * torch.rand(3, count, generator=draw) - 1)
+    return torch.eye(2) + torch.stack([torch.stack([a, c], -1), torch.stack([c, b], -1)], -2)
