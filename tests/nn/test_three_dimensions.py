@@ -22,6 +22,12 @@ def mapping_torus():
     return er.MappingTorus(1.0, 2.0, width=2.0).grid(4, 4, 6, rotations=N, nodes=3)
 
 
+def projective_plane_and_circle():
+    """H is O(2) on the plane: frames come home mirrored."""
+    plane = er.ProjectivePlane()
+    return er.Product(plane, CIRCLE).over(plane.grid(4), CIRCLE.grid(4), rotations=4)
+
+
 DOMAINS = {"S2 x S1": (sphere_and_circle, 1.0), "mapping torus": (mapping_torus, 0.7)}
 
 
@@ -45,6 +51,15 @@ def test_other_frames_change_nothing(name):
     net = nn.Sequential(lift, er.nn.ReLU(domain), mix, er.nn.Project(domain, "max"))
     x = torch.randn(1, 1, *domain.weights.shape, dtype=torch.float64)
     assert er.verify.gauge(er.verify.randomized(net), x).defect < 1e-12
+
+
+def test_other_frames_change_nothing_where_they_may_be_mirrored():
+    domain = projective_plane_and_circle()
+    assert str(domain.geometry.structure) == "O(2)"
+    assert len(domain.fibre) == 8
+    lift, mix = layers(domain, 0.9)
+    for layer in (lift, mix):
+        assert er.verify.gauge(er.verify.randomized(layer)).defect < 1e-12
 
 
 def test_shifts_and_turns_of_the_product():
@@ -81,6 +96,28 @@ def test_the_regular_representation_of_a_tilted_circle():
     F = fibre.lowpass(fibre.default_band) @ torch.randn(N).double()
     torch.testing.assert_close(fibre.regular(g @ h) @ F, fibre.regular(g) @ (fibre.regular(h) @ F))
     assert len(fibre.finer(2)) == 2 * N
+
+
+def test_the_regular_representation_of_a_circle_with_mirrors():
+    H = er.Product(er.ProjectivePlane(), CIRCLE).structure
+    fibre = PlaneFibre(H, N)
+    assert len(fibre) == 2 * N
+    h = H.sample(3, seed=2)  # of each component
+    g, h = torch.broadcast_tensors(h[:, None], h)
+    assert set(torch.linalg.det(g @ h).flatten().round().tolist()) == {-1.0, 1.0}
+    F = fibre.lowpass(fibre.default_band) @ torch.randn(2 * N, 1).double()
+    torch.testing.assert_close(fibre.regular(g @ h) @ F, fibre.regular(g) @ (fibre.regular(h) @ F))
+
+
+def test_symmetries_of_both_factors_act_each_on_its_own():
+    space = er.Product(SPHERE, CIRCLE)
+    R, shift = SPHERE.group.sample(1, seed=3)[0], torch.tensor([[1.0, 0.4], [0.0, 1.0]]).double()
+    g = torch.block_diag(R, shift)  # of three rows, and of two
+    u = space.frames(torch.tensor([0.6, 0.0, 0.8, 6.0]).double())
+    moved = space.act(g, u)
+    torch.testing.assert_close(moved.point[:3], R @ u.point[:3])
+    torch.testing.assert_close(moved.point[3], torch.tensor(6.4 - 2 * math.pi).double())
+    torch.testing.assert_close(moved.basis[:3, :2], R @ u.basis[:3, :2])
 
 
 def test_other_groups_are_refused():
