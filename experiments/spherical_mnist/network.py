@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 import erlangen as er
-from erlangen.domains import Domain
 from erlangen.models.blocks import ConvBlock, Style, stem
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -27,7 +26,6 @@ class Equivariant(nn.Module):
         convolutions: correlations between regular fields at each.
         separable: mix at each point, then correlate each channel by itself.
         oversampling: of the ReLU.
-        spectra: at how many levels, from the last on, power spectra are taken beside means.
         dropout: of the invariants.
     """
 
@@ -41,7 +39,6 @@ class Equivariant(nn.Module):
         separable: bool = True,
         nonlinearity: str = "relu",
         oversampling: int = 2,
-        spectra: int = 0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -49,45 +46,26 @@ class Equivariant(nn.Module):
         self.first = domain = SPHERE.grid(degrees, rotations=fibre)
         style = Style(None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling)
         layers, before = stem(domain, 1, widths[0], style), widths[0]
-        self.levels, self.down, invariants = nn.ModuleList(), nn.ModuleList(), 0
-        self.spectra: dict[int, Domain] = {}
         for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
             if level:
-                self.down.append(er.nn.Down(domain))
+                layers.append(er.nn.Down(domain))
                 domain = domain.coarser()
             for _ in range(count):
                 layers.append(ConvBlock(domain, before, width, style))
                 before = width
-            self.levels.append(nn.Sequential(*layers))
-            if level >= len(widths) - spectra:
-                self.spectra[level] = domain
-                invariants += before * domain.degrees * (fibre // 2 + 1)
-            layers = []
+        self.features = nn.Sequential(*layers)
         self.last, self.project, self.pool = domain, er.nn.Project(domain, "max"), er.nn.GlobalPool(domain)
-        invariants += 2 * before
         self.head = nn.Sequential(
-            nn.BatchNorm1d(invariants, affine=False), nn.Dropout(dropout), nn.Linear(invariants, 10)
+            nn.BatchNorm1d(2 * before, affine=False), nn.Dropout(dropout), nn.Linear(2 * before, 10)
         )
 
     def forward(self, digits: Tensor) -> Tensor:
-        L, invariants = self.first.degrees, []
+        L = self.first.degrees
         f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
-        for level, layers in enumerate(self.levels):
-            f = layers(self.down[level - 1](f) if level else f)
-            if level in self.spectra:
-                invariants.append(spectrum(self.spectra[level], f))
+        f = self.features(f)
         # the maximum over the samples would depend on where they lie; these are integrals
         size = torch.sqrt(er.nn.mean(self.last, f.square().mean(2)) + 1e-6)
-        return self.head(torch.cat([*invariants, self.pool(self.project(f)), size], 1))
-
-
-def spectrum(domain: Domain, f: Tensor) -> Tensor:
-    """How large a regular field is at each degree and each frequency along the fibre: rotations keep it."""
-    power = torch.view_as_real(domain.analyze(f, "regular")).square().sum(-1)  # (batch, channel, n, l, m)
-    power = power + power.flip(2)  # n and -n: with m >= 0 they stand for all m
-    power = power[:, :, power.shape[2] // 2 :]
-    power = power.sum(-1) - power[..., 0] / 2
-    return torch.sqrt(power + 1e-6).flatten(1)
+        return self.head(torch.cat([self.pool(self.project(f)), size], 1))
 
 
 class Plain(nn.Module):
