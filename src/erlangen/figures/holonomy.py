@@ -24,7 +24,8 @@ FAR = 1e3
 DEEP = "#1f5068"
 View = Any  # a Scene, or one of three dimensions
 INSIDE = 0.84  # the ring of mirrored ones
-ON_THE_WAY = 8  # frames that are shown
+ON_THE_WAY = 8, 4  # frames that are shown, and on a small circle
+SMALL = 0.1  # of the picture's size
 FACING = 0.45
 
 
@@ -105,7 +106,7 @@ def _draw_trip(view: View, trip: Trip, seen: Embedding, number: int) -> None:
         view.curve(piece, color=SECOND, linewidth=2.0)
     scale = max(0.28 * _reach(x), 0.055 * view.size) / float(axes[0].norm(dim=0).max())
     _sector(view, trip, x[0], 0.8 * scale * axes[0])
-    step = (len(x) - 1) // ON_THE_WAY
+    step = (len(x) - 1) // ON_THE_WAY[_reach(x) < SMALL * view.size]
     for i in range(step, len(x) - 1, step):
         _glyph(view, x[i], 0.8 * scale * axes[i], DEEP, 1.2)
     _glyph(view, x[0], 1.2 * scale * axes[0], INK, 2.4)
@@ -121,7 +122,7 @@ def _beside(view: View, trip: Trip, x: Tensor, seen: Embedding, number: int) -> 
     if trip.centre is not None:
         centre = seen.place(trip.centre)
         side = 1 if float(centre @ up) < (view.low[1] + view.high[1]) / 2 else -1
-        small = (0.1 if _words(trip) == "unchanged" or trip.turn.shape[-1] > 2 else 0.05) * size
+        small = (SMALL if _words(trip) == "unchanged" or trip.turn.shape[-1] > 2 else 0.05) * size
         return centre + (_reach(x) < small) * side * (_reach(x) + 0.06 * size) * up
     quarter = len(x) // 4
     order = [quarter * (1 + 2 * (number % 2)), 2 * quarter, quarter, 3 * quarter]
