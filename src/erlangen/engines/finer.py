@@ -75,9 +75,17 @@ def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channe
     return (matrix @ last).movedim(-2, 1).movedim(-1, 1)
 
 
-class _FinerReLU(torch.autograd.Function):
-    """``lowpass relu([x; between x])``, piece by piece, recomputed backward.
+def relu_at_more(
+    x: Float[Tensor, "p n c"], up: Float[Tensor, "k n"], down: Float[Tensor, "n k"]
+) -> Float[Tensor, "p n c"]:
+    """``down relu(up x)`` along axis 1, on a CPU without ever holding what is in between."""
+    return _FinerReLU.apply(x, up, down)
 
+
+class _FinerReLU(torch.autograd.Function):
+    """``lowpass relu(between x)``, piece by piece, recomputed backward.
+
+    A lowpass of more columns takes x itself first: ``lowpass relu([x; between x])``.
     x is ``(p, N, channel)``; or ``(p, N channel)``, with matrices that leave channels alone.
     """
 
@@ -85,29 +93,38 @@ class _FinerReLU(torch.autograd.Function):
     @torch.autocast("cpu", enabled=False)
     def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
-        own, finer = lowpass.split([x.shape[1], len(between)], 1)
+        own, finer = _split(lowpass, between)
         y = torch.empty_like(x)
         for here, there in zip(*_pieces(x, y, between), strict=True):
-            _times(own, torch.relu(here), there)
-            _add_times(there, finer, _times(between, here).relu_())
+            _times(finer, _times(between, here).relu_(), there)
+            if own is not None:
+                _add_times(there, own, torch.relu(here))
         return y
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
+        own, finer = _split(lowpass, between)
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
-            y = _times(lowpass, torch.relu(torch.cat([x, _times(between, x)], 1)))
+            samples = _times(between, x) if own is None else torch.cat([x, _times(between, x)], 1)
+            y = _times(lowpass, torch.relu(samples))
             return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
-        own, finer = (m.T.contiguous() for m in lowpass.split([x.shape[1], len(between)], 1))
-        back = between.T.contiguous()
+        finer, back = finer.T.contiguous(), between.T.contiguous()
         pieces = zip(*_pieces(x, grad, between), _pieces(grad_x, grad_x, between)[0], strict=True)
         for here, g, there in pieces:
-            _stop(_times(own, g, there), here)
-            _add_times(there, back, _stop(_times(finer, g), _times(between, here)))
+            _times(back, _stop(_times(finer, g), _times(between, here)), there)
+            if own is not None:
+                there += _stop(_times(own.T, g), here)
         return grad_x, None, None
+
+
+def _split(lowpass: Tensor, between: Tensor) -> tuple[Tensor | None, Tensor]:
+    """The columns for x itself, if there are any, and those for the samples between."""
+    own = lowpass.shape[1] - len(between)
+    return lowpass[:, :own] if own else None, lowpass[:, own:]
 
 
 def _times(matrix: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:

@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 
 from erlangen.engines.engine import Engine
-from erlangen.engines.finer import Resolution
+from erlangen.engines.finer import Resolution, relu_at_more
 from erlangen.engines.table import Table
 from erlangen.harmonics import (
     Frequencies,
     GlobalKernels,
     Harmonics,
     Transform,
+    at_least_single,
     carried_over,
     precise,
     resampled,
@@ -64,9 +65,6 @@ class SpectralEngine(Engine):
         return W.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
 
 
-PIECE = 1 << 22  # values of a finer field that are worth having at once on a CPU
-
-
 class FinerHarmonics(Resolution):
     """A finer grid, and a finer fibre, by harmonics of the same degrees and frequencies.
 
@@ -83,8 +81,8 @@ class FinerHarmonics(Resolution):
         finer_frequencies: Frequencies,
     ) -> None:
         self.own, self.finer = (transform, frequencies), (finer, finer_frequencies)
-        for harmonics, of in (self.own, self.finer):
-            harmonics.prepare(of)
+        transform.prepare(frequencies)
+        finer.prepare(finer_frequencies)
 
     def up(self, field: Tensor) -> Tensor:
         return resampled(field, *self.own, *self.finer)
@@ -93,10 +91,12 @@ class FinerHarmonics(Resolution):
         return resampled(field, *self.finer, *self.own)
 
     def relu(self, field: Tensor) -> Tensor:
-        """``down(relu(up(field)))``; on a CPU some of the batch at a time, for less memory."""
-        if field.device.type != "cpu" or torch.compiler.is_compiling():
+        """``down(relu(up(field)))``; on a CPU without ever holding all samples of the finer fibre."""
+        (own, of), (finer, to) = self.own, self.finer
+        if field.device.type != "cpu" or torch.compiler.is_compiling() or not to.has_axis:
             return super().relu(field)
-        harmonics, of = self.finer
-        fields = field.shape[1] * (len(of.out) if of.has_axis else 1)
-        size = max(1, PIECE // (fields * harmonics.parallels.theta.numel() * harmonics.parallels.longitudes))
-        return torch.cat([super(FinerHarmonics, self).relu(part) for part in field.split(size)])
+        with precise(field):
+            x = finer.synthesize_parts(own.analyze(at_least_single(field), of), to)
+            flat = x.flatten(3).flatten(0, 1)
+            y = relu_at_more(flat, to.out.to(x), to.into.to(x)).view(x.shape)
+            return own.synthesize(finer.analyze_parts(y, to), of)

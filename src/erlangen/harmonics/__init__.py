@@ -4,7 +4,14 @@ from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
 from erlangen.harmonics.fibres import Frequencies, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
-from erlangen.harmonics.transform import Harmonics, Transform, carried_over, precise, resampled
+from erlangen.harmonics.transform import (
+    Harmonics,
+    Transform,
+    at_least_single,
+    carried_over,
+    precise,
+    resampled,
+)
 from erlangen.harmonics.wigner import wigner
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "Parallels",
     "Transform",
     "antipodal",
+    "at_least_single",
     "carried_over",
     "doubled",
     "frequencies",

@@ -64,52 +64,62 @@ class Transform:
         self, field: Float[Tensor, "batch channel *fibre j k"], frequencies: Frequencies
     ) -> Complex[Tensor, "l m batch channel n"]:
         """The coefficients ``c^n_lm`` of a field, n ascending."""
-        x = field if frequencies.has_axis else field.unsqueeze(2)
-        lead, rings = x.shape[:2], x.shape[3:]
-        if frequencies.has_axis:
-            x = frequencies.into.to(x) @ x.flatten(3)
-        parallels, folded = self.parallels, not self.parallels.is_diagonal
-        c = project(
-            x.reshape(lead.numel(), -1, *rings),
-            self._like(x, frequencies, folded),
-            None if folded else parallels.quadrature.to(x),
-            list(frequencies.orders),
-            self.degrees,
-            parallels.phase,
-            False,
-        )
-        return c.unflatten(2, lead)
+        if not frequencies.has_axis:
+            return self.analyze_parts(field.unsqueeze(2), frequencies)
+        parts = (frequencies.into.to(field) @ field.flatten(3)).unflatten(3, field.shape[3:])
+        return self.analyze_parts(parts, frequencies)
 
     def synthesize(
         self, c: Complex[Tensor, "l m batch channel n"], frequencies: Frequencies
     ) -> Float[Tensor, "batch channel *fibre j k"]:
         """The field of such coefficients."""
-        rings, longitudes = len(self.parallels.theta), self.parallels.longitudes
-        x = synthesize(
+        parts = self.synthesize_parts(c, frequencies)
+        if not frequencies.has_axis:
+            return parts.squeeze(2)
+        return (frequencies.out.to(parts) @ parts.flatten(3)).unflatten(3, parts.shape[3:])
+
+    def analyze_parts(
+        self, parts: Float[Tensor, "batch channel k j phi"], frequencies: Frequencies
+    ) -> Complex[Tensor, "l m batch channel n"]:
+        """`analyze`, of a field that is given as (C_0,) C_1, S_1, ... (see `Frequencies`)."""
+        parallels, folded = self.parallels, not self.parallels.is_diagonal
+        c = project(
+            parts.flatten(0, 1),
+            self._like(parts, frequencies.orders, folded),
+            None if folded else parallels.quadrature.to(parts),
+            list(frequencies.orders),
+            self.degrees,
+            parallels.phase,
+            False,
+        )
+        return c.unflatten(2, parts.shape[:2])
+
+    def synthesize_parts(
+        self, c: Complex[Tensor, "l m batch channel n"], frequencies: Frequencies
+    ) -> Float[Tensor, "batch channel k j phi"]:
+        """`synthesize`, to (C_0,) C_1, S_1, ... of the field."""
+        return synthesize(
             c.flatten(2, 3),
-            self._like(c.real, frequencies, False),
+            self._like(c.real, frequencies.orders, False),
             None,
             list(frequencies.orders),
-            rings,
-            longitudes,
+            len(self.parallels.theta),
+            self.parallels.longitudes,
             self.parallels.phase,
             True,
         ).unflatten(0, c.shape[2:4])
-        if not frequencies.has_axis:
-            return x.squeeze(2)
-        return (frequencies.out.to(x) @ x.flatten(3)).unflatten(3, (rings, longitudes))
 
     def prepare(self, frequencies: Frequencies) -> None:
         """Make the tables of these frequencies now, in the default precision."""
         for folded in {False, not self.parallels.is_diagonal}:
-            self.tables(frequencies, folded, torch.get_default_dtype(), torch.device("cpu"))
+            self.tables(frequencies.orders, folded, torch.get_default_dtype(), torch.device("cpu"))
 
     def tables(
-        self, frequencies: Frequencies, folded: bool, dtype: torch.dtype, device: torch.device
+        self, orders: tuple[int, ...], folded: bool, dtype: torch.dtype, device: torch.device
     ) -> list[Tensor]:
-        """The matrices of all frequencies, made in float64, not kept; `folded` for analysis."""
+        """The matrices of the frequencies n >= 0, made in float64, not kept; `folded` for analysis."""
         folded &= self.parallels.quadrature is not self.parallels.reading
-        return [table for n in frequencies.orders for table in self._tables_of(n, folded, dtype, device)]
+        return [table for n in orders for table in self._tables_of(n, folded, dtype, device)]
 
     def _tables_of(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
         found = self._tables.get((n, folded, dtype, device))
@@ -123,19 +133,19 @@ class Transform:
             self._tables[(n, folded, dtype, device)] = found
         return found
 
-    def _like(self, x: Tensor, frequencies: Frequencies, folded: bool) -> list[Tensor]:
+    def _like(self, x: Tensor, orders: tuple[int, ...], folded: bool) -> list[Tensor]:
         if torch.compiler.is_compiling():
-            return _constant(self, frequencies, folded, x.dtype, x.device)
-        return self.tables(frequencies, folded, x.dtype, x.device)
+            return _constant(self, orders, folded, x.dtype, x.device)
+        return self.tables(orders, folded, x.dtype, x.device)
 
     def __deepcopy__(self, memo: object) -> "Transform":
         return self
 
 
 def _constant(
-    transform: Transform, frequencies: Frequencies, folded: bool, dtype: torch.dtype, device: torch.device
+    transform: Transform, orders: tuple[int, ...], folded: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
-    return transform.tables(frequencies, folded, dtype, device)
+    return transform.tables(orders, folded, dtype, device)
 
 
 # what torch.compiler.assume_constant_result does, without the seconds that importing the compiler takes
@@ -147,8 +157,13 @@ def resampled(
 ) -> Tensor:
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
     with precise(field):
-        c = source.analyze(field.float() if field.dtype in HALVES else field, of)
+        c = source.analyze(at_least_single(field), of)
         return carried_over(c, target, to)
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """In float32, if it is in less."""
+    return x.float() if x.dtype in HALVES else x
 
 
 def precise(x: Tensor) -> torch.autocast:
