@@ -78,7 +78,6 @@ def synthesize(
     Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`,
     numbers of m > 0 and of n = 0 count half as much: the gradient of that.
     """
-    c = c.resolve_conj()  # compiled code calls operators below what resolves conjugates
     degrees, _, count, _ = c.shape
     zero = _columns(orders) // 2
     x = c.new_empty(count, _columns(orders), rings, longitudes, dtype=c.dtype.to_real())
