@@ -49,6 +49,16 @@ def test_one_stray_point_among_many_is_found():
         Samples(er.Sphere(measure="tangent"), p, torch.ones(2000))
 
 
+def test_points_off_an_implicit_surface():
+    surface = er.Ellipsoid((1.0, 1.5, 2.0))
+    points = surface.spread_points(40)
+    assert surface.samples(points.float()).weights.shape == (40,)
+    with pytest.raises(
+        ValueError, match=r"expected points of the surface, with F = 0.*space\.project\(points\)"
+    ):
+        surface.samples(1.1 * points)
+
+
 def test_group_elements_off_the_group():
     ball, f = er.Sphere().grid(6), torch.randn(6, 12)
     with pytest.raises(ValueError, match=r"no symmetry of Sphere.* changes lengths, by 3; .* orthonormalize"):

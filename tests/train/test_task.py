@@ -202,6 +202,8 @@ def test_masks_of_many_classes(tmp_path):
     Image.fromarray(np.array([[[9, 0, 0], [0, 9, 0]]], np.uint8)).save(tmp_path / "colours.png")
     with pytest.raises(ValueError, match="is in colours, expected the number of the class at every pixel"):
         read_mask(tmp_path / "colours.png", 3)
+    with pytest.raises(ValueError, match="is in colours, so no pixel has the value 255 that is not to count"):
+        read_mask(tmp_path / "colours.png", ignore=255)
 
 
 def test_folders_say_what_they_are_for(many, sorted_folder, tmp_path):
@@ -232,6 +234,7 @@ def test_folders_say_what_they_are_for(many, sorted_folder, tmp_path):
 @pytest.mark.parametrize(
     ("act", "message"),
     [
+        (lambda: Loss(THREE, "mse"), "the loss is 'mse', expected one of cross-entropy"),
         (lambda: Loss(WHOLE, "dice"), "photographs have one class each"),
         (lambda: Loss(THREE, None, (1.0, 2.0)), r"2 class weights for 3 classes \(a, b, c\)"),
         (lambda: Loss(THREE, None, (1.0, -2.0, 1.0)), "expected numbers of at least 0"),

@@ -67,10 +67,10 @@ class LatticeEngine(Engine):
         self.power = taps.square().flatten(1).sum(1) / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        self._refuse_uneven(field)
         channels = field.shape[1]
         if self.basis.is_diagonal and groups == channels == len(coefficients):
             return self._depthwise(field, coefficients)
-        self._refuse_uneven(field)
         x = fold(field, self.rho_in, groups)
         grids = [centred(length, self.stride) for length in x.shape[2:]]
         taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)

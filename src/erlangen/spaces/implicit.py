@@ -20,6 +20,7 @@ from erlangen.spaces.scattered import scattered
 PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
+NEAR = 1e-5  # of F, at points that are given as of the surface
 
 
 class Implicit(Geometry):
@@ -156,7 +157,16 @@ class Implicit(Geometry):
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
+
+        Raises:
+            ValueError: for points off the surface.
         """
+        off = float(self.F(torch.as_tensor(points, dtype=torch.float64)).abs().max())
+        if not off < NEAR:
+            raise ValueError(
+                f"F is {off:.2g} at one of the points, expected points of the surface, with F = 0; bring "
+                "them onto it: space.project(points)"
+            )
         return scattered(self, points, weights, rotations, nodes, pooling)
 
     def spread_points(self, count: int, seed: int = 0) -> Float[Tensor, "count N"]:

@@ -54,6 +54,11 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
         ValueError: for a file that is no image, or a truncated one, and for values that are no classes.
     """
     values, colours, lossy = mask_values(path)
+    if values is None and ignore is not None:
+        raise ValueError(
+            f"{path} is in colours, so no pixel has the value {ignore} that is not to count, expected one "
+            "channel of numbers, or a palette; export it as greyscale or as an indexed PNG"
+        )
     outside = np.zeros(colours.shape[:2], bool) if ignore is None else values == ignore
     if lossy and (classes > 2 or ignore is not None):
         raise ValueError(

@@ -1,6 +1,6 @@
 """What a training minimizes."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class Loss(nn.Module):
     Shapes: logits ``(batch, task.logits, *space)`` and class indices ``(batch, *space)`` to a number.
 
     Raises:
-        ValueError: for other than one weight for each class, or a Dice of whole photographs.
+        ValueError: for another name, other than one weight for each class, or a Dice of whole photographs.
     """
 
     weights: Tensor | None
@@ -39,6 +39,8 @@ class Loss(nn.Module):
     ) -> None:
         super().__init__()
         name = name or ("cross-entropy+dice" if task.dense else "cross-entropy")
+        if name not in get_args(LossName):
+            raise ValueError(f"the loss is {name!r}, expected one of {', '.join(get_args(LossName))}")
         if "dice" in name and not task.dense:
             raise ValueError(
                 f'the loss is "{name}" and photographs have one class each, expected "cross-entropy"'
