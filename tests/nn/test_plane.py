@@ -177,12 +177,6 @@ def test_refusals():
             "no periodic grid",
         ),
         (
-            lambda: er.nn.Correlation(er.FlatTorus((7.0, 8.0)).grid(7, 8), 2, 2, 3, stride=2, separable=True)(
-                torch.randn(1, 2, 7, 8)
-            ),
-            "no periodic grid",
-        ),
-        (
             lambda: er.nn.Correlation(er.Plane(), 1, 1, 5, padding_mode="reflect")(torch.randn(1, 1, 2, 9)),
             "too far for padding_mode",
         ),

@@ -278,3 +278,12 @@ def test_a_point_a_rounding_before_the_seam_is_not_mirrored():
     strip = er.Moebius(2.0, 1.0)
     p = torch.tensor([-1e-17, 0.3]).double()
     torch.testing.assert_close(strip.home(p), torch.tensor([0.0, 0.3]).double(), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_strides_that_do_not_fit_round_are_refused(separable):
+    band = er.Moebius(2.0, 1.0).grid(9, 8)
+    options = {"in_field": "regular", "out_field": "regular", "separable": separable}
+    layer = er.nn.Correlation(band, 2, 2, 3, 2, **options)
+    with pytest.raises(ValueError, match="stride=2 on a periodic axis of 9 samples is no periodic grid"):
+        layer(torch.randn(1, 2, 2, 9, 8))
