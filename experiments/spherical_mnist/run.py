@@ -9,9 +9,8 @@ picture is looked up at g^{-1} q. NR is not rotated; R is every digit under its 
 from SO(3) and fixed. The first 20,000 training digits are trained on (of 60,000, to keep a run below 45
 minutes of two cores), each stretched along two axes by chance; all 10,000 test digits are read once, at the
 end of a run. Candidates are compared on some of the last 2,000 of the 20,000, and trained on some of the
-others. Every run writes
-results/ROW-SEED.json and is kept; one that was stopped goes on from its last epoch. Digits are those of
-`ERLANGEN_DATA` (default: ../shared/data).
+others. Every run writes results/ROW-SEED.json and is kept; one that was stopped goes on from its last epoch.
+Digits are those of `ERLANGEN_DATA` (default: ../shared/data).
 """
 
 import sys

@@ -32,7 +32,8 @@ def project(
         orders: the n >= 0 that occur.
         degrees: the bandwidth.
         phase: the longitude of the first samples.
-        doubled: give each number as often as synthesis takes it: the gradient of that.
+        doubled: weigh each number as synthesis does: its gradient. For n = 0 each m > 0 stands for -m too;
+            for n > 0 the two columns hold m = 0 twice, and each takes half of it.
     """
     count = len(x)
     result = x.new_zeros(degrees, degrees, count, _columns(orders), dtype=x.dtype.to_complex())
@@ -75,8 +76,8 @@ def synthesize(
 ) -> Tensor:
     r"""``F^n_jk = w_j sum_lm c^n_lm W^n_lm(theta_j) e^{i m phi_k}``, all m: those below 0 from ``c^{-n}``.
 
-    Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`,
-    numbers of m > 0 and of n = 0 count half as much: the gradient of that.
+    Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`, each
+    number counts once: the gradient of that.
     """
     degrees, _, count, _ = c.shape
     zero = _columns(orders) // 2

@@ -51,7 +51,8 @@ def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[
     one channel, or as indices into a palette.
 
     Raises:
-        ValueError: for a file that is no image, or a truncated one, and for values that are no classes.
+        ValueError: for a file that is no image, or a truncated one, for values that are no classes, and for a
+            mask in colours where one value is not to count.
     """
     values, colours, lossy = mask_values(path)
     if values is None and ignore is not None:
