@@ -76,8 +76,8 @@ def synthesize(
 ) -> Tensor:
     r"""``F^n_jk = w_j sum_lm c^n_lm W^n_lm(theta_j) e^{i m phi_k}``, all m: those below 0 from ``c^{-n}``.
 
-    Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`, each
-    number counts once: the gradient of that.
+    Shapes: ``(l, m, q, n)`` complex to ``(q, part, j, k)`` real. Arguments as in `project`; not `doubled`,
+    each number counts once: the gradient of that.
     """
     degrees, _, count, _ = c.shape
     zero = _columns(orders) // 2
