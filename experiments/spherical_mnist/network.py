@@ -27,6 +27,8 @@ class Equivariant(nn.Module):
         separable: mix at each point, then correlate each channel by itself.
         oversampling: of the ReLU.
         dropout: of the invariants.
+        maximum: read the maximum along the fibre where the mean is read otherwise. It is no integral of a
+            band-limited field, and the few samples of the last level say how a digit lies.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Equivariant(nn.Module):
         nonlinearity: str = "relu",
         oversampling: int = 2,
         dropout: float = 0.0,
+        maximum: bool = False,
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
@@ -54,7 +57,8 @@ class Equivariant(nn.Module):
                 layers.append(ConvBlock(domain, before, width, style))
                 before = width
         self.features = nn.Sequential(*layers)
-        self.last, self.project, self.pool = domain, er.nn.Project(domain, "max"), er.nn.GlobalPool(domain)
+        self.project = er.nn.Project(domain, "max" if maximum else "mean")
+        self.last, self.pool = domain, er.nn.GlobalPool(domain)
         self.head = nn.Sequential(
             nn.BatchNorm1d(2 * before, affine=False), nn.Dropout(dropout), nn.Linear(2 * before, 10)
         )
@@ -63,7 +67,7 @@ class Equivariant(nn.Module):
         L = self.first.degrees
         f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
         f = self.features(f)
-        # the maximum over the samples would depend on where they lie; these are integrals
+        # a maximum over the samples would depend on where they lie; these are integrals
         size = torch.sqrt(er.nn.mean(self.last, f.square().mean(2)) + 1e-6)
         return self.head(torch.cat([self.pool(self.project(f)), size], 1))
 

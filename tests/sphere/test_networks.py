@@ -56,6 +56,12 @@ def test_gates_on_smooth_fields():
     assert 1e-9 < error(five_layers(lambda: er.nn.Gated(BALL, 4, dtype=torch.float64))) < 5e-3
 
 
+@pytest.mark.parametrize(("oversampling", "low", "high"), [(1, 1e-1, 1), (3, 1e-5, 3e-2)])
+def test_maximum_along_the_fibre(oversampling, low, high):
+    lift = er.nn.Lift(BALL, 2, 4, dtype=torch.float64)
+    assert low < error(nn.Sequential(lift, er.nn.Project(BALL, oversampling=oversampling))) < high
+
+
 @pytest.mark.parametrize("domain", [er.Sphere().grid(16), er.Sphere().grid(16, rotations=3)], ids=str)
 def test_models_take_the_sphere_unchanged(domain):
     f = torch.randn(2, 3, *domain.shape)

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.engines import FinerFibre
 
 Reduction = Literal["max", "mean"]
 
@@ -15,27 +14,35 @@ Reduction = Literal["max", "mean"]
 class Project(nn.Module):
     r"""``f(p) = max_h F(p, h)`` or ``mean_h F(p, h)``: regular fields to scalars.
 
-    The maximum is the maximum over a fibre `oversampling` times as fine, so that it changes little
-    between the fibre's own angles; the mean is exact at every angle. For a learned projection take
-    `Correlation` with in_field="regular".
+    The mean is exact at every angle. The maximum is the one over a finer fibre, so that it changes little
+    between the fibre's own angles. On the sphere it is taken on finer latitudes and longitudes too, and
+    brought back to the harmonics that the grid carries: no harmonic of the maximum itself, aliased, may say
+    how the samples lie. For a learned projection take `Correlation` with in_field="regular".
 
     Args:
         domain: where the field lives.
         reduction: "max" or "mean".
-        oversampling: for the maximum, how much finer the fibre is sampled.
+        oversampling: for the maximum, how much finer the samples are; None for 4 times on the fibre, or 3
+            times on the sphere and its fibre (there rotations then change it by 1.6 %, else by 15 %).
 
     Shapes: ``(batch, channel, fibre, *space)`` to ``(batch, channel, *space)``.
     """
 
-    def __init__(self, domain: Domain, reduction: Reduction = "max", *, oversampling: int = 4) -> None:
+    def __init__(
+        self, domain: Domain, reduction: Reduction = "max", *, oversampling: int | None = None
+    ) -> None:
         super().__init__()
-        rho = domain.representation("regular")
+        self.regular, self.scalar = domain.representation("regular"), domain.representation("scalar")
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
+        if oversampling is not None and oversampling < 1:
+            raise ValueError(f"oversampling is {oversampling}, expected at least 1")
+        if oversampling is None:
+            space_too = domain.finer(self.scalar, 3) is not None
+            oversampling = 3 if space_too else 4
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
-        fibre, self.finer = rho.fibre, None
-        if reduction == "max" and fibre is not None and fibre.default_band is not None:
-            self.finer = FinerFibre(fibre, oversampling)
+        if reduction == "max":
+            domain.finer(self.regular, oversampling)  # made now, and kept by the domain
 
     def forward(
         self, field: Float[Tensor, "batch channel fibre *space"]
@@ -43,7 +50,10 @@ class Project(nn.Module):
         self.domain.check(field, "regular")
         if self.reduction == "mean":
             return field.mean(2)
-        return (field if self.finer is None else self.finer.up(field)).amax(2)
+        finer = self.domain.finer(self.regular, self.oversampling)
+        largest = (field if finer is None else finer.up(field)).amax(2)
+        back = self.domain.finer(self.scalar, self.oversampling)  # None where the space is not refined
+        return largest if back is None else back.down(largest)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, "{self.reduction}"'
