@@ -24,6 +24,7 @@ from erlangen.groups import (
     trivial,
 )
 from erlangen.kernels import KernelBasis, Rings
+from erlangen.making import making
 
 
 class Domain(ABC):
@@ -164,7 +165,8 @@ class Domain(ABC):
         engines = self._engines if to is None else self._engines_to.setdefault(to, {})
         engine = engines.get(spec)
         if engine is None:
-            engine = engines[spec] = self._build(spec) if to is None else self._between(to, spec)
+            with making():
+                engine = engines[spec] = self._build(spec) if to is None else self._between(to, spec)
         return engine
 
     def _between(self, to: "Domain", spec: KernelSpec) -> Engine:
@@ -361,7 +363,8 @@ class Domain(ABC):
         """
         key = (rho.name, factor, fibre)
         if key not in self._finer:
-            self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
+            with making():
+                self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
         return self._finer[key]
 
     def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:

@@ -15,6 +15,7 @@ from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unf
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
+from erlangen.making import making
 
 
 class Grid(Domain):
@@ -104,6 +105,7 @@ class Grid(Domain):
     def default_kernel_size(self) -> int:
         return 5
 
+    @making()
     def coarser(self) -> "Grid":
         if self.shape is None:
             return self

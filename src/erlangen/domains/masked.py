@@ -18,6 +18,7 @@ from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, StructureGroup, trivial
 from erlangen.kernels import KernelBasis, Rings
+from erlangen.making import making
 
 Boundary = Literal["zero", "renormalize"]
 HALF = 0.5  # of the mass: what is seen less is missing on the coarser domain
@@ -119,8 +120,9 @@ class Masked(Domain):
 
     def coarser(self) -> "Masked":
         if self._coarser is None:
-            share = self._share("down").value
-            self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
+            with making():
+                share = self._share("down").value
+                self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
         return self._coarser
 
     def prepare(self, way: Way, rho: Representation) -> None:
@@ -140,16 +142,15 @@ class Masked(Domain):
 
     def _share(self, way: Way) -> Table:
         """The part of each sample's weights that is visible, in `downsample` and `upsample`."""
-        found = self._shares.get(way)
-        if found is None:
-            if way == "down":
-                seen = self.whole.downsample(self.mask.double()[None, None], trivial())
-            else:
-                seen = self.whole.upsample(
-                    self.coarser().mask.double()[None, None], trivial(), self.mask.shape
-                )
-            found = self._shares[way] = Table(seen[0, 0])
-        return found
+        if way not in self._shares:
+            with making():
+                self._shares[way] = Table(self._seen(way)[0, 0])
+        return self._shares[way]
+
+    def _seen(self, way: Way) -> Tensor:
+        if way == "down":
+            return self.whole.downsample(self.mask.double()[None, None], trivial())
+        return self.whole.upsample(self.coarser().mask.double()[None, None], trivial(), self.mask.shape)
 
     def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
         return self.whole._correlator(basis, spec)

@@ -15,6 +15,7 @@ from erlangen.engines import Engine, LatticeEngine, Seam, across
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
+from erlangen.making import making
 
 REMEMBERED = 256  # isometries whose permutation a domain keeps
 
@@ -70,6 +71,7 @@ class QuotientGrid(Grid):
             domain = domain.coarser()
         return domain if domain.shape == tuple(shape) else super().sized(shape)
 
+    @making()
     def coarser(self) -> "QuotientGrid":
         coarse = super().coarser()
         options = {"origin": coarse.origin, "fibre": self.fibre}

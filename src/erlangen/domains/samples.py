@@ -22,6 +22,7 @@ from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
+from erlangen.making import making
 
 
 class Samples(Domain):
@@ -94,7 +95,8 @@ class Samples(Domain):
     @property
     def frames(self) -> Frame:
         if self._frames is None:
-            self._frames = self._own_frames()
+            with making():
+                self._frames = self._own_frames()
         return self._frames
 
     def _own_frames(self) -> Frame:
@@ -149,7 +151,9 @@ class Samples(Domain):
     def coarser(self) -> "Samples":
         coarse = self._coarser
         if coarse is None:
-            coarse = self._coarser = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+            with making():
+                coarse = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+            self._coarser = coarse
         return coarse
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
@@ -168,7 +172,8 @@ class Samples(Domain):
         found = self._resamplers.get((way, rho.name))
         if found is None:
             build = self._downsampler if way == "down" else self._upsampler
-            found = self._resamplers[way, rho.name] = build(rho)
+            with making():
+                found = self._resamplers[way, rho.name] = build(rho)
         return found
 
     def _downsampler(self, rho: Representation) -> Resampler:

@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor
 
+from erlangen.making import making
+
 
 class Table:
     """A float64 (or integer) tensor with its casts to the dtypes and devices that asked for it."""
 
     def __init__(self, value: Tensor) -> None:
-        self.value = value.detach()
+        with making():  # a clone of an inference tensor is an ordinary one
+            self.value = value.clone() if value.is_inference() else value.detach()
         self._casts: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def like(self, x: Tensor) -> Tensor:
@@ -19,7 +22,7 @@ class Table:
         if cast is None:
             if torch.compiler.is_compiling():
                 return self.value.to(dtype=dtype, device=x.device)
-            with torch.inference_mode(False), torch.no_grad():
+            with making():
                 cast = self._casts[key] = self.value.to(dtype=dtype, device=x.device)
         return cast
 

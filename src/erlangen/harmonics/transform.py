@@ -12,6 +12,7 @@ from erlangen.harmonics.fibres import Frequencies
 from erlangen.harmonics.legendre import project, synthesize
 from erlangen.harmonics.parallels import Parallels
 from erlangen.harmonics.tables import parity_tables, spin_tables
+from erlangen.making import making
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -129,7 +130,8 @@ class Transform:
             Q = None if Q is None else Q.numpy()
             made = spin_tables(theta, self.degrees, n, Q) if n else parity_tables(theta, self.degrees, Q)
             single = np.float32 if dtype == torch.float32 else np.float64
-            found = [torch.from_numpy(table.astype(single)).to(device) for table in made]
+            with making():
+                found = [torch.from_numpy(table.astype(single)).to(device) for table in made]
             self._tables[(n, folded, dtype, device)] = found
         return found
 

@@ -24,6 +24,7 @@ from erlangen.harmonics import (
     gauss_legendre,
     resampled,
 )
+from erlangen.making import making
 
 KNOTS = 8  # degrees at which a global kernel is free, unless told
 
@@ -40,14 +41,16 @@ class Harmonic(Domain):
         super().__init__(*args, **options)
         fields: tuple[Field, ...] = ("scalar", "sign", "vector", "regular")
         fields = fields[: 1 if self.geometry.structure.has_mirrors else 4 if self.fibre else 3]
-        self._by_frequency: dict[str, Frequencies] = {
-            field: frequencies(self.representation(field)) for field in fields
-        }
+        with making():
+            self._by_frequency: dict[str, Frequencies] = {
+                field: frequencies(self.representation(field)) for field in fields
+            }
 
     @cached_property
     def transform(self) -> Harmonics:
         """The harmonics that the samples carry."""
-        return self._make_transform()
+        with making():
+            return self._make_transform()
 
     @abstractmethod
     def _make_transform(self) -> Harmonics: ...
@@ -149,6 +152,7 @@ class Harmonic(Domain):
         of = self._frequencies(rho.name)
         return resampled(field, coarse, of, self.transform, of)
 
+    @making()
     def prepare(self, way: Way, rho: Representation) -> None:
         if self._coarser_harmonics(rho) is None:
             super().prepare(way, rho)
