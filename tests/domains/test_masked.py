@@ -142,6 +142,14 @@ def test_networks_run_on_windows_and_forget_the_rest(name):
         assert float(y.std()) > 1e-4
 
 
+def test_networks_are_those_of_the_whole():
+    whole = er.Plane(rotations=4, shape=(12, 12))
+    nets = [er.models.UNet(domain, 1, 1, 2, 1) for domain in (whole, whole.masked(torch.rand(12, 12) > 0.2))]
+    assert nets[0].options == nets[1].options
+    spec = nets[1].lift[0].spec
+    assert whole.widening(spec) == nets[1].domain.widening(spec)
+
+
 def test_pools_and_means_see_what_is_visible():
     domain = masked("healpix")
     f = torch.randn(1, 2, *domain.shape)
@@ -193,6 +201,10 @@ def test_missing_values_without_a_mask_are_refused():
         (
             lambda ball: er.nn.Correlation(er.Plane().masked(torch.ones(8, 8) > 0), 1, 1, 3, stride=2),
             "stride=2.*resample by er.nn.Down",
+        ),
+        (
+            lambda ball: er.nn.Down(er.Plane().masked(torch.ones(8, 8) > 0), circular=True, exact_shifts=True),
+            "a mask does not shift with the content",
         ),
     ],
 )

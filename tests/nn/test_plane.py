@@ -150,6 +150,7 @@ def test_refusals():
         (lambda: er.nn.Project(plane, "sum"), 'expected "max" or "mean"'),
         (lambda: er.models.UNet(plane, 3, 1, exact_shifts=True), 'expected padding_mode="circular"'),
         (lambda: er.models.UNet(plane, 3, 1, width=0), "expected at least 1 and 0"),
+        (lambda: er.models.Classifier(plane, 3, 1, kernel_size=3, radius=2.0), "expected one of them"),
         (lambda: er.nn.Correlation(plane, 3, 4, 3, **regular)(torch.randn(1, 3, 6, 9, 9)), "has shape"),
         (lambda: er.nn.Lift(plane, 3, 4, 3)(torch.randn(1, 4, 9, 9)), "for 3 scalar fields"),
         (lambda: er.nn.Norm(plane, 3)(torch.randn(1, 4, 8, 9, 9)), "for 3 regular fields"),
@@ -206,3 +207,12 @@ def test_isotropic_kernels_cannot_tell_turned_patterns_apart_and_regular_ones_ca
     rich = er.nn.Lift(er.Plane(rotations=8), 1, 8, 9).requires_grad_(False)
     invariant = rich(pattern)[..., 4, 4].sort(-1).values
     assert float((invariant - rich(mirrored)[..., 4, 4].sort(-1).values).abs().max()) > 0.01
+
+
+def test_radius_in_pixels_of_each_level():
+    """Images of any size know pixels of their own level only: twice as wide there with the same radius."""
+    plane = er.Plane(rotations=4)
+    ours, same = (er.models.UNet(plane, 1, 1, 2, depth=2, **k) for k in ({"radius": 2.5}, {"kernel_size": 5}))
+    same.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 1, 20, 20)
+    assert torch.equal(ours(x), same(x))

@@ -113,7 +113,16 @@ class Masked(Domain):
         return self.whole.closed
 
     def content_axes(self, circular: bool) -> list[bool]:
-        return self.whole.content_axes(circular)
+        raise ValueError(
+            f"exact_shifts=True on {self}: a mask does not shift with the content, expected exact_shifts=False"
+        )
+
+    @property
+    def default_kernel_size(self) -> int | None:
+        return self.whole.default_kernel_size
+
+    def widening(self, spec: KernelSpec) -> int:
+        return self.whole.widening(spec)
 
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         return self.whole.surround(field, widths, rho)

@@ -14,25 +14,33 @@ from erlangen.nn import Correlation, Gated, Lift, Norm, ReLU
 class Style:
     """The choices that all blocks of a network share."""
 
-    kernel_size: int | None = 5
+    kernel_size: int | None = None
     radius: float | None = None
     padding_mode: str = "zeros"
     separable: bool = True
     nonlinearity: Literal["relu", "gated"] = "relu"
     oversampling: int = 2
 
+    def __post_init__(self) -> None:
+        if self.kernel_size is not None and self.radius is not None:
+            raise ValueError(
+                f"kernel_size={self.kernel_size} and radius={self.radius}: expected one of them, "
+                "kernel_size in samples or radius in units of the space"
+            )
+
     @property
     def kernel(self) -> dict[str, Any]:
         """The arguments of a correlation."""
         return {
-            "kernel_size": self.kernel_size if self.radius is None else None,
+            "kernel_size": self.kernel_size,
             "radius": self.radius,
             "padding_mode": self.padding_mode,
         }
 
-    def coarser(self) -> "Style":
-        """On half the samples a kernel of as many samples has twice the radius."""
-        return self if self.radius is None else replace(self, radius=2 * self.radius)
+    def coarser(self, domain: Domain) -> "Style":
+        """On half the samples of a domain a kernel of as many samples has twice the radius."""
+        pixels = domain.coarser() is domain  # images of any size, measured in their own pixels
+        return self if self.radius is None or pixels else replace(self, radius=2 * self.radius)
 
     def activation(self, domain: Domain, channels: int) -> nn.Module:
         """The nonlinearity."""

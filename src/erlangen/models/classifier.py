@@ -81,7 +81,7 @@ class Classifier(nn.Module):
             layers.append(ResidualBlock(domain, width, style))
             if level < depth:
                 layers.append(Pool(domain, pooling, circular=circular, exact_shifts=exact_shifts))
-                domain, style = domain.coarser(), style.coarser()
+                domain, style = domain.coarser(), style.coarser(domain)
                 layers.append(ConvBlock(domain, width, 2 * width, style))
                 width *= 2
         if domain.fibre is not None:

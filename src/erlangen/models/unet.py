@@ -87,8 +87,8 @@ class UNet(nn.Module):
         circular = padding_mode == "circular"
         domains, styles = [domain], [style]
         for _ in range(depth):
+            styles.append(styles[-1].coarser(domains[-1]))
             domains.append(domains[-1].coarser())
-            styles.append(styles[-1].coarser())
         widths = [width * 2**level for level in range(depth + 1)]
         lifted, field = domain.fibre is not None, domain.default_field
 
@@ -154,10 +154,12 @@ class UNet(nn.Module):
                 f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, *space), "
                 f"{axes} axes"
             )
+        if not self.exact_shifts:
+            return
         halvings = 2 ** len(self.down)
         axes = self.domain.content_axes(self.options["padding_mode"] == "circular")
         sizes = [size for size, closes in zip(image.shape[2:], axes, strict=True) if closes]
-        if self.exact_shifts and any(size % halvings for size in sizes):
+        if any(size % halvings for size in sizes):
             raise ValueError(
                 f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected "
                 f"multiples of {halvings}"

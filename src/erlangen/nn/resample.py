@@ -44,6 +44,8 @@ class Down(nn.Module):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
+        if exact_shifts:
+            domain.content_axes(circular)  # refuses where content and samples don't shift alike
         domain.prepare("down", domain.representation(self.field))
 
     def forward(
