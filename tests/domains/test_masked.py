@@ -203,7 +203,9 @@ def test_missing_values_without_a_mask_are_refused():
             "stride=2.*resample by er.nn.Down",
         ),
         (
-            lambda ball: er.nn.Down(er.Plane().masked(torch.ones(8, 8) > 0), circular=True, exact_shifts=True),
+            lambda ball: er.nn.Down(
+                er.Plane().masked(torch.ones(8, 8) > 0), circular=True, exact_shifts=True
+            ),
             "a mask does not shift with the content",
         ),
     ],

@@ -220,3 +220,28 @@ def test_randomized_leaves_the_module_alone():
     assert any(not torch.equal(t, before[n]) for n, t in other.state_dict().items())
     assert net.training
     assert not other.training
+
+
+@pytest.mark.parametrize("out_field", ["vector", "sign"])
+def test_fields_are_moved_as_what_they_are(out_field):
+    """Vectors have as many axes as regular fields, signs as scalars: the layer says which they are."""
+    plane = er.Plane(rotations=4, reflections=True)
+    net = nn.Sequential(
+        er.nn.Lift(plane, 1, 3, 5),
+        er.nn.ReLU(plane),
+        er.nn.Correlation(plane, 3, 2, 5, in_field="regular", out_field=out_field),
+    )
+    x = torch.randn(2, 1, 16, 16)
+    told = er.verify.equivariance(er.verify.randomized(net), x, plane, show=False, layers=True)
+    assert told.worst < 1e-5
+    hidden = lambda x: net(x)  # noqa: E731
+    wrapped = nn.Module()
+    wrapped.forward = hidden
+    assert er.verify.equivariance(wrapped, x, plane, out_field=out_field, show=False).worst < 1e-5
+    if out_field == "sign":
+        assert er.verify.equivariance(wrapped, x, plane, show=False).worst > 0.1
+    else:
+        with pytest.raises(
+            ValueError, match=r"regular fields .* have 8 components; expected another out_field="
+        ):
+            er.verify.equivariance(wrapped, x, plane, show=False)

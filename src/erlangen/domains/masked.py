@@ -114,7 +114,8 @@ class Masked(Domain):
 
     def content_axes(self, circular: bool) -> list[bool]:
         raise ValueError(
-            f"exact_shifts=True on {self}: a mask does not shift with the content, expected exact_shifts=False"
+            f"exact_shifts=True on {self}: "
+            "a mask does not shift with the content, expected exact_shifts=False"
         )
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from erlangen.domains import Domain, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
+from erlangen.verify.fields import field_of
 from erlangen.verify.gradient import gradient_error
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
@@ -21,6 +22,7 @@ def equivariance(
     elements: Sequence[Symmetry] | None = None,
     *,
     in_field: Field = "scalar",
+    out_field: Field | None = None,
     layers: bool = False,
     gradients: bool = True,
     show: bool = True,
@@ -42,6 +44,7 @@ def equivariance(
         domain: where x lives.
         elements: symmetries to measure; None for ``domain.symmetries()``.
         in_field: the type of x.
+        out_field: that of the output; None for what the last layer says, or its axes tell.
         layers: also measure the output of every layer, for each element.
         gradients: also measure gradients, for the exact elements.
         show: print the table.
@@ -58,7 +61,7 @@ def equivariance(
         True
     """
     with _unchanged(module):
-        report = _measure(module, x, domain, elements, in_field, layers, gradients)
+        report = _measure(module, x, domain, elements, in_field, out_field, layers, gradients)
     if show:
         print(report)  # noqa: T201
     return report
@@ -70,6 +73,7 @@ def _measure(
     domain: Domain,
     elements: Sequence[Symmetry] | None,
     in_field: Field,
+    out_field: Field | None,
     layers: bool,
     gradients: bool,
 ) -> Report:
@@ -83,27 +87,30 @@ def _measure(
     y_of_noise, inner_of_noise = _run(module, _noise_like(x), layers) if has_invariants else (None, {})
     other = y_of_noise if y.dim() == 2 else None
     _refuse_constant(domain, y, other)
-    if field_of(y, domain) == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
+    out_field = field_of(y, domain, module, out_field)
+    parts = dict(module.named_modules())
+    fields = {name: field_of(here, domain, parts[name]) for name, here in inner.items()}
+    if out_field == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
         elements = [element for element in elements if element.in_group]
     rows, layer_rows, square = [], [], None
     axes = domain.space_axes
     for element in elements:
         moved_in = _mover(domain, element, in_field)
-        moved_out = _mover(domain, element, field_of(y, domain))
+        moved_out = _mover(domain, element, out_field)
         moved_x = moved_in(x)
         y_of_moved, inner_of_moved = _run(module, moved_x, layers)
         moved_y = moved_out(y)
         exact = element.is_exact
         gradient = gradient_error(module, x, moved_in, moved_out) if gradients and exact else None
-        floor = None if exact else _floor(domain, element, y)
+        floor = None if exact else _floor(domain, element, y, out_field)
         rows.append(Row(element, _error(domain, y_of_moved, moved_y, other, exact), gradient, floor))
         for name, here in inner.items() if element.in_group else ():
             if element.is_shift and here.shape[-axes:] != x.shape[-axes:]:
                 continue  # a shift by whole pixels is another one on a coarser grid
-            moved_here = _mover(domain, element, field_of(here, domain))(here)
+            moved_here = _mover(domain, element, fields[name])(here)
             other_here = inner_of_noise[name] if here.dim() == 2 else None
             error = _error(domain, inner_of_moved[name], moved_here, other_here, exact)
-            layer_rows.append(LayerRow(name, element.name, exact, error))
+            layer_rows.append(LayerRow(f"{name} ({type(parts[name]).__name__})", element.name, exact, error))
         if square is None or element.name == "turn 45":
             seen = moved_out(torch.ones_like(y)) > 0.5
             square = Square(element.name, x, moved_x, y, y_of_moved, moved_y, seen)
@@ -120,19 +127,6 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for name, buffer in module.named_buffers():
                 buffer.copy_(buffers[name])
-
-
-def field_of(y: Tensor, domain: Domain) -> Field | None:
-    """The field type of an output, by its axes; None for invariants ``(batch, features)``."""
-    axes = y.dim() - domain.space_axes
-    if y.dim() == 2:
-        return None
-    if axes not in (2, 3):
-        raise ValueError(
-            f"the module's output has shape {tuple(y.shape)}, expected (batch, channel, [fibre,] *space) or "
-            "(batch, features)"
-        )
-    return "scalar" if axes == 2 else "regular"
 
 
 def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> list[Symmetry]:
@@ -174,7 +168,7 @@ def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, 
             return hook
 
         hooks = [
-            m.register_forward_hook(keep(f"{name} ({type(m).__name__})"))
+            m.register_forward_hook(keep(name))
             for name, m in module.named_modules()
             if name and not list(m.children())
         ]
@@ -219,9 +213,8 @@ def _error(domain: Domain, a: Tensor, b: Tensor, other: Tensor | None, exact: bo
     return float((a - b)[..., domain.centre(b)].norm() / centred.norm().clamp_min(tiny))
 
 
-def _floor(domain: Domain, element: Symmetry, y: Tensor) -> float | None:
+def _floor(domain: Domain, element: Symmetry, y: Tensor, field: Field | None) -> float | None:
     """What interpolating the output there and back costs by itself; None for invariants, which stay."""
-    field = field_of(y, domain)
     if element.permutes or element.circular:
         return 0.0
     if field is None:

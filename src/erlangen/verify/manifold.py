@@ -14,7 +14,7 @@ from erlangen.domains import Domain
 from erlangen.domains.builders import ray_rule
 from erlangen.domains.spec import Field
 from erlangen.geometry import Frame
-from erlangen.verify.equivariance import field_of
+from erlangen.verify.fields import field_of
 
 Isometry = Tensor | Callable[[Tensor], Tensor]
 
@@ -225,7 +225,7 @@ def _domain_of(module: nn.Module, domain: Domain | None) -> Domain:
 
 def _output(module: nn.Module, y: Tensor, domain: Domain) -> Field:
     last = [part for part in module.modules() if hasattr(part, "domain")][-1]
-    return getattr(last, "out_field", None) or field_of(y, domain) or "scalar"
+    return field_of(y, domain, last) or "scalar"
 
 
 def _turns(domain: Domain, turns: str, generator: torch.Generator) -> Float[Tensor, "*space n n"]:

@@ -1,0 +1,40 @@
+"""Which type of field a module gives."""
+
+from torch import Tensor, nn
+
+from erlangen.domains import Domain
+from erlangen.domains.spec import Field
+
+
+def field_of(
+    y: Tensor, domain: Domain, module: nn.Module | None = None, told: Field | None = None
+) -> Field | None:
+    """The type of an output: as told, else as its last layer says, else by its axes, of which scalar and sign
+    fields have two, regular and vector fields three. None for invariants ``(batch, features)``."""
+    if y.dim() == 2:
+        return None
+    axes = y.dim() - domain.space_axes
+    if axes not in (2, 3):
+        raise ValueError(
+            f"the module's output has shape {tuple(y.shape)}, expected (batch, channel, [fibre,] *space) or "
+            "(batch, features)"
+        )
+    field = told or (None if module is None else _said(module))
+    if field is None:
+        field = "scalar" if axes == 2 else "regular" if domain.fibre is not None else "vector"
+    rho = domain.representation(field)
+    if rho.has_axis != (axes == 3) or (rho.has_axis and y.shape[2] != rho.dim):
+        components = f"{rho.dim} components" if rho.has_axis else "no axis of components"
+        raise ValueError(
+            f"the module's output has shape {tuple(y.shape)}, but {field} fields of {domain} have "
+            f"{components}; expected another out_field="
+        )
+    return field
+
+
+def _said(module: nn.Module) -> Field | None:
+    """The type that a layer names, or the last layer of a sequence."""
+    if isinstance(module, nn.Sequential) and len(module):
+        *before, last = module
+        return _said(nn.Sequential(*before) if isinstance(last, nn.Identity) else last)
+    return getattr(module, "out_field", None) or getattr(module, "field", None)
