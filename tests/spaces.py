@@ -36,7 +36,7 @@ DOMAINS = {
     "SE(2)": lambda: se2_grid(4, 4),
     "S2 x S1": lambda: sphere_and_circle(3, 4),
 }
-RADIUS = {"S2 x S1": 1.5, "line": 1.25}
+RADIUS = {"S2 x S1": 2.0, "line": 1.25}
 RADIUS |= {name: 1.2 for name in DOMAINS if name.startswith("sphere")}
 
 

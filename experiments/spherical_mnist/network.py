@@ -27,8 +27,9 @@ class Equivariant(nn.Module):
         separable: mix at each point, then correlate each channel by itself.
         oversampling: of the ReLU.
         dropout: of the invariants.
+        all_blocks: integrate what each block gives, not the last one alone.
         maximum: read the maximum along the fibre where the mean is read otherwise. It is no integral of a
-            band-limited field, and the few samples of the last level say how a digit lies.
+            band-limited field, and few samples of it say how a digit lies.
     """
 
     def __init__(
@@ -42,34 +43,40 @@ class Equivariant(nn.Module):
         nonlinearity: str = "relu",
         oversampling: int = 2,
         dropout: float = 0.0,
+        all_blocks: bool = False,
         maximum: bool = False,
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
         self.first = domain = SPHERE.grid(degrees, rotations=fibre)
         style = Style(None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling)
-        layers, before = stem(domain, 1, widths[0], style), widths[0]
+        blocks: list[nn.Module] = [nn.Sequential(*stem(domain, 1, widths[0], style))]
+        self.domains, channels = [domain], [widths[0]]
         for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
-            if level:
-                layers.append(er.nn.Down(domain))
-                domain = domain.coarser()
+            down = [er.nn.Down(domain)] if level else []
+            domain = domain.coarser() if level else domain
             for _ in range(count):
-                layers.append(ConvBlock(domain, before, width, style))
-                before = width
-        self.features = nn.Sequential(*layers)
-        self.project = er.nn.Project(domain, "max" if maximum else "mean")
-        self.last, self.pool = domain, er.nn.GlobalPool(domain)
+                blocks.append(nn.Sequential(*down, ConvBlock(domain, channels[-1], width, style)))
+                self.domains.append(domain)
+                channels.append(width)
+                down = []
+        self.blocks, self.all_blocks = nn.ModuleList(blocks), all_blocks
+        # three times the samples for the maximum of the library; here as few as there are
+        self.reduce = (lambda f: f.amax(2)) if maximum else (lambda f: f.mean(2))
+        features = 2 * (sum(channels) if all_blocks else channels[-1])
         self.head = nn.Sequential(
-            nn.BatchNorm1d(2 * before, affine=False), nn.Dropout(dropout), nn.Linear(2 * before, 10)
+            nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), nn.Linear(features, 10)
         )
 
     def forward(self, digits: Tensor) -> Tensor:
         L = self.first.degrees
         f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
-        f = self.features(f)
-        # a maximum over the samples would depend on where they lie; these are integrals
-        size = torch.sqrt(er.nn.mean(self.last, f.square().mean(2)) + 1e-6)
-        return self.head(torch.cat([self.pool(self.project(f)), size], 1))
+        integrals = []
+        for domain, block in zip(self.domains, self.blocks, strict=True):
+            f = block(f)
+            size = torch.sqrt(er.nn.mean(domain, f.square().mean(2)) + 1e-6)
+            integrals.append(torch.cat([er.nn.mean(domain, self.reduce(f)), size], 1))
+        return self.head(torch.cat(integrals if self.all_blocks else integrals[-1:], 1))
 
 
 class Plain(nn.Module):

@@ -148,6 +148,14 @@ def test_fitted_latitudes_know_the_rules_they_meet():
             lambda: SPHERE.samples(icosahedron(3)[0][:300][icosahedron(3)[0][:300, 2] > 0.3]),
             "a window is a mask",
         ),
+        (
+            lambda: er.nn.Correlation(SPHERE.grid(16), 1, 1, radius=0.12),
+            "sees 1 of the samples.*a larger radius",
+        ),
+        (
+            lambda: er.nn.Correlation(SPHERE.healpix(4), 1, 1, radius=0.2),
+            "sees 1 of the samples.*a larger radius",
+        ),
         (lambda: er.Sphere(3).healpix(2), r"lies on S\^2, not on S\^3"),
         (
             lambda: SPHERE.samples(icosahedron(3)[0], 1 + 0.9 * icosahedron(3)[0][:, 2]),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from erlangen.geometry import Geometry
@@ -11,7 +12,7 @@ from erlangen.groups import StructureGroup
 from erlangen.kernels import KernelBasis
 
 if TYPE_CHECKING:
-    from erlangen.domains.domain import KernelSpec
+    from erlangen.domains.domain import Domain, KernelSpec
 
 
 def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: "KernelSpec") -> None:
@@ -29,6 +30,18 @@ def expect_reach(geometry: Geometry, radius: float) -> None:
         raise ValueError(
             f"radius is {radius}, beyond the injectivity radius {geometry.injectivity_radius:.6g} of "
             f"{geometry}, where a kernel would meet itself; take a smaller radius"
+        )
+
+
+def expect_in_view(domain: "Domain", radius: float, row: Int[Tensor, "e"], rows: int) -> None:
+    """ValueError for a kernel that a sum over so few samples says nothing about."""
+    seen, enough = float(torch.bincount(row, minlength=rows).double().quantile(0.25)), 2 * domain.dim + 1
+    if seen < enough:
+        raise ValueError(
+            f"within radius {radius:.6g} a sample of {domain} sees {seen:.0f} of the samples, "
+            f"itself among them, "
+            f"expected {enough} at least for a sum over them to be an integral; take a larger radius, about "
+            f"{radius * (2 * enough / max(seen, 1)) ** (1 / domain.dim):.2g}, or a finer grid"
         )
 
 

@@ -14,7 +14,7 @@ from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
-from erlangen.domains.refusals import refuse_nan, without_grid_options
+from erlangen.domains.refusals import expect_in_view, refuse_nan, without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance, reading, thinned
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.engines import Engine, Folded, SparseOperator, Stencil, StencilEngine
@@ -194,7 +194,10 @@ class Samples(Domain):
         turns = spec.in_field != "scalar"
         stencil = self._stencils.get((spec.radius, turns))
         if stencil is None:
-            stencil = self._stencils[spec.radius, turns] = self._stencil(spec.radius, turns)
+            stencil = self._stencil(spec.radius, turns)
+            if self.builder == "weighted_sum":
+                expect_in_view(self, spec.radius, stencil.row, stencil.rows)
+            self._stencils[spec.radius, turns] = stencil
         return StencilEngine(basis, stencil, tuple(self._weights.shape), self._operator)
 
     def _stencil(self, radius: float, turns: bool) -> Stencil:
