@@ -67,6 +67,8 @@ def test_a_diverging_training_says_so(scenes):
     [
         ({"steps": 0}, "steps is 0, expected at least 1"),
         ({"minutes": 0.0}, "minutes is 0.0, expected a time above 0"),
+        ({"epochs": float("inf")}, "epochs is inf, expected a finite number"),
+        ({"zoom": float("nan")}, "zoom is nan, expected a finite number"),
         ({"batch": 0}, "batch is 0, expected at least 1"),
         ({"validation": 1.0}, "expected a fraction between 0 and 1"),
         ({"lr": -1.0}, "expected a learning rate above 0"),

@@ -9,7 +9,7 @@ import torch
 
 import erlangen as er
 from erlangen.cli import main
-from erlangen.train import fit
+from erlangen.train import fit, generate
 
 SMALL = {"width": 2, "depth": 2, "size": 48, "crop": 32, "batch": 2, "seed": 4, "epochs": 4.0}
 
@@ -102,6 +102,9 @@ def test_trainings_that_cannot_go_on_are_refused(scenes, tmp_path):
         fit(scenes, out=tmp_path, resume=True, **SMALL | {"lr": 1e-2})
     with pytest.raises(ValueError, match=r"trained with other settings \(looks\)"):
         fit(scenes, out=tmp_path, resume=True, looks=5, **SMALL)
+    generate(tmp_path / "others", 8, size=48, seed=5)
+    with pytest.raises(ValueError, match="trained on other photographs or masks, expected the same ones"):
+        fit(tmp_path / "others", out=tmp_path, resume=True, **SMALL)
     file = tmp_path / "training.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="holds no training that could go on"):

@@ -1,6 +1,7 @@
 """How to train."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, fields
 from statistics import median
 from typing import Any
@@ -93,6 +94,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"{name} is {value}, expected at least {low}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{field.name} is {value}, expected a finite number")
         if self.steps is None and self.epochs is None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
         if self.zoom < 0 or self.jitter < 0:

@@ -37,6 +37,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
         "history": training.history,
         "queue": crops["queue"],
         "photographs": len(training.crops.images),
+        "pixels": training.crops.checksum,
     }
     path = Path(folder) / NAME
     make_folder(path.parent)
@@ -53,8 +54,16 @@ def restore_training(training: "Training", folder: str | Path) -> None:
     """
     tensors, facts = _read(Path(folder) / NAME)
     changed = [n for n in facts["settings"].differences(training.settings) if n != "device"]
-    if changed or facts["photographs"] != len(training.crops.images):
-        what = ", ".join(changed) or "the number of photographs"
+    pixels = training.crops.checksum
+    if facts["photographs"] != len(training.crops.images):
+        changed.append("the number of photographs")
+    elif facts.get("pixels", pixels) != pixels:
+        raise ValueError(
+            f"{Path(folder) / NAME} was trained on other photographs or masks, expected the same ones in the "
+            "same order; give those, or start anew without --resume"
+        )
+    if changed:
+        what = ", ".join(changed)
         raise ValueError(
             f"{Path(folder) / NAME} was trained with other settings ({what}), expected the same ones; "
             "give those, or start anew without --resume"
