@@ -84,6 +84,16 @@ def test_what_is_no_segmenter_is_refused(run, tmp_path):
     for act in (lambda: er.save(run, tmp_path), lambda: er.predict(run.model.net, tmp_path)):
         with pytest.raises(ValueError, match=r"expected the Predictor that er\.fit trains"):
             act()
+    for images, message in (
+        (255 * torch.rand(1, 3, 9, 9), "have values from .* divide bytes by 255"),
+        (torch.full((1, 3, 9, 9), torch.nan), "have values from nan"),
+        (torch.rand(3, 9, 9), r"expected \(batch, 3, height, width\).*image\[None\]"),
+        (torch.rand(1, 1, 9, 9), r"gray.expand"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            er.predict(run.model, images)
+    with pytest.raises(ValueError, match="size is 0 and tile 1024, expected pixels"):
+        er.predict(run.model, tmp_path, size=0)
     with pytest.raises(ValueError, match=r"expected numbers in \[0, 1\]"):
         er.predict(run.model, torch.zeros(1, 3, 9, 9, dtype=torch.uint8))
 

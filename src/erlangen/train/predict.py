@@ -45,14 +45,12 @@ def predict(
         ``(classes, height, width)``, or ``(classes,)`` for the whole.
 
     Raises:
-        ValueError: for files that cannot be read, naming them.
+        ValueError: for files that cannot be read, naming them; for tensors that are no photographs.
     """
     expect_predictor(model)
+    _expect_sizes(size, tile)
     if isinstance(images, Tensor):
-        if not images.is_floating_point():
-            raise ValueError(
-                f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255"
-            )
+        _expect_photographs(images)
         return list(model.task.probabilities(answer(model, images, tile)))
     if isinstance(images, Image.Image):
         return [model.task.probabilities(predict_logits(model, as_rgb(images), size, tile))[0]]
@@ -68,6 +66,7 @@ def predict_files(
 ) -> Iterator[Tensor]:
     """`predict`, one photograph after the other: of those before, memory holds nothing."""
     expect_predictor(model)
+    _expect_sizes(size, tile)
     found = find_images(images)
     answers = ((path, predict_logits(model, read_image(path), size, tile)) for path in found)
     if out is not None and model.task.dense:
@@ -107,6 +106,27 @@ def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
             f"than {out} for the masks"
         )
     return masks
+
+
+def _expect_sizes(size: int | None, tile: int) -> None:
+    if (size is not None and size < 1) or tile < 1:
+        raise ValueError(f"size is {size} and tile {tile}, expected pixels, at least 1")
+
+
+def _expect_photographs(images: Tensor) -> None:
+    if images.dim() != 4 or images.shape[1] != 3:
+        raise ValueError(
+            f"the images have shape {tuple(images.shape)}, expected (batch, 3, height, width); one alone is "
+            "image[None], grey is gray.expand(-1, 3, -1, -1)"
+        )
+    if not images.is_floating_point():
+        raise ValueError(f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255")
+    low, high = (float(v) for v in images.aminmax()) if images.numel() else (0.0, 1.0)
+    if not (low >= -0.5 and high <= 1.5):  # what interpolation overshoots is let through
+        raise ValueError(
+            f"the images have values from {low:.6g} to {high:.6g}, expected [0, 1]: divide bytes by 255, and "
+            "undo a normalization, since the model has its own"
+        )
 
 
 def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answers:
