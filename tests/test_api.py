@@ -23,6 +23,7 @@ def surface() -> dict[str, list[str]]:
 def test_public_names_are_the_recorded_ones():
     recorded = json.loads((ROOT / "tests" / "api_surface.json").read_text())
     assert surface() == recorded, "changed on purpose? run: python tests/test_api.py"
+    assert set(er.__all__) <= set(dir(er)), "those that are imported at their first use too"
 
 
 def test_import_is_quiet_and_needs_no_extras():

@@ -21,6 +21,7 @@ FLOORS = [
     ["train", "doctor"],
     ["commands"],
     ["cli"],
+    ["__main__"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -62,7 +62,7 @@ def test_doctor(capsys, monkeypatch):
 
 def test_help_teaches():
     run = subprocess.run(
-        [sys.executable, "-m", "erlangen.cli", "train", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "erlangen", "train", "--help"], capture_output=True, text=True, check=True
     )
     assert "train [-h] [TRAIN OPTIONS] DIR" in run.stdout
     for words in ("--minutes", "--rotations", "DIR/images and DIR/masks", "equal stems", "--class-weights"):

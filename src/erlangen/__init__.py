@@ -87,3 +87,7 @@ def __getattr__(name: str) -> Any:
             f'erlangen.{name} needs {error.name}; pip install "erlangen[train]"', name=error.name
         ) from error
     return train if name == "train" else getattr(train, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,7 +41,3 @@ def _run(arguments: Sequence[str] | None) -> int:
         description="Equivariant networks by cross-correlation: segment photographs, whichever way up.",
     )
     return command.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

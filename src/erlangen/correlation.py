@@ -14,7 +14,7 @@ from torch import Tensor
 from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
-from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.refusals import expect_domain, refuse_nan
 from erlangen.domains.spec import Field
 from erlangen.domains.view import View, view
 from erlangen.geometry import Frame
@@ -78,6 +78,7 @@ def correlate(
         >>> f = torch.sin(line.points[..., 0])
         >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
     """
+    expect_domain(domain)
     rho_in, rho_out = domain.representation(in_field), (to or domain).representation(out_field)
     if not callable(f):
         f = _numbers(f)

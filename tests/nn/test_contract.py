@@ -166,6 +166,7 @@ LAYERS = {
     "sphere, classifier": (lambda **k: build(er.models.Classifier, ZONAL, 2, **k), (3, 8, 16), (1,)),
     "polynomial": (lambda **k: er.nn.Polynomial(C8, 3, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm": (lambda **k: er.nn.Norm(C8, 3, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
+    "norm, nothing learned": (lambda **k: er.nn.Norm(C8, 3, affine=False, **k), (3, 8, 9, 8), (3, 8, 9, 8)),
     "norm, scalar": (lambda **k: er.nn.Norm(ISO, 3, **k), (3, 9, 8), (3, 9, 8)),
     "norm, vector": (lambda **k: er.nn.Norm(C8, 3, field="vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),
     "relu": (lambda **k: er.nn.ReLU(C8), (3, 8, 9, 8), (3, 8, 9, 8)),

@@ -1,5 +1,7 @@
 """Nobody may notice how the frames were chosen: linear layers are exact under every change of gauge."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -57,3 +59,21 @@ def test_linear_layers_do_not_see_the_frames(rotations, separable, in_field, out
     expected = in_other_frames(plain, y, out_field)
     found = other(in_other_frames(plain, f, in_field))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10 * float(y.detach().abs().max()))
+
+
+@pytest.mark.parametrize("name", ["grid", "healpix", "points"])
+def test_stored_with_the_frames_that_it_has(name):
+    """What is pickled comes back in the frames that the samples were turned to."""
+    axes = torch.eye(3, dtype=torch.float64)
+    octahedron = torch.cat([axes, -axes])
+    made = {
+        "grid": er.Sphere().grid(6, rotations=3),
+        "healpix": er.Sphere().healpix(2, rotations=3),
+        "points": er.Sphere().samples(octahedron),
+    }[name]
+    h = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64).expand(*made.weights.shape, 2, 2)
+    turned = made.reframed(h)
+    for domain in (turned, turned.reframed(h)):
+        again = pickle.loads(pickle.dumps(domain))
+        assert torch.equal(again.frames.basis, domain.frames.basis)
+        assert not torch.equal(again.frames.basis, made.frames.basis)

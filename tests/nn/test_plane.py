@@ -189,6 +189,9 @@ def test_refusals():
         ),
         (lambda: er.nn.Correlation(er.Sphere().grid(4), 1, 1, radius=1.0, stride=2), "these need a lattice"),
         (lambda: er.nn.Correlation(er.Sphere().grid(4), 1, 1, 3), "these samples are no pixel grid"),
+        (lambda: er.nn.Lift(er.Sphere(), 1, 1), r"Sphere\(2\).* is a space, expected samples of it"),
+        (lambda: er.models.UNet(er.Sphere(), 1, 1), "is a space, expected samples of it"),
+        (lambda: er.nn.Correlation(plane, 1, 1, 3)([[0.0]]), "the field is a list, expected a tensor"),
         (lambda: er.nn.Correlation(er.Sphere().grid(4), 1, 1, radius=4.0), "beyond the injectivity radius"),
     ]
     for act, message in cases:

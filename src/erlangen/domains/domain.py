@@ -104,6 +104,10 @@ class Domain(ABC):
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here."""
+        if not isinstance(f, Tensor):
+            raise ValueError(
+                f"the field is a {type(f).__name__}, expected a tensor; such as torch.as_tensor(field)"
+            )
         rho = self.representation(field)
         axes = 2 + rho.has_axis + self.space_axes
         wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)

@@ -82,9 +82,9 @@ class Gathered(Samples):
         distance = float(self.weights.mean()) ** (1 / geometry.dim)
         self.pooling = REACH * distance if pooling is None else pooling
 
-    def __reduce__(self) -> tuple:
+    def _as_made(self) -> tuple:
         if self.recipe is not None:
-            return super().__reduce__()
+            return super()._as_made()
         names = ("fibre", "boundary", "nodes", "pooling", "coarse_recipe")
         options = {name: getattr(self, name) for name in names} | {"frames": self._given}
         arguments = (self.geometry, self.points, self.weights, self.interpolation)

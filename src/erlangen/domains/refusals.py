@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from erlangen.domains.domain import Domain, KernelSpec
 
 
+def expect_domain(domain: object) -> None:
+    """ValueError for a space, where samples of it are asked for."""
+    if isinstance(domain, Geometry):
+        raise ValueError(
+            f"{domain} is a space, expected samples of it: such as .grid(64), .samples(points, weights)"
+        )
+
+
 def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: "KernelSpec") -> None:
     """ValueError for a basis without kernels."""
     if len(basis) == 0:

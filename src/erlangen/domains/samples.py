@@ -1,6 +1,7 @@
 """Any points with weights, on any space."""
 
 import copy
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -87,6 +88,11 @@ class Samples(Domain):
         return f"Samples({self.geometry}, shape={self.shape})"
 
     def __reduce__(self) -> tuple:
+        made = self._as_made()
+        return made if self._turns is None else (_reframed, (*made, self._turns))
+
+    def _as_made(self) -> tuple:
+        """How to make it again, in the frames that it was made with."""
         if self.recipe is not None:
             return _rebuild, (self.recipe,)
         options = {"fibre": self.fibre, "interpolation": self._interpolation, "builder": self.builder}
@@ -214,3 +220,7 @@ def _flat(u: Frame) -> Frame:
 
 def _rebuild(recipe: "partial[Samples]") -> Samples:
     return recipe()
+
+
+def _reframed(make: Callable[..., Samples], arguments: tuple, turns: Tensor) -> Samples:
+    return make(*arguments).reframed(turns)

@@ -41,7 +41,8 @@ class SpectralEngine(Engine):
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         with precise(field):
-            return self._apply(field.to(coefficients.dtype), coefficients, groups)
+            w = at_least_single(coefficients)
+            return self._apply(field.to(w.dtype), w, groups).to(coefficients.dtype)
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
         L = self.kernels.degrees
@@ -99,4 +100,4 @@ class FinerHarmonics(Resolution):
             x = finer.synthesize_parts(own.analyze(at_least_single(field), of), to)
             flat = x.flatten(3).flatten(0, 1)
             y = relu_at_more(flat, to.out.to(x), to.into.to(x)).view(x.shape)
-            return own.synthesize(finer.analyze_parts(y, to), of)
+            return own.synthesize(finer.analyze_parts(y, to), of).to(field.dtype)

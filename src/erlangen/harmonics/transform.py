@@ -160,7 +160,7 @@ def resampled(
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
     with precise(field):
         c = source.analyze(at_least_single(field), of)
-        return carried_over(c, target, to)
+        return carried_over(c, target, to).to(field.dtype)
 
 
 def at_least_single(x: Tensor) -> Tensor:

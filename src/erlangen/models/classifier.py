@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_domain
 from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
 from erlangen.nn import GlobalPool, Pool, Project
 
@@ -51,6 +52,7 @@ class Classifier(nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         if depth < 0 or width < 1:
             raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
         if exact_shifts and padding_mode != "circular" and not any(domain.closed):

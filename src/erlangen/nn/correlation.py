@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain, KernelSpec
+from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import Engine
 
@@ -84,6 +85,7 @@ class Correlation(nn.Module):
         to: Domain | None = None,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         kernel_size, stride, dilation = (
             _whole(name, value)
             for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))

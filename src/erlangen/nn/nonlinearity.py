@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 
 
@@ -37,6 +38,7 @@ class Pointwise(nn.Module):
         oversampling: int = 2,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         field = field or domain.default_field
         if field not in ("scalar", "regular"):
             raise ValueError(
@@ -154,6 +156,7 @@ class Gated(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho, self.oversampling = domain.representation(self.field), oversampling

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 
@@ -41,6 +42,7 @@ class Norm(nn.BatchNorm1d):
         field: Field | None = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho = domain.representation(self.field)
@@ -149,8 +151,10 @@ class _FibreNorm(torch.autograd.Function):
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
             bias = torch.zeros_like(weight, requires_grad=True)
             y = normalized(x, weight, bias, fibre, eps)[0]
-            found = torch.autograd.grad(y, (x, weight, bias), grads[0], create_graph=True)
-            return *found, None, None
+            wanted = ctx.needs_input_grad[:3]
+            parts = [part for part, need in zip((x, weight, bias), wanted, strict=True) if need]
+            found = iter(torch.autograd.grad(y, parts, grads[0], create_graph=True))
+            return *[next(found) if need else None for need in wanted], None, None
         scale = weight.to(var) * torch.rsqrt(var + eps)
         # as if the statistics were constants, ...
         grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_domain
 
 Reduction = Literal["max", "mean"]
 
@@ -32,6 +33,7 @@ class Project(nn.Module):
         self, domain: Domain, reduction: Reduction = "max", *, oversampling: int | None = None
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         self.regular, self.scalar = domain.representation("regular"), domain.representation("scalar")
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
@@ -71,6 +73,7 @@ class GlobalPool(nn.Module):
 
     def __init__(self, domain: Domain, reduction: Reduction = "mean") -> None:
         super().__init__()
+        expect_domain(domain)
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         self.domain, self.reduction = domain, reduction

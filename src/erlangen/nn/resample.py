@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.project import Reduction
@@ -41,6 +42,7 @@ class Down(nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
@@ -74,6 +76,7 @@ class Up(nn.Module):
 
     def __init__(self, domain: Domain, field: Field | None = None, *, circular: bool = False) -> None:
         super().__init__()
+        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular = circular
@@ -123,6 +126,7 @@ class Pool(nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
+        expect_domain(domain)
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         self.reduction = reduction

@@ -40,9 +40,9 @@ class PointSamples(Harmonic, Samples):
         if degrees is not None:
             self.transform.prepare(self._known["scalar"])  # or refuses
 
-    def __reduce__(self) -> tuple:
+    def _as_made(self) -> tuple:
         if self.recipe is not None:
-            return super().__reduce__()
+            return super()._as_made()
         options = {"fibre": self.fibre, "degrees": self._asked}
         return _rebuild, (partial(PointSamples, self.geometry, self.points, self.weights, **options),)
 
