@@ -1,12 +1,15 @@
 """The networks of this experiment: global kernels on SO(3), and plain convolutions beside them."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import erlangen as er
+from erlangen.engines import FinerFibre
 from erlangen.models.blocks import ConvBlock, Style, stem
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -27,9 +30,9 @@ class Equivariant(nn.Module):
         separable: mix at each point, then correlate each channel by itself.
         oversampling: of the ReLU.
         dropout: of the invariants.
-        all_blocks: integrate what each block gives, not the last one alone.
-        maximum: read the maximum along the fibre where the mean is read otherwise. It is no integral of a
-            band-limited field, and few samples of it say how a digit lies.
+        reading: of the last level is integrated, beside the root mean square, the "mean" along the fibre, the
+            "maximum" on samples twice as fine, or the "coarse maximum" on those that there are, which say how
+            a digit lies.
     """
 
     def __init__(
@@ -43,40 +46,41 @@ class Equivariant(nn.Module):
         nonlinearity: str = "relu",
         oversampling: int = 2,
         dropout: float = 0.0,
-        all_blocks: bool = False,
-        maximum: bool = False,
+        reading: str = "mean",
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
         self.first = domain = SPHERE.grid(degrees, rotations=fibre)
         style = Style(None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling)
-        blocks: list[nn.Module] = [nn.Sequential(*stem(domain, 1, widths[0], style))]
-        self.domains, channels = [domain], [widths[0]]
+        layers, before = stem(domain, 1, widths[0], style), widths[0]
         for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
-            down = [er.nn.Down(domain)] if level else []
-            domain = domain.coarser() if level else domain
+            if level:
+                layers.append(er.nn.Down(domain))
+                domain = domain.coarser()
             for _ in range(count):
-                blocks.append(nn.Sequential(*down, ConvBlock(domain, channels[-1], width, style)))
-                self.domains.append(domain)
-                channels.append(width)
-                down = []
-        self.blocks, self.all_blocks = nn.ModuleList(blocks), all_blocks
-        # three times the samples for the maximum of the library; here as few as there are
-        self.reduce = (lambda f: f.amax(2)) if maximum else (lambda f: f.mean(2))
-        features = 2 * (sum(channels) if all_blocks else channels[-1])
+                layers.append(ConvBlock(domain, before, width, style))
+                before = width
+        self.features, self.last = nn.Sequential(*layers), domain
+        self.reduce: Callable[[Tensor], Tensor] = {
+            "mean": lambda: er.nn.Project(domain, "mean"),
+            "maximum": lambda: er.nn.Project(domain, "max", oversampling=2),
+            "coarse maximum": lambda: partial(coarse_maximum, FinerFibre(domain.fibre, 4)),
+        }[reading]()
         self.head = nn.Sequential(
-            nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), nn.Linear(features, 10)
+            nn.BatchNorm1d(2 * before, affine=False), nn.Dropout(dropout), nn.Linear(2 * before, 10)
         )
 
     def forward(self, digits: Tensor) -> Tensor:
         L = self.first.degrees
         f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
-        integrals = []
-        for domain, block in zip(self.domains, self.blocks, strict=True):
-            f = block(f)
-            size = torch.sqrt(er.nn.mean(domain, f.square().mean(2)) + 1e-6)
-            integrals.append(torch.cat([er.nn.mean(domain, self.reduce(f)), size], 1))
-        return self.head(torch.cat(integrals if self.all_blocks else integrals[-1:], 1))
+        f = self.features(f)
+        size = torch.sqrt(er.nn.mean(self.last, f.square().mean(2)) + 1e-6)
+        return self.head(torch.cat([er.nn.mean(self.last, self.reduce(f)), size], 1))
+
+
+def coarse_maximum(fibre: FinerFibre, f: Tensor) -> Tensor:
+    """The maximum over a finer fibre at each sample of the sphere, aliased."""
+    return fibre.up(f).amax(2)
 
 
 class Plain(nn.Module):
