@@ -189,6 +189,10 @@ def test_refusals():
         ),
         (lambda: er.nn.Correlation(er.Sphere().grid(4), 1, 1, radius=1.0, stride=2), "these need a lattice"),
         (lambda: er.nn.Correlation(er.Sphere().grid(4), 1, 1, 3), "these samples are no pixel grid"),
+        (
+            lambda: er.nn.Correlation(er.Plane(), 1, 1, 1, stride=3)(torch.randn(1, 1, 8, 9)),
+            "kernel_size=1 with stride=3 on 8 samples: the coarse samples fall between",
+        ),
         (lambda: er.nn.Lift(er.Sphere(), 1, 1), r"Sphere\(2\).* is a space, expected samples of it"),
         (lambda: er.models.UNet(er.Sphere(), 1, 1), "is a space, expected samples of it"),
         (lambda: er.nn.Correlation(plane, 1, 1, 3)([[0.0]]), "the field is a list, expected a tensor"),

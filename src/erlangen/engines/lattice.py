@@ -91,6 +91,14 @@ class LatticeEngine(Engine):
                     f"stride={self.stride} on a periodic axis of {size} samples is no periodic grid, "
                     f"expected a multiple of {self.stride} there"
                 )
+            halves = centred(size, self.stride)[1] % 2 if self.stride > 1 else 0
+            taps = self._taps[(halves,) * len(sizes)].value
+            if 0 in taps.shape[-len(sizes) :]:
+                raise ValueError(
+                    f"kernel_size=1 with stride={self.stride} on {size} samples: the coarse samples fall "
+                    "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
+                    "er.nn.Down before it"
+                )
 
     def _depthwise(self, field: Tensor, coefficients: Tensor) -> Tensor:
         """Every channel and fibre value by a filter of its own."""

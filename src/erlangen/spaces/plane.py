@@ -166,7 +166,7 @@ class Plane(Grid):
         index, weight = self._moved_pixels(g, tuple(f.shape[-2:]), interpolation)
         values = f.reshape(-1, f.shape[-2] * f.shape[-1])  # (m, pixels)
         table = values.T.contiguous()
-        moved = F.embedding_bag(index, table, mode="sum", per_sample_weights=weight.to(f)).T
+        moved = F.embedding_bag(index.to(f.device), table, mode="sum", per_sample_weights=weight.to(f)).T
         moved = moved.reshape(f.shape)
         matrix = rho.matrix(g[:2, :2]).to(f)
         if not rho.has_axis:

@@ -197,6 +197,8 @@ def placed(module: nn.Module, domain: Domain) -> nn.Module:
     for part in module.modules():
         if hasattr(part, "domain"):
             part.__dict__["domain"] = _there(part.domain, levels)
+        if getattr(part, "to_domain", None) is not None:
+            part.__dict__["to_domain"] = _there(part.to_domain, levels)
     return module
 
 
