@@ -114,8 +114,8 @@ class Masked(Domain):
 
     def content_axes(self, circular: bool) -> list[bool]:
         raise ValueError(
-            f"exact_shifts=True on {self}: "
-            "a mask does not shift with the content, expected exact_shifts=False"
+            f"exact_shifts=True on {self}: a mask does not shift with the content, expected "
+            "exact_shifts=False"
         )
 
     @property
@@ -154,10 +154,10 @@ class Masked(Domain):
         """The part of each sample's weights that is visible, in `downsample` and `upsample`."""
         if way not in self._shares:
             with making():
-                self._shares[way] = Table(self._seen(way)[0, 0])
+                self._shares[way] = Table(self._visible_part(way)[0, 0])
         return self._shares[way]
 
-    def _seen(self, way: Way) -> Tensor:
+    def _visible_part(self, way: Way) -> Tensor:
         if way == "down":
             return self.whole.downsample(self.mask.double()[None, None], trivial())
         return self.whole.upsample(self.coarser().mask.double()[None, None], trivial(), self.mask.shape)

@@ -46,10 +46,9 @@ def expect_in_view(domain: "Domain", radius: float, row: Int[Tensor, "e"], rows:
     seen, enough = float(torch.bincount(row, minlength=rows).double().quantile(0.25)), 2 * domain.dim + 1
     if seen < enough:
         raise ValueError(
-            f"within radius {radius:.6g} a sample of {domain} sees {seen:.0f} of the samples, "
-            f"itself among them, "
-            f"expected {enough} at least for a sum over them to be an integral; take a larger radius, about "
-            f"{radius * (2 * enough / max(seen, 1)) ** (1 / domain.dim):.2g}, or a finer grid"
+            f"within radius {radius:.6g} a sample of {domain} sees {seen:.0f} of the samples, itself among "
+            f"them, expected {enough} at least for a sum over them to be an integral; take a larger radius, "
+            f"about {radius * (2 * enough / max(seen, 1)) ** (1 / domain.dim):.2g}, or a finer grid"
         )
 
 

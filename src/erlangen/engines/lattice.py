@@ -67,7 +67,7 @@ class LatticeEngine(Engine):
         self.power = taps.square().flatten(1).sum(1) / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        self._refuse_uneven(field)
+        self._refuse_sizes(field)
         channels = field.shape[1]
         if self.basis.is_diagonal and groups == channels == len(coefficients):
             return self._depthwise(field, coefficients)
@@ -83,7 +83,10 @@ class LatticeEngine(Engine):
         y = convolve(x, filters, self.stride, padding, self.dilation, groups)
         return unfold(y, self.rho_out, groups)
 
-    def _refuse_uneven(self, field: Tensor) -> None:
+    def _refuse_sizes(self, field: Tensor) -> None:
+        """ValueError for sizes that the stride does not divide as it has to; all go with a stride of 1."""
+        if self.stride == 1:
+            return
         sizes = field.shape[-len(self.periodic) :]
         for periodic, size in zip(self.periodic, sizes, strict=True):
             if periodic and size % self.stride:
@@ -91,9 +94,8 @@ class LatticeEngine(Engine):
                     f"stride={self.stride} on a periodic axis of {size} samples is no periodic grid, "
                     f"expected a multiple of {self.stride} there"
                 )
-            halves = centred(size, self.stride)[1] % 2 if self.stride > 1 else 0
-            taps = self._taps[(halves,) * len(sizes)].value
-            if 0 in taps.shape[-len(sizes) :]:
+            halves = centred(size, self.stride)[1] % 2
+            if 0 in self._taps[(halves,) * len(sizes)].value.shape[-len(sizes) :]:
                 raise ValueError(
                     f"kernel_size=1 with stride={self.stride} on {size} samples: the coarse samples fall "
                     "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "

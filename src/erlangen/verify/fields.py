@@ -37,4 +37,5 @@ def _said(module: nn.Module) -> Field | None:
     if isinstance(module, nn.Sequential) and len(module):
         *before, last = module
         return _said(nn.Sequential(*before) if isinstance(last, nn.Identity) else last)
-    return getattr(module, "out_field", None) or getattr(module, "field", None)
+    names = (getattr(module, name, None) for name in ("out_field", "field"))
+    return next((name for name in names if isinstance(name, str)), None)  # type: ignore[return-value]
