@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import erlangen as er
+from erlangen.domains import Domain
 from erlangen.engines import FinerFibre
 from erlangen.models.blocks import ConvBlock, Style, stem
 
@@ -19,7 +20,7 @@ SPHERE = er.Sphere()
 
 
 class Equivariant(nn.Module):
-    """Lift to SO(3), correlate, coarsen by harmonics, and take integrals that rotations leave alone.
+    """Lift to SO(3), correlate, coarsen by harmonics, and read what rotations leave alone.
 
     Args:
         rings: latitudes on which digits are read, before they are band-limited to the first level.
@@ -30,9 +31,10 @@ class Equivariant(nn.Module):
         separable: mix at each point, then correlate each channel by itself.
         oversampling: of the ReLU.
         dropout: of the invariants.
-        reading: of the last level is integrated, beside the root mean square, the "mean" along the fibre, the
-            "maximum" on samples twice as fine, or the "coarse maximum" on those that there are, which say how
-            a digit lies.
+        reading: of the last level: its "energies"; or integrals, of the root mean square along the fibre
+            beside the "mean", the "maximum" on samples twice as fine, or the "coarse maximum" on those that
+            there are, which say how a digit lies.
+        hidden: units between the invariants and the answers; 0 for none.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class Equivariant(nn.Module):
         nonlinearity: str = "relu",
         oversampling: int = 2,
         dropout: float = 0.0,
-        reading: str = "mean",
+        reading: str = "energies",
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
@@ -60,27 +63,68 @@ class Equivariant(nn.Module):
             for _ in range(count):
                 layers.append(ConvBlock(domain, before, width, style))
                 before = width
-        self.features, self.last = nn.Sequential(*layers), domain
+        self.features = nn.Sequential(*layers)
+        self.invariants = Energies(domain) if reading == "energies" else Integrals(domain, reading)
+        self.head = head(before * self.invariants.count, hidden, dropout)
+
+    def forward(self, digits: Tensor) -> Tensor:
+        L = self.first.degrees
+        f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
+        return self.head(self.invariants(self.features(f)))
+
+
+class Energies(nn.Module):
+    """``sqrt(sum_m |c^n_lm|^2)`` for each degree l and frequency n >= 0 of a regular field, and its mean.
+
+    A rotation takes the c^n_lm of one l and n to each other by a unitary matrix, so that these are invariants
+    to rounding.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__()
+        self.domain, self.band = domain, domain.fibre.default_band
+        self.pairs = [(n, l) for l in range(domain.degrees) for n in range(min(l, self.band) + 1)]
+        self.count = len(self.pairs)
+
+    def forward(self, f: Tensor) -> Tensor:
+        c, zero = self.domain.analyze(f, "regular"), self.band  # (batch, channel, n, l, m), m >= 0
+        squares = c.real.square() + c.imag.square()
+        # |c^n_{l,-m}| = |c^{-n}_lm|
+        energy = squares[:, :, zero:].sum(-1) + squares[:, :, : zero + 1].flip(2)[..., 1:].sum(-1)
+        sizes = torch.stack([torch.sqrt(energy[:, :, n, l] + 1e-6) for n, l in self.pairs[1:]], 2)
+        return torch.cat([c[:, :, zero, 0, :1].real, sizes], 2).flatten(1)
+
+
+class Integrals(nn.Module):
+    """Over the sphere: of the root mean square along the fibre, and of its mean or maximum."""
+
+    count = 2
+
+    def __init__(self, domain: Domain, reading: str) -> None:
+        super().__init__()
+        self.domain = domain
         self.reduce: Callable[[Tensor], Tensor] = {
             "mean": lambda: er.nn.Project(domain, "mean"),
             "maximum": lambda: er.nn.Project(domain, "max", oversampling=2),
             "coarse maximum": lambda: partial(coarse_maximum, FinerFibre(domain.fibre, 4)),
         }[reading]()
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(2 * before, affine=False), nn.Dropout(dropout), nn.Linear(2 * before, 10)
-        )
 
-    def forward(self, digits: Tensor) -> Tensor:
-        L = self.first.degrees
-        f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
-        f = self.features(f)
-        size = torch.sqrt(er.nn.mean(self.last, f.square().mean(2)) + 1e-6)
-        return self.head(torch.cat([er.nn.mean(self.last, self.reduce(f)), size], 1))
+    def forward(self, f: Tensor) -> Tensor:
+        size = torch.sqrt(er.nn.mean(self.domain, f.square().mean(2)) + 1e-6)
+        return torch.cat([er.nn.mean(self.domain, self.reduce(f)), size], 1)
 
 
 def coarse_maximum(fibre: FinerFibre, f: Tensor) -> Tensor:
     """The maximum over a finer fibre at each sample of the sphere, aliased."""
     return fibre.up(f).amax(2)
+
+
+def head(invariants: int, hidden: int, dropout: float) -> nn.Sequential:
+    """From invariants to answers."""
+    layers: list[nn.Module] = [nn.BatchNorm1d(invariants, affine=False), nn.Dropout(dropout)]
+    if hidden:
+        layers += [nn.Linear(invariants, hidden), nn.BatchNorm1d(hidden), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden or invariants, 10))
 
 
 class Plain(nn.Module):

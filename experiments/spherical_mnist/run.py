@@ -6,10 +6,11 @@
 
 A digit is projected onto the northern hemisphere, and rotated before it is read: at every sample q the
 picture is looked up at g^{-1} q. NR is not rotated; R is every digit under its own rotation, drawn evenly
-from SO(3) and fixed. The first 20,000 training digits are trained on (of 60,000, to keep a run below 45
-minutes of two cores), each stretched along two axes by chance; all 10,000 test digits are read once, at the
-end of a run. Candidates are compared on some of the last 2,000 of the 20,000, and trained on some of the
-others. Every run writes results/ROW-SEED.json and is kept; one that was stopped goes on from its last epoch.
+from SO(3) and fixed. The first 50,000 training digits are trained on, unless a row says fewer, each stretched
+along two axes by chance; a run stays below 45 minutes of two cores. All 10,000 test digits are read once, at
+the end of a run. Candidates are compared on some of the last 10,000 training digits, and trained on some of
+the others. Every run writes results/ROW-SEED.json and is kept; one that was stopped goes on from its last
+epoch.
 Digits are those of `ERLANGEN_DATA` (default: ../shared/data).
 """
 
@@ -53,11 +54,13 @@ class Spherical(mnist.Experiment):
         return network(**row["network"])
 
     def sets(self, row: dict, fold: bool) -> tuple[mnist.Digits, mnist.Digits]:
-        x, y = (part[: self.config["trained on"]] for part in mnist.load("train"))
-        if not fold:
-            return (x, y), mnist.load("test")
-        learned, held = slice(row["trained on"]), slice(-self.config["fold"], None)
-        return (x[learned], y[learned]), (x[held][: row["read"]], y[held][: row["read"]])
+        x, y = mnist.load("train")
+        learned, held = (
+            slice(row.get("trained on", self.config["trained on"])),
+            slice(-self.config["fold"], None),
+        )
+        digits = x[learned], y[learned]
+        return digits, (x[held][: row["read"]], y[held][: row["read"]]) if fold else mnist.load("test")
 
     def seen(self, net: nn.Module, row: dict, settings: dict) -> mnist.Seen:
         def seen(pictures: Tensor, draw: torch.Generator) -> Tensor:
