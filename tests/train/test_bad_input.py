@@ -206,9 +206,13 @@ def test_photographs_that_cannot_be_predicted(run, tmp_path, capsys):
     (tmp_path / "new").mkdir()
     Image.fromarray(np.zeros((30, 20, 3), np.uint8)).save(tmp_path / "new" / "a.png")
     (tmp_path / "new" / "b.png").write_text("nothing")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "new" / "c.png")
     assert main(["predict", str(folder), str(tmp_path / "new"), "--out", str(tmp_path / "masks")]) == 1
-    assert "b.png cannot be read as an image" in one_line(capsys)
-    assert (tmp_path / "masks" / "a.png").exists()  # what was done before is kept
+    assert "1 of 3 photographs are left out" in (error := one_line(capsys))
+    assert "b.png cannot be read as an image" in error
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "c.png"]
+    with pytest.raises(ValueError, match=r"b\.png cannot be read as an image"):
+        er.predict(run.model, tmp_path / "new")
     assert main(["predict", str(folder), str(tmp_path / "nowhere")]) == 1
     assert "nowhere is no folder, expected a photograph, or a folder of them" in one_line(capsys)
 

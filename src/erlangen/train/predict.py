@@ -45,7 +45,8 @@ def predict(
         ``(classes, height, width)``, or ``(classes,)`` for the whole.
 
     Raises:
-        ValueError: for files that cannot be read, naming them; for tensors that are no photographs.
+        ValueError: for files that cannot be read, naming them, with `out` after the others are written; for
+            tensors that are no photographs.
     """
     expect_predictor(model)
     _expect_sizes(size, tile)
@@ -67,14 +68,19 @@ def predict_files(
     """`predict`, one photograph after the other: of those before, memory holds nothing."""
     expect_predictor(model)
     _expect_sizes(size, tile)
-    found = find_images(images)
-    answers = ((path, predict_logits(model, read_image(path), size, tile)) for path in found)
+    found, unread = find_images(images), list[str]()
+    aside = None if out is None or len(found) == 1 else unread
+    photographs = ((path, photograph) for path in found if (photograph := _read(path, aside)) is not None)
+    answers = ((path, predict_logits(model, photograph, size, tile)) for path, photograph in photographs)
     if out is not None and model.task.dense:
         answers = _with_masks(answers, model.task, mask_files(found, Path(out)))
     elif out is not None:
         answers = _with_table(answers, model.task, found, Path(out) / "classes.csv")
     for _, logits in answers:
         yield model.task.probabilities(logits)[0]
+    if unread:
+        what = f"{len(unread)} of {len(found)} photographs are left out, the others are in {out}: "
+        raise ValueError(what + "; ".join(unread))
 
 
 def predict_logits(
@@ -106,6 +112,17 @@ def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
             f"than {out} for the masks"
         )
     return masks
+
+
+def _read(path: Path, unread: list[str] | None) -> Image.Image | None:
+    """The photograph; what is wrong with one that is none goes to `unread`, if there is such a list."""
+    try:
+        return read_image(path)
+    except ValueError as error:
+        if unread is None:
+            raise
+        unread.append(str(error))
+        return None
 
 
 def _expect_sizes(size: int | None, tile: int) -> None:
