@@ -43,6 +43,8 @@ def test_turns_outside_of_the_group_are_named(rotations, in_group):
             assert (row.output < 1e-4) == (int(row.element.name[5:]) in in_group or rotations == 6)
         if "flip" in row.element.name:
             assert row.kind == "not in the group"
+    assert ("no element is exact here" in str(report)) is not any(row.element.is_exact for row in report.rows)
+    assert "nan" not in str(report)
 
 
 class Broken(nn.Module):

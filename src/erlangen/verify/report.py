@@ -100,10 +100,11 @@ class Report:
         for row in self.rows:
             numbers = "  ".join(f"{_number(x):>9}" for x in (row.output, row.gradient, row.floor))
             lines.append(f"{row.element.name:<{width}}  {row.kind:<16}  {numbers}")
-        lines.append(
-            f"worst exact {self.worst:.1e} (gradients {self.worst_gradient:.1e}), "
-            f"worst interpolated {self.worst_interpolated:.1e}"
-        )
+        exact = f"worst exact {self.worst:.1e} (gradients {self.worst_gradient:.1e})"
+        interpolated = f"worst interpolated {self.worst_interpolated:.1e}"
+        there = {row.kind for row in self.rows}
+        exact = exact if "exact here" in there else "no element is exact here"
+        lines.append(", ".join([exact] + [interpolated] * ("interpolated" in there)))
         return "\n".join([*lines, *self._layer_table()])
 
     def _layer_table(self) -> list[str]:
