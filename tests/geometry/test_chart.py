@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from atlases import sphere
 from metrics import TURN, bent, flat, in_bent, in_space, polar, stereographic, torus
 
 import erlangen as er
@@ -151,6 +152,36 @@ def test_a_logarithm_that_may_not_be_the_shortest_is_announced():
         cap.log(torch.zeros(2).double(), torch.tensor([1e9, 0.0]).double())
 
 
+@pytest.mark.parametrize(
+    ("space", "place"),
+    [
+        (lambda: TORUS, lambda x: x),
+        (er.Ellipsoid, lambda x: er.Ellipsoid().project(torch.cat([x, torch.ones(len(x), 1).to(x)], -1), 10)),
+        (lambda: sphere(steps=8), lambda x: sphere().point(x / 4)),
+    ],
+    ids=["chart", "implicit", "atlas"],
+)
+def test_points_in_float32_are_as_good_as_others(space, place):
+    """What is integrated is integrated in float64, whatever was given."""
+    space = space()
+    torch.manual_seed(0)
+    p, q = (place(x) for x in (0.3 + torch.rand(2, 5, 2)).double())
+    p, q = p.float(), q.float()
+    v = space.log(p.double(), q.double()).float()
+
+    def results(to):
+        p_, q_, v_ = p.to(to), q.to(to), v.to(to)
+        u = space.frames(p_)
+        arrived = space.carry(u, torch.full((5, 2), 0.1, dtype=to))
+        yield from (*u, *arrived, space.exp(p_, v_), space.log(p_, q_), space.coordinates(u, q_))
+        yield from (space.distance(p_, q_), space.parallel_transport(p_, v_, v_))
+        yield space.transport_along(torch.stack([p_[0], q_[0]]), v_[0])
+
+    for single, double in zip(results(torch.float32), results(torch.float64), strict=True):
+        assert single.dtype == torch.float64
+        torch.testing.assert_close(single, double)
+
+
 MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
 
 
@@ -184,7 +215,9 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
             ),
             "the connection is not metric",
         ),
-        (lambda: er.Chart(flat, 2, periods=(1.0,)), "periods has 1 entries"),
+        (lambda: er.Chart(flat, 2, periods=(1.0,)), r"periods is \(1.0,\), expected 2 entries"),
+        (lambda: er.Chart(flat, 2, periods=1.0), "periods is 1.0, expected 2 entries"),
+        (lambda: er.Chart(flat, [(0.0, 1.0), None]), "expected the number of coordinates"),
         (lambda: er.Chart(flat, 1, periods=(1.0,), bounds=((0.0, 1.0),)), "expected one of them at most"),
         (
             lambda: er.Chart(polar, 2, bounds=((0.5, 1.5), None)).transport_along(

@@ -210,7 +210,7 @@ class Geometry(ABC):
     def exp(self, p: Float[Tensor, "*#batch m"], v: Float[Tensor, "*#batch m"]) -> Tensor:
         """The point that the tangent vector v at p leads to; v in the coordinates of points."""
         u = self.frames(p)
-        return self.carry(u, self.components(u, v[..., None])[..., 0]).point
+        return self.carry(u, self._components_of(u, v)).point
 
     def log(self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]) -> Tensor:
         """The shortest tangent vector v at p with ``exp(p, v) = q``."""
@@ -225,8 +225,8 @@ class Geometry(ABC):
     ) -> Tensor:
         """The tangent vector w at p, carried along v to ``exp(p, v)``."""
         u = self.frames(p)
-        arrived = self.carry(u, self.components(u, v[..., None])[..., 0])
-        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+        arrived = self.carry(u, self._components_of(u, v))
+        return arrived.tangent(self._components_of(u, w))
 
     def moved(self, phi: Tensor | Callable[[Tensor], Tensor], u: Frame) -> Frame:
         """The frame moved by an isometry: a matrix, as `act` takes it, or a function of points."""
@@ -274,7 +274,11 @@ class Geometry(ABC):
         points = curves.sampled(curve)
         u = self.frames(points[0])
         arrived = self.along(u, points[1:])
-        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+        return arrived.tangent(self._components_of(u, w))
+
+    def _components_of(self, u: Frame, w: Tensor) -> Tensor:
+        """The components in u of one tangent vector, in the precision of u."""
+        return self.components(u, w.to(u.basis)[..., None])[..., 0]
 
     def ways(self, count: int, seed: int = 0) -> Float[Tensor, "count k m"]:
         """Polygons from the origin to places all over the space: random walks unless a space knows better."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 
 import torch
 from jaxtyping import Float
@@ -90,6 +91,10 @@ class Chart(Numerical):
         name: str = "Chart",
         embedding: Embedding | None = None,
     ) -> None:
+        if not isinstance(dim, Integral) or dim < 1:
+            raise ValueError(
+                f"dim is {dim!r}, expected the number of coordinates; bounds and periods are given by name"
+            )
         self._embedding = embedding
         self.dim = self.ambient = dim
         self.periods = _one_for_each_axis("periods", periods, dim)
@@ -170,7 +175,7 @@ class Chart(Numerical):
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = self.origin + t * (home - self.origin)[..., None, :]  # (..., k, n)
         u = self.along_coordinates(self.origin.expand_as(home))
-        return self._unglue(p, self.along(u, way)).to(p.dtype)
+        return self._unglue(p.to(home), self.along(u, way)).to(p.dtype)
 
     def along_coordinates(self, p: Tensor) -> Frame:
         """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
@@ -208,7 +213,7 @@ class Chart(Numerical):
 
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
-        u, q = self.glue(u), self.home(q)
+        u, q = self.glue(u), self.home(q.to(u.point))
         q = nearest_image(self.decks, self.metric(u.point), u.point, q)
         shape = q.shape[:-1]
         return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), q
@@ -287,7 +292,7 @@ class Chart(Numerical):
 
         u = self.frames(points[0])
         arrived = self._transported(u, moving, SAMPLES // 2)
-        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+        return arrived.tangent(self._components_of(u, w))
 
     def curvature(self, u: Frame) -> Tensor:
         E, R = u.basis, riemann(self.christoffel, u.point)
@@ -359,7 +364,10 @@ def straight(p: Tensor, q: Tensor) -> Curve:
 
 
 def _one_for_each_axis(name: str, values: Sequence | None, dim: int) -> tuple:
-    values = (None,) * dim if values is None else tuple(values)
-    if len(values) != dim:
-        raise ValueError(f"{name} has {len(values)} entries, expected {dim}, one for each axis")
-    return values
+    if values is None:
+        return (None,) * dim
+    if not isinstance(values, Sequence) or len(values) != dim:
+        raise ValueError(
+            f"{name} is {values!r}, expected {dim} entries, one for each axis; None where none is"
+        )
+    return tuple(values)

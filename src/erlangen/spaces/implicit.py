@@ -189,6 +189,10 @@ class Implicit(Geometry):
         p = p[(self.F(p).abs().amax(-1) < 1e-9) & ((p - self.point).abs() < self.extent).all(-1)]
         return p[spread_out(self, p, p.new_ones(len(p)), count)[0]]
 
+    def frames(self, p: Tensor) -> Frame:
+        """In float64, as everything that is integrated from them."""
+        return super().frames(p.to(torch.float64))
+
     def frame(self, p: Tensor) -> Tensor:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         way = (p - self.point)[..., None, :]
@@ -214,7 +218,7 @@ class Implicit(Geometry):
         return torch.linalg.qr(tangent[:, keep]).Q
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
+        v = v.to(u.basis).expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
         x, E = u.point.expand(*v.shape[:-1], -1), u.basis.expand(*v.shape[:-1], -1, -1)
         dt = 1 / self.steps
 
@@ -236,7 +240,7 @@ class Implicit(Geometry):
         """By shooting: Newton's method on `carry`; nan where no way was found."""
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
         u = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1))
-        return shoot(self, self.carry, u, q.expand(shape))
+        return shoot(self, self.carry, u, q.to(u.point).expand(shape))
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
         """The chord c, projected on the tangent vectors, as long as an arc: ``(4 |c| - |Pc|) / 3``."""

@@ -49,8 +49,12 @@ class Numerical(Geometry):
         moved = self.moved(phi, self.frames(self.origin))
         return self.gauge(self.frames(moved.point), moved)
 
+    def frames(self, p: Tensor) -> Frame:
+        """In float64, as everything that is integrated from them."""
+        return super().frames(p.to(torch.float64))
+
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        return self.glue(self._walk(u, v))
+        return self.glue(self._walk(u, v.to(u.basis)))
 
     def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
         """One geodesic for each direction, which stops at each distance."""

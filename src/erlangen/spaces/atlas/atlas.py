@@ -194,7 +194,7 @@ class Atlas(Numerical):
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
-        u, q = self.glue(u), self.home(q)
+        u, q = self.glue(u), self.home(q.to(u.point))
         shape = torch.broadcast_shapes(u.point.shape, q.shape)
         u, q = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1)), q.expand(shape)
 
@@ -282,7 +282,7 @@ class Atlas(Numerical):
         u = self.frames(points[0])
         arrived = self._carried_along(curve, u, points) if callable(curve) else self.along(u, points[1:])
         arrived = self.cover.written(arrived, number_of(points[-1]))
-        return arrived.tangent(self.components(u, w[..., None])[..., 0])
+        return arrived.tangent(self._components_of(u, w))
 
     def _carried_along(
         self, curve: Callable[[Tensor], Tensor], u: Frame, points: Float[Tensor, "k m"]
