@@ -89,7 +89,9 @@ def _measure(
     _refuse_constant(domain, y, other)
     out_field = field_of(y, domain, module, out_field)
     parts = dict(module.named_modules())
-    fields = {name: field_of(here, domain, parts[name]) for name, here in inner.items()}
+    fields: dict[str, Field | None] = {
+        name: field_of(here, domain, parts[name]) for name, here in inner.items()
+    }
     if out_field == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
         elements = [element for element in elements if element.in_group]
     rows, layer_rows, square = [], [], None
