@@ -1,5 +1,6 @@
 """The networks of this experiment: global kernels on SO(3), and plain convolutions beside them."""
 
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -74,25 +75,22 @@ class Equivariant(nn.Module):
 
 
 class Energies(nn.Module):
-    """``sqrt(sum_m |c^n_lm|^2)`` for each degree l and frequency n >= 0 of a regular field, and its mean.
+    """The roots of a field's power spectrum, ``sqrt(sum_m |c^n_lm|^2)``; that of l = n = 0 with its sign.
 
-    A rotation takes the c^n_lm of one l and n to each other by a unitary matrix, so that these are invariants
-    to rounding.
+    A rotation takes the c^n_lm of one l and n to each other by a unitary matrix: these are invariants to
+    rounding.
     """
 
     def __init__(self, domain: Domain) -> None:
         super().__init__()
-        self.domain, self.band = domain, domain.fibre.default_band
-        self.pairs = [(n, l) for l in range(domain.degrees) for n in range(min(l, self.band) + 1)]
-        self.count = len(self.pairs)
+        self.domain, band = domain, domain.fibre.default_band
+        self.there = torch.ones(domain.degrees, band + 1).tril().bool()  # n <= l
+        self.count = int(self.there.sum())
 
     def forward(self, f: Tensor) -> Tensor:
-        c, zero = self.domain.analyze(f, "regular"), self.band  # (batch, channel, n, l, m), m >= 0
-        squares = c.real.square() + c.imag.square()
-        # |c^n_{l,-m}| = |c^{-n}_lm|
-        energy = squares[:, :, zero:].sum(-1) + squares[:, :, : zero + 1].flip(2)[..., 1:].sum(-1)
-        sizes = torch.stack([torch.sqrt(energy[:, :, n, l] + 1e-6) for n, l in self.pairs[1:]], 2)
-        return torch.cat([c[:, :, zero, 0, :1].real, sizes], 2).flatten(1)
+        constant = math.sqrt(4 * math.pi) * er.nn.mean(self.domain, f.mean(2))[..., None]
+        power = self.domain.spectrum(f, "regular").mT[..., self.there]  # (batch, channel, l n)
+        return torch.cat([constant, torch.sqrt(power[..., 1:] + 1e-6)], 2).flatten(1)
 
 
 class Integrals(nn.Module):

@@ -104,6 +104,25 @@ class Harmonic(Domain):
         x = self.transform.synthesize(flat, of)[0]
         return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
 
+    def spectrum(
+        self, f: Float[Tensor, "*batch_space"], field: Field = "scalar"
+    ) -> Float[Tensor, "*batch l"]:
+        r"""The power spectrum ``sum_m |c^n_lm|^2``, m from -l to l: rotations leave it as it is, to rounding.
+
+        Of scalars one number for each degree, (2l + 1) times what cosmology calls C_l; their sum is the
+        integral of f^2. Regular and vector fields have one for each frequency n >= 0 along the fibre as
+        well, ascending (the same for -n); vectors n = 1 alone. Zero where l < n.
+
+        Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l)``.
+        """
+        of = self._frequencies(field)
+        c = self.analyze(f, field)
+        c = c if of.has_axis else c.unsqueeze(-3)
+        squares = c.real.square() + c.imag.square()
+        power = squares.sum(-1) + squares.flip(-3)[..., 1:].sum(-1)  # |c^n_{l,-m}| = |c^{-n}_lm|
+        power = power[..., [n >= 0 for n in of.columns], :]
+        return power if of.has_axis else power.squeeze(-2)
+
     def seen_from(
         self,
         u: Frame,
