@@ -281,3 +281,29 @@ def test_the_projective_plane_carries_the_even_functions_of_the_sphere():
     on_plane = er.correlate(half, bump, even[:6], radius=1.2)
     torch.testing.assert_close(on_plane, on_sphere[:6], rtol=0, atol=1e-12)
     assert str(er.ProjectivePlane().stabilizer()) == "O(2)"
+
+
+@pytest.mark.parametrize(
+    "group", [groups.O(2), groups.E(2), groups.product(groups.SO(2), groups.cyclic(4))], ids=str
+)
+def test_a_group_of_several_components_on_itself(group):
+    """Elements of other components are out of reach, and what moves all samples changes nothing."""
+    g, f = group.sample(60, radius=1.0), torch.randn(1, 1, 60, dtype=torch.float64)
+    first = torch.linalg.inv(g[0]) @ g
+    here = torch.isfinite(group.log_or_nan(first)).all(-1)
+    assert 5 < int(here.sum()) < 55
+    space, weights = er.GroupSpace(group), torch.ones(60)
+    layer = er.nn.Correlation(space.samples(g, weights), 1, 2, radius=1.9, bias=False, dtype=torch.float64)
+    assert not layer(f * here)[..., ~here].any()
+    assert layer(f * here)[..., here].any()
+    moved = space.samples(group.components[-1] @ group.exp(0.4 * torch.ones(group.dim).double()) @ g, weights)
+    other = er.nn.Correlation(moved, 1, 2, radius=1.9, bias=False, dtype=torch.float64)
+    other.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(other(f), layer(f), atol=1e-10, rtol=1e-10)
+
+
+def test_what_leads_nowhere_is_no_group_of_a_space():
+    with pytest.raises(ValueError, match="C4 is finite"):
+        er.GroupSpace(groups.cyclic(4))
+    with pytest.raises(ValueError, match=r"the group is 'SO\(3\)', expected a MatrixGroup"):
+        er.HomogeneousSpace("SO(3)", torch.ones(3), lambda g, p: p)

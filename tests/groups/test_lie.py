@@ -144,11 +144,38 @@ def test_a_group_of_ones_own():
         (torch.ones(2, 2, 2), None, "depend on each other, expected a basis"),
         (groups.SL(2).generators[:2], None, "expected a Lie algebra: add those brackets"),
         (groups.SO(3).generators, torch.diag(torch.tensor([1.0, 2, 1]))[None], "moves the Lie algebra"),
+        (torch.eye(2), None, r"expected a stack of square matrices \(k, d, d\); one alone is X\[None\]"),
+        (torch.full((1, 2, 2), math.nan), None, "hold nan"),
+        (groups.SO(2).generators, torch.eye(3)[None], r"expected a stack of square matrices \(k, 2, 2\)"),
+        (groups.SO(2).generators, torch.zeros(1, 2, 2), "a component is singular"),
+        (groups.SO(2).generators, torch.diag(torch.tensor([1.0, -1]))[None], "not that of the identity"),
     ],
 )
 def test_what_is_no_group_is_refused(generators, components, message):
     with pytest.raises(ValueError, match=message):
         groups.MatrixGroup(generators, components)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: groups.finite(torch.stack([torch.eye(2), 2 * torch.eye(2)])), "products of elements are no"),
+        (lambda: groups.cyclic(0), "the number is 0, expected at least 1"),
+        (lambda: groups.T(0), "the number is 0, expected at least 1"),
+        (lambda: groups.SO(3).exp(torch.zeros(4)), r"v has 4 components, expected the 3 of SO\(3\)"),
+        (
+            lambda: groups.SO(3).log(2 * torch.eye(3).double()),
+            r"1 of the matrices are no exp\(v\) of SO\(3\)",
+        ),
+        (lambda: groups.SE(2).log(2 * torch.eye(3).double()), r"no exp\(v\) of SE\(2\)"),
+        (lambda: groups.O(3).log(-torch.eye(3).double()), "expected elements of its identity component"),
+        (lambda: groups.cyclic(4).log(groups.cyclic(4).components), r"3 of the matrices are no exp\(v\)"),
+        (lambda: groups.SO(3).log(torch.eye(4)), r"shape \(4, 4\), expected matrices \(..., 3, 3\)"),
+    ],
+)
+def test_refusals(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
 
 
 def test_what_has_no_even_distribution_says_so():

@@ -6,8 +6,18 @@ are in `erlangen.spaces`.
 
 from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
-from erlangen.geometry.geometry import Geometry, Measure, expect_element
+from erlangen.geometry.geometry import Geometry, Measure, expect_element, expect_group
 from erlangen.geometry.holonomy import Holonomy
 from erlangen.geometry.trips import Trip
 
-__all__ = ["Cell", "Embedding", "Frame", "Geometry", "Holonomy", "Measure", "Trip", "expect_element"]
+__all__ = [
+    "Cell",
+    "Embedding",
+    "Frame",
+    "Geometry",
+    "Holonomy",
+    "Measure",
+    "Trip",
+    "expect_element",
+    "expect_group",
+]

@@ -28,6 +28,17 @@ def expect_size(group: MatrixGroup, g: Tensor) -> None:
         raise ValueError(f"g has shape {tuple(g.shape)}, expected {group.size} x {group.size} for {group}")
 
 
+def expect_group(group: MatrixGroup) -> None:
+    """ValueError for what is no Lie group that moves points by as little as one likes."""
+    if not isinstance(group, MatrixGroup):
+        raise ValueError(f"the group is {group!r}, expected a MatrixGroup, such as er.groups.SE(2)")
+    if group.dim == 0:
+        raise ValueError(
+            f"{group} is finite: every point has none beside it that the group leads to; expected a group "
+            "with generators. Finite groups of turns are fibres: er.Plane(rotations=4)"
+        )
+
+
 def expect_element(group: MatrixGroup, g: Tensor) -> None:
     """ValueError for a matrix that is not in the group."""
     expect_size(group, g)

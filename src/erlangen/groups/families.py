@@ -9,7 +9,7 @@ from erlangen.groups.structure import StructureGroup
 
 def T(n: int) -> MatrixGroup:
     """T(n): the shifts ``x -> x + b`` of R^n, as ``[[1, b], [0, 1]]``."""
-    return semidirect(trivial(n), name=f"T({n})")
+    return semidirect(trivial(_at_least(n, 1)), name=f"T({n})")
 
 
 def SO(n: int, m: int | None = None) -> MatrixGroup:
@@ -25,7 +25,8 @@ def SO(n: int, m: int | None = None) -> MatrixGroup:
 
 def O(n: int) -> MatrixGroup:  # noqa: E743
     """O(n): the rotations and mirrors of R^n."""
-    return MatrixGroup(_rotations([1.0] * n), StructureGroup.orthogonal(n).components, f"O({n})")
+    rotations = _rotations([1.0] * _at_least(n, 1))
+    return MatrixGroup(rotations, StructureGroup.orthogonal(n).components, f"O({n})")
 
 
 def SE(n: int) -> MatrixGroup:
@@ -69,7 +70,7 @@ def SL(n: int) -> MatrixGroup:
 
 def heisenberg(n: int = 1) -> MatrixGroup:
     """The Heisenberg group: matrices ``[[1, a, c], [0, 1, b], [0, 0, 1]]`` with a, b in R^n, c a number."""
-    X = torch.zeros(2 * n + 1, n + 2, n + 2)
+    X = torch.zeros(2 * _at_least(n, 1) + 1, n + 2, n + 2)
     for i in range(n):
         X[i, 0, 1 + i] = X[n + i, 1 + i, -1] = 1.0
     X[-1, 0, -1] = 1.0
@@ -87,12 +88,12 @@ def SU(n: int) -> MatrixGroup:
 
 def cyclic(order: int) -> MatrixGroup:
     """C_N: the turns of the plane by multiples of 2 pi / N."""
-    return finite(StructureGroup.cyclic(order).components, f"C{order}")
+    return finite(StructureGroup.cyclic(_at_least(order, 1)).components, f"C{order}")
 
 
 def dihedral(order: int) -> MatrixGroup:
     """D_N: C_N with the mirrors; element ``s N + r`` is ``r^r m^s``, with ``m: y -> -y``."""
-    return finite(StructureGroup.dihedral(order).components, f"D{order}")
+    return finite(StructureGroup.dihedral(_at_least(order, 1)).components, f"D{order}")
 
 
 def cube() -> MatrixGroup:
@@ -120,9 +121,14 @@ def trivial(n: int) -> MatrixGroup:
 def finite(elements: Tensor, name: str = "") -> MatrixGroup:
     """A finite group: all its elements, the identity first."""
     size = elements.shape[-1]
-    return MatrixGroup(
-        torch.zeros(0, size, size), elements, name or f"finite group of {len(elements)} elements"
-    )
+    name = name or f"finite group of {len(elements)} elements"
+    group = MatrixGroup(torch.zeros(0, size, size), elements, name)
+    g = group.components.flatten(1)
+    for h in group.components:
+        off = torch.cdist((group.components @ h).flatten(1), g).amin(1)
+        if float(off.max()) > 1e-6:
+            raise ValueError(f"products of elements are no elements, expected all of the {name}: add them")
+    return group
 
 
 def product(*groups: MatrixGroup) -> MatrixGroup:
@@ -185,5 +191,5 @@ def _choices(lists: list[list[Tensor]]) -> list[tuple[Tensor, ...]]:
 
 def _at_least(n: int, least: int) -> int:
     if n < least:
-        raise ValueError(f"n is {n}, expected at least {least}")
+        raise ValueError(f"the number is {n}, expected at least {least}")
     return n

@@ -51,10 +51,13 @@ class MatrixGroup:
     logarithm: Callable[[Tensor], Tensor] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        X = self.generators.to(torch.float64)
+        X = _matrices("generators", self.generators)
         components = torch.eye(X.shape[-1])[None] if self.components is None else self.components
+        components = _matrices("components", components, X.shape[-1])
+        if not len(components) or torch.linalg.matrix_rank(components).amin() < X.shape[-1]:
+            raise ValueError("a component is singular, or there are none; expected matrices with an inverse")
         object.__setattr__(self, "generators", X)
-        object.__setattr__(self, "components", components.to(torch.float64))
+        object.__setattr__(self, "components", components)
         object.__setattr__(
             self, "name", self.name or f"{len(X)}-dimensional group of {self.size} x {self.size}"
         )
@@ -70,6 +73,8 @@ class MatrixGroup:
         c = self.components[:, None]
         if len(X) and self._rest(c @ X @ torch.linalg.inv(c)).amax() > TOLERANCE:
             raise ValueError(f"a component of {self} moves the Lie algebra, expected c X c^-1 in its span")
+        if not bool(self._outside(self.components[0]) <= TOLERANCE):
+            raise ValueError(f"the first component of {self} is not that of the identity, expected it there")
 
     def __repr__(self) -> str:
         return self.name
@@ -86,10 +91,41 @@ class MatrixGroup:
 
     def exp(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
         """The element ``exp(sum_i v_i X_i)``."""
+        if v.shape[-1] != self.dim:
+            raise ValueError(f"v has {v.shape[-1]} components, expected the {self.dim} of {self}")
         return torch.matrix_exp(self.hat(v))
 
     def log(self, g: Float[Tensor, "*batch d d"]) -> Float[Tensor, "*batch n"]:
-        """The components v, nearest to zero, with ``exp(v) = g``; g close enough to have some."""
+        """The components v, nearest to zero, with ``exp(v) = g``.
+
+        Raises:
+            ValueError: for matrices that are no ``exp(v)``: outside of the group, in another component, or
+                where `exp` does not reach.
+        """
+        if g.shape[-2:] != (self.size, self.size):
+            raise ValueError(
+                f"g has shape {tuple(g.shape)}, expected matrices (..., {self.size}, {self.size}) of {self}"
+            )
+        v = self.log_or_nan(g)
+        off = (self.exp(v) - g).abs().amax((-2, -1))
+        reached = off <= (1e-6 if g.dtype == torch.float64 else 1e-3) * (1 + g.abs().amax((-2, -1)))
+        if not bool(reached.all()):
+            first = g[~reached][0] if g.dim() > 2 else g
+            raise ValueError(
+                f"{int((~reached).sum())} of the matrices are no exp(v) of {self}, the first being "
+                f"{first.tolist()}; expected elements of its identity component"
+            )
+        return v
+
+    def log_or_nan(self, g: Float[Tensor, "*batch d d"]) -> Float[Tensor, "*batch n"]:
+        """`log` of elements, nan for those that have none (where they have, see `log`)."""
+        v = self._log(g)
+        if len(self.components) == 1:
+            return v
+        off = (self.exp(v) - g).abs().amax((-2, -1), keepdim=True)[..., 0]
+        return torch.where(off <= 1e-3 * (1 + g.abs().amax((-2, -1))[..., None]), v, math.nan)
+
+    def _log(self, g: Tensor) -> Tensor:
         if self.logarithm is not None:
             return self.logarithm(g)
         X = matrix_log(g)
@@ -98,10 +134,12 @@ class MatrixGroup:
             aside = self.exp(ASIDE * torch.arange(1.0, self.dim + 1, dtype=torch.float64))
             X = torch.where(lost[..., None, None], matrix_log(g @ aside.to(g)), X)
         v = self.vee(X)
+        lost = ~v.isfinite().all(-1, keepdim=True)
+        v = torch.where(lost, 0.0, v)
         for _ in range(2):  # Newton: exp(v + J^{-1} w) = exp(v) exp(w) to first order
-            w = self.vee(near_log(self.exp(-v) @ g))
+            w = torch.where(lost, 0.0, self.vee(near_log(self.exp(-v) @ g)))
             v = v + torch.linalg.lstsq(self.right_jacobian(v), w[..., None]).solution[..., 0]
-        return v
+        return torch.where(lost, math.nan, v)
 
     def hat(self, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch d d"]:
         """The matrix ``sum_i v_i X_i``."""
@@ -206,7 +244,7 @@ class MatrixGroup:
         generator = torch.Generator().manual_seed(seed)
         if radius is None and not self.is_compact:
             raise ValueError(f"{self} is not compact and has no even distribution; give radius=")
-        if radius is not None:
+        if radius is not None and self.dim:
             return self.exp(self._ball(count, radius, generator)) @ self._any_component(count, generator)
         g = self._any_component(count, generator)
         for _ in range(MIXING if self.dim else 1):
@@ -259,3 +297,17 @@ class MatrixGroup:
     def _rest(self, X: Tensor) -> Tensor:
         """How far matrices lie outside of the Lie algebra."""
         return (X - self.hat(self.vee(X))).abs().amax((-2, -1))
+
+
+def _matrices(name: str, x: object, size: int | None = None) -> Float[Tensor, "k d d"]:
+    """A stack of square matrices of finite numbers, in float64."""
+    given = torch.as_tensor(x, dtype=torch.float64)
+    there = f"{size}, {size}" if size else "d, d"
+    if given.dim() != 3 or given.shape[1] != given.shape[2] or (size and given.shape[1] != size):
+        raise ValueError(
+            f"the {name} have shape {tuple(given.shape)}, expected a stack of square matrices (k, {there}); "
+            "one alone is X[None]"
+        )
+    if not bool(given.isfinite().all()):
+        raise ValueError(f"the {name} hold nan or infinite numbers, expected finite ones")
+    return given

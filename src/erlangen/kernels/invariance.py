@@ -71,6 +71,11 @@ def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel
     Raises:
         ValueError: for a group that is none of these.
     """
+    if not isinstance(group, StructureGroup):
+        raise ValueError(
+            f"the group is {group!r}, expected the structure group that kernels see: space.structure, or "
+            "space.stabilizer().isotropy"
+        )
     n = group.dim
     if group.is_finite or (len(group.algebra) == 1 and n > 2):
         elements = group.components if group.is_finite else _circles(group, count)

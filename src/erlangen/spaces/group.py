@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry, expect_element
+from erlangen.geometry import Frame, Geometry, expect_element, expect_group
 from erlangen.groups import MatrixGroup, StructureGroup
 
 
@@ -20,6 +20,7 @@ class GroupSpace(Geometry):
     """
 
     def __init__(self, group: MatrixGroup) -> None:
+        expect_group(group)
         self.group: MatrixGroup = group  # type: ignore[override]
         self.dim, self.ambient = group.dim, group.size**2
         self.structure = StructureGroup.trivial(group.dim)
@@ -45,7 +46,7 @@ class GroupSpace(Geometry):
         return self.frames((self.element(u.point) @ self.group.exp(v)).flatten(-2))
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
-        return self.group.log(torch.linalg.inv(self.element(u.point)) @ self.element(q))
+        return self.group.log_or_nan(torch.linalg.inv(self.element(u.point)) @ self.element(q))
 
     def expect_symmetry(self, g: Tensor) -> None:
         expect_element(self.group, g)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.geometry import Frame, Geometry, Measure, expect_element
+from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
@@ -71,6 +71,7 @@ class HomogeneousSpace(Geometry):
         measure: Measure = "space",
         name: str = "",
     ) -> None:
+        expect_group(group)
         self.group: MatrixGroup = group  # type: ignore[override]
         self.action = action
         self.origin = torch.as_tensor(origin).to(torch.float64)
