@@ -188,8 +188,8 @@ def _refuse_if_moved(
         raise ValueError(
             f"the structure group {seen.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
             f"rho_in(h)^-1| is {moved:.2g} of max |K|, expected at most {LARGEST_DEFECT:g}, or the result "
-            "would depend on the frames. Take erlangen.kernels.symmetrize(kernel, space.structure), or lift: "
-            'out_field="regular" takes any kernel'
+            "would depend on the frames. Symmetrize it (erlangen.kernels.symmetrize, with space.structure), "
+            'or lift: out_field="regular" takes any kernel'
         )
 
 

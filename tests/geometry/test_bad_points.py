@@ -29,6 +29,7 @@ SPACES = {"closed": er.Sphere, "solved": solved}
         (AXES * float("nan"), torch.ones(3), "3 of 3 points are not finite, the first at 0"),
         (2 * AXES, torch.ones(3), r"no point of Sphere|no way was found from the origin to 3 points"),
         (AXES[[0, 1, 2, 0]], torch.ones(4), "points 0 and 3 are the same, .* with the sum of their weights"),
+        (torch.cat([AXES, AXES[:1] + 1e-9]).double(), torch.ones(4), "points 0 and 3 are the same"),
         (AXES, torch.ones(2), r"points \(3, 3\) and weights \(2,\), expected \(\*space, 3\)"),
         (AXES, None, "Tensor and NoneType, expected two tensors: every sample has a measure"),
         (AXES, torch.tensor([1.0, float("nan"), 1.0]), "weights are not positive"),

@@ -75,7 +75,14 @@ def test_climate_files_are_taken_as_they_are(name):
         (
             np.deg2rad(LAT),
             np.deg2rad(LON),
-            "looks like radians, expected degrees; convert with numpy.rad2deg",
+            "looks like radians in lat and lon, expected degrees; convert with numpy.rad2deg",
+        ),
+        (np.deg2rad(LAT), LON, "looks like radians in lat, expected degrees"),
+        (LAT, np.deg2rad(LON), "looks like radians in lon, expected degrees"),
+        (
+            np.delete(LAT, 6),
+            LON,
+            "between the latitudes 15 and -15 some are missing, expected steps of about 15",
         ),
         (90 - LAT, LON, "lat reaches 180, expected degrees north.*90 - lat"),
         (LAT[[0, 2, 1, *range(3, 13)]], LON, "latitudes are not in order.*sort them"),

@@ -62,6 +62,61 @@ def test_maximum_along_the_fibre(oversampling, low, high):
     assert low < error(nn.Sequential(lift, er.nn.Project(BALL, oversampling=oversampling))) < high
 
 
+def test_the_maximum_over_the_sphere_is_sought_between_the_samples():
+    f, turned = BALL.act(torch.eye(3).double(), falling()), []
+    for oversampling in (1, 4):
+        pool = er.nn.GlobalPool(BALL, "max", oversampling=oversampling)
+        found = torch.stack([pool(BALL.act(rotation(), f)) for _ in range(6)])
+        turned.append(float(found.std(0).max()) / float(f.std()))
+    assert turned[1] < min(turned[0] / 4, 2e-2)
+
+
+@pytest.mark.parametrize("size", [20, 22])
+def test_networks_halve_rings_of_any_even_length(size):
+    """40 samples on a ring, 20, 10 and then 6: five would have no meridian to go on beyond a pole."""
+    ball = er.Sphere().grid(size, degrees=3)
+    net = er.verify.randomized(er.models.UNet(ball, 1, 1, width=1, depth=3, nonlinearity="gated").double())
+    f = ball.synthesize(torch.randn(1, 1, 3, 3, dtype=torch.complex128).tril())
+    assert net(f).shape == f.shape
+    lat = torch.linspace(90, -90, size + 1)
+    file = er.Sphere().from_latlon(lat, torch.arange(2 * size) * (180 / size), degrees=4)
+    assert file.degrees == 4
+    assert er.nn.Down(file.coarser())(torch.ones(1, 1, *file.coarser().shape)).isfinite().all()
+    with pytest.raises(ValueError, match=r"has no coarser samples: the grid has 1 latitudes.*fewer levels"):
+        er.models.UNet(er.Sphere().grid(8), 1, 1, width=1)
+
+
+def test_every_layer_says_what_it_commutes_with():
+    ball = er.Sphere().grid(8, rotations=5)
+    layers = [er.nn.Norm(ball, 1), er.nn.ReLU(ball), er.nn.Polynomial(ball, 1), er.nn.Gated(ball, 1)]
+    layers += [er.nn.Project(ball), er.nn.GlobalPool(ball), er.nn.Down(ball), er.nn.Up(ball)]
+    layers += [er.nn.Pool(ball), er.nn.Lift(ball, 1, 1), er.models.Classifier(ball, 1, 2, width=1, depth=0)]
+    assert {layer.equivariant_to for layer in layers} == {"SO(3)"}
+    masked = ball.masked(torch.arange(8)[:, None].expand(8, 16) > 2)
+    for layer in (er.nn.Norm(masked, 1), er.nn.Lift(masked, 1, 1), er.nn.Correlation(ball, 1, 1, to=masked)):
+        assert layer.equivariant_to == "the elements of SO(3) that keep the mask"
+
+
+def test_more_refusals():
+    ball = er.Sphere().grid(8)
+    with pytest.raises(AttributeError, match="a field with gaps has no harmonics of its own"):
+        _ = ball.masked(torch.arange(8)[:, None].expand(8, 16) > 2).analyze
+    with pytest.raises(ValueError, match="the bandwidth is 0"):
+        er.Sphere().grid(8, degrees=0)
+    with pytest.raises(ValueError, match="expected a whole number"):
+        er.Sphere().grid(8, degrees=4.0)
+    with pytest.raises(ValueError, match=r"nside is 2\.5, expected a whole number"):
+        er.Sphere().healpix(2.5)
+    with pytest.raises(ValueError, match="there are 1 points, expected at least 4"):
+        er.Sphere().samples(torch.eye(3)[:1])
+    with pytest.raises(ValueError, match="3 points are not finite, the first at 0"):
+        er.Sphere().samples(torch.full((3, 3), torch.nan))
+    with pytest.raises(ValueError, match="field"):
+        er.nn.Up(er.Sphere().grid(8, rotations=5), "scalar")(torch.randn(1, 1, 5, 8), (8, 16))
+    with pytest.raises(ValueError, match="expected"):
+        er.nn.mean(ball, torch.ones(8, 8))
+
+
 @pytest.mark.parametrize("domain", [er.Sphere().grid(16), er.Sphere().grid(16, rotations=3)], ids=str)
 def test_models_take_the_sphere_unchanged(domain):
     f = torch.randn(2, 3, *domain.shape)

@@ -82,6 +82,11 @@ class Domain(ABC):
 
     def equivariant_to(self, spec: KernelSpec, to: "Domain | None" = None) -> str:
         """The name of the group that layers with this kernel commute with."""
+        name = self._group_of(spec, to)
+        hidden = any(domain.unmasked is not domain for domain in (self, to) if domain is not None)
+        return f"the elements of {name} that keep the mask" if hidden else name
+
+    def _group_of(self, spec: KernelSpec, to: "Domain | None") -> str:
         if to is not None and not self.geometry.is_same(to.geometry):
             groups = [g for g in (self.geometry.group, to.geometry.group) if g is not None]
             return str(min(groups, key=lambda group: (group.dim, len(group.components))))

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -72,6 +72,16 @@ class Masked(Domain):
 
     def __reduce__(self) -> tuple:
         return Masked, (self.whole, self.mask, self.boundary)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("analyze", "synthesize", "spectrum", "degrees", "transform") and hasattr(
+            self.whole, name
+        ):
+            raise AttributeError(
+                f"{name}: a field with gaps has no harmonics of its own; fill them, and take the domain of "
+                f"all samples, .unmasked.{name}, or fit the visible points, er.Sphere().samples(points[mask])"
+            )
+        return super().__getattribute__(name)
 
     @property
     def points(self) -> Tensor:

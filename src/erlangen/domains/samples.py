@@ -63,8 +63,13 @@ class Samples(Domain):
                 f"points {tuple(points.shape)} and weights {tuple(weights.shape)}, expected "
                 f"(*space, {geometry.ambient}) and (*space) for {geometry}"
             )
-        if not bool((weights.isfinite() & (weights > 0)).all()):
-            raise ValueError("some weights are not positive, expected the measure of each sample")
+        good = weights.isfinite() & (weights > 0)
+        if not bool(good.all()) or not len(weights.flatten()):
+            where = "there are none" if bool(good.all()) else f"the first at {(~good).nonzero()[0].tolist()}"
+            raise ValueError(
+                f"{int((~good).sum())} weights are not positive numbers ({where}), expected the measure of "
+                "each sample; leave samples without one away"
+            )
         if recipe is None:
             expect_points(geometry, points.to(torch.float64), once=interpolation is None)
         if builder not in ("weighted_sum", "gather"):
@@ -158,9 +163,17 @@ class Samples(Domain):
         coarse = self._coarser
         if coarse is None:
             with making():
-                coarse = self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+                coarse = self._fewer()
             self._coarser = coarse
         return coarse
+
+    def _fewer(self) -> "Samples":
+        try:
+            return self._thinned() if self.coarse_recipe is None else self.coarse_recipe()
+        except ValueError as error:
+            raise ValueError(
+                f"{self} has no coarser samples: {error}. Expected a finer grid, or fewer levels (depth=)"
+            ) from error
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         return self._resampler("down", rho)(field)

@@ -53,7 +53,9 @@ class Transform:
     """
 
     def __init__(self, parallels: Parallels, degrees: int | None = None) -> None:
-        self.parallels, self.degrees = parallels, degrees or parallels.degrees
+        self.parallels, self.degrees = parallels, parallels.degrees if degrees is None else degrees
+        if not isinstance(self.degrees, int):
+            raise ValueError(f"the bandwidth is {degrees!r}, expected a whole number of degrees")
         if not 0 < self.degrees <= parallels.degrees:
             raise ValueError(
                 f"the bandwidth is {degrees}, but {len(parallels.theta)} rings of {parallels.longitudes} "

@@ -9,9 +9,10 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
 from erlangen.nn import GlobalPool, Pool, Project
+from erlangen.nn.says import Equivariant
 
 
-class Classifier(nn.Module):
+class Classifier(Equivariant, nn.Module):
     r"""An invariant classifier: lift, residual blocks with pooling between, project, pool, classify.
 
     Args:

@@ -9,9 +9,10 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.models.blocks import ConvBlock, Style, stem
 from erlangen.nn import Correlation, Down, Project, Up
+from erlangen.nn.says import Equivariant
 
 
-class UNet(nn.Module):
+class UNet(Equivariant, nn.Module):
     r"""An equivariant U-Net: lift, encode, decode with skips, project; any size in, the same size out.
 
     On a domain with a fibre all inner fields are regular, ``width 2^level`` of them at each level; without,

@@ -11,9 +11,10 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
+from erlangen.nn.says import Equivariant
 
 
-class Norm(nn.BatchNorm1d):
+class Norm(Equivariant, nn.BatchNorm1d):
     r"""Batch normalization that H does not see: statistics over batch, fibre and space.
 
     ``y = weight (x - mean) / sqrt(var + eps) + bias``, for each channel, with torch's arguments after

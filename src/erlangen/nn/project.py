@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
+from erlangen.nn.says import Equivariant
 
 Reduction = Literal["max", "mean"]
 
 
-class Project(nn.Module):
+class Project(Equivariant, nn.Module):
     r"""``f(p) = max_h F(p, h)`` or ``mean_h F(p, h)``: regular fields to scalars.
 
     The mean is exact at every angle. The maximum is the one over a finer fibre, so that it changes little
@@ -61,27 +62,36 @@ class Project(nn.Module):
         return f'{self.domain}, "{self.reduction}"'
 
 
-class GlobalPool(nn.Module):
+class GlobalPool(Equivariant, nn.Module):
     r"""A number for each channel: the mean or the maximum over the space, weighted by its measure.
 
     Args:
         domain: where the field lives.
-        reduction: "mean" (``int f dmu / int dmu``) or "max".
+        reduction: "mean" (``int f dmu / int dmu``), exact under every symmetry; or "max", over the samples.
+        oversampling: for the maximum on the sphere, how much finer the samples are than the grid's own:
+            between those it is missed.
 
     Shapes: ``(batch, channel, *space)``, a scalar field, to ``(batch, channel)``.
     """
 
-    def __init__(self, domain: Domain, reduction: Reduction = "mean") -> None:
+    def __init__(self, domain: Domain, reduction: Reduction = "mean", *, oversampling: int = 4) -> None:
         super().__init__()
         expect_domain(domain)
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
-        self.domain, self.reduction = domain, reduction
+        if oversampling < 1:
+            raise ValueError(f"oversampling is {oversampling}, expected at least 1")
+        self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
+        self.rho = domain.representation("scalar")
+        if reduction == "max":
+            domain.finer(self.rho, oversampling)  # made now, and kept by the domain
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
         self.domain.check(field, "scalar")
         if self.reduction == "max":
-            return self.domain.hide(field, -math.inf).flatten(2).amax(2)
+            finer = self.domain.finer(self.rho, self.oversampling)
+            field = self.domain.hide(field, -math.inf) if finer is None else finer.up(field)
+            return field.flatten(2).amax(2)
         if self.domain.is_uniform:
             return field.flatten(2).mean(2)
         weights = self.domain.weights.to(field)

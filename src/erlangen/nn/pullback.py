@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, sample_below
 from erlangen.engines import Table
+from erlangen.nn.says import Equivariant
 
 
-class Pullback(nn.Module):
+class Pullback(Equivariant, nn.Module):
     r"""The trivial lift: ``F(p') = f(pi(p'))``, a scalar field on G/H read as one on G/H', with H' in H.
 
     Args:
@@ -38,7 +39,7 @@ class Pullback(nn.Module):
         return f"{self.domain}, to={self.to_domain}"
 
 
-class Pushforward(nn.Module):
+class Pushforward(Equivariant, nn.Module):
     r"""The mean or maximum over what lies above: ``f(p) = mean or max of F(p') over pi(p') = p``.
 
     Args:

@@ -11,11 +11,12 @@ from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.project import Reduction
+from erlangen.nn.says import Equivariant
 
 MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
-class Down(nn.Module):
+class Down(Equivariant, nn.Module):
     r"""Half the samples on each axis, after a Gaussian against aliasing.
 
     The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With
@@ -63,7 +64,7 @@ class Down(nn.Module):
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
 
 
-class Up(nn.Module):
+class Up(Equivariant, nn.Module):
     r"""From the coarser domain back, by linear interpolation.
 
     Args:
@@ -89,6 +90,7 @@ class Up(nn.Module):
         phase: Int[Tensor, "batch n"] | None = None,
     ) -> Tensor:
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
+        self.domain.coarser().check(field, self.field)
         rho = self.domain.representation(self.field)
         if phase is not None:
             return self.domain.upsample_by_content(field, rho, tuple(size), phase, self.circular)
@@ -98,7 +100,7 @@ class Up(nn.Module):
         return f'{self.domain}, field="{self.field}"'
 
 
-class Pool(nn.Module):
+class Pool(Equivariant, nn.Module):
     r"""Local pooling: the maximum over neighbours (or nothing, for the mean), then `Down`.
 
     Args:
@@ -129,7 +131,7 @@ class Pool(nn.Module):
         expect_domain(domain)
         if reduction not in ("max", "mean"):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
-        self.reduction = reduction
+        self.domain, self.reduction = domain, reduction
         self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts)
         if reduction == "max" and not domain.representation(self.down.field).has_invariants:
             raise ValueError(

@@ -12,18 +12,18 @@ from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
-    Latitudes,
     PointSamples,
     RingSamples,
     fibonacci,
+    half_way_round,
     halved,
     healpix,
     icosahedron,
     recognized,
+    rings,
     voronoi_areas,
 )
 from erlangen.spaces.spherical.coordinates import on_sphere, south_east
-from erlangen.spaces.spherical.latitudes import fitted
 
 Builder = Literal["weighted_sum", "gather"]
 WORLD = [(-math.pi, math.pi), (-math.pi / 2, math.pi / 2)]  # all longitudes and latitudes
@@ -182,7 +182,12 @@ class Sphere(Geometry):
         options = {"kind": kind, "rotations": rotations, "builder": builder}
         recipe = partial(Sphere.grid, self, latitudes, longitudes, degrees=degrees, **options)
         coarse = partial(
-            Sphere.grid, self, -(-latitudes // 2), longitudes // 2, degrees=halved(degrees), **options
+            Sphere.grid,
+            self,
+            -(-latitudes // 2),
+            half_way_round(longitudes),
+            degrees=halved(degrees),
+            **options,
         )
         domain = RingSamples(
             self,
@@ -197,7 +202,13 @@ class Sphere(Geometry):
         return domain if mask is None else domain.masked(mask)
 
     def from_latlon(
-        self, lat: Any, lon: Any, *, rotations: int | None = None, mask: Tensor | None = None
+        self,
+        lat: Any,
+        lon: Any,
+        *,
+        degrees: int | None = None,
+        rotations: int | None = None,
+        mask: Tensor | None = None,
     ) -> Domain:
         """The grid of a file's own latitudes and longitudes, in degrees, shape (lat, lon).
 
@@ -206,7 +217,7 @@ class Sphere(Geometry):
         Args:
             lat: degrees north, from north to south.
             lon: degrees east, eastward in even steps once around, from any first meridian.
-            rotations, mask: as in `grid`.
+            degrees, rotations, mask: as in `grid`.
 
         Raises:
             ValueError: for radians, reversed or unordered axes, gaps, a repeated meridian, missing polar
@@ -214,7 +225,7 @@ class Sphere(Geometry):
         """
         self._expect_surface()
         _kind, latitudes, longitudes, first = recognized(lat, lon)
-        domain = _rings(self, latitudes, longitudes, first, rotations)
+        domain = rings(self, latitudes, longitudes, first, degrees, self._fibre(rotations))
         return domain if mask is None else domain.masked(mask)
 
     def healpix(
@@ -312,11 +323,16 @@ class Sphere(Geometry):
         """
         self._expect_surface()
         points = torch.as_tensor(points).to(torch.float64)
+        if not bool(points.isfinite().all()):
+            lost = (~points.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+            raise ValueError(f"{len(lost)} points are not finite, the first at {lost[0]}; leave them away")
         if points.dim() != 2 or points.shape[1] != 3:
             raise ValueError(
                 f"points have shape {tuple(points.shape)}, expected (n, 3), unit vectors; from latitude and "
                 "longitude: (cos lat cos lon, cos lat sin lon, sin lat)"
             )
+        if len(points) < 4:
+            raise ValueError(f"there are {len(points)} points, expected at least 4, round the sphere")
         length = points.norm(dim=1)
         off = float((length - 1).abs().max())
         if not off < 1e-5:
@@ -362,26 +378,3 @@ class Sphere(Geometry):
     def _expect_surface(self) -> None:
         if self.dim != 2:
             raise ValueError(f"this grid lies on S^2, not on S^{self.dim}; give Samples your own points")
-
-
-def _rings(
-    sphere: Sphere, latitudes: Latitudes, longitudes: int, first: float, rotations: int | None
-) -> RingSamples:
-    """The domain of any rings, and half of them as its coarser one."""
-    return RingSamples(
-        sphere,
-        latitudes,
-        longitudes,
-        first=first,
-        fibre=sphere._fibre(rotations),
-        recipe=partial(_rings, sphere, latitudes, longitudes, first, rotations),
-        coarse_recipe=partial(_half_rings, sphere, latitudes, longitudes, first, rotations),
-    )
-
-
-def _half_rings(
-    sphere: Sphere, latitudes: Latitudes, longitudes: int, first: float, rotations: int | None
-) -> RingSamples:
-    theta = latitudes.theta
-    theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
-    return _rings(sphere, fitted(theta), longitudes // 2, first, rotations)

@@ -10,8 +10,8 @@ from erlangen.spaces.spherical.healpix import healpix
 from erlangen.spaces.spherical.icosahedron import icosahedron
 from erlangen.spaces.spherical.latitudes import KINDS, Latitudes
 from erlangen.spaces.spherical.latlon import recognized
-from erlangen.spaces.spherical.points import PointSamples, halved
-from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples
+from erlangen.spaces.spherical.points import PointSamples, half_way_round, halved
+from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples, rings
 from erlangen.spaces.spherical.voronoi import voronoi_areas
 
 __all__ = [
@@ -21,9 +21,11 @@ __all__ = [
     "RingInterpolation",
     "RingSamples",
     "fibonacci",
+    "half_way_round",
     "halved",
     "healpix",
     "icosahedron",
     "recognized",
+    "rings",
     "voronoi_areas",
 ]

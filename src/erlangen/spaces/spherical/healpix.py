@@ -21,7 +21,7 @@ def healpix(nside: int, ring_weights: bool = False) -> tuple[Float[Tensor, "n 3"
 
     Reference: Gorski et al. 2005.
     """
-    if nside < 1:
+    if not isinstance(nside, int) or nside < 1:
         raise ValueError(f"nside is {nside}, expected a whole number of at least 1")
     i = torch.arange(1, 4 * nside).double()
     north = torch.minimum(i, 4 * nside - i)

@@ -36,7 +36,9 @@ def recognized(lat: Any, lon: Any) -> tuple[str, Latitudes, int, float]:
 def _line(name: str, values: Any) -> Tensor:
     import numpy as np
 
-    line = torch.from_numpy(np.array(values, dtype=np.float64))
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+    line = torch.tensor(np.asarray(values).tolist(), dtype=torch.float64)
     if line.dim() != 1 or len(line) < 2:
         raise ValueError(
             f"{name} has shape {tuple(line.shape)}, expected one axis of at least 2; a grid is given by its "
@@ -54,10 +56,15 @@ def _refuse_radians(lat: Tensor, lon: Tensor) -> None:
             "90 - lat, and if the arguments are exchanged, exchange them"
         )
     turn = float((lon.max() - lon.min()) * len(lon) / (len(lon) - 1))
-    if float(lat.abs().max()) <= math.pi / 2 + 1e-6 and turn < 2 * math.pi + 0.1:
+    reach = float(lat.abs().max())
+    small, nearly = reach <= math.pi / 2 + 1e-6, abs(turn - 2 * math.pi) < 0.1
+    radians = ["lat"] * (small and reach > math.pi / 2 - 0.4) + ["lon"] * nearly
+    if small and turn < 2 * math.pi + 0.1:
+        radians = ["lat", "lon"]
+    if radians:
         raise ValueError(
-            f"lat reaches {float(lat.abs().max()):.4g} and lon goes {turn:.4g} round, which looks like "
-            "radians, expected degrees; convert with numpy.rad2deg"
+            f"lat reaches {reach:.4g} and lon goes {turn:.4g} round, which looks like radians in "
+            f"{' and '.join(radians)}, expected degrees; convert with numpy.rad2deg"
         )
 
 
@@ -73,6 +80,13 @@ def _refuse_latitudes(lat: Tensor) -> None:
             "the latitudes are not in order, expected from north to south; sort them, and the field"
         )
     gap = 1.5 * float(-steps.min())
+    missing = (-steps > 1.5 * -steps.median()).nonzero().flatten()
+    if len(missing):
+        i = int(missing[0])
+        raise ValueError(
+            f"between the latitudes {float(lat[i]):g} and {float(lat[i + 1]):g} some are missing, expected "
+            f"steps of about {float(-steps.median()):g}; put in those rings, and give mask= to hide them"
+        )
     north, south = 90 - float(lat[0]), 90 + float(lat[-1])
     if max(north, south) > gap:
         raise ValueError(

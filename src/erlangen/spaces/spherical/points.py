@@ -70,5 +70,10 @@ def halved(degrees: int | None) -> int | None:
     return None if degrees is None else -(-degrees // 2)
 
 
+def half_way_round(longitudes: int) -> int:
+    """Half as many samples on a ring; an even number, so that meridians go on beyond the poles."""
+    return 2 * -(-longitudes // 4)
+
+
 def _rebuild(recipe: "partial[PointSamples]") -> PointSamples:
     return recipe()

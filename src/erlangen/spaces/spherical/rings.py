@@ -17,7 +17,8 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
 from erlangen.spaces.spherical.harmonic import Harmonic
-from erlangen.spaces.spherical.latitudes import Latitudes
+from erlangen.spaces.spherical.latitudes import Latitudes, fitted
+from erlangen.spaces.spherical.points import half_way_round, halved
 
 POLE = 1e-9
 
@@ -127,7 +128,7 @@ class RingSamples(Harmonic, Samples):
 
     def _downsampler(self, rho: Representation) -> Resampler:
         coarse = self.coarser()
-        if not self.turns_with_frames:
+        if not self.turns_with_frames or 2 * coarse.shape[-1] != self.longitudes:
             return super()._downsampler(rho)
         u = coarse.frames.at((slice(None), 0))
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
@@ -151,6 +152,41 @@ class RingSamples(Harmonic, Samples):
     @property
     def _at_pole(self) -> Tensor:
         return torch.minimum(self.latitudes.theta, math.pi - self.latitudes.theta) < POLE
+
+
+def rings(
+    geometry: Geometry,
+    latitudes: Latitudes,
+    longitudes: int,
+    first: float,
+    degrees: int | None,
+    fibre: Fibre | None,
+) -> RingSamples:
+    """Any rings, such as those of a file; the coarser domain has about half of them, with fitted weights."""
+    given = (geometry, latitudes, longitudes, first, degrees, fibre)
+    return RingSamples(
+        geometry,
+        latitudes,
+        longitudes,
+        first=first,
+        degrees=degrees,
+        fibre=fibre,
+        recipe=partial(rings, *given),
+        coarse_recipe=partial(_half_of_rings, *given),
+    )
+
+
+def _half_of_rings(
+    geometry: Geometry,
+    latitudes: Latitudes,
+    longitudes: int,
+    first: float,
+    degrees: int | None,
+    fibre: Fibre | None,
+) -> RingSamples:
+    theta = latitudes.theta
+    theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
+    return rings(geometry, fitted(theta), half_way_round(longitudes), first, halved(degrees), fibre)
 
 
 @dataclass(frozen=True, eq=False)
