@@ -56,7 +56,8 @@ def correlate(
         f: ``(*batch, [fibre,] *space)``, real or complex, or a callable on points ``(..., m)`` (on
             frames, for a regular in_field).
         radius: kernels are cut there; None sums over all samples (a callable f needs one).
-        in_field, out_field: "scalar", "regular", "vector" or "sign".
+        in_field, out_field: "scalar", "regular", "vector", "sign", or on surfaces "spin2": symmetric
+            tensors without trace, by (Q, U), such as polarization.
         to: where the result is sampled, on this space or on another one of its group (scalar fields only);
             None for here. With M' = G/H' and H' in H, ``(k * f)(p') = int_M k(v) f(q) dmu(q)``, where v are
             the coordinates of q seen from the frame over p': a lift, and any k that H' leaves alone will do.

@@ -39,6 +39,8 @@ def in_other_frames(domain, f, field):
         ("regular", "scalar"),
         ("vector", "regular"),
         ("vector", "vector"),
+        ("spin2", "vector"),
+        ("spin2", "spin2"),
     ],
 )
 def test_linear_layers_do_not_see_the_frames(rotations, separable, in_field, out_field):

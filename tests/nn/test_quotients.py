@@ -57,8 +57,8 @@ def layers(domain):
     regular = {"in_field": "regular", "out_field": "regular"}
     made = {
         f"{a} to {b}": (er.nn.Correlation(domain, 2, 3, in_field=a, out_field=b, **kernel), a, b)
-        for a in ("scalar", "sign", "vector", "regular")
-        for b in ("scalar", "sign", "vector", "regular")
+        for a in ("scalar", "sign", "vector", "spin2", "regular")
+        for b in ("scalar", "sign", "vector", "spin2", "regular")
         if not (len(domain.geometry.structure.components) == 4 and {a, b} == {"scalar", "sign"})
     }
     return made | {
@@ -111,7 +111,7 @@ def test_every_layer_commutes_with_every_isometry_of_the_samples(name, dtype, ba
 
 
 def test_once_round_the_strip_is_the_mirror_and_twice_round_nothing():
-    for field in ("scalar", "sign", "vector", "regular"):
+    for field in ("scalar", "sign", "vector", "spin2", "regular"):
         f = noise(STRIP, field)
         once = along(STRIP, f, field, 8)
         torch.testing.assert_close(once, seen(STRIP, f, field, ACROSS).flip(-1), rtol=0, atol=0)
@@ -148,7 +148,7 @@ def test_the_cover_agrees_with_the_generic_engine(name):
 def test_act_is_what_the_cover_says_and_what_interpolation_says(name):
     domain = SPACES[name]
     g = torch.eye(3).double()
-    for field in ("scalar", "sign", "vector", "regular"):
+    for field in ("scalar", "sign", "vector", "spin2", "regular"):
         f = noise(domain, field)
         for steps in range(2 * domain.shape[0]):
             g[0, 2] = steps
@@ -225,7 +225,7 @@ def test_networks_that_drop_samples_commute_with_even_shifts_alone():
     assert report.worst <= 1e-12
 
 
-@pytest.mark.parametrize("field", ["scalar", "sign", "vector", "regular"])
+@pytest.mark.parametrize("field", ["scalar", "sign", "vector", "spin2", "regular"])
 def test_pooling_moves_with_the_phase_on_every_field(field):
     down, up = er.nn.Down(STRIP, field, exact_shifts=True), er.nn.Up(STRIP, field)
     f = noise(STRIP, field, 3)

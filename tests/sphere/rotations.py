@@ -20,8 +20,9 @@ class Field:
         self.a = torch.randn(terms, channels, dtype=torch.float64)
         self.p = torch.nn.functional.normalize(torch.randn(terms, 3, dtype=torch.float64), dim=1)
         self.e = torch.randn(terms, 3, dtype=torch.float64)
-        self.i = torch.randint(0, L - max(band, kind == "vector"), (terms,))
-        self.i[0] = L - 1 - max(band, kind == "vector")
+        least = max(band, {"vector": 1, "spin2": 2}.get(kind, 0))
+        self.i = torch.randint(0, L - least, (terms,))
+        self.i[0] = L - 1 - least
         self.j = torch.randint(0, band + 1, (terms,))
         self.j[0] = band
 
@@ -34,6 +35,10 @@ class Field:
         along = torch.einsum("...md,tm->...td", u.basis, self.e)
         if self.kind == "vector":
             return torch.einsum("...t,...td,tc->cd...", powers, along, self.a)[None]
+        if self.kind == "spin2":
+            x, y = along.unbind(-1)
+            tensor = torch.stack([x * x - y * y, 2 * x * y], -1)
+            return torch.einsum("...t,...td,tc->cd...", powers, tensor, self.a)[None]
         first = torch.einsum("...td,hd->...ht", along, domain.fibre.elements[..., 0])
         return torch.einsum("...t,...ht,tc->ch...", powers, first**self.j, self.a)[None]
 
@@ -41,12 +46,13 @@ class Field:
 def values_at(f: Tensor, kind: str, domain, g: Tensor) -> Tensor:
     """``F(g^{-1} u)`` of a band-limited field given by its samples: fitted by D^l_mn, evaluated there."""
     L = domain.degrees
-    band = {"scalar": [0], "vector": [-1, 1]}.get(kind) or list(
+    band = {"scalar": [0], "vector": [-1, 1], "spin2": [-2, 2]}.get(kind) or list(
         range(-domain.fibre.default_band, domain.fibre.default_band + 1)
     )
     turns = {
         "scalar": torch.eye(2).double()[None],
         "vector": torch.tensor([[[1.0, 0], [0, 1]], [[0, -1.0], [1, 0]]]).double(),
+        "spin2": torch.tensor([[[1.0, 0], [0, 1]], [[0.5**0.5, -(0.5**0.5)], [0.5**0.5, 0.5**0.5]]]).double(),
     }
     h = domain.fibre.elements if kind == "regular" else turns[kind]
 

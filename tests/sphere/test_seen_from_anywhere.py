@@ -19,7 +19,7 @@ DOMAINS = {
 }
 
 
-@pytest.mark.parametrize("field", ["scalar", "vector", "regular"])
+@pytest.mark.parametrize("field", ["scalar", "vector", "spin2", "regular"])
 @pytest.mark.parametrize("name", DOMAINS)
 def test_a_rotated_field_is_the_field_at_g_inverse_u(name, field):
     domain, g = DOMAINS[name](), rotation()
@@ -31,23 +31,30 @@ def test_a_rotated_field_is_the_field_at_g_inverse_u(name, field):
     torch.testing.assert_close(single, expected.float(), atol=2e-5, rtol=2e-5)
 
 
-@pytest.mark.parametrize("field", ["scalar", "vector", "regular"])
+@pytest.mark.parametrize("field", ["scalar", "vector", "spin2", "regular"])
 @pytest.mark.parametrize("name", DOMAINS)
 def test_rotations_leave_the_spectrum_and_it_sums_to_the_integral_of_the_square(name, field):
     domain, g = DOMAINS[name](), rotation()
     F = Field(field, domain.degrees, 2, (N - 1) // 2 if field == "regular" else 0)
     f, power = F(domain), domain.spectrum(F(domain), field)
-    assert power.shape == (1, 2, *{"scalar": (), "vector": (1,), "regular": (3,)}[field], domain.degrees)
+    assert power.shape == (
+        1,
+        2,
+        *{"scalar": (), "vector": (1,), "spin2": (1,), "regular": (3,)}[field],
+        domain.degrees,
+    )
     torch.testing.assert_close(domain.spectrum(F(domain, g), field), power, atol=1e-11, rtol=1e-11)
     for n, row in zip(
-        {"scalar": [0], "vector": [1], "regular": [0, 1, 2]}[field],
+        {"scalar": [0], "vector": [1], "spin2": [2], "regular": [0, 1, 2]}[field],
         power.view(2, -1, domain.degrees).unbind(1),
         strict=True,
     ):
         assert float(row[:, :n].abs().sum()) < 1e-20, "no degree l < n"
     if name == "Gauss-Legendre":  # which integrates squares
         share = {"scalar": torch.ones(1), "vector": 4 * torch.ones(1), "regular": torch.tensor([1.0, 2, 2])}
-        square = {"scalar": f.square(), "vector": f.square().sum(2), "regular": f.square().mean(2)}[field]
+        share["spin2"] = share["vector"]
+        square = f.square() if field == "scalar" else f.square().sum(2)
+        square = square / N if field == "regular" else square
         total = power.view(1, 2, -1, domain.degrees).sum(-1) @ share[field].double()
         torch.testing.assert_close(total, 4 * torch.pi * er.nn.mean(domain, square), atol=0, rtol=1e-11)
 

@@ -15,7 +15,7 @@ L, N = 5, 5
 BALL = er.Sphere().grid(L, rotations=N)
 EVEN = er.Sphere().grid(L + 1, kind="equiangular", rotations=N)
 POINTS = er.Sphere().healpix(2, degrees=L, rotations=N)
-KINDS = ["scalar", "regular", "vector"]
+KINDS = ["scalar", "regular", "vector", "spin2"]
 
 
 def fields(a, b):
@@ -40,6 +40,7 @@ CASES = {
     ),
     "norm": (lambda d, k: er.nn.Norm(d, 3, **k), "regular", "regular"),
     "norm, vector": (lambda d, k: er.nn.Norm(d, 3, field="vector", **k), "vector", "vector"),
+    "norm, spin 2": (lambda d, k: er.nn.Norm(d, 3, field="spin2", **k), "spin2", "spin2"),
     "square": (lambda d, k: er.nn.Polynomial(d, 3, **k), "regular", "regular"),
     "cube": (lambda d, k: er.nn.Polynomial(d, 3, 3, "scalar", **k), "scalar", "scalar"),
 } | {

@@ -21,6 +21,7 @@ from erlangen.groups import (
     determinant,
     regular,
     standard,
+    traceless,
     trivial,
 )
 from erlangen.kernels import KernelBasis, Rings
@@ -198,7 +199,10 @@ class Domain(ABC):
             return trivial()
         if field == "sign":
             return determinant()
-        raise ValueError(f'field is {field!r}, expected "scalar", "regular", "vector" or "sign"')
+        if field == "spin2" and self.dim == 2:
+            return traceless()
+        spins = '"spin2", ' * (self.dim == 2)
+        raise ValueError(f'field is {field!r}, expected "scalar", "regular", "vector", {spins}or "sign"')
 
     def act(
         self,

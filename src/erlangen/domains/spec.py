@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Field = Literal["scalar", "regular", "vector", "sign"]
+Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
 Way = Literal["down", "up"]
 
 

@@ -32,6 +32,7 @@ from erlangen.groups.representation import (
     determinant,
     regular,
     standard,
+    traceless,
     trivial,
 )
 from erlangen.groups.structure import StructureGroup
@@ -66,5 +67,6 @@ __all__ = [
     "scalings",
     "semidirect",
     "standard",
+    "traceless",
     "trivial",
 ]

@@ -15,7 +15,7 @@ class Representation:
     r"""A field type: values ``f(p)`` in R^d that become ``rho(h)^{-1} f(p)`` in the frame ``s(p) h``.
 
     Attributes:
-        name: "scalar", "regular", "vector" or "sign".
+        name: "scalar", "regular", "vector", "spin2" or "sign".
         dim: d.
         matrix: h ``(..., n, n)`` -> rho(h) ``(..., d, d)``, orthogonal.
         fibre: the sampled group behind a regular representation, else None.
@@ -56,6 +56,11 @@ def standard(n: int) -> Representation:
     return Representation("vector", n, _itself)
 
 
+def traceless() -> Representation:
+    """Spin 2: symmetric tensors ``[[Q, U], [U, -Q]]`` of a surface, by (Q, U), such as polarization."""
+    return Representation("spin2", 2, _on_traceless)
+
+
 def regular(fibre: Fibre) -> Representation:
     """Functions on the fibre: ``(rho(h) F)(h_i) = F(h^{-1} h_i)``."""
     return Representation("regular", len(fibre), fibre.regular, fibre)
@@ -71,3 +76,9 @@ def _sign(h: Tensor) -> Tensor:
 
 def _itself(h: Tensor) -> Tensor:
     return h
+
+
+def _on_traceless(h: Tensor) -> Tensor:
+    units = torch.tensor([[[1.0, 0.0], [0.0, -1.0]], [[0.0, 1.0], [1.0, 0.0]]]).to(h)
+    moved = h[..., None, :, :] @ units @ h[..., None, :, :].mT  # one tensor for each column
+    return moved[..., 0, :].mT

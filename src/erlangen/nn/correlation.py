@@ -34,7 +34,8 @@ class Correlation(nn.Module):
         padding_mode: "zeros", "reflect", "replicate" or "circular"; on grids.
         radius: the kernel's radius in units of the space, instead of kernel_size.
         rings: the number of rings of the kernel, the centre included; (kernel_size + 1) / 2, or 3.
-        in_field, out_field: "scalar", "regular", "vector" or "sign".
+        in_field, out_field: "scalar", "regular", "vector", "sign", or on surfaces "spin2": symmetric
+            tensors without trace, by (Q, U), such as polarization.
         separable: mix channels and fibre at each point, then correlate each channel by itself.
         fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
         to: where the result lives: other samples of the space, or another space of its group. From G/H to

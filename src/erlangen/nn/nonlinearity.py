@@ -137,9 +137,9 @@ class Gated(Equivariant, nn.Module):
     The mean and the root mean square along the fibre are invariants, so the gate is a scalar field.
     Vectors and signs have no mean; scalars are gated by themselves.
 
-    On the sphere the gate is no polynomial, and what aliases remains: rotations change regular fields (scalar
-    ones) whose spectrum falls as ``e^{-3l/L}`` by 6e-4 (3e-3), with oversampling=4 by 7e-6 (1e-4), L = 16. What
-    has to be exact there is a `Polynomial`.
+    On the sphere the gate is no polynomial, and what aliases remains: rotations change regular fields
+    (scalar ones) whose spectrum falls as ``e^{-3l/L}`` by 6e-4 (3e-3), with oversampling=4 by 7e-6 (1e-4), at
+    L = 16. What has to be exact there is a `Polynomial`.
 
     Args:
         domain: where the field lives.

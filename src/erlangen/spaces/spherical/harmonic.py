@@ -39,8 +39,8 @@ class Harmonic(Domain):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        fields: tuple[Field, ...] = ("scalar", "sign", "vector", "regular")
-        fields = fields[: 1 if self.geometry.structure.has_mirrors else 4 if self.fibre else 3]
+        fields: tuple[Field, ...] = ("scalar", "sign", "vector", "spin2", "regular")
+        fields = fields[: 1 if self.geometry.structure.has_mirrors else 5 if self.fibre else 4]
         with making():
             self._by_frequency: dict[str, Frequencies] = {
                 field: frequencies(self.representation(field)) for field in fields

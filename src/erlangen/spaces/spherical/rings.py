@@ -128,7 +128,7 @@ class RingSamples(Harmonic, Samples):
 
     def _downsampler(self, rho: Representation) -> Resampler:
         coarse = self.coarser()
-        if not self.turns_with_frames or 2 * coarse.shape[-1] != self.longitudes:
+        if not self.turns_with_frames or 2 * coarse.weights.shape[-1] != self.longitudes:
             return super()._downsampler(rho)
         u = coarse.frames.at((slice(None), 0))
         stencil = averaging(self, u, neighbour_distance(coarse) / 2)
