@@ -50,7 +50,9 @@ class QuotientGrid(Grid):
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
         self.seams = tuple(seams)
         self.mirrors = [seam for seam in seams if min(seam.signs) < 0]
-        fields: list[Field] = ["scalar", "vector", "sign"] + ["spin2"] * (geometry.dim == 2)
+        fields: list[Field] = ["scalar", "vector", "sign"]
+        if geometry.dim == 2:
+            fields.append("spin2")
         if fibre is not None:
             fields.append("regular")
         rhos = [self.representation(field) for field in fields]
