@@ -247,3 +247,14 @@ def test_fields_are_moved_as_what_they_are(out_field):
             ValueError, match=r"regular fields .* have 8 components; expected another out_field="
         ):
             er.verify.equivariance(wrapped, x, plane, show=False)
+
+
+def test_elements_may_be_matrices():
+    ball, g = er.Sphere().grid(8), er.groups.SO(3).sample(1)[0]
+    net = er.nn.Correlation(ball, 1, 1, dtype=torch.float64)
+    x = ball.synthesize(torch.randn(1, 1, 8, 8, dtype=torch.complex128).tril())
+    report = er.verify.equivariance(net, x, ball, [g.float()], show=False)
+    assert [row.kind for row in report.rows] == ["interpolated"]
+    assert report.rows[0].output < 1e-6
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), expected a Symmetry, or a matrix \(3, 3\)"):
+        er.verify.equivariance(net, x, ball, [torch.eye(2)], show=False)

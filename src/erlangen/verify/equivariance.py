@@ -19,7 +19,7 @@ def equivariance(
     module: nn.Module,
     x: Tensor,
     domain: Domain,
-    elements: Sequence[Symmetry] | None = None,
+    elements: Sequence[Symmetry | Tensor] | None = None,
     *,
     in_field: Field = "scalar",
     out_field: Field | None = None,
@@ -42,7 +42,8 @@ def equivariance(
             ``(batch, features)``.
         x: ``(batch, channel, [fibre,] *space)``.
         domain: where x lives.
-        elements: symmetries to measure; None for ``domain.symmetries()``.
+        elements: symmetries to measure, or elements of the group as matrices; None for those of
+            ``domain.symmetries()``.
         in_field: the type of x.
         out_field: that of the output; None for what the last layer says, or its axes tell.
         layers: also measure the output of every layer, for each element.
@@ -71,13 +72,16 @@ def _measure(
     module: nn.Module,
     x: Tensor,
     domain: Domain,
-    elements: Sequence[Symmetry] | None,
+    elements: Sequence[Symmetry | Tensor] | None,
     in_field: Field,
     out_field: Field | None,
     layers: bool,
     gradients: bool,
 ) -> Report:
     elements = _as_this_module_sees_them(module, domain.symmetries()) if elements is None else elements
+    elements = [
+        g if isinstance(g, Symmetry) else _named(domain, g, f"element {i}") for i, g in enumerate(elements)
+    ]
     if not elements:
         raise ValueError(
             f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
@@ -147,6 +151,15 @@ def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> li
             e = replace(e, permutes=False)
         seen.append(e)
     return seen
+
+
+def _named(domain: Domain, g: Tensor, name: str) -> Symmetry:
+    """An element that was given by its matrix."""
+    group = domain.geometry.group
+    if group is None or g.shape != (group.size, group.size):
+        size = "none, since no group moves this space" if group is None else (group.size, group.size)
+        raise ValueError(f"an element has shape {tuple(g.shape)}, expected a Symmetry, or a matrix {size}")
+    return Symmetry(name, g.to(torch.float64), False, bool(group.defect(g.to(torch.float64)) < 1e-6))
 
 
 def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:
