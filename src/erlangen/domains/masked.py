@@ -32,8 +32,8 @@ class Masked(Domain):
     ``boundary="renormalize"`` divided by the visible part of the kernel's mass,
     ``sum_visible w_q e(v_q) / int e J dv`` with e the sum of its rings: that kernel keeps constants up to
     the edge, others nearly. Towards other samples, and for global kernels, divided by
-    ``sum_visible w_q e(v_q) / sum w_q e(v_q)``; e is then the global kernel with its coefficients all as large
-    as they start.
+    ``sum_visible w_q e(v_q) / sum w_q e(v_q)``; e is then the global kernel with its coefficients all as
+    large as they start.
 
     Args:
         whole: the domain of all samples.
