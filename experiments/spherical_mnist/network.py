@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import erlangen as er
-from erlangen.domains import Domain
 from erlangen.engines import FinerFibre
 from erlangen.models.blocks import ConvBlock, Style, stem
+from erlangen.spaces.spherical import Coefficients
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import latlon
@@ -54,7 +54,7 @@ class Equivariant(nn.Module):
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
-        self.first = domain = SPHERE.grid(degrees, rotations=fibre)
+        self.first = domain = SPHERE.harmonics(degrees, rotations=fibre)
         style = Style(None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling)
         layers, before = stem(domain, 1, widths[0], style), widths[0]
         for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
@@ -70,8 +70,8 @@ class Equivariant(nn.Module):
 
     def forward(self, digits: Tensor) -> Tensor:
         L = self.first.degrees
-        f = self.first.synthesize(self.read.analyze(digits)[..., :L, :L].contiguous())
-        return self.head(self.invariants(self.features(f)))
+        c = self.read.analyze(digits)[..., :L, :L]
+        return self.head(self.invariants(self.features(torch.stack([c.real, c.imag], 2))))
 
 
 class Energies(nn.Module):
@@ -81,14 +81,14 @@ class Energies(nn.Module):
     rounding.
     """
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Coefficients) -> None:
         super().__init__()
         self.domain, band = domain, domain.fibre.default_band
         self.there = torch.ones(domain.degrees, band + 1).tril().bool()  # n <= l
         self.count = int(self.there.sum())
 
     def forward(self, f: Tensor) -> Tensor:
-        constant = math.sqrt(4 * math.pi) * er.nn.mean(self.domain, f.mean(2))[..., None]
+        constant = math.sqrt(4 * math.pi) * self.domain.mean(self.domain.fibre_mean(f))[..., None]
         power = self.domain.spectrum(f, "regular").mT[..., self.there]  # (batch, channel, l n)
         return torch.cat([constant, torch.sqrt(power[..., 1:] + 1e-6)], 2).flatten(1)
 
@@ -98,18 +98,19 @@ class Integrals(nn.Module):
 
     count = 2
 
-    def __init__(self, domain: Domain, reading: str) -> None:
+    def __init__(self, domain: Coefficients, reading: str) -> None:
         super().__init__()
         self.domain = domain
         self.reduce: Callable[[Tensor], Tensor] = {
-            "mean": lambda: er.nn.Project(domain, "mean"),
-            "maximum": lambda: er.nn.Project(domain, "max", oversampling=2),
+            "mean": lambda: er.nn.Project(domain.grid, "mean"),
+            "maximum": lambda: er.nn.Project(domain.grid, "max", oversampling=2),
             "coarse maximum": lambda: partial(coarse_maximum, FinerFibre(domain.fibre, 4)),
         }[reading]()
 
     def forward(self, f: Tensor) -> Tensor:
-        size = torch.sqrt(er.nn.mean(self.domain, f.square().mean(2)) + 1e-6)
-        return torch.cat([er.nn.mean(self.domain, self.reduce(f)), size], 1)
+        f = self.domain.synthesize(f, "regular")
+        size = torch.sqrt(er.nn.mean(self.domain.grid, f.square().mean(2)) + 1e-6)
+        return torch.cat([er.nn.mean(self.domain.grid, self.reduce(f)), size], 1)
 
 
 def coarse_maximum(fibre: FinerFibre, f: Tensor) -> Tensor:

@@ -15,15 +15,7 @@ from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import (
-    Fibre,
-    Representation,
-    determinant,
-    regular,
-    standard,
-    traceless,
-    trivial,
-)
+from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 from erlangen.kernels import KernelBasis, Rings
 from erlangen.making import making
 
@@ -108,20 +100,24 @@ class Domain(ABC):
         if self.shape is not None and tuple(shape) != self.shape:
             raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
 
+    def parts(self, rho: Representation) -> int | None:
+        """The size of the axis between channels and space; None where fields of that type have none."""
+        return rho.dim if rho.has_axis else None
+
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here."""
         if not isinstance(f, Tensor):
             raise ValueError(
                 f"the field is a {type(f).__name__}, expected a tensor; such as torch.as_tensor(field)"
             )
-        rho = self.representation(field)
-        axes = 2 + rho.has_axis + self.space_axes
+        parts = self.parts(self.representation(field))
+        axes = 2 + (parts is not None) + self.space_axes
         wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)
-        if wrong or (rho.has_axis and f.shape[2] != rho.dim):
+        if wrong or (parts is not None and f.shape[2] != parts):
             count = "channels" if channels is None else channels
             raise ValueError(
                 f"the field has shape {tuple(f.shape)}, expected (batch, {count}, "
-                f"{f'{rho.dim}, ' if rho.has_axis else ''}*space), {axes} axes in all, for "
+                f"{'' if parts is None else f'{parts}, '}*space), {axes} axes in all, for "
                 f"{'' if channels is None else f'{channels} '}{field} fields on {self}"
             )
         if not f.is_floating_point():
@@ -155,6 +151,22 @@ class Domain(ABC):
         """Whether all samples weigh the same."""
         return False
 
+    def mean(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+        """``int f dmu / int dmu``, over what a mask leaves visible."""
+        f = self.hide(field).flatten(-self.space_axes)
+        if self.is_uniform:
+            return f.mean(-1)
+        weights = self.weights.flatten().to(f)
+        return f @ (weights / weights.sum())
+
+    def fibre_mean(self, field: Float[Tensor, "batch channel fibre *space"]) -> Tensor:
+        """The mean along the fibre of a regular field: a scalar one."""
+        return field.mean(2)
+
+    def add(self, field: Float[Tensor, "batch channel *space"], values: Float[Tensor, "channel"]) -> Tensor:
+        """The field with a constant added to each channel."""
+        return field + values.view(-1, *[1] * (field.dim() - 2))
+
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         """The axes that close, and if asked all others of even size."""
         raise ValueError(f'{self} has no rows of samples, expected a lattice; pool by reduction="mean"')
@@ -167,9 +179,7 @@ class Domain(ABC):
     def engine(self, spec: KernelSpec, to: "Domain | None" = None) -> Engine:
         """The engine for a kernel; made once, then shared by every layer that asks for the same.
 
-        Args:
-            spec: the kernel.
-            to: where the result is sampled, on this space or another one of the group; None for here.
+        The result is sampled in `to`, on this space or another one of the group; None for here.
         """
         to = None if to is None else to.unmasked  # what is hidden there receives nothing, whatever it is
         engines = self._engines if to is None else self._engines_to.setdefault(to, {})
@@ -193,16 +203,11 @@ class Domain(ABC):
                     "no fibre; build it with rotations=8, or stay with scalar fields"
                 )
             return regular(self.fibre)
-        if field == "vector":
-            return standard(self.dim)
-        if field == "scalar":
-            return trivial()
-        if field == "sign":
-            return determinant()
-        if field == "spin2" and self.dim == 2:
-            return traceless()
-        spins = '"spin2", ' * (self.dim == 2)
-        raise ValueError(f'field is {field!r}, expected "scalar", "regular", "vector", {spins}or "sign"')
+        makers = {"scalar": trivial, "vector": partial(standard, self.dim), "sign": determinant}
+        makers |= {"spin2": traceless} if self.dim == 2 else {}
+        if field not in makers:
+            raise ValueError(f"field is {field!r}, expected one of {', '.join(['regular', *makers])}")
+        return makers[field]()
 
     def act(
         self,
@@ -258,13 +263,8 @@ class Domain(ABC):
         raise ValueError(f"{self} has frames along its axes, expected samples whose frames can be chosen")
 
     def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
-        """The field read at the samples of another domain of the same space, by interpolation.
-
-        Args:
-            target: the other domain.
-            f: ``(*batch, [fibre,] *space)``.
-            field: its type.
-        """
+        """The field f ``(*batch, [fibre,] *space)`` read at the samples of another domain of the same space,
+        by interpolation."""
         if not self.geometry.is_same(target.geometry):
             raise ValueError(
                 f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"

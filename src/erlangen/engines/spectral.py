@@ -1,6 +1,7 @@
 """The spectral engine: harmonics in, a matrix for each degree, harmonics out."""
 
 import torch
+from jaxtyping import Complex
 from torch import Tensor
 
 from erlangen.engines.engine import Engine
@@ -46,13 +47,18 @@ class SpectralEngine(Engine):
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
         L = self.kernels.degrees
-        c = self.transform.analyze(field, self.kernels.into)[:L, :L]  # (l, m, batch, channel, n)
+        c = self.transform.analyze(field, self.kernels.into)[:L, :L]
+        return carried_over(self.mixed(c, coefficients, groups), self.target, self.kernels.out)
+
+    def mixed(
+        self, c: Complex[Tensor, "l m batch channel n"], coefficients: Tensor, groups: int = 1
+    ) -> Complex[Tensor, "l m batch out n"]:
+        """The harmonics of the result."""
         degrees, _, batch, channels, columns = c.shape
         W = self._matrices(coefficients, groups)
         x = c.reshape(degrees, -1, groups, channels // groups * columns)
         y = torch.matmul(x.transpose(1, 2), W).transpose(1, 2)  # (l, m batch, group, out n')
-        y = y.reshape(degrees, degrees, batch, len(coefficients), -1)
-        return carried_over(y, self.target, self.kernels.out)
+        return y.reshape(degrees, degrees, batch, len(coefficients), -1)
 
     def _matrices(self, coefficients: Tensor, groups: int) -> Tensor:
         """W, ``(l, group, channel n, out n')``."""
@@ -93,11 +99,17 @@ class FinerHarmonics(Resolution):
 
     def relu(self, field: Tensor) -> Tensor:
         """``down(relu(up(field)))``; on a CPU without ever holding all samples of the finer fibre."""
-        (own, of), (finer, to) = self.own, self.finer
+        (own, of), (_, to) = self.own, self.finer
         if field.device.type != "cpu" or torch.compiler.is_compiling() or not to.has_axis:
             return super().relu(field)
         with precise(field):
-            x = finer.synthesize_parts(own.analyze(at_least_single(field), of), to)
-            flat = x.flatten(3).flatten(0, 1)
-            y = relu_at_more(flat, to.out.to(x), to.into.to(x)).view(x.shape)
-            return own.synthesize(finer.analyze_parts(y, to), of).to(field.dtype)
+            c = self.rectified(own.analyze(at_least_single(field), of))
+            return own.synthesize(c, of).to(field.dtype)
+
+    def rectified(self, c: Complex[Tensor, "l m batch channel n"]) -> Complex[Tensor, "l m batch channel n"]:
+        """The harmonics of the ReLU, from those of a field."""
+        finer, to = self.finer
+        x = finer.synthesize_parts(c, to)
+        flat = x.flatten(3).flatten(0, 1)
+        y = relu_at_more(flat, to.out.to(x), to.into.to(x)).view(x.shape)
+        return finer.analyze_parts(y, to)

@@ -9,6 +9,7 @@ from erlangen.harmonics.transform import (
     Transform,
     at_least_single,
     carried_over,
+    power_spectrum,
     precise,
     resampled,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "doubled",
     "frequencies",
     "gauss_legendre",
+    "power_spectrum",
     "precise",
     "resampled",
     "wigner",

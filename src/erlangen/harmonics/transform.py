@@ -165,6 +165,14 @@ def resampled(
         return carried_over(c, target, to).to(field.dtype)
 
 
+def power_spectrum(c: Complex[Tensor, "*batch n l m"], frequencies: Frequencies) -> Float[Tensor, "*batch l"]:
+    """``sum_m |c^n_lm|^2``, m from -l to l, for n >= 0: ``(*batch, [n,] l)``."""
+    squares = c.real.square() + c.imag.square()
+    power = squares.sum(-1) + squares.flip(-3)[..., 1:].sum(-1)  # |c^n_{l,-m}| = |c^{-n}_lm|
+    power = power[..., [n >= 0 for n in frequencies.columns], :]
+    return power if frequencies.has_axis else power.squeeze(-2)
+
+
 def at_least_single(x: Tensor) -> Tensor:
     """In float32, if it is in less."""
     return x.float() if x.dtype in HALVES else x

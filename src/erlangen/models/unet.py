@@ -151,7 +151,8 @@ class UNet(Equivariant, nn.Module):
         return kernel + levels + kernel * 2**depth
 
     def _check_input(self, image: Tensor) -> None:
-        axes = 2 + self.domain.space_axes
+        parts = self.domain.parts(self.domain.representation("scalar"))
+        axes = 2 + (parts is not None) + self.domain.space_axes
         if image.dim() != axes or image.shape[1] != self.in_channels:
             raise ValueError(
                 f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, *space), "

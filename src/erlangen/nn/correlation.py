@@ -162,7 +162,7 @@ class Correlation(nn.Module):
         else:
             field = engine.apply(field, self.weight, self.groups)
         if self.bias is not None:
-            field = field + self.bias.view(-1, *[1] * (field.dim() - 2))
+            field = (self.to_domain or self.domain).add(field, self.bias)
         return (self.to_domain or self.domain).hide(field)
 
     def extra_repr(self) -> str:

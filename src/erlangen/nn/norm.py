@@ -1,6 +1,6 @@
 """Normalization over batch, fibre and space."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,15 @@ from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.says import Equivariant
+
+
+@runtime_checkable
+class HasMoments(Protocol):
+    """A domain that knows the mean and the mean square of its fields better than from samples."""
+
+    def moments(self, field: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def add(self, field: Tensor, values: Tensor) -> Tensor: ...
 
 
 class Norm(Equivariant, nn.BatchNorm1d):
@@ -53,6 +62,8 @@ class Norm(Equivariant, nn.BatchNorm1d):
     def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(input, self.field, self.num_features)
         by_batch = self.training or self.running_var is None
+        if isinstance(self.domain, HasMoments):
+            return self._by_moments(self.domain, input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
         if by_batch:
             y, mean, var = self._by_batch(folded)
@@ -67,6 +78,22 @@ class Norm(Equivariant, nn.BatchNorm1d):
                 mean = folded.new_zeros(folded.shape[1])
             y = F.batch_norm(folded, mean, var, weight, bias, False, 0.0, self.eps)
         return unfold(y, self.rho)
+
+    def _by_moments(self, domain: "HasMoments", x: Tensor, by_batch: bool) -> Tensor:
+        """Of fields that are no values at samples."""
+        mean, var = self.running_mean, self.running_var
+        if by_batch or mean is None or var is None:
+            mean, square = domain.moments(x)
+            mean = mean if self.rho.has_invariants else torch.zeros_like(mean)
+            var = (square - mean.square()).clamp_min(0.0)
+            if self.training and self.running_var is not None:
+                self._remember(mean.detach(), var.detach(), x.numel() // self.num_features)
+        scale = torch.rsqrt(var + self.eps) * (1.0 if self.weight is None else self.weight)
+        y = x * scale.view(-1, *[1] * (x.dim() - 2))
+        if not self.rho.has_invariants:
+            return y
+        shift = torch.zeros_like(mean) if self.bias is None else self.bias
+        return domain.add(y, shift - mean * scale)
 
     def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field normalized by its own statistics, and these."""

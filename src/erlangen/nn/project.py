@@ -52,7 +52,7 @@ class Project(Equivariant, nn.Module):
     ) -> Float[Tensor, "batch channel *space"]:
         self.domain.check(field, "regular")
         if self.reduction == "mean":
-            return field.mean(2)
+            return self.domain.fibre_mean(field)
         finer = self.domain.finer(self.regular, self.oversampling)
         largest = (field if finer is None else finer.up(field)).amax(2)
         back = self.domain.finer(self.scalar, self.oversampling)  # None where the space is not refined
@@ -92,10 +92,7 @@ class GlobalPool(Equivariant, nn.Module):
             finer = self.domain.finer(self.rho, self.oversampling)
             field = self.domain.hide(field, -math.inf) if finer is None else finer.up(field)
             return field.flatten(2).amax(2)
-        if self.domain.is_uniform:
-            return field.flatten(2).mean(2)
-        weights = self.domain.weights.to(field)
-        return (self.domain.hide(field) * weights).flatten(2).sum(2) / weights.sum()
+        return self.domain.mean(field)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, "{self.reduction}"'

@@ -12,6 +12,7 @@ from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
     KINDS,
+    Coefficients,
     PointSamples,
     RingSamples,
     fibonacci,
@@ -200,6 +201,15 @@ class Sphere(Geometry):
             coarse_recipe=coarse,
         )
         return domain if mask is None else domain.masked(mask)
+
+    def harmonics(self, degrees: int, *, rotations: int | None = None) -> Coefficients:
+        """Fields of degrees l < `degrees` that stay coefficients between layers; see there.
+
+        Args:
+            degrees: the bandwidth L.
+            rotations: the samples of the fibre SO(2); None for scalar fields only.
+        """
+        return Coefficients(self.grid(degrees, rotations=rotations))  # type: ignore[arg-type]
 
     def from_latlon(
         self,

@@ -22,9 +22,9 @@ def field_of(
     field = told or (None if module is None else _said(module))
     if field is None:
         field = "scalar" if axes == 2 else "regular" if domain.fibre is not None else "vector"
-    rho = domain.representation(field)
-    if rho.has_axis != (axes == 3) or (rho.has_axis and y.shape[2] != rho.dim):
-        components = f"{rho.dim} components" if rho.has_axis else "no axis of components"
+    parts = domain.parts(domain.representation(field))
+    if (parts is not None) != (axes == 3) or (parts is not None and y.shape[2] != parts):
+        components = "no axis of components" if parts is None else f"{parts} components"
         raise ValueError(
             f"the module's output has shape {tuple(y.shape)}, but {field} fields of {domain} have "
             f"{components}; expected another out_field="

@@ -5,6 +5,7 @@
 harmonics; `voronoi` weighs any points. May import domains and below.
 """
 
+from erlangen.spaces.spherical.coefficients import Coefficients
 from erlangen.spaces.spherical.fibonacci import fibonacci
 from erlangen.spaces.spherical.healpix import healpix
 from erlangen.spaces.spherical.icosahedron import icosahedron
@@ -16,6 +17,7 @@ from erlangen.spaces.spherical.voronoi import voronoi_areas
 
 __all__ = [
     "KINDS",
+    "Coefficients",
     "Latitudes",
     "PointSamples",
     "RingInterpolation",

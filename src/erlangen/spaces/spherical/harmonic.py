@@ -22,6 +22,7 @@ from erlangen.harmonics import (
     Transform,
     frequencies,
     gauss_legendre,
+    power_spectrum,
     resampled,
 )
 from erlangen.making import making
@@ -117,11 +118,7 @@ class Harmonic(Domain):
         """
         of = self._frequencies(field)
         c = self.analyze(f, field)
-        c = c if of.has_axis else c.unsqueeze(-3)
-        squares = c.real.square() + c.imag.square()
-        power = squares.sum(-1) + squares.flip(-3)[..., 1:].sum(-1)  # |c^n_{l,-m}| = |c^{-n}_lm|
-        power = power[..., [n >= 0 for n in of.columns], :]
-        return power if of.has_axis else power.squeeze(-2)
+        return power_spectrum(c if of.has_axis else c.unsqueeze(-3), of)
 
     def seen_from(
         self,
