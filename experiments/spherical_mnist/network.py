@@ -88,7 +88,7 @@ class Energies(nn.Module):
         self.count = int(self.there.sum())
 
     def forward(self, f: Tensor) -> Tensor:
-        constant = math.sqrt(4 * math.pi) * self.domain.mean(self.domain.fibre_mean(f))[..., None]
+        constant = math.sqrt(4 * math.pi) * self.domain.mean(f)[..., None]
         power = self.domain.spectrum(f, "regular").mT[..., self.there]  # (batch, channel, l n)
         return torch.cat([constant, torch.sqrt(power[..., 1:] + 1e-6)], 2).flatten(1)
 

@@ -28,8 +28,9 @@ ROOT = math.sqrt(4 * math.pi)  # the coefficient of the constant field 1
 class Coefficients(Domain):
     r"""Fields of degrees l < L on the sphere and on SO(3), given by their ``c^n_lm`` instead of samples.
 
-    The layers, with the same weights, and the same answers to rounding as on `grid`; but only what is not
-    linear goes to samples and back: a network is about 1.7 times as fast. Kernels reach round the sphere.
+    All layers, with the weights of those on `grid` and the same answers to rounding; but only what is not
+    linear goes to samples and back: a training step of four layers takes 0.63 of the time. Kernels reach
+    round the sphere.
 
     Shapes: ``(batch, channel, 2 k, l, m)``, m >= 0: the real and the imaginary parts of the k frequencies n
     along the fibre, n ascending (one of scalars; see `erlangen.harmonics.Transform`). `analyze` makes them of
@@ -100,21 +101,21 @@ class Coefficients(Domain):
         return self.grid.widening(spec)
 
     def fibre_mean(self, field: Tensor) -> Tensor:
-        zero = field.shape[2] // 4 * 2  # n = 0 is in the middle
+        zero = _zero(field)
         return field[:, :, zero : zero + 2]
 
     def mean(self, field: Tensor) -> Tensor:
-        return field[..., 0, 0, 0] / ROOT
+        """Over space, and along the fibre if there is one."""
+        return field[..., _zero(field), 0, 0] / ROOT
 
     def moments(self, field: Float[Tensor, "batch channel part l m"]) -> tuple[Tensor, Tensor]:
         """The mean and the mean square over fibre, space and batch, of each channel."""
         twice = 2 * field.square().sum((0, 2, 3, 4)) - field[..., 0].square().sum((0, 2, 3))  # m < 0 as well
-        constant = self.fibre_mean(field)[:, :, 0, 0, 0]
-        return constant.mean(0) / ROOT, twice / (4 * math.pi * len(field))
+        return self.mean(field).mean(0), twice / (4 * math.pi * len(field))
 
     def add(self, field: Tensor, values: Float[Tensor, "channel"]) -> Tensor:
         one = field.new_zeros(field.shape[2:])
-        one[field.shape[2] // 4 * 2, 0, 0] = ROOT
+        one[_zero(field), 0, 0] = ROOT
         return field + values.view(-1, 1, 1, 1) * one
 
     def coarser(self) -> "Coefficients":
@@ -197,6 +198,11 @@ class Coefficients(Domain):
         interpolation: Interpolation | None = None,
     ) -> Tensor:
         return self.grid.seen_from(u, self.synthesize(f, field), field)
+
+
+def _zero(field: Tensor) -> int:
+    """The part of n = 0: the one in the middle."""
+    return field.shape[2] // 4 * 2
 
 
 def packed(c: Complex[Tensor, "l m batch channel n"]) -> Float[Tensor, "batch channel part l m"]:
