@@ -43,7 +43,7 @@ def test_a_size_that_cannot_be_is_refused():
         er.nn.Up(PLANE)(torch.randn(1, 1, 4, 4), (9, 8))
     with pytest.raises(ValueError, match="choose sizes divisible by 2"):
         er.nn.Down(PLANE, exact_shifts=True)(torch.randn(1, 1, 5, 4))
-    with pytest.raises(ValueError, match="has no coarser samples: the grid has 1 latitudes, expected at least"):
+    with pytest.raises(ValueError, match="has no coarser samples: the grid has 1 latitudes"):
         er.nn.Down(er.Sphere().grid(2, 4))
 
 
