@@ -52,7 +52,7 @@ class SpectralEngine(Engine):
 
     def mixed(
         self, c: Complex[Tensor, "l m batch channel n"], coefficients: Tensor, groups: int = 1
-    ) -> Complex[Tensor, "l m batch out n"]:
+    ) -> Complex[Tensor, "l m batch out k"]:
         """The harmonics of the result."""
         degrees, _, batch, channels, columns = c.shape
         W = self._matrices(coefficients, groups)
