@@ -182,6 +182,7 @@ class Samples(Domain):
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         self.expect(size)
+        self.coarser().check(field, rho.name)  # type: ignore[arg-type]
         return self._resampler("up", rho)(field)
 
     def prepare(self, way: Way, rho: Representation) -> None:

@@ -82,7 +82,6 @@ class Up(Equivariant, nn.Module):
         self.field: Field = field or domain.default_field
         self.circular = circular
         domain.prepare("up", domain.representation(self.field))
-        self.coarse = domain.coarser()
 
     def forward(
         self,
@@ -91,7 +90,6 @@ class Up(Equivariant, nn.Module):
         phase: Int[Tensor, "batch n"] | None = None,
     ) -> Tensor:
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
-        self.coarse.check(field, self.field)
         rho = self.domain.representation(self.field)
         if phase is not None:
             return self.domain.upsample_by_content(field, rho, tuple(size), phase, self.circular)

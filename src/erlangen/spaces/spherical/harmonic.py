@@ -165,6 +165,7 @@ class Harmonic(Domain):
         if coarse is None:
             return super().upsample(field, rho, size, circular)
         self.expect(size)
+        self.coarser().check(field, rho.name)  # type: ignore[arg-type]
         of = self._frequencies(rho.name)
         return resampled(field, coarse, of, self.transform, of)
 
