@@ -132,6 +132,10 @@ def test_halves_and_autocast():
             r"the field has space axes \(7, 16\), expected \(8, 16\)",
         ),
         (lambda: er.nn.Lift(BALL, 1, 1)(torch.full((1, 1, 2, 8, 8), torch.nan)), "are NaN"),
+        (
+            lambda: er.nn.Up(BALL)(torch.zeros(1, 1, 10, 8, 8), (8, 8)),
+            r"space axes \(8, 8\), expected \(4, 4\)",
+        ),
         (lambda: BALL.masked(torch.ones(8, 8).bool()), "no samples to hide"),
     ],
 )

@@ -9,7 +9,7 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.models.blocks import ConvBlock, Style, stem
 from erlangen.nn import Correlation, Down, Project, Up
-from erlangen.nn.says import Equivariant
+from erlangen.nn.equivariant import Equivariant
 
 
 class UNet(Equivariant, nn.Module):

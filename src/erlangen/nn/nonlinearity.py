@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
-from erlangen.nn.says import Equivariant
+from erlangen.nn.equivariant import Equivariant
 
 
 class Pointwise(Equivariant, nn.Module):

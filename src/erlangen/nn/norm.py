@@ -11,7 +11,7 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
-from erlangen.nn.says import Equivariant
+from erlangen.nn.equivariant import Equivariant
 
 
 @runtime_checkable

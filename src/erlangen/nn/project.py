@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
-from erlangen.nn.says import Equivariant
+from erlangen.nn.equivariant import Equivariant
 
 Reduction = Literal["max", "mean"]
 

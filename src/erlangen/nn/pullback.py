@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, sample_below
 from erlangen.engines import Table
-from erlangen.nn.says import Equivariant
+from erlangen.nn.equivariant import Equivariant
 
 
 class Pullback(Equivariant, nn.Module):

@@ -10,8 +10,8 @@ from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
+from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.project import Reduction
-from erlangen.nn.says import Equivariant
 
 MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 

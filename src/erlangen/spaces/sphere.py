@@ -235,7 +235,7 @@ class Sphere(Geometry):
         """
         self._expect_surface()
         _kind, latitudes, longitudes, first = recognized(lat, lon)
-        domain = rings(self, latitudes, longitudes, first, degrees, self._fibre(rotations))
+        domain = rings(self, latitudes, longitudes, first, degrees, rotations)
         return domain if mask is None else domain.masked(mask)
 
     def healpix(

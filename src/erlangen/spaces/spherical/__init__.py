@@ -2,7 +2,8 @@
 
 `latitudes` are rings of equal length and `RingSamples` the domain on them; `healpix`, `icosahedron` and
 `fibonacci` are points, `PointSamples` the domain on those; `Harmonic` is what both have from their
-harmonics; `voronoi` weighs any points. May import domains and below.
+harmonics, `Coefficients` the domain of fields that stay harmonics; `voronoi` weighs any points. May import
+domains and below.
 """
 
 from erlangen.spaces.spherical.coefficients import Coefficients

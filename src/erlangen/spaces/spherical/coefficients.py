@@ -135,6 +135,7 @@ class Coefficients(Domain):
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         self.expect(size)
+        self.coarser().check(field, rho.name)  # type: ignore[arg-type]
         more = self.degrees - field.shape[-1]
         return F.pad(field, (0, more, 0, more))
 

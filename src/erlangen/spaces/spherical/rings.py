@@ -155,38 +155,38 @@ class RingSamples(Harmonic, Samples):
 
 
 def rings(
-    geometry: Geometry,
+    sphere: Any,
     latitudes: Latitudes,
     longitudes: int,
     first: float,
     degrees: int | None,
-    fibre: Fibre | None,
+    rotations: int | None,
 ) -> RingSamples:
     """Any rings, such as those of a file; the coarser domain has about half of them, with fitted weights."""
-    given = (geometry, latitudes, longitudes, first, degrees, fibre)
+    given = (sphere, latitudes, longitudes, first, degrees, rotations)
     return RingSamples(
-        geometry,
+        sphere,
         latitudes,
         longitudes,
         first=first,
         degrees=degrees,
-        fibre=fibre,
+        fibre=sphere._fibre(rotations),
         recipe=partial(rings, *given),
         coarse_recipe=partial(_half_of_rings, *given),
     )
 
 
 def _half_of_rings(
-    geometry: Geometry,
+    sphere: Any,
     latitudes: Latitudes,
     longitudes: int,
     first: float,
     degrees: int | None,
-    fibre: Fibre | None,
+    rotations: int | None,
 ) -> RingSamples:
     theta = latitudes.theta
     theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
-    return rings(geometry, fitted(theta), half_way_round(longitudes), first, halved(degrees), fibre)
+    return rings(sphere, fitted(theta), half_way_round(longitudes), first, halved(degrees), rotations)
 
 
 @dataclass(frozen=True, eq=False)
