@@ -53,16 +53,13 @@ class Train:
 
     def run(self) -> int:
         from erlangen.train import prepare
-        from erlangen.train.page import says_turned, write_run
-        from erlangen.train.state import NAME as STATE
+        from erlangen.train.fit import expect_unused
+        from erlangen.train.page import says_equivariance, says_turned, write_run
 
-        there = [name for name in ("model.json", STATE) if (self.out / name).exists()]
-        if there and not self.resume and not self.overwrite:
-            raise ValueError(
-                f"{self.out} holds {there[0]} of an earlier training, expected a folder of its own; give "
-                "another --out, or --resume to go on with it, or --overwrite to lose it"
-            )
-        training = prepare(self.dir, self.settings, out=self.out, resume=self.resume)
+        go = {"out": self.out, "resume": self.resume, "overwrite": self.overwrite}
+        if not self.resume and not self.overwrite:
+            expect_unused(self.out, "model.json")
+        training = prepare(self.dir, self.settings, **go)
         facts = training.facts()
         for name, text in facts.items():
             _say(f"{name:<12} {text}")
@@ -78,8 +75,12 @@ class Train:
             )
             return 130
         _say("now measuring it on turned photographs, and writing the page")
-        written = write_run(run, self.out, facts)
-        _say(str(written.report))
+        try:
+            written = write_run(run, self.out, facts)
+        except KeyboardInterrupt:
+            print(f"erlangen: stopped; the network is in {self.out}, whole", file=sys.stderr)  # noqa: T201
+            return 130
+        _say(says_equivariance(written.report))
         score, turned = run.history[-1]["score"], says_turned(written.by_angle)
         _say(f"validation {run.model.task.measure} {score:.3f}; when turned {turned}")
         _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {written.page}")
@@ -117,7 +118,7 @@ class Predict:
         from erlangen.train.folders import find_images
         from erlangen.train.predict import predict_files
 
-        model, total = load(self.model).to(as_device(self.device)), len(find_images(self.images))
+        model, total = load(self.model).to(as_device(self.device)), len(find_images(self.images, self.out))
         answers = predict_files(model, self.images, self.out, self.size, self.tile)
         count = sum(1 for _ in _counted(answers, total))
         what = "masks" if model.task.dense else "classes, in classes.csv,"
@@ -142,8 +143,8 @@ class Check:
     """Write a page with the commuting square in pictures."""
 
     def run(self) -> int:
-        from erlangen import verify
         from erlangen.train import load
+        from erlangen.train.angles import prove
         from erlangen.train.checkpoint import writing
         from erlangen.train.images import numbers, read_image, shrink
         from erlangen.train.scenes import example
@@ -151,7 +152,7 @@ class Check:
         network = load(self.model)
         side = min(network.size or SEEN, SEEN)
         x = example() if self.image is None else numbers(shrink(read_image(self.image), side))
-        report = verify.equivariance(network, x, network.net.domain, layers=self.layers, show=False)  # type: ignore[arg-type]
+        report = prove(network, x, self.layers)
         _say(str(report))
         if not any(row.element.is_exact for row in report.rows):
             _say("no turn of the pixel grid is in this group: nothing is exact here; take rotations=4 or 8")

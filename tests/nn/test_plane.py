@@ -58,7 +58,13 @@ def test_gradients_are_exact_for_every_seed(group, size):
 
 @pytest.mark.parametrize(
     "options",
-    [{"separable": False}, {"nonlinearity": "gated"}, {"projection": "max"}, {"padding_mode": "reflect"}],
+    [
+        {"separable": False},
+        {"nonlinearity": "gated"},
+        {"nonlinearity": "polynomial"},
+        {"projection": "max"},
+        {"padding_mode": "reflect"},
+    ],
     ids=str,
 )
 def test_every_option_of_the_network_is_exact(options):
@@ -169,7 +175,7 @@ def test_refusals():
         (lambda: er.nn.Lift(plane, 1, 4, 3, fibre_band=-1), "a frequency of at least 0"),
         (lambda: er.nn.Correlation(plane, 3, 4, 1, stride=2), "sees nothing; take kernel_size=3"),
         (lambda: er.Plane(rotations=8.0), "expected a whole number of at least 1; 8 is a good choice"),
-        (lambda: er.models.UNet(plane, 3, 1, nonlinearity="gelu"), 'expected "relu" or "gated"'),
+        (lambda: er.models.UNet(plane, 3, 1, nonlinearity="gelu"), "expected one of relu, gated, polynomial"),
         (lambda: er.Euclidean(1).grid(8, spacing=0.0), "expected a positive length"),
         (
             lambda: er.nn.Correlation(er.FlatTorus((7.0, 8.0)).grid(7, 8), 1, 1, 3, stride=2)(

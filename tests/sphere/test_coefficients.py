@@ -73,7 +73,7 @@ def test_means_are_those_of_the_grid():
         torch.testing.assert_close(found, er.nn.GlobalPool(GRID, reduction)(values), atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("nonlinearity", ["relu", "gated"])
+@pytest.mark.parametrize("nonlinearity", ["relu", "gated", "polynomial"])
 @pytest.mark.parametrize("model", [er.models.UNet, er.models.Classifier])
 def test_networks_give_the_answers_and_gradients_of_the_grid(model, nonlinearity):
     here, there = (model(d, 2, 3, width=2, depth=1, nonlinearity=nonlinearity).double() for d in (BALL, GRID))

@@ -47,6 +47,33 @@ def test_polynomials_are_exact(degree):
     assert error(five_layers(lambda: er.nn.Polynomial(BALL, 4, degree, dtype=torch.float64))) < 1e-10
 
 
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_polynomials_take_as_many_samples_as_they_need(degree):
+    """Fewer would alias."""
+    lift = er.nn.Lift(BALL, 2, 2, dtype=torch.float64)
+    last = er.nn.Correlation(BALL, 2, 2, in_field="regular", dtype=torch.float64)
+    power = er.nn.Polynomial(BALL, 2, degree, dtype=torch.float64)
+    net = er.verify.randomized(nn.Sequential(lift, power, last))
+    assert error(net) < 1e-10
+    power.oversampling = degree / 2
+    assert error(net) > 1e-9
+
+
+@pytest.mark.parametrize("domain", [BALL, er.Sphere().harmonics(L, rotations=5)], ids=str)
+@pytest.mark.parametrize("model", [er.models.UNet, er.models.Classifier])
+def test_whole_polynomial_networks_are_exact(domain, model):
+    net = er.verify.randomized(model(domain, 1, 3, width=2, depth=1, nonlinearity="polynomial").double())
+    f = BALL.synthesize(torch.randn(1, 1, L, L, dtype=torch.complex128).tril())
+    turned = values_at(f, "scalar", BALL, g := rotation())
+    samples = domain is BALL
+    with torch.no_grad():
+        found, expected = (net(x if samples else domain.analyze(x)) for x in (turned, f))
+    if model is er.models.UNet:
+        found, expected = (y if samples else domain.synthesize(y) for y in (found, expected))
+        expected = values_at(expected, "scalar", BALL, g)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize(("oversampling", "low", "high"), [(1, 1e-2, 0.2), (2, 1e-5, 5e-3)])
 def test_relu_on_smooth_fields(oversampling, low, high):
     assert low < error(five_layers(lambda: er.nn.ReLU(BALL, oversampling=oversampling))) < high

@@ -108,6 +108,8 @@ def test_checkpoints_of_others(run, tmp_path, capsys, scenes):
         ({"format": 1}, "has format 1, expected 2; read it with the version of erlangen that wrote it"),
         ({"domain": {"name": "Sphere"}}, "expected a UNet or Classifier on a Plane"),
         ({"sha256": "0"}, "is not the file that model.json was written with"),
+        ({"size": "48"}, "model.json asks for what this version does not know (size is '48'"),
+        ({"domain": {"name": "Plane", "rotations": -3}}, "model.json asks for what this version does not"),
     ):
         (folder / "model.json").write_text(json.dumps(recipe | change))
         assert main(["predict", str(folder), str(scenes), "--out", str(tmp_path / "masks")]) == 1
@@ -143,6 +145,27 @@ def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, 
     assert main(["train", str(photographs), "--out", str(tmp_path / "whole"), *FLAGS]) == 0
     whole = er.load(tmp_path / "whole").state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_full_disc_while_saving_keeps_the_network_that_was_there(run, tmp_path, monkeypatch):
+    """Weights and recipe are two files, and either both are new or both are old."""
+    folder = er.save(run.model, tmp_path / "net")
+    other = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 3, 1), size=48)
+    sync, count = os.fsync, [0]
+
+    def full(descriptor):
+        count[0] += 1
+        if count[0] == 2:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match=r"model\.json could not be written.*is unharmed"):
+            er.save(other, folder)
+    again = er.load(folder).state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in run.model.state_dict().items())
+    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
 def no_step(*_):
@@ -199,6 +222,96 @@ def test_a_diverging_training_keeps_what_was_saved(photographs, tmp_path, capsys
     assert main(["train", str(photographs), "--out", str(out), *FLAGS, "--lr", "1e30"]) == 1
     assert "take a smaller learning rate than lr=1e+30" in one_line(capsys)
     assert (out / "training.safetensors").exists()
+
+
+def test_a_network_that_answers_the_same_everywhere_is_shown_as_that(photographs, tmp_path, capsys):
+    """Black photographs of nothing: the page is written, and says what to look at."""
+    for file in photographs.rglob("*.png"):
+        with Image.open(file) as image:
+            Image.new(image.mode, image.size).save(file)
+    out = tmp_path / "out"
+    assert main(["train", str(photographs), "--out", str(out), *FLAGS, "--lr", "1000"]) == 0
+    assert "the network answers the same everywhere" in capsys.readouterr().out
+    assert "answers the same everywhere" in (out / "index.html").read_text()
+    assert (out / "curves.csv").exists()
+
+
+def test_ctrl_c_before_the_first_step_can_be_resumed(photographs, tmp_path, capsys, monkeypatch):
+    command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("erlangen.train.loop.measure_cost", lambda _: "little")
+        patch.setattr("erlangen.train.loop.class_counts", interrupt)
+        patch.setattr("erlangen.train.loop.Training.facts", lambda _: {})
+        assert main(command) == 130
+    assert "--resume goes on from" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+
+
+def test_a_stopped_training_is_not_lost_to_another(scenes, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    options = {"steps": 2, "width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "out": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        er.fit(scenes, progress=interrupt, **options)
+    before = (tmp_path / "training.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"holds training\.safetensors of an earlier training"):
+        er.fit(scenes, **options)
+    assert (tmp_path / "training.safetensors").read_bytes() == before
+    with pytest.raises(ValueError, match="both resume and overwrite"):
+        er.fit(scenes, resume=True, overwrite=True, **options)
+    assert er.fit(scenes, overwrite=True, **options).history[-1]["step"] == 2
+
+
+def test_what_a_network_wrote_is_not_taken_for_photographs(run, tmp_path, capsys, monkeypatch):
+    """Neither its masks of the last time nor the pictures of a training; what it cannot read is named."""
+    monkeypatch.chdir(tmp_path)
+    er.save(run.model, "net")
+    Image.new("RGB", (30, 20)).save("a.jpg")
+    Image.new("RGB", (30, 20)).save("net/predictions.png")
+    Image.new("RGB", (30, 20)).save("b.jp2")
+    for _ in range(2):
+        assert main(["predict", "net", "."]) == 0
+        assert "2 masks in predictions" in capsys.readouterr().out
+    (tmp_path / "c.HEIC").write_bytes(b"of a telephone")
+    assert main(["predict", "net", "."]) == 1
+    assert "c.HEIC cannot be read" in one_line(capsys)
+
+
+def test_masks_never_replace_masks(run, tmp_path):
+    for name in ("a.jpg", "a.png", "a.jpg.png"):
+        Image.new("RGB", (30, 20)).save(tmp_path / name)
+    with pytest.raises(ValueError, match=r"1 masks would be written twice.*rename"):
+        er.predict(run.model, tmp_path, out=tmp_path / "masks")
+
+
+def test_a_photograph_too_thin_to_turn(run, tmp_path, capsys):
+    folder = er.save(run.model, tmp_path / "net")
+    Image.new("RGB", (1, 40)).save(tmp_path / "thin.png")
+    assert main(["check", str(folder), "--image", str(tmp_path / "thin.png")]) == 1
+    assert "too few samples to turn; expected a larger x" in one_line(capsys)
+
+
+def test_arguments_of_other_kinds(run, scenes, tmp_path):
+    x = torch.rand(1, 3, 32, 32)
+    for images, out, words in (
+        (x, tmp_path, "a Tensor has no name there, expected files"),
+        ([scenes], None, "the images are a list, expected a file or folder"),
+        (torch.rand(1, 3, 0, 4), None, "expected .batch, 3, height, width."),
+    ):
+        with pytest.raises(ValueError, match=words):
+            er.predict(run.model, images, out=out)
+    with pytest.raises(ValueError, match=r"expected er\.train\.Settings"):
+        er.fit(scenes, {"minutes": 1})
+    for name, value in (("class_weights", (1.0, float("nan"))), ("seed", 10**20)):
+        with pytest.raises(ValueError, match=f"{name} is"):
+            er.fit(scenes, **{name: value})
+    with pytest.raises(ValueError, match="device is 'meta'"):
+        er.fit(scenes, device="meta")
 
 
 def test_photographs_that_cannot_be_predicted(run, tmp_path, capsys):

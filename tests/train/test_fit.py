@@ -11,7 +11,6 @@ import erlangen as er
 from erlangen.train import Predictor, Settings, fit, score_by_angle
 from erlangen.train.angles import inscribed_disc
 from erlangen.train.images import turned
-from erlangen.train.page import write_run
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
 SMALL = {"width": 2, "depth": 2, "size": 48, "crop": 32, "batch": 4}

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from erlangen.train import Settings, find_photographs, generate, prepare
+from erlangen.train.angles import to_turn
 from erlangen.train.cost import in_words
 from erlangen.train.upright import says_upright, upright_guesses
 
@@ -48,22 +49,37 @@ def test_a_training_says_what_it_will_do(tmp_path):
     assert "background" in facts["task"]
     assert any("which way is up can be told" in note for note in training.notes)
     timed = prepare(tmp_path, Settings(minutes=2.0, width=2, depth=1, size=48, batch=2)).cost()
-    assert timed.minutes == pytest.approx(2.0, rel=0.05)
+    assert timed.steps * timed.seconds == pytest.approx(120.0, rel=0.05)
+    assert 60 * timed.minutes == pytest.approx(120.0 + timed.looking + timed.proving, rel=0.05)
+    assert min(timed.looking, timed.proving) > 0
     assert len(find_photographs(tmp_path)) == 30
 
 
+def test_large_photographs_take_what_their_turns_take(tmp_path):
+    """The report turns fewer of them, and one at least."""
+    photographs = generate(tmp_path, 16, size=48, seed=3)
+    assert [len(to_turn(photographs, size)) for size in (None, 256, 1024, 2048, 4096)] == [12, 12, 12, 3, 1]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
-def test_the_memory_is_about_what_was_said(tmp_path):
-    """The growth of the process while it trains, within a factor of two, in a process of its own."""
-    generate(tmp_path, 4, size=256, seed=3)
+@pytest.mark.parametrize(
+    ("size", "crop", "batch", "work"),
+    [
+        (256, 192, 4, "t.advance(); t.advance()"),
+        (768, 32, 1, "t.advance(); t._look(*t.held_out.load(768))"),
+    ],
+)
+def test_the_memory_is_about_what_was_said(tmp_path, size, crop, batch, work):
+    """The growth of the process while it trains or looks, within a factor of two, in a process of its own."""
+    generate(tmp_path, 4, size=size, seed=3)
     script = (
         "import re\n"
         "from erlangen.train import Settings, prepare\n"
-        "settings = Settings(steps=3, depth=2, crop=192, batch=4, looks=1)\n"
+        f"settings = Settings(steps=3, depth=2, size={size}, crop={crop}, batch={batch}, looks=1)\n"
         f"t = prepare({str(tmp_path)!r}, settings)\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
         "before = peak()\n"
-        "t.advance(); t.advance()\n"
+        f"{work}\n"
         "grown = 1024 * (peak() - before)\n"
         "print(grown, t.cost().bytes)\n"
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,22 @@ import torch.nn.functional as F
 from PIL import Image
 
 import erlangen as er
-from erlangen.train import Loss, Settings, Task, find_data, find_photographs, fit, prepare, score_by_angle
-from erlangen.train.images import IGNORED, read_mask, resampled, shrink
-from erlangen.train.page import write_run
+from erlangen.train import (
+    Loss,
+    Predictor,
+    Settings,
+    Task,
+    find_data,
+    find_photographs,
+    fit,
+    prepare,
+    score_by_angle,
+    write_run,
+)
+from erlangen.train.angles import prove
+from erlangen.train.images import IGNORED, as_batch, read_mask, resampled, shrink
 from erlangen.train.survey import balanced, says_absent
+from erlangen.verify import equivariance
 
 BINARY, THREE, WHOLE = Task(), Task(("a", "b", "c")), Task(("cat", "dog", "owl"), dense=False)
 SMALL = {"width": 4, "depth": 1, "size": 32, "batch": 4, "lr": 2e-2, "seed": 1, "looks": 2}
@@ -114,7 +127,7 @@ def test_they_are_saved_loaded_and_shown(request, tmp_path, name):
 
 
 def test_trainings_of_every_task_resume(many, sorted_folder, tmp_path):
-    for folder, more in ((many, {"ignore": 200, "class_weights": (1.0, 2.0, 3.0)}), (sorted_folder, {})):
+    for folder, more in ((many, {"ignore": 200, "class_weights": [1.0, 2.0, 3.0]}), (sorted_folder, {})):
         options = {"steps": 5, **SMALL, **more}
         whole = fit(folder, **options).model.state_dict()
 
@@ -279,9 +292,23 @@ def test_zoomed_classification(sorted_folder):
 
 def test_photographs_that_show_nothing_do_not_cost_the_page(sorted_run, tmp_path):
     """The proof is made on a drawn scene instead."""
-    from dataclasses import replace
-
     for name, size in (("flat", (32, 32)), ("thin", (64, 2))):
         Image.new("RGB", size).save(tmp_path / f"{name}.png")
         blank = replace(sorted_run.held_out, images=(tmp_path / f"{name}.png",), labels=(0,))
         assert write_run(replace(sorted_run, held_out=blank), tmp_path / name).page.exists()
+
+
+def test_names_of_classes_are_written_as_they_are(sorted_run, tmp_path):
+    """Dollars are no mathematics."""
+    task = Task(("$\\frac", "$10_^"), dense=False)
+    named = Predictor(sorted_run.model.net, sorted_run.model.mean, sorted_run.model.std, 32, task)
+    assert write_run(replace(sorted_run, model=named), tmp_path).page.exists()
+
+
+def test_the_corners_that_leave_a_photograph_are_no_part_of_its_class(sorted_run):
+    """A classifier is measured on discs, as it is scored: near 45 degrees it is then as good as anywhere."""
+    images, _ = sorted_run.held_out.load(32)
+    x = as_batch(images[:1])
+    rows = {row.element.name: row.output for row in prove(sorted_run.model, x).rows}
+    black = equivariance(sorted_run.model, x, sorted_run.model.net.domain, show=False)
+    assert rows["turn 45"] < 0.2 * {row.element.name: row.output for row in black.rows}["turn 45"]

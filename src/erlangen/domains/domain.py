@@ -366,12 +366,12 @@ class Domain(ABC):
         """The kernel of networks that are told none, in samples; None leaves it to `reach`."""
         return None
 
-    def finer(self, rho: Representation, factor: int, *, fibre: bool = True) -> Resolution | None:
+    def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution | None:
         """More samples, where a function of each value would alias; None where nothing lies in between.
 
         Args:
             rho: the type of field.
-            factor: how many times as many on each axis that is refined.
+            factor: how many times as many on each axis that is refined, at least.
             fibre: whether the fibre is refined too.
         """
         key = (rho.name, factor, fibre)
@@ -380,7 +380,7 @@ class Domain(ABC):
                 self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
         return self._finer[key]
 
-    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+    def _refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
         # the smallest fibres, and finite groups, have nothing in between
         if fibre and rho.fibre is not None and rho.fibre.default_band is not None:
             return FinerFibre(rho.fibre, factor)

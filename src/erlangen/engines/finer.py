@@ -1,7 +1,9 @@
 """The fibre, sampled more finely: the way there, the way back, and a ReLU in between."""
 
+import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,6 +31,12 @@ class Resolution(ABC):
         """``down(relu(up(field)))``."""
         return self.down(torch.relu(self.up(field)))
 
+    def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
+        """``down(a up(field) + b up(field)^2)``."""
+        a, b = (w.view(-1, *[1] * (field.dim() - 2)) for w in (a, b))
+        finer = self.up(field)
+        return self.down((a + b * finer) * finer)
+
 
 class FinerFibre(Resolution):
     r"""``up``: a band-limited function at `factor` times as many samples; ``down``: its band-limited part.
@@ -37,8 +45,8 @@ class FinerFibre(Resolution):
     they are.
     """
 
-    def __init__(self, fibre: Fibre, factor: int) -> None:
-        N = len(fibre)
+    def __init__(self, fibre: Fibre, factor: float) -> None:
+        N, factor = len(fibre), math.ceil(factor)  # the own samples are among the finer ones
         up = fibre.interpolate(fibre.finer(factor).elements)  # (factor N, N)
         own = (up - 1).abs().amin(1) < 1e-12
         up = torch.cat([torch.eye(N, dtype=torch.float64), up[~own]])
@@ -61,11 +69,11 @@ class FinerFibre(Resolution):
         between, lowpass = self.between.like(field), self.lowpass.like(field)
         channels = last.shape[-1]
         if channels > FEW:
-            y = _FinerReLU.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass)
+            y = _Finer.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass, RELU)
         else:
             each = torch.eye(channels).to(field)
             between, lowpass = (torch.kron(m.contiguous(), each) for m in (between, lowpass))
-            y = _FinerReLU.apply(last.reshape(-1, last.shape[-2] * channels), between, lowpass)
+            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), between, lowpass, RELU)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
 
@@ -75,50 +83,69 @@ def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channe
     return (matrix @ last).movedim(-2, 1).movedim(-1, 1)
 
 
-def relu_at_more(
-    x: Float[Tensor, "p n c"], up: Float[Tensor, "k n"], down: Float[Tensor, "n k"]
+class Function(NamedTuple):
+    """A function of each value; its work in place; and a gradient times its slope at x, in place."""
+
+    of: Callable[[Tensor], Tensor]
+    into: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor, Tensor], Tensor]
+
+
+def _stop(grad: Tensor, x: Tensor) -> Tensor:
+    """No gradient where the ReLU was shut."""
+    return torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
+
+
+RELU = Function(torch.relu, torch.relu_, _stop)
+SQUARE = Function(torch.square, torch.square_, lambda grad, x: grad.mul_(x).mul_(2))
+
+
+def at_more(
+    x: Float[Tensor, "p n c"], up: Float[Tensor, "k n"], down: Float[Tensor, "n k"], function: Function
 ) -> Float[Tensor, "p n c"]:
-    """``down relu(up x)`` along axis 1, on a CPU without ever holding what is in between."""
-    return _FinerReLU.apply(x, up, down)
+    """``down function(up x)`` along axis 1, on a CPU without ever holding what is in between."""
+    return _Finer.apply(x, up, down, function)
 
 
-class _FinerReLU(torch.autograd.Function):
-    """``lowpass relu(between x)``, piece by piece, recomputed backward.
+class _Finer(torch.autograd.Function):
+    """``lowpass function(between x)``, piece by piece, recomputed backward.
 
-    A lowpass of more columns takes x itself first: ``lowpass relu([x; between x])``.
+    A lowpass of more columns takes x itself first: ``lowpass function([x; between x])``.
     x is ``(p, N, channel)``; or ``(p, N channel)``, with matrices that leave channels alone.
     """
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
-    def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor, function: Function) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
+        ctx.function = function
         own, finer = _split(lowpass, between)
         y = torch.empty_like(x)
         for here, there in zip(*_pieces(x, y, between), strict=True):
-            _times(finer, _times(between, here).relu_(), there)
+            _times(finer, function.into(_times(between, here)), there)
             if own is not None:
-                _add_times(there, own, torch.relu(here))
+                _add_times(there, own, function.of(here))
         return y
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
+        function = ctx.function
         own, finer = _split(lowpass, between)
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
             samples = _times(between, x) if own is None else torch.cat([x, _times(between, x)], 1)
-            y = _times(lowpass, torch.relu(samples))
-            return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None
+            y = _times(lowpass, function.of(samples))
+            return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None, None
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
         finer, back = finer.T.contiguous(), between.T.contiguous()
         pieces = zip(*_pieces(x, grad, between), _pieces(grad_x, grad_x, between)[0], strict=True)
         for here, g, there in pieces:
-            _times(back, _stop(_times(finer, g), _times(between, here)), there)
+            _times(back, function.back(_times(finer, g), _times(between, here)), there)
             if own is not None:
-                there += _stop(_times(own.T, g), here)
-        return grad_x, None, None
+                there += function.back(_times(own.T, g), here)
+        return grad_x, None, None, None
 
 
 def _split(lowpass: Tensor, between: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -138,11 +165,6 @@ def _add_times(y: Tensor, matrix: Tensor, x: Tensor) -> None:
         y.addmm_(x, matrix.T)
     else:
         y.baddbmm_(matrix.expand(len(x), -1, -1), x)
-
-
-def _stop(grad: Tensor, x: Tensor) -> Tensor:
-    """No gradient where the ReLU was shut, in place."""
-    return torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
 
 
 def _pieces(x: Tensor, y: Tensor, between: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -1,11 +1,11 @@
 """The spectral engine: harmonics in, a matrix for each degree, harmonics out."""
 
 import torch
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.engines.engine import Engine
-from erlangen.engines.finer import Resolution, relu_at_more
+from erlangen.engines.finer import RELU, SQUARE, Function, Resolution, at_more
 from erlangen.engines.table import Table
 from erlangen.harmonics import (
     Frequencies,
@@ -99,17 +99,33 @@ class FinerHarmonics(Resolution):
 
     def relu(self, field: Tensor) -> Tensor:
         """``down(relu(up(field)))``; on a CPU without ever holding all samples of the finer fibre."""
-        (own, of), (_, to) = self.own, self.finer
-        if field.device.type != "cpu" or torch.compiler.is_compiling() or not to.has_axis:
+        own, of = self.own
+        if not self.is_direct(field):
             return super().relu(field)
         with precise(field):
-            c = self.rectified(own.analyze(at_least_single(field), of))
+            c = self.taken(RELU, own.analyze(at_least_single(field), of))
             return own.synthesize(c, of).to(field.dtype)
 
-    def rectified(self, c: Complex[Tensor, "l m batch channel n"]) -> Complex[Tensor, "l m batch channel n"]:
-        """The harmonics of the ReLU, from those of a field."""
+    def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
+        """``down(a up(field) + b up(field)^2)``, the same way."""
+        own, of = self.own
+        if not self.is_direct(field):
+            return super().quadratic(field, a, b)
+        with precise(field):
+            c = own.analyze(at_least_single(field), of)
+            c = a.view(-1, 1) * c + b.view(-1, 1) * self.taken(SQUARE, c)
+            return own.synthesize(c, of).to(field.dtype)
+
+    def is_direct(self, field: Tensor) -> bool:
+        """Whether `taken` is the faster way."""
+        return self.finer[1].has_axis and field.device.type == "cpu" and not torch.compiler.is_compiling()
+
+    def taken(
+        self, function: Function, c: Complex[Tensor, "l m batch channel n"]
+    ) -> Complex[Tensor, "l m batch channel n"]:
+        """The harmonics of a function of each value, from those of a field."""
         finer, to = self.finer
         x = finer.synthesize_parts(c, to)
         flat = x.flatten(3).flatten(0, 1)
-        y = relu_at_more(flat, to.out.to(x), to.into.to(x)).view(x.shape)
+        y = at_more(flat, to.out.to(x), to.into.to(x), function).view(x.shape)
         return finer.analyze_parts(y, to)

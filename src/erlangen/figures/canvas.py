@@ -43,7 +43,7 @@ def blank(axis: Any, title: str = "") -> None:
     axis.set_yticks([])
     for side in axis.spines.values():
         side.set_visible(False)
-    axis.set_title(title, fontsize=10, color=INK)
+    axis.set_title(title, fontsize=10, color=INK, parse_math=False)  # a name may hold dollars
 
 
 def save(figure: Any, path: str | Path, dpi: int = 130) -> Path:

@@ -1,5 +1,6 @@
 """The fibre over a circle of turns in any dimension: SO(2) about what it leaves alone, or O(2)."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -67,8 +68,8 @@ class PlaneFibre(Fibre):
         planar = planar * torch.stack([torch.ones_like(side), side], -1)[..., None, :]
         return self.inner.interpolate(planar)
 
-    def finer(self, factor: int) -> "PlaneFibre":
-        return PlaneFibre(self.group, self.rotations * factor, self.length)
+    def finer(self, factor: float) -> "PlaneFibre":
+        return PlaneFibre(self.group, math.ceil(self.rotations * factor), self.length)
 
     def frequencies(self, band: int | None) -> list[tuple[int, Tensor]]:
         return self.inner.frequencies(band)

@@ -29,8 +29,8 @@ class Fibre(ABC):
         """Weights ``w`` with ``F(h) = sum_j w_j F(h_j)``."""
 
     @abstractmethod
-    def finer(self, factor: int) -> "Fibre":
-        """The fibre with `factor` times as many samples (a finite group has no more)."""
+    def finer(self, factor: float) -> "Fibre":
+        """The fibre with `factor` times as many samples, rounded up (a finite group has no more)."""
 
     @abstractmethod
     def frequencies(self, band: int | None) -> list[tuple[int, Float[Tensor, "N N"]]]:
@@ -82,7 +82,7 @@ class FiniteFibre(Fibre):
             )
         return same.to(torch.float64)
 
-    def finer(self, factor: int) -> "FiniteFibre":
+    def finer(self, factor: float) -> "FiniteFibre":
         return self
 
     def frequencies(self, band: int | None) -> list[tuple[int, Tensor]]:
@@ -144,8 +144,8 @@ class CircleFibre(Fibre):
         sheets = torch.stack([~mirrored, mirrored], -1).to(torch.float64)  # (..., 2)
         return (sheets[..., :, None] * weights[..., None, :]).flatten(-2)
 
-    def finer(self, factor: int) -> "CircleFibre":
-        return CircleFibre(self.rotations * factor, self.reflections, self.length)
+    def finer(self, factor: float) -> "CircleFibre":
+        return CircleFibre(math.ceil(self.rotations * factor), self.reflections, self.length)
 
     def frequencies(self, band: int | None) -> list[tuple[int, Tensor]]:
         offset = self._angles[:, None] - self._angles

@@ -1,13 +1,15 @@
 """What the networks are built from."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains import Domain
-from erlangen.nn import Correlation, Gated, Lift, Norm, ReLU
+from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU
+
+Nonlinearity = Literal["relu", "gated", "polynomial"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Style:
     radius: float | None = None
     padding_mode: str = "zeros"
     separable: bool = True
-    nonlinearity: Literal["relu", "gated"] = "relu"
+    nonlinearity: Nonlinearity = "relu"
     oversampling: int = 2
 
     def __post_init__(self) -> None:
@@ -44,10 +46,13 @@ class Style:
 
     def activation(self, domain: Domain, channels: int) -> nn.Module:
         """The nonlinearity."""
-        if self.nonlinearity not in ("relu", "gated"):
-            raise ValueError(f'nonlinearity is {self.nonlinearity!r}, expected "relu" or "gated"')
+        if self.nonlinearity not in get_args(Nonlinearity):
+            names = ", ".join(get_args(Nonlinearity))
+            raise ValueError(f"nonlinearity is {self.nonlinearity!r}, expected one of {names}")
         if self.nonlinearity == "gated":
             return Gated(domain, channels)
+        if self.nonlinearity == "polynomial":
+            return Polynomial(domain, channels)
         return ReLU(domain, oversampling=self.oversampling)
 
 

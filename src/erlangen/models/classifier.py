@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
-from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, Nonlinearity, ResidualBlock, Style, stem
 from erlangen.nn import GlobalPool, Pool, Project
 from erlangen.nn.equivariant import Equivariant
 
@@ -46,7 +46,7 @@ class Classifier(Equivariant, nn.Module):
         separable: bool = True,
         kernel_size: int | None = None,
         radius: float | None = None,
-        nonlinearity: Literal["relu", "gated"] = "relu",
+        nonlinearity: Nonlinearity = "relu",
         oversampling: int = 2,
         projection: Literal["mean", "max"] = "max",
         pooling: Literal["mean", "max"] = "mean",

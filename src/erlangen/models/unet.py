@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
-from erlangen.models.blocks import ConvBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, Nonlinearity, Style, stem
 from erlangen.nn import Correlation, Down, Project, Up
 from erlangen.nn.equivariant import Equivariant
 
@@ -31,7 +31,8 @@ class UNet(Equivariant, nn.Module):
         kernel_size: of all correlations, in samples (5 on lattices, unless told); or
         radius: in units of the space at the finest level; with neither, kernels on the sphere's grids are
             global.
-        nonlinearity: "relu" (on a finer fibre) or "gated" (exact at every angle).
+        nonlinearity: "relu" (on a finer fibre), "gated" (exact at every angle of the plane) or "polynomial"
+            (of degree 2; exact at every angle of the plane, and by harmonics under every rotation).
         oversampling: how much finer the fibre is for the ReLU.
         projection: "mean" or "max" over the fibre.
 
@@ -57,7 +58,7 @@ class UNet(Equivariant, nn.Module):
         separable: bool = True,
         kernel_size: int | None = None,
         radius: float | None = None,
-        nonlinearity: Literal["relu", "gated"] = "relu",
+        nonlinearity: Nonlinearity = "relu",
         oversampling: int = 2,
         projection: Literal["mean", "max"] = "mean",
     ) -> None:

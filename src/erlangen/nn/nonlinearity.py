@@ -25,7 +25,8 @@ class Pointwise(Equivariant, nn.Module):
         domain: where the field lives.
         function: applied to every value.
         field: "scalar" or "regular"; None for the domain's own.
-        oversampling: how much finer the samples are; 1 applies the function as it is.
+        oversampling: how much finer the samples are, such as 1.5 on the sphere; rounded up where the finer
+            ones keep the own, as on fibres of the plane. 1 applies the function as it is.
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
@@ -36,7 +37,7 @@ class Pointwise(Equivariant, nn.Module):
         function: Callable[[Tensor], Tensor],
         field: Field | None = None,
         *,
-        oversampling: int = 2,
+        oversampling: float = 2,
     ) -> None:
         super().__init__()
         expect_domain(domain)
@@ -86,7 +87,7 @@ class Polynomial(Pointwise):
     r"""``F -> sum_k w_k F^k``, k = 1, ..., degree: exact under every symmetry.
 
     A power of a band-limited field has a band as many times as wide. Sampled finely enough nothing of it
-    aliases into the band that is kept: twice as finely for squares and cubes, (degree + 1) / 2 in general.
+    aliases into the band that is kept: (degree + 1) / 2 times as finely.
 
     Args:
         domain: where the field lives.
@@ -109,7 +110,7 @@ class Polynomial(Pointwise):
     ) -> None:
         if degree < 2:
             raise ValueError(f"degree is {degree}, expected at least 2: the first is a line; take 2 or 3")
-        super().__init__(domain, self._power, field, oversampling=(degree + 2) // 2)
+        super().__init__(domain, self._power, field, oversampling=(degree + 1) / 2)
         self.weight = nn.Parameter(torch.empty(degree, channels, device=device, dtype=dtype))
         self.reset_parameters()
 
@@ -121,7 +122,10 @@ class Polynomial(Pointwise):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
-        return super().forward(field)
+        finer = self.domain.finer(self.rho, self.oversampling)
+        if finer is None or len(self.weight) > 2:
+            return super().forward(field)
+        return finer.quadratic(field, *self.weight)
 
     def _power(self, field: Tensor) -> Tensor:
         rows = self.weight.view(*self.weight.shape, *[1] * (field.dim() - 2))

@@ -104,13 +104,13 @@ class HalfRings(Samples):
         of, halves = frequencies(fields.cover), Hemispheres(fields)
         return halves.down(resampled(halves.up(field), source, of, target, of))
 
-    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+    def _refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
         own = self._lifted(rho)
         of, L = frequencies(own.cover), self.degrees
         finer = own
         if fibre and rho.fibre is not None:
             finer = antipodal(regular(rho.fibre.finer(factor)))
-        rings = factor * L + factor * L % 2
+        rings = 2 * math.ceil(factor * L / 2)
         there = Transform(gauss_legendre(rings, 2 * rings), L)
         inner = FinerHarmonics(self.transform, of, there, frequencies(finer.cover, of.orders[-1]))
         return AntipodalResolution(inner, own, finer)

@@ -10,6 +10,7 @@ from erlangen.train.fit import fit, prepare
 from erlangen.train.folders import find_data, find_photographs, find_sorted
 from erlangen.train.loop import Run, Training
 from erlangen.train.losses import Loss
+from erlangen.train.page import Written, write_run
 from erlangen.train.predict import predict
 from erlangen.train.predictor import Predictor
 from erlangen.train.scenes import example, generate
@@ -25,6 +26,7 @@ __all__ = [
     "SortedPhotographs",
     "Task",
     "Training",
+    "Written",
     "example",
     "find_data",
     "find_photographs",
@@ -36,4 +38,5 @@ __all__ = [
     "prepare",
     "save",
     "score_by_angle",
+    "write_run",
 ]

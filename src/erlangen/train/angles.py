@@ -1,14 +1,52 @@
-"""How well a network does on photographs that were turned."""
+"""How well a network does on photographs that were turned, and how far its answers turn with them."""
 
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.spaces import Plane
 from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
+from erlangen.verify import Report, equivariance
+
+ANGLES = [30.0 * i for i in range(12)]
+TURNED = 12  # photographs that a report turns, at most
+AREA = 12 * 1024**2  # pixels of them, at most, unless one alone has more
+
+
+def to_turn(data: Data, size: int | None) -> Data:
+    """The photographs that a report turns by all `ANGLES`: some, fewer where they are large."""
+    fewer = TURNED if size is None else max(1, min(TURNED, AREA // size**2))
+    return some(data, fewer)
+
+
+def some(data: Data, count: int) -> Data:
+    """So many of the photographs, evenly spread."""
+    places = torch.linspace(0, len(data) - 1, min(count, len(data)))
+    return data.subset([int(i) for i in places.round()])
+
+
+def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool = False) -> Report:
+    """`erlangen.verify.equivariance` of a trained network at a photograph in [0, 1].
+
+    Where the whole photograph has a class, that of its inscribed disc in the mean colour: a corner that
+    leaves the picture is no turn of it.
+
+    Raises:
+        ValueError: for a network that lives elsewhere than on the plane, or whose answer does not vary.
+    """
+    domain = model.net.domain
+    if not isinstance(domain, Plane):
+        raise ValueError(f"the network lives on {domain}, expected one on the plane")
+    if model.task.dense:
+        return equivariance(model, x, domain, layers=layers, show=False)
+    normal = (x - model.mean.view(3, 1, 1)) / model.std.view(3, 1, 1)
+    disc = inscribed_disc(*x.shape[-2:])
+    return equivariance(model.net, normal.where(disc, 0.0), domain, layers=layers, show=False)
 
 
 def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dict[float, float]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier"
 
 
 def save(model: Predictor, path: str | Path) -> Path:
-    """Write ``path/model.safetensors`` and ``path/model.json``, each whole or not at all.
+    """Write ``path/model.safetensors`` and ``path/model.json``, both whole or neither.
 
     Args:
         model: what `fit` returns.
@@ -55,8 +55,8 @@ def save(model: Predictor, path: str | Path) -> Path:
     }
     path = Path(path)
     make_folder(path)
-    write_whole(path / "model.safetensors", packed)
-    write_whole(path / "model.json", (json.dumps(recipe, indent=2) + "\n").encode())
+    written = (json.dumps(recipe, indent=2) + "\n").encode()
+    write_whole({path / "model.safetensors": packed, path / "model.json": written})
     return path
 
 
@@ -66,6 +66,7 @@ def load(path: str | Path) -> Predictor:
     Raises:
         ValueError: for a folder that holds none, one of another format, or one whose parts do not fit.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load as unpack
 
     path = Path(path)
@@ -90,7 +91,11 @@ def load(path: str | Path) -> Predictor:
             "from one training; copy them together"
         )
     model = _build(recipe, path)
-    _fill(model, unpack(packed), path)
+    try:
+        state = unpack(packed)
+    except SafetensorError as error:
+        raise ValueError(f"{path / 'model.safetensors'} holds no weights ({error}); copy it anew") from error
+    _fill(model, state, path)
     return model.eval()
 
 
@@ -102,19 +107,22 @@ def _expect_numbers(state: dict[str, Tensor], mend: str) -> None:
         )
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the file, then put it in its place: a reader finds the old one or the new one."""
-    beside = path.with_name(path.name + ".part")
-    with writing(path, "what was there before is unharmed"):
-        try:
-            with open(beside, "wb") as file:
+def write_whole(files: Mapping[Path, bytes]) -> None:
+    """Write beside each file, then put all in their places: a reader finds the old ones or the new ones."""
+    beside = {path: path.with_name(path.name + ".part") for path in files}
+    try:
+        for path, content in files.items():
+            with writing(path, "what was there before is unharmed"), open(beside[path], "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        for path in files:
+            with writing(path, "what was there before is unharmed"):
+                os.replace(beside[path], path)
+    except OSError:
+        for part in beside.values():
+            part.unlink(missing_ok=True)
+        raise
 
 
 def make_folder(path: Path) -> None:
@@ -139,12 +147,13 @@ def _build(recipe: dict[str, Any], path: Path) -> Predictor:
         domain, model, task = (dict(recipe[key]) for key in ("domain", "model", "task"))
         names = (model.pop("name", None), domain.pop("name", None))
         if names[0] not in NETWORKS or names[1] != "Plane":
-            raise ValueError(
-                f"{path / 'model.json'} names {names}, expected a {' or '.join(NETWORKS)} on a Plane"
-            )
+            raise ValueError(f"{names}, expected a {' or '.join(NETWORKS)} on a Plane")
         net = NETWORKS[names[0]](Plane(**domain), **model)
-        return Predictor(net, size=recipe["size"], task=Task(tuple(task["classes"]), task["dense"]))
-    except (TypeError, KeyError) as error:
+        size = recipe["size"]
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"size is {size!r}, expected pixels, at least 1")
+        return Predictor(net, size=size, task=Task(tuple(task["classes"]), task["dense"]))
+    except (TypeError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path / 'model.json'} asks for what this version does not know ({error}); read it with the "
             "version of erlangen that wrote it"

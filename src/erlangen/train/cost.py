@@ -1,12 +1,14 @@
 """What a training will take, measured before it begins."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from erlangen.train.angles import ANGLES, to_turn, turned_pair
 from erlangen.train.images import as_batch
 from erlangen.train.tiles import answer
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from erlangen.train.loop import Training
 
 TRIALS = 3
+FIELDS = 4  # at once while a network answers: what a layer takes and gives, what it makes, a skip
+REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
 
 
 @dataclass(frozen=True)
@@ -24,24 +28,28 @@ class Cost:
         seconds: of a step.
         steps: that are left.
         looking: seconds for scoring the photographs held out, all times that are left.
-        bytes: of memory: weights, gradients and the optimizer's moments, what a step keeps for its backward
-            pass and makes on the way, and all photographs.
+        proving: seconds for turning some of them, and the report, at the end.
+        bytes: of memory: weights, gradients and the optimizer's moments, all photographs, and either what a
+            step keeps for its backward pass and makes on the way, or what the answer to a whole photograph
+            takes, whichever is more.
     """
 
     seconds: float
     steps: int
     looking: float
+    proving: float
     bytes: int
 
     @property
     def minutes(self) -> float:
         """All together."""
-        return (self.steps * self.seconds + self.looking) / 60
+        return (self.steps * self.seconds + self.looking + self.proving) / 60
 
     def __str__(self) -> str:
         return (
             f"{in_words(60 * self.minutes)}: {self.steps} steps of {in_words(self.seconds)}, "
-            f"{in_words(self.looking)} of scoring; about {self.bytes / 2**30:.2g} GiB of memory"
+            f"{in_words(self.looking)} of scoring, {in_words(self.proving)} of turning photographs for the "
+            f"report; about {self.bytes / 2**30:.2g} GiB of memory"
         )
 
 
@@ -64,16 +72,46 @@ def measure_cost(trial: "Training") -> Cost:
             trial.advance()
         times.append(time.perf_counter() - start)
         kept = max(kept, saved.bytes)
-    start = time.perf_counter()
-    answer(trial.model, as_batch(images[:1]))
-    look = len(trial.held_out) * (time.perf_counter() - start)
+    with _Largest(trial.model) as field:
+        look = _seconds(lambda: answer(trial.model, as_batch(images[:1])))
+    small = [image[:, :REPORTED, :REPORTED] for image in images[:1]]
+    reporting = REPORT * _seconds(lambda: answer(trial.model, as_batch(small)))
+    turned = to_turn(trial.held_out, settings.size)
+    turning = look + _seconds(lambda: turned_pair(trial.model, turned, 0, ANGLES[1]))
     weights = sum(p.numel() * p.element_size() for p in trial.model.parameters())
     photographs = sum(x.numel() for x in [*images, *trial.crops.truths])
     photographs += round(photographs / len(images) * len(trial.held_out))
     seconds = min(times[1:])
     steps = trial.total - step if trial.total else round(60 * settings.minutes * left / seconds)
-    looking = look * (settings.looks - trial.checked)
-    return Cost(seconds, max(steps, 1), looking, round(4 * weights + 1.5 * kept + photographs))
+    looking = look * len(trial.held_out) * (settings.looks - trial.checked)
+    proving = reporting + turning * len(ANGLES) * len(turned)
+    memory = 4 * weights + photographs + max(1.5 * kept, FIELDS * field.bytes)
+    return Cost(seconds, max(steps, 1), looking, proving, round(memory))
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+class _Largest:
+    """The bytes of the largest field that a layer of a network gives."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.layers, self.bytes = [m for m in model.modules() if not list(m.children())], 0
+
+    def __enter__(self) -> "_Largest":
+        self.hooks = [layer.register_forward_hook(self._look) for layer in self.layers]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def _look(self, _layer: nn.Module, _inputs: tuple, output: object) -> None:
+        if isinstance(output, Tensor):
+            self.bytes = max(self.bytes, output.numel() * output.element_size())
 
 
 class _Kept:

@@ -11,7 +11,7 @@ from erlangen import figures
 from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.fit import fit
 from erlangen.train.loop import Run, Step
-from erlangen.train.page import OUTLINES, SQUARE, prediction_figure, prove
+from erlangen.train.page import OUTLINES, SQUARE, prediction_figure, report_of, says_equivariance
 from erlangen.train.plain import plain_unet_of
 from erlangen.train.scenes import generate
 from erlangen.train.settings import Settings
@@ -88,7 +88,7 @@ def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -
 def _write(folder: Path, runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> Demonstration:
     polar, run = _turned_scene(runs, scores), runs[EQUIVARIANT]
     picture = figures.save(polar, folder / "demo.png")
-    report = prove(run)
+    report = report_of(run)
     lines = [
         f"<tr><td>{name}, {sum(p.numel() for p in runs[name].model.parameters()):,} parameters</td>"
         f"<td>upright {by[0.0]:.3f}</td><td>best {max(by.values()):.3f}</td>"
@@ -104,12 +104,12 @@ def _write(folder: Path, runs: dict[str, Run], scores: dict[str, dict[float, flo
         f"<h2>Scenes it was not shown</h2><p>{OUTLINES}</p>"
         f'<img alt="" src="{figures.embedded(prediction_figure(run))}">',
     ]
-    if report.square is not None:
+    if report is not None and report.square is not None:
         square = report.square.picture()
         sections.append(
             f"<h2>Turn, then segment; segment, then turn</h2><p>{SQUARE}</p>"
             f'<img alt="" src="{figures.embedded(square)}">'
         )
-    sections.append(f"<h2>Equivariance, measured</h2><pre>{report}</pre>")
+    sections.append(f"<h2>Equivariance, measured</h2><pre>{says_equivariance(report)}</pre>")
     page = figures.page(folder / "demo.html", "Erlangen: turn the camera", sections)
     return Demonstration(picture, page, scores)

@@ -16,7 +16,7 @@ def as_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"device is {name!r}, which cannot be used here ({str(error).splitlines()[0]}); expected one "

@@ -16,6 +16,7 @@ from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.predictor import Predictor, statistics
 from erlangen.train.settings import Settings
+from erlangen.train.state import NAME as STATE
 from erlangen.train.state import restore_training
 from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
@@ -28,6 +29,7 @@ def fit(
     net: nn.Module | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Progress | None = None,
     **changes: Any,
 ) -> Run:
@@ -44,20 +46,24 @@ def fit(
         out: a folder that a training which is stopped leaves its state in, every half minute.
         resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
             not been stopped; with minutes it goes on for the time that is left.
+        overwrite: lose the training that is in `out`.
         progress: called after every step.
 
     Returns:
         A `Run`; its `model` is in eval mode.
 
     Raises:
-        ValueError: for photographs that cannot be used, naming the file; for a loss that is not finite.
+        ValueError: for photographs that cannot be used, naming the file; for a loss that is not finite; for
+            an `out` that holds a training, unless told to go on or to lose it.
 
     Example:
         >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
         >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise ValueError(f"settings is {settings!r}, expected er.train.Settings(...), or its fields by name")
     settings = replace(settings or Settings(), **changes)
-    return prepare(data, settings, net=net, out=out, resume=resume).run(progress)
+    return prepare(data, settings, net=net, out=out, resume=resume, overwrite=overwrite).run(progress)
 
 
 def prepare(
@@ -67,10 +73,15 @@ def prepare(
     net: nn.Module | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> "Training":
     """All that `fit` does before the first step; its arguments."""
     if resume and out is None:
         raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
+    if resume and overwrite:
+        raise ValueError("both resume and overwrite, expected one of them: go on, or lose what is there")
+    if out is not None and not resume and not overwrite:
+        expect_unused(Path(out), STATE)
     learned, held_out = learned_and_held_out(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
@@ -94,6 +105,16 @@ def prepare(
     if resume and out is not None:
         restore_training(training, out)
     return training
+
+
+def expect_unused(out: Path, *names: str) -> None:
+    """ValueError if the folder holds one of these files of an earlier training."""
+    there = [name for name in names if (out / name).exists()]
+    if there:
+        raise ValueError(
+            f"{out} holds {there[0]} of an earlier training, expected a folder of its own; give another "
+            "--out, or --resume to go on with it, or --overwrite to lose it"
+        )
 
 
 def default_network(task: Task, settings: Settings) -> nn.Module:

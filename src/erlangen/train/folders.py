@@ -7,7 +7,11 @@ from pathlib import Path
 from erlangen.train.data import Photographs, SortedPhotographs
 from erlangen.train.task import Task
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
+ENDINGS = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
+    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+    *(".heic", ".heif"),  # which Pillow reads with a plugin alone, and what cannot be read is named
+}
 PHOTOGRAPHS = {"images", "image", "imgs", "img", "photos"}
 MASKS = {"masks", "mask", "labels", "label", "annotations", "annotation", "gt"}
 LAYOUT = (
@@ -105,10 +109,11 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
     return SortedPhotographs(tuple(images), tuple(labels), names)
 
 
-def find_images(path: str | Path) -> dict[Path, Path]:
+def find_images(path: str | Path, out: str | Path | None = None) -> dict[Path, Path]:
     """An image file itself, or the images in a folder and those within: their paths from there.
 
-    Of a folder that holds ``images``, these alone; hidden files are left out.
+    Of a folder that holds ``images``, these alone. Left out are hidden files, the folder `out` if it lies
+    within, and folders that a training wrote.
 
     Raises:
         ValueError: if there are none.
@@ -120,7 +125,7 @@ def find_images(path: str | Path) -> dict[Path, Path]:
         raise ValueError(f"{path} is no folder, expected a photograph, or a folder of them")
     if (path / "images").is_dir():
         path = path / "images"
-    found = {file: file.relative_to(path) for file in _images_below(path)}
+    found = {file: file.relative_to(path) for file in _images_below(path, None if out is None else Path(out))}
     if not found:
         raise ValueError(f"{path} holds no images, expected PNG, JPEG, TIFF or the like")
     return found
@@ -135,12 +140,15 @@ def _folders(folder: Path) -> list[str]:
     )
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
+def _images_below(folder: Path, out: Path | None = None) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or (path.name == "masks" and (folder / "images").is_dir()):
             continue
         if path.is_dir():
-            yield from _images_below(path)
+            written = (path / "model.json").exists() or (out is not None and path.resolve() == out.resolve())
+            loop = path.is_symlink() and folder.resolve().is_relative_to(path.resolve())
+            if not written and not loop:
+                yield from _images_below(path, out)
         elif path.suffix.lower() in ENDINGS:
             yield path
 

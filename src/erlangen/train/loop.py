@@ -114,13 +114,15 @@ class Training:
         return min(done, 1.0)
 
     def run(self, progress: Progress | None = None) -> Run:
-        """Train to the end; if stopped, by whatever, leave the state in `out`."""
-        held_out = self.held_out.load(self.settings.size)
+        """Train to the end; if stopped by Ctrl-C, leave the state in `out`."""
         report = progress or (lambda _step: None)
         saved = self.seconds
         if self.out is not None:  # whether there is room shows before the work, not after
             save_training(self, self.out)
         try:
+            held_out = self.held_out.load(self.settings.size)
+            if not class_counts(self.model.task, held_out[1]).any():
+                raise ValueError("no pixel of the masks held out counts, expected some to score on")
             while self.checked < self.settings.looks:
                 if self.fraction >= (self.checked + 1) / self.settings.looks:
                     report(self._look(*held_out))
@@ -162,9 +164,10 @@ class Training:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         if not math.isfinite(loss.item()):
+            mend = f"take a smaller learning rate than lr={self.settings.lr}, anew (--overwrite)"
             raise ValueError(
-                f"the loss is {loss.item()} at step {self.step}, expected a number; take a smaller learning "
-                f"rate than lr={self.settings.lr}, anew (--overwrite)"
+                f"the loss is {loss.item()} at step {self.step}, expected a number; "
+                f"{mend if self.step else 'look at the photographs, the masks and the class weights'}"
             )
         self.optimizer.step()
         self.losses = [*self.losses, loss.item()][-RECENT:]

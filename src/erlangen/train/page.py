@@ -4,6 +4,7 @@ import csv
 import html
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,14 @@ import torch
 
 import erlangen
 from erlangen import figures, verify
-from erlangen.spaces import Plane
-from erlangen.train.angles import score_by_angle
+from erlangen.train.angles import ANGLES, prove, score_by_angle, some, to_turn
 from erlangen.train.checkpoint import save, writing
-from erlangen.train.data import Data
+from erlangen.train.cost import REPORTED
 from erlangen.train.images import as_batch
 from erlangen.train.loop import Run
 from erlangen.train.scenes import example
 from erlangen.train.tiles import answer
 
-ANGLES = [30.0 * i for i in range(12)]
-TURNED = 12  # photographs that are turned for the page
 OUTLINES = "White: what is true. In colour: what the network finds."
 TURNS = (
     "The score of photographs that were turned by each angle, on the disc that every turn keeps inside. A "
@@ -38,15 +36,22 @@ TABLE = (
     "that only permute pixels are exact but for rounding. Other angles interpolate; floor is what "
     "interpolating the answer there and back costs by itself. What is not in the group is there to compare."
 )
+CONSTANT = (
+    "the network answers the same everywhere, so there is nothing to turn: look at the masks, or train anew "
+    "at a smaller learning rate (--lr)"
+)
 
 
 @dataclass(frozen=True)
 class Written:
-    """The page, and what was measured for it: the score by angle, and the equivariance."""
+    """The page, and what was measured for it: the score by angle, and the equivariance.
+
+    There is no report of a network that answers the same everywhere.
+    """
 
     page: Path
     by_angle: dict[float, float]
-    report: verify.Report
+    report: verify.Report | None
 
 
 def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = None) -> Written:
@@ -59,9 +64,12 @@ def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = No
 
     Raises:
         OSError: if the disc is full; the network is written first.
+
+    Example:
+        >>> run = er.fit("photos", minutes=20)                     # doctest: +SKIP
+        >>> er.train.write_run(run, "runs/photos").page            # doctest: +SKIP
     """
     folder, facts = save(run.model, folder), dict(facts or {})
-    by_angle, report = score_by_angle(run.model, _some(run, TURNED), ANGLES), prove(run)
     configuration = {
         **facts,
         "notes": list(run.notes),
@@ -72,14 +80,19 @@ def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = No
     with writing(folder, "the network is there, whole"):
         (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
         _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
+    turned = to_turn(run.held_out, run.model.size)
+    by_angle, report = score_by_angle(run.model, turned, ANGLES), report_of(run)
+    written = Written(folder / "index.html", by_angle, report)
+    with writing(folder, "the network is there, whole"):
         angles = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
         _write_csv(folder / "angles.csv", ["degrees", "score"], angles)
-        (folder / "equivariance.txt").write_text(f"{report}\n", "utf-8")
+        (folder / "equivariance.txt").write_text(f"{says_equivariance(report)}\n", "utf-8")
         sections = _summary(run, by_angle, facts) + _pictures(run, by_angle, report, folder)
-        sections.append(f"<h2>Equivariance, measured</h2><p>{TABLE}</p><pre>{html.escape(str(report))}</pre>")
+        measured = f"<p>{TABLE}</p><pre>{html.escape(says_equivariance(report))}</pre>"
+        sections.append(f"<h2>Equivariance, measured</h2>{measured}")
         sections.append(f"<h2>Settings</h2>{_table(configuration['settings'] | configuration['versions'])}")
-        page = figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
-    return Written(page, by_angle, report)
+        figures.page(written.page, f"A {run.model.task.name} network", sections)
+    return written
 
 
 def _summary(run: Run, by_angle: Mapping[float, float], facts: Mapping[str, str]) -> list[str]:
@@ -89,7 +102,9 @@ def _summary(run: Run, by_angle: Mapping[float, float], facts: Mapping[str, str]
     return [_table(rows), *(f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in run.notes)]
 
 
-def _pictures(run: Run, by_angle: dict[float, float], report: verify.Report, folder: Path) -> list[str]:
+def _pictures(
+    run: Run, by_angle: dict[float, float], report: verify.Report | None, folder: Path
+) -> list[str]:
     """Written to the folder, and as sections of the page."""
     task = run.model.task
     turned = figures.angles({"this network": by_angle}, label=task.measure)
@@ -100,7 +115,7 @@ def _pictures(run: Run, by_angle: dict[float, float], report: verify.Report, fol
         ("When the camera is turned", TURNS, "angles.png", turned),
         ("Curves", "", "curves.png", curves),
     ]
-    if report.square and task.dense:
+    if report is not None and report.square and task.dense:
         title, square = "Turn, then segment; segment, then turn", report.square.picture()
         pictures.append((title, SQUARE, "square.png", square))
     for _, _, name, picture in pictures:
@@ -117,9 +132,14 @@ def says_turned(by_angle: Mapping[float, float]) -> str:
     return f"{low:.3f} to {high:.3f} at {len(by_angle)} angles all around"
 
 
+def says_equivariance(report: verify.Report | None) -> str:
+    """The report in words."""
+    return CONSTANT if report is None else str(report)
+
+
 def prediction_figure(run: Run, count: int = 8) -> Any:
     """Held-out photographs with what is predicted and true: outlines, or the names of classes."""
-    images, truths = _some(run, count).load(run.model.size)
+    images, truths = some(run.held_out, count).load(run.model.size)
     task = run.model.task
     photographs = [as_batch([image]) for image in images]
     predicted = [task.decide(answer(run.model, photograph))[0] for photograph in photographs]
@@ -130,29 +150,22 @@ def prediction_figure(run: Run, count: int = 8) -> Any:
     return figures.photographs(shown, [p if p == t else f"{p} (is {t})" for p, t in named])
 
 
-def prove(run: Run) -> verify.Report:
-    """The equivariance of the trained network on a photograph it was not shown, or on a drawn scene."""
-    domain = run.model.net.domain
-    if not isinstance(domain, Plane):
-        raise ValueError(f"the network lives on {domain}, expected one on the plane")
-    images, _ = _some(run, 1).load(min(run.settings.size, 192))
-    if min(images[0].shape[-2:]) >= 32:
-        try:
-            return verify.equivariance(run.model, as_batch(images), domain, show=False)
-        except ValueError:  # nothing to see on this photograph, and nothing to prove
-            pass
-    return verify.equivariance(run.model, example(), domain, show=False)
+def report_of(run: Run) -> verify.Report | None:
+    """The equivariance of the trained network on a photograph it was not shown, or on a drawn scene.
+
+    None for a network that answers the same everywhere on both.
+    """
+    images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED))
+    photographs = [as_batch(images)] if min(images[0].shape[-2:]) >= 32 else []
+    for x in [*photographs, example()]:
+        with suppress(verify.Constant):
+            return prove(run.model, x)
+    return None
 
 
 def _table(rows: Mapping[str, Any]) -> str:
     lines = (f"<tr><td>{name}</td><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
     return f"<table>{''.join(lines)}</table>"
-
-
-def _some(run: Run, count: int) -> Data:
-    """So many of the photographs held out, evenly spread."""
-    places = torch.linspace(0, len(run.held_out) - 1, min(count, len(run.held_out)))
-    return run.held_out.subset([int(i) for i in places.round()])
 
 
 def _write_csv(path: Path, names: list[str], rows: list[dict[str, float]]) -> None:

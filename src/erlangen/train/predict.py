@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch.nn.functional as F
@@ -46,10 +47,17 @@ def predict(
 
     Raises:
         ValueError: for files that cannot be read, naming them, with `out` after the others are written; for
-            tensors that are no photographs.
+            tensors that are no photographs; for `out` with what is no file.
     """
     expect_predictor(model)
     _expect_sizes(size, tile)
+    if out is not None and isinstance(images, Tensor | Image.Image):
+        raise ValueError(f"out is {out}, but a {type(images).__name__} has no name there, expected files")
+    if not isinstance(images, str | Path | Tensor | Image.Image):
+        raise ValueError(
+            f"the images are a {type(images).__name__}, expected a file or folder, a PIL image, or a tensor "
+            "(batch, 3, height, width); several files one after the other"
+        )
     if isinstance(images, Tensor):
         _expect_photographs(images)
         return list(model.task.probabilities(answer(model, images, tile)))
@@ -68,7 +76,7 @@ def predict_files(
     """`predict`, one photograph after the other: of those before, memory holds nothing."""
     expect_predictor(model)
     _expect_sizes(size, tile)
-    found, unread = find_images(images), list[str]()
+    found, unread = find_images(images, out), list[str]()
     aside = None if out is None or len(found) == 1 else unread
     photographs = ((path, photograph) for path in found if (photograph := _read(path, aside)) is not None)
     answers = ((path, predict_logits(model, photograph, size, tile)) for path, photograph in photographs)
@@ -98,13 +106,16 @@ def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
     """Where the mask of each photograph goes; those that differ in their ending alone keep it: a.jpg.png.
 
     Raises:
-        ValueError: if a mask would take the place of a photograph.
+        ValueError: if a mask would take the place of a photograph, or of another mask.
     """
     stems = Counter(path.with_suffix("") for path in found)
     masks = {}
     for path, name in found.items():
         alone = stems[path.with_suffix("")] == 1
         masks[path] = out / (name.with_suffix(".png") if alone else name.with_name(f"{name.name}.png"))
+    twice = [mask for mask, count in Counter(masks.values()).items() if count > 1]
+    if twice:
+        raise ValueError(f"{len(twice)} masks would be written twice ({twice[0]} first), rename a photograph")
     lost = {path.resolve() for path in found} & {mask.resolve() for mask in masks.values()}
     if lost:
         raise ValueError(
@@ -131,7 +142,7 @@ def _expect_sizes(size: int | None, tile: int) -> None:
 
 
 def _expect_photographs(images: Tensor) -> None:
-    if images.dim() != 4 or images.shape[1] != 3:
+    if images.dim() != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(
             f"the images have shape {tuple(images.shape)}, expected (batch, 3, height, width); one alone is "
             "image[None], grey is gray.expand(-1, 3, -1, -1)"
@@ -153,14 +164,18 @@ def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answer
         png = BytesIO()
         Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
         make_folder(masks[path].parent)
-        write_whole(masks[path], png.getvalue())
+        write_whole({masks[path]: png.getvalue()})
         yield path, logits
+
+
+def _opened(table: Path) -> TextIO:
+    return open(table, "w", newline="", encoding="utf-8", errors="surrogateescape")  # names of any bytes
 
 
 def _with_table(answers: Answers, task: Task, found: dict[Path, Path], table: Path) -> Answers:
     """A line for each photograph: its name, its class, the probability of each class."""
     make_folder(table.parent)
-    with writing(table, "the lines before are there"), open(table, "w", newline="", encoding="utf-8") as file:
+    with writing(table, "the lines before are there"), _opened(table) as file:
         lines = csv.writer(file)
         lines.writerow(["image", "class", *task.classes])
         for path, logits in answers:

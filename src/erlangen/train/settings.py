@@ -94,10 +94,15 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"{name} is {value}, expected at least {low}")
+        if self.class_weights is not None:
+            object.__setattr__(self, "class_weights", tuple(self.class_weights))  # JSON has lists alone
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(math.isfinite(x) for x in numbers if isinstance(x, float)):
                 raise ValueError(f"{field.name} is {value}, expected a finite number")
+        if not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}, expected a whole number below 2^63")
         if self.steps is None and self.epochs is None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
         if self.zoom < 0 or self.jitter < 0:
@@ -126,8 +131,7 @@ class Settings:
         unknown = sorted(set(facts) - {f.name for f in fields(cls)})
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]}, expected those of this version")
-        weights = facts.get("class_weights")
-        return cls(**{**facts, "class_weights": None if weights is None else tuple(weights)})
+        return cls(**facts)
 
     def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
         """With what depends on the photographs filled in: the crop, the number of classes."""

@@ -42,7 +42,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
     path = Path(folder) / NAME
     make_folder(path.parent)
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_whole(path, pack(whole, {"training": json.dumps(facts)}))
+    write_whole({path: pack(whole, {"training": json.dumps(facts)})})
     return path
 
 
@@ -69,6 +69,12 @@ def restore_training(training: "Training", folder: str | Path) -> None:
             "give those, or start anew without --resume"
         )
     model = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
+    expected = {name: tuple(t.shape) for name, t in training.model.state_dict().items()}
+    if {name: tuple(t.shape) for name, t in model.items()} != expected:
+        raise ValueError(
+            f"{Path(folder) / NAME} holds the weights of another network, expected those of this one; give "
+            "the same net, or start anew without --resume"
+        )
     training.model.load_state_dict(model)
     optimizer = training.optimizer.state_dict()
     for name, tensor in tensors.items():

@@ -3,7 +3,7 @@
 May import nn, domains and below, and figures for its pictures.
 """
 
-from erlangen.verify.equivariance import equivariance
+from erlangen.verify.equivariance import Constant, equivariance
 from erlangen.verify.gradient import gradient_error
 from erlangen.verify.manifold import Defect, Refinement, gauge, isometry, loop_bound, placed, refinement
 from erlangen.verify.moved import moved_error
@@ -11,6 +11,7 @@ from erlangen.verify.randomize import randomized
 from erlangen.verify.report import LayerRow, Report, Row
 
 __all__ = [
+    "Constant",
     "Defect",
     "LayerRow",
     "Refinement",

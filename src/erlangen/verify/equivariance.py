@@ -15,6 +15,10 @@ from erlangen.verify.gradient import gradient_error
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
 
+class Constant(ValueError):
+    """An output that does not vary, which proves nothing."""
+
+
 def equivariance(
     module: nn.Module,
     x: Tensor,
@@ -51,7 +55,7 @@ def equivariance(
         show: print the table.
 
     Raises:
-        ValueError: if the output does not vary, which would prove nothing.
+        Constant: a ValueError, if the output does not vary, which would prove nothing.
 
     Example:
         >>> import torch, erlangen as er
@@ -195,9 +199,13 @@ def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, 
 
 
 def _refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
-    spread = _centred(domain, y, other, inside=True).abs().max() if y.numel() else 0.0
-    if not bool(spread > 1e-6 * y.abs().max()):
+    varying = _centred(domain, y, other, inside=True)
+    if not varying.numel():
         raise ValueError(
+            f"the output has shape {tuple(y.shape)}, too few samples to turn; expected a larger x"
+        )
+    if not bool(varying.abs().max() > 1e-6 * y.abs().max()):
+        raise Constant(
             "the module's output does not vary, and a constant commutes with everything; expected a varying "
             "output: give a varying x, or a module with random parameters (er.verify.randomized)"
         )

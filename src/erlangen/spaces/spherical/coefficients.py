@@ -13,6 +13,7 @@ from erlangen.domains import Domain, Interpolation, KernelSpec, Symmetry
 from erlangen.domains.refusals import refuse_nan
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
+from erlangen.engines.finer import RELU, SQUARE
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.harmonics import Frequencies, at_least_single, power_spectrum, precise
@@ -139,7 +140,7 @@ class Coefficients(Domain):
         more = self.degrees - field.shape[-1]
         return F.pad(field, (0, more, 0, more))
 
-    def finer(self, rho: Representation, factor: int, *, fibre: bool = True) -> Resolution:
+    def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution:
         key = (rho.name, factor, fibre)
         found = self._finer.get(key)
         if found is None:
@@ -275,9 +276,15 @@ class _Samples(Resolution):
             return packed(transform.analyze(at_least_single(field), to)).to(field.dtype)
 
     def relu(self, field: Tensor) -> Tensor:
-        by_parts = self.finer.finer[1].has_axis and field.device.type == "cpu"
-        if not by_parts or torch.compiler.is_compiling():
+        if not self.finer.is_direct(field):
             return super().relu(field)
         with precise(field):
-            c = self.finer.rectified(unpacked(at_least_single(field)))
-            return packed(c).to(field.dtype)
+            return packed(self.finer.taken(RELU, unpacked(at_least_single(field)))).to(field.dtype)
+
+    def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
+        if not self.finer.is_direct(field):
+            return super().quadratic(field, a, b)
+        a, b = (w.view(-1, 1, 1, 1) for w in (a, b))
+        with precise(field):
+            square = packed(self.finer.taken(SQUARE, unpacked(at_least_single(field))))
+            return a * field + b * square.to(field.dtype)

@@ -185,15 +185,16 @@ class Harmonic(Domain):
         # harmonics are mixed within the band of the fibre
         return 0 if math.isinf(spec.radius) else super().widening(spec)
 
-    def _refined(self, rho: Representation, factor: int, fibre: bool) -> Resolution | None:
+    def _refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
         if rho.name not in self._known or not self.is_band_limited:
             return super()._refined(rho, factor, fibre)
         of, L = self._frequencies(rho.name), self.degrees
         finer = rho
         if fibre and rho.fibre is not None:
             finer = regular(rho.fibre.finer(factor))
-        rings = Transform(gauss_legendre(factor * L, 2 * factor * L), L)
-        return FinerHarmonics(self.transform, of, rings, frequencies(finer, of.orders[-1]))
+        rings = math.ceil(factor * L)
+        there = Transform(gauss_legendre(rings, 2 * rings), L)
+        return FinerHarmonics(self.transform, of, there, frequencies(finer, of.orders[-1]))
 
     def _build(self, spec: KernelSpec) -> Engine:
         return self._spectral(self, spec) if math.isinf(spec.radius) else super()._build(spec)
