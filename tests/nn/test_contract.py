@@ -183,7 +183,11 @@ LAYERS = {
     "unet, isotropic": (lambda **k: build(er.models.UNet, ISO, 2, **k), (3, 13, 16), (1, 13, 16)),
     "unet, gated": (
         lambda **k: build(er.models.UNet, C8, 2, nonlinearity="gated", **k),
-        lambda **k: build(er.models.UNet, C8, 2, nonlinearity="polynomial", **k),
+        (3, 13, 16),
+        (1, 13, 16),
+    ),
+    "unet, polynomial": (
+        lambda **k: build(er.models.UNet, C8, 2, 0, nonlinearity="polynomial", **k),
         (3, 13, 16),
         (1, 13, 16),
     ),

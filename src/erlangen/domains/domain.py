@@ -38,7 +38,7 @@ class Domain(ABC):
     def __init__(self) -> None:
         self._engines: dict[KernelSpec, Engine] = {}
         self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
-        self._finer: dict[tuple[str, int, bool], Resolution | None] = {}
+        self._finer: dict[tuple[str, float, bool], Resolution | None] = {}
 
     @property
     @abstractmethod

@@ -32,7 +32,8 @@ class UNet(Equivariant, nn.Module):
         radius: in units of the space at the finest level; with neither, kernels on the sphere's grids are
             global.
         nonlinearity: "relu" (on a finer fibre), "gated" (exact at every angle of the plane) or "polynomial"
-            (of degree 2; exact at every angle of the plane, and by harmonics under every rotation).
+            (of degree 2; exact at every angle of the plane, and by harmonics under every rotation; signals
+            may grow fast until norms have learned their size).
         oversampling: how much finer the fibre is for the ReLU.
         projection: "mean" or "max" over the fibre.
 
