@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import erlangen as er
-from erlangen.train import Predictor, Settings, fit, score_by_angle
+from erlangen.train import Predictor, Settings, fit, score_by_angle, write_run
 from erlangen.train.angles import inscribed_disc
 from erlangen.train.images import turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
