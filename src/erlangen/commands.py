@@ -56,10 +56,11 @@ class Train:
         from erlangen.train.fit import expect_unused
         from erlangen.train.page import says_equivariance, says_turned, write_run
 
-        go = {"out": self.out, "resume": self.resume, "overwrite": self.overwrite}
         if not self.resume and not self.overwrite:
             expect_unused(self.out, "model.json")
-        training = prepare(self.dir, self.settings, **go)
+        training = prepare(
+            self.dir, self.settings, out=self.out, resume=self.resume, overwrite=self.overwrite
+        )
         facts = training.facts()
         for name, text in facts.items():
             _say(f"{name:<12} {text}")

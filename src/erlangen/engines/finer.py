@@ -1,4 +1,4 @@
-"""The fibre, sampled more finely: the way there, the way back, and a ReLU in between."""
+"""The fibre, sampled more finely: the way there, the way back, and a function of each value in between."""
 
 import math
 from abc import ABC, abstractmethod
