@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from erlangen.train.loop import Training
 
 TRIALS = 3
-FIELDS = 4  # at once while a network answers: what a layer takes and gives, what it makes, a skip
+FIELDS = 7  # at once as a network answers: a convolution's two, copies of both in its own order, skips, a sum
 REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
 
 
