@@ -228,8 +228,7 @@ def _sum_over_nodes(
     rho_out: Representation,
     nodes: int,
 ) -> Tensor:
-    geometry, (points, bases) = domain.geometry, domain.frames
-    p = Frame(points.flatten(0, -2), bases.flatten(0, -3))
+    geometry, p = domain.geometry, domain.frames.flat
     v, a = ball_rule(domain.dim, radius, nodes)
     kernels = K(v) * a[:, None, None]  # (j, d_out, d_in)
     rows = []

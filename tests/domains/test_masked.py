@@ -167,6 +167,15 @@ def test_pools_and_means_see_what_is_visible():
     assert float((back[domain.mask] != 0).float().mean()) > 0.9
 
 
+def test_gradients_of_powers_and_gates_do_not_see_what_is_hidden():
+    domain = masked("sphere")
+    f = torch.where(domain.mask, torch.randn(1, 1, 4, *domain.shape), torch.nan)
+    for layer in (er.nn.Polynomial(domain, 1), er.nn.Gated(domain, 1)):
+        net = torch.nn.Sequential(layer, er.nn.Project(domain, "mean"), er.nn.GlobalPool(domain))
+        net(f).sum().backward()
+        assert bool(layer.weight.grad.isfinite().all())
+
+
 def test_moved_fields_are_read_from_visible_samples():
     ball = er.Sphere().grid(16)
     window = ball.masked(ball.points[..., 0] > -0.5)
@@ -186,6 +195,10 @@ def test_missing_values_without_a_mask_are_refused():
         er.nn.Correlation(ball, 1, 1, radius=1.0)(f)
     with pytest.raises(ValueError, match=message):
         er.correlate(ball, lambda v: torch.exp(-v.square().sum(-1)), f[0, 0])
+    for read in (er.nn.mean, lambda d, f: er.nn.mse_loss(d, f, f), lambda d, f: d.act(torch.eye(3), f)):
+        with pytest.raises(ValueError, match=message):
+            read(ball, f)
+        read(ball.masked(~torch.isnan(f[0, 0])), f)
     er.nn.Correlation(ball.masked(~torch.isnan(f[0, 0])), 1, 1, radius=1.0)(f)
     with pytest.raises(ValueError, match=message):
         er.nn.Correlation(ball.masked(torch.ones(4, 8) > 0), 1, 1, radius=1.0)(f)

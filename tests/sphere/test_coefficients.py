@@ -73,6 +73,22 @@ def test_means_are_those_of_the_grid():
         torch.testing.assert_close(found, er.nn.GlobalPool(GRID, reduction)(values), atol=1e-12, rtol=0)
 
 
+def test_complex_maps_come_in_stacked():
+    values, f = field("scalar")
+    a = GRID.analyze(values)
+    torch.testing.assert_close(torch.stack([a.real, a.imag], 2), f, atol=1e-14, rtol=0)
+
+
+def test_losses_are_those_of_the_grid():
+    for kind in ("scalar", "regular"):
+        (x, f), (y, g) = field(kind), field(kind)
+        expected = er.nn.mse_loss(GRID, x, y, "none")
+        expected = expected.mean(2) if kind == "regular" else expected
+        assert torch.allclose(er.nn.mse_loss(BALL, f, g, "none"), expected, rtol=1e-10)
+    with pytest.raises(ValueError, match="synthesize both"):
+        er.nn.l1_loss(BALL, f, g)
+
+
 @pytest.mark.parametrize("nonlinearity", ["relu", "gated", "polynomial"])
 @pytest.mark.parametrize("model", [er.models.UNet, er.models.Classifier])
 def test_networks_give_the_answers_and_gradients_of_the_grid(model, nonlinearity):
@@ -137,6 +153,7 @@ def test_halves_and_autocast():
             r"space axes \(8, 8\), expected \(4, 4\)",
         ),
         (lambda: BALL.masked(torch.ones(8, 8).bool()), "no samples to hide"),
+        (lambda: er.Sphere(symmetry="axis").harmonics(8), "oriented kernels, which live on samples"),
     ],
 )
 def test_refusals(act, message):

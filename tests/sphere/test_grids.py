@@ -26,6 +26,7 @@ GRIDS = {
     "fibonacci": (lambda **k: SPHERE.fibonacci(300, **k), 1),
 }
 LATITUDES = np.array([84.0, 62.0, 44.0, 25.0, 8.0, -9.0, -27.0, -45.0, -66.0, -82.0])
+NORTH = SPHERE.fibonacci(400).points[:200]  # the half of it
 AXIS = torch.tensor([0.48, 0.6, 0.64], dtype=torch.float64)
 
 
@@ -125,6 +126,17 @@ def test_scattered_points_get_the_areas_of_their_cells():
     assert float(ball.coarser().weights.sum()) == pytest.approx(4 * math.pi, abs=1e-10)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: SPHERE.healpix(4, degrees=8), lambda: SPHERE.fibonacci(300, degrees=8)]
+)
+def test_means_of_a_band_are_exact_where_its_bandwidth_is_told(make):
+    """P_4 about any axis has mean zero, and the pixels' areas alone do not see that."""
+    ball = make()
+    f = torch.from_numpy(np.polynomial.legendre.Legendre.basis(4)((ball.points @ AXIS).numpy()))
+    assert abs(float(er.nn.mean(ball, f[None, None]))) < 1e-12
+    assert abs(float((ball.weights * f).sum())) > 1e-6
+
+
 def test_fitted_latitudes_know_the_rules_they_meet():
     z, w = np.polynomial.legendre.leggauss(12)
     found = fitted(torch.arccos(torch.from_numpy(z[::-1].copy())))
@@ -157,6 +169,11 @@ def test_fitted_latitudes_know_the_rules_they_meet():
             "sees 1 of the samples.*a larger radius",
         ),
         (lambda: er.Sphere(3).healpix(2), r"lies on S\^2, not on S\^3"),
+        (lambda: SPHERE.grid(3, kind="equiangular").coarser(), "has 2 latitudes, expected at least 3 rings"),
+        (
+            lambda: er.nn.Correlation(SPHERE.samples(NORTH, torch.full((200,), math.pi / 100)), 1, 1),
+            "they leave a hole.*radius= for local kernels, or put them into a whole grid with mask=",
+        ),
         (
             lambda: SPHERE.samples(icosahedron(3)[0], 1 + 0.9 * icosahedron(3)[0][:, 2]),
             "are not the invariant measure",

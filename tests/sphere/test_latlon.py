@@ -1,18 +1,15 @@
 """Latitudes and longitudes as files have them: found out, or refused with the mend."""
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from paths import ROOT
+from paths import DATA
 
 import erlangen as er
 
 SPHERE = er.Sphere()
-DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data")) / "sphere"
 LON = np.arange(24) * 15.0
 LAT = 90 - np.arange(13) * 15.0
 
@@ -33,6 +30,28 @@ def test_known_kinds_are_found_out(lat, kind, count):
         x = math.cos(math.radians(lat[3])) * math.cos(math.radians(lon[5]))
         assert float(ball.points[3, 5, 0]) == pytest.approx(x, abs=1e-6)
         assert float(ball.points[3, 5, 2]) == pytest.approx(math.sin(math.radians(lat[3])), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lat", "count", "bands"),
+    [
+        (np.rad2deg(np.arcsin(np.polynomial.legendre.leggauss(48)[0][::-1])), 96, [48, 24, 12, 6]),
+        (np.linspace(90, -90, 48), 96, [47, 23, 11, 5]),
+        (90 - (np.arange(48) + 0.5) * 3.75, 96, [48, 24, 12, 6]),
+        (np.linspace(88, -87, 32), 64, [None, 16, 8, 4]),
+    ],
+)
+def test_half_of_the_rings_carry_half_of_the_band(lat, count, bands):
+    ball = SPHERE.from_latlon(lat, np.arange(count) * 360 / count)
+    for band in bands:
+        assert band is None or ball.degrees == band
+        ball = ball.coarser()
+
+
+def test_an_asked_bandwidth_is_halved_as_far_as_the_rings_carry_it():
+    ball = SPHERE.grid(36, 72, kind="equiangular", degrees=35)
+    assert ball.coarser().degrees == 17
+    assert SPHERE.grid(32, 64, degrees=31).coarser().degrees == 16
 
 
 def test_other_first_meridians_read_and_correlate_right():
@@ -58,7 +77,7 @@ def names():
 
 @pytest.mark.parametrize("name", names())
 def test_climate_files_are_taken_as_they_are(name):
-    path = DATA / f"{name}.npz"
+    path = DATA / "sphere" / f"{name}.npz"
     if not path.exists():
         pytest.skip(f"{path} is not here; set ERLANGEN_DATA to the folder that holds sphere/")
     lat, lon, shape = names()[name]

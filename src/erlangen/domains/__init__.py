@@ -1,8 +1,8 @@
 """Domains: where signals are sampled. May import groups, geometry, kernels and engines.
 
-A `Domain` has points, weights and a fibre, and hands out the engine that correlates on it. `Grid` is a
-flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points with weights
-(stencils).
+A `Domain` has points, weights and a fibre (`Sampled`), and hands out the engine that correlates on it.
+`Grid` is a flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points
+with weights (stencils).
 """
 
 from erlangen.domains.builders import gather, weighted_sum
@@ -14,6 +14,7 @@ from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.masked import Masked
 from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.quotient import QuotientGrid
+from erlangen.domains.sampled import Sampled
 from erlangen.domains.samples import Samples
 from erlangen.domains.spec import KernelSpec
 from erlangen.domains.symmetry import Symmetry
@@ -28,6 +29,7 @@ __all__ = [
     "LocalPolynomials",
     "Masked",
     "QuotientGrid",
+    "Sampled",
     "Samples",
     "Symmetry",
     "gather",

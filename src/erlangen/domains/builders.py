@@ -51,14 +51,14 @@ def gather(
 
     The same nodes at every point, so the kernel's quadrature does not depend on the samples' density.
     """
-    geometry, q = domain.geometry, _flat(domain.frames)
+    geometry, q = domain.geometry, domain.frames.flat
     receiver = q if at is None else at
     nodes, a = ball_rule(domain.dim, radius, count)
     if geometry.measure == "space":
         a = a * geometry.density(nodes)
     start = Frame(receiver.point[:, None], receiver.basis[:, None])
     u = geometry.carry(start, nodes.expand(len(receiver.point), -1, -1))
-    arrived = Frame(u.point.flatten(0, 1), u.basis.flatten(0, 1))  # (p j,)
+    arrived = u.flat  # (p j,)
     if turns:
         index, weight, h = domain.interpolation.transported(domain, arrived)
     else:
@@ -70,10 +70,6 @@ def gather(
     keep = entry != 0
     h = None if h is None else h.flatten(0, 1)[keep]
     return Stencil(row[keep], index.flatten()[keep], v[keep], h, entry[keep], rows, len(q.point))
-
-
-def _flat(u: Frame) -> Frame:
-    return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
 
 
 def ball_rule(n: int, radius: float, count: int) -> tuple[Float[Tensor, "k n"], Float[Tensor, "k"]]:

@@ -147,7 +147,7 @@ class Gathered(Samples):
                 arrived = Frame(arrived.point, arrived.basis @ h[:, None])
                 where = torch.einsum("pab,ja->pjb", h, v).flatten(0, 1)
                 node = torch.arange(len(where))
-            flat = Frame(arrived.point.flatten(0, 1), arrived.basis.flatten(0, 1))
+            flat = arrived.flat
             if turns:
                 column, weight, h = self.interpolation.transported(self, flat)
             else:

@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.geometry import Frame, Geometry
 
 if TYPE_CHECKING:
-    from erlangen.domains.domain import Domain
+    from erlangen.domains.sampled import Sampled
 
 
 class Interpolation(ABC):
@@ -26,7 +26,7 @@ class Interpolation(ABC):
         """`read` at the points of frames, which may serve as axes for it."""
         return self.read(u.point)
 
-    def transported(self, domain: "Domain", u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, domain: "Sampled", u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         r"""Samples, weights and turns with ``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``.
 
         The frame u is carried to each sample, where it is ``s(q) h``.
@@ -35,8 +35,7 @@ class Interpolation(ABC):
         """
         geometry = domain.geometry
         index, weight = self.read_from(u)
-        frames = domain.frames
-        samples = Frame(frames.point.flatten(0, -2)[index], frames.basis.flatten(0, -3)[index])
+        samples = domain.frames.flat.at(index)
         start = Frame(u.point[:, None], u.basis[:, None])
         return index, weight, geometry.gauge(samples, geometry.nearby(start, samples.point))
 

@@ -12,7 +12,7 @@ from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field, KernelSpec
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Engine, LatticeEngine, Seam, across
-from erlangen.geometry import Frame, Geometry
+from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 from erlangen.making import making
@@ -180,9 +180,8 @@ class QuotientGrid(Grid):
         return True
 
     def _permuted(self, g: Tensor) -> tuple[Tensor, Tensor] | None:
-        frames = self.frames
-        flat = Frame(frames.point.flatten(0, -2), frames.basis.flatten(0, -3))
-        u = self.geometry.act(torch.linalg.inv(g), flat)
+        frames = self.frames.flat
+        u = self.geometry.act(torch.linalg.inv(g), frames)
         position = (u.point - self._first()) @ torch.linalg.inv(self.steps)
         sizes = torch.tensor(self._sizes())
         inside = ((position.round() >= 0) & (position.round() < sizes)).all()
@@ -190,7 +189,7 @@ class QuotientGrid(Grid):
             return None
         strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])
         index = (position.round().long() * strides).sum(-1)
-        return index, self.geometry.gauge(Frame(flat.point[index], flat.basis[index]), u)
+        return index, self.geometry.gauge(frames.at(index), u)
 
 
 def affine(A: Float[Tensor, "n n"], b: Float[Tensor, "n"]) -> Float[Tensor, "m m"]:

@@ -115,7 +115,7 @@ class Samples(Domain):
 
     def frames_and_turns(self) -> tuple[Frame, Tensor | None]:
         """The frames ``(q,)`` that the samples had before they were reframed, and what turned them since."""
-        u, h = _flat(self.frames), self._turns
+        u, h = self.frames.flat, self._turns
         if h is None:
             return u, None
         h = h.flatten(0, -3)
@@ -198,11 +198,11 @@ class Samples(Domain):
 
     def _downsampler(self, rho: Representation) -> Resampler:
         coarse = self.coarser()
-        stencil = averaging(self, _flat(coarse.frames), neighbour_distance(coarse) / 2)
+        stencil = averaging(self, coarse.frames.flat, neighbour_distance(coarse) / 2)
         return Resampler(rho, stencil, tuple(coarse.weights.shape))
 
     def _upsampler(self, rho: Representation) -> Resampler:
-        return Resampler(rho, reading(self.coarser(), _flat(self.frames)), tuple(self._weights.shape))
+        return Resampler(rho, reading(self.coarser(), self.frames.flat), tuple(self._weights.shape))
 
     def _thinned(self) -> "Samples":
         points = self._points.flatten(0, -2)
@@ -226,10 +226,6 @@ class Samples(Domain):
 
     def _operator(self, entries: Folded) -> Operator:
         return SparseOperator(entries)
-
-
-def _flat(u: Frame) -> Frame:
-    return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
 
 
 def _rebuild(recipe: "partial[Samples]") -> Samples:

@@ -76,15 +76,15 @@ def view(source: Domain, target: Domain | Frame) -> View:
     weights = source.weights.flatten()
     here = source.geometry
     if isinstance(target, Frame):
-        return View(here, target, _flat(source.frames), weights, here.structure, True, True)
+        return View(here, target, source.frames.flat, weights, here.structure, True, True)
     there = target.geometry
     if here.is_same(there):
-        return View(here, _flat(target.frames), _flat(source.frames), weights, here.structure, True, True)
+        return View(here, target.frames.flat, source.frames.flat, weights, here.structure, True, True)
     for fine, coarse, outward in ((target, source, True), (source, target, False)):
         structure = structure_over(fine.geometry, coarse.geometry)
         if structure is not None:
             viewers = frames_over(fine.geometry, coarse.geometry, fine.points.flatten(0, -2))
-            seen = _flat(coarse.frames)
+            seen = coarse.frames.flat
             return View(coarse.geometry, viewers, seen, weights, structure, outward, False)
     raise ValueError(
         f"no kernels are known from {here} (under {here.group}) to {there} (under {there.group}): expected "
@@ -133,10 +133,6 @@ def _distinct(elements: Float[Tensor, "c n n"]) -> Float[Tensor, "b n n"]:
         if float((found - h).abs().amax((-2, -1)).min()) > TOLERANCE:
             found = torch.cat([found, h[None]])
     return found
-
-
-def _flat(u: Frame) -> Frame:
-    return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
 
 
 def sample_below(fine: Domain, coarse: Domain) -> Int[Tensor, "i"]:

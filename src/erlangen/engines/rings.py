@@ -8,6 +8,7 @@ from torch import Tensor
 
 from erlangen.engines.folding import Folded
 from erlangen.engines.table import Table
+from erlangen.harmonics import at_least_single
 
 
 class RingOperator:
@@ -39,13 +40,15 @@ class RingOperator:
         self.tables = [Table(band), Table(torch.view_as_real(table))]
 
     def __call__(self, x: Float[Tensor, "q m"], like: Tensor) -> Float[Tensor, "s p m"]:
-        band, table = (table.like(like) for table in self.tables)
-        return ring_apply(x, band, table, self.rings, self.longitudes)
+        band, table = (table.like(at_least_single(like)) for table in self.tables)
+        return ring_apply(at_least_single(x), band, table, self.rings, self.longitudes).to(x.dtype)
 
 
 @torch.library.custom_op("erlangen::ring_apply", mutates_args=())
 def ring_apply(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     """``(q, m)`` to ``(s, p, m)``."""
+    if x.numel() == 0:  # Fourier transforms of nothing are refused
+        return x.new_empty(table.shape[2], len(band) * longitudes, 0)
     spectrum = torch.fft.rfft(x.unflatten(0, (rings, longitudes)), dim=1)[band]  # (i, band, k, m)
     y = torch.view_as_complex(table) @ spectrum.transpose(1, 2)  # (i, k, s, m)
     y = torch.fft.irfft(y, n=longitudes, dim=1)  # (i, l, s, m)
@@ -55,6 +58,8 @@ def ring_apply(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: i
 @torch.library.custom_op("erlangen::ring_adjoint", mutates_args=())
 def ring_adjoint(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     """The transposed operator: ``(s, p, m)`` to ``(q, m)``."""
+    if y.numel() == 0:
+        return y.new_empty(rings * longitudes, 0)
     lines = y.unflatten(1, (-1, longitudes)).permute(1, 2, 0, 3)  # (i, l, s, m)
     spectrum = torch.fft.rfft(lines, dim=1)
     parts = torch.view_as_complex(table).mH @ spectrum  # (i, k, band, m)

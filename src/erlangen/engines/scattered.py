@@ -19,6 +19,7 @@ ERRORS = {torch.float32: 3e-8, torch.float64: 1e-14}  # to which the least squar
 LANCZOS, MARGIN = 24, 0.02
 WORST = 20.0  # the condition up to which a few steps do
 EASY = 4.0  # that of the bandwidth taken where none is asked for
+FEWEST = 0.25  # of the degrees that even samples carry, below which they leave a hole
 DENSE = 0.58  # of the root of the number of samples, to start from: 2 nside on HEALPix
 
 
@@ -217,6 +218,7 @@ def carried(theta: Tensor, phi: Tensor, weights: Tensor) -> Scattered:
     The first is 0.58 times the root of the number of samples, each following one a tenth less.
     """
     degrees = max(1, int(DENSE * math.sqrt(weights.numel()) + 1e-9))
+    most = degrees
     while True:
         found = Scattered(theta, phi, weights, degrees)
         low, high = found._find_range(SCALAR)
@@ -224,6 +226,12 @@ def carried(theta: Tensor, phi: Tensor, weights: Tensor) -> Scattered:
             found._ranges[SCALAR.orders] = low, high
             return found
         degrees = max(1, int(0.9 * degrees))
+        if degrees < FEWEST * most:
+            raise ValueError(
+                f"{weights.numel()} even samples of the whole sphere would carry degrees below {most}, these "
+                f"not even {degrees + 1}: they leave a hole, or lie unevenly; expected samples all round: "
+                "give degrees=, or radius= for local kernels, or put them into a whole grid with mask="
+            )
 
 
 SCALAR = Frequencies((0,), torch.ones(1, 1).double(), torch.ones(1, 1).double(), False)

@@ -56,9 +56,9 @@ class SpectralEngine(Engine):
         """The harmonics of the result."""
         degrees, _, batch, channels, columns = c.shape
         W = self._matrices(coefficients, groups)
-        x = c.reshape(degrees, -1, groups, channels // groups * columns)
+        x = c.reshape(degrees, degrees * batch, groups, channels // groups * columns)
         y = torch.matmul(x.transpose(1, 2), W).transpose(1, 2)  # (l, m batch, group, out n')
-        return y.reshape(degrees, degrees, batch, len(coefficients), -1)
+        return y.reshape(degrees, degrees, batch, len(coefficients), y.shape[3] * groups // len(coefficients))
 
     def _matrices(self, coefficients: Tensor, groups: int) -> Tensor:
         """W, ``(l, group, channel n, out n')``."""

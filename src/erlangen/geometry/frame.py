@@ -19,6 +19,11 @@ class Frame(NamedTuple):
     point: Float[Tensor, "*#batch m"]
     basis: Float[Tensor, "*#batch m n"]
 
+    @property
+    def flat(self) -> "Frame":
+        """The same frames along one axis, ``(k,)``."""
+        return Frame(self.point.flatten(0, -2), self.basis.flatten(0, -3))
+
     def turn(self, h: Float[Tensor, "*#batch n n"]) -> "Frame":
         """The frame ``u h``: the same point, seen with the axes mixed by ``h``."""
         return Frame(self.point, self.basis @ h)

@@ -37,6 +37,8 @@ def project(
     """
     count = len(x)
     result = x.new_zeros(degrees, degrees, count, _columns(orders), dtype=x.dtype.to_complex())
+    if count == 0:
+        return result  # Fourier transforms of nothing are refused
     zero = _columns(orders) // 2
     for n, part, found in _by_order(tables, orders, degrees):
         if n == 0:
@@ -53,7 +55,7 @@ def project(
             for m0, m1, table in found:
                 y = torch.bmm(table, _real(parts[m0:m1]))  # (m, l, which q re)
                 here, other = torch.view_as_complex(y.view(m1 - m0, -1, 2, count, 2)).unbind(2)
-                other *= _alternating(other, m0)
+                other *= _alternating(other)
                 for place, columns in zip(places, (torch.conj_physical(here), other), strict=True):
                     _turn(columns, m0, -phase, *((0.5, 1) if doubled else (1, 1)))
                     result[m0:, m0:m1, :, place] = columns.transpose(0, 1)
@@ -82,6 +84,8 @@ def synthesize(
     degrees, _, count, _ = c.shape
     zero = _columns(orders) // 2
     x = c.new_empty(count, _columns(orders), rings, longitudes, dtype=c.dtype.to_real())
+    if count == 0:
+        return x
     for n, part, found in _by_order(tables, orders, degrees):
         if n == 0:
             parts = c.new_empty(degrees, 2, (rings + 1) // 2, count)
@@ -100,7 +104,7 @@ def synthesize(
                 y = c.new_empty(m1 - m0, degrees - m0, 2, count)
                 for which, place in enumerate(places):
                     y[:, :, which] = c[m0:, m0:m1, :, place].transpose(0, 1)
-                y[:, :, 1] *= _alternating(y, m0)
+                y[:, :, 1] *= _alternating(y)
                 torch.bmm(table.mT, _real(y), out=_real(parts[m0:m1]))
             _turn(parts, 0, phase, *((0.5, 1) if doubled else (1, 1)))
             _from_spin_rings(parts, weights, x[:, part], x[:, part + 1])
@@ -222,8 +226,8 @@ def _rows(c: Tensor, y: Tensor, m0: int, m1: int) -> list[tuple[Tensor, Tensor]]
     return pairs
 
 
-def _alternating(y: Tensor, m0: int) -> Tensor:
-    """``(-1)^{l + m}`` for y ``(m, l, q)``, l from m0 on."""
+def _alternating(y: Tensor) -> Tensor:
+    """``(-1)^{l + m}`` for y ``(m, l, *rest)``, both from the same number on."""
     m, l = (torch.arange(count, device=y.device) for count in y.shape[:2])
     return (1 - 2 * ((m[:, None] + l) % 2)).to(y.real.dtype)[..., None]
 

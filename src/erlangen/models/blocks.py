@@ -21,7 +21,7 @@ class Style:
     padding_mode: str = "zeros"
     separable: bool = True
     nonlinearity: Nonlinearity = "relu"
-    oversampling: int = 2
+    oversampling: float = 2
 
     def __post_init__(self) -> None:
         if self.kernel_size is not None and self.radius is not None:
@@ -50,7 +50,7 @@ class Style:
             names = ", ".join(get_args(Nonlinearity))
             raise ValueError(f"nonlinearity is {self.nonlinearity!r}, expected one of {names}")
         if self.nonlinearity == "gated":
-            return Gated(domain, channels)
+            return Gated(domain, channels, oversampling=self.oversampling)
         if self.nonlinearity == "polynomial":
             return Polynomial(domain, channels)
         return ReLU(domain, oversampling=self.oversampling)

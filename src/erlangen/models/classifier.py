@@ -47,7 +47,7 @@ class Classifier(Equivariant, nn.Module):
         kernel_size: int | None = None,
         radius: float | None = None,
         nonlinearity: Nonlinearity = "relu",
-        oversampling: int = 2,
+        oversampling: float = 2,
         projection: Literal["mean", "max"] = "max",
         pooling: Literal["mean", "max"] = "mean",
         exact_shifts: bool = False,

@@ -34,7 +34,8 @@ class UNet(Equivariant, nn.Module):
         nonlinearity: "relu" (on a finer fibre), "gated" (exact at every angle of the plane) or "polynomial"
             (of degree 2; exact at every angle of the plane, and by harmonics under every rotation; signals
             may grow fast until norms have learned their size).
-        oversampling: how much finer the fibre is for the ReLU.
+        oversampling: how much finer the samples are for ReLUs and gates: the fibre's, and on the sphere
+            latitudes and longitudes too.
         projection: "mean" or "max" over the fibre.
 
     Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels, *space)``.
@@ -60,7 +61,7 @@ class UNet(Equivariant, nn.Module):
         kernel_size: int | None = None,
         radius: float | None = None,
         nonlinearity: Nonlinearity = "relu",
-        oversampling: int = 2,
+        oversampling: float = 2,
         projection: Literal["mean", "max"] = "mean",
     ) -> None:
         super().__init__()

@@ -150,7 +150,6 @@ class Correlation(nn.Module):
     ) -> Float[Tensor, "batch out_channels *out_space"]:
         engine = self.domain.engine(self.spec, self.to_domain)
         self.domain.check(field, self.in_field, self.in_channels)
-        field = self.domain.hide(field)
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
             raise ValueError(
                 f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "

@@ -7,14 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import refuse_nan
 
 Reduction = Literal["none", "mean", "sum"]
 
 
 def mean(domain: Domain, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
     """``int f dmu / int dmu``, over what a mask leaves visible."""
-    domain.expect(tuple(field.shape[-domain.space_axes :]))
-    return domain.mean(field)
+    return domain.mean(_seen(domain, field))
 
 
 def mse_loss(
@@ -35,7 +35,7 @@ def mse_loss(
         >>> er.nn.mse_loss(ball, torch.zeros(2, 1, 8, 16), torch.ones(2, 1, 8, 16))
         tensor(1.)
     """
-    return _reduced(mean(domain, _difference(domain, input, target).square()), reduction)
+    return _reduced(domain.mean_square(_difference(domain, input, target)), reduction)
 
 
 def l1_loss(
@@ -45,7 +45,7 @@ def l1_loss(
     reduction: Reduction = "mean",
 ) -> Tensor:
     """``int |f - g| dmu / int dmu``; arguments as those of `mse_loss`."""
-    return _reduced(mean(domain, _difference(domain, input, target).abs()), reduction)
+    return _reduced(domain.mean_absolute(_difference(domain, input, target)), reduction)
 
 
 def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
@@ -54,8 +54,15 @@ def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
             f"the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}, expected one "
             "shape (*batch, *space)"
         )
-    domain.expect(tuple(input.shape[-domain.space_axes :]))
-    return domain.hide(input) - domain.hide(target)
+    return _seen(domain, input) - _seen(domain, target)
+
+
+def _seen(domain: Domain, field: Tensor) -> Tensor:
+    """The field, zeros where it is hidden; ValueError for other shapes and missing values."""
+    domain.expect(tuple(field.shape[-domain.space_axes :]))
+    seen = domain.hide(field if field.is_floating_point() else field.to(torch.get_default_dtype()))
+    refuse_nan(seen)
+    return seen
 
 
 def _reduced(values: Tensor, reduction: Reduction) -> Tensor:

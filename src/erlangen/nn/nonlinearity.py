@@ -47,8 +47,6 @@ class Pointwise(Equivariant, nn.Module):
                 f"a function of each component is not equivariant on {field} fields, expected scalar or "
                 "regular ones; use er.nn.Gated"
             )
-        if oversampling < 1:
-            raise ValueError(f"oversampling is {oversampling}, expected at least 1")
         self.domain, self.function = domain, function
         self.field: Field = field
         self.oversampling = oversampling
@@ -74,7 +72,7 @@ class ReLU(Pointwise):
         torch.Size([1, 4, 8, 16, 16])
     """
 
-    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: int = 2) -> None:
+    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: float = 2) -> None:
         super().__init__(domain, torch.relu, field, oversampling=oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
@@ -87,7 +85,8 @@ class Polynomial(Pointwise):
     r"""``F -> sum_k w_k F^k``, k = 1, ..., degree: exact under every symmetry.
 
     A power of a band-limited field has a band as many times as wide. Sampled finely enough nothing of it
-    aliases into the band that is kept: (degree + 1) / 2 times as finely.
+    aliases into the band that is kept: (degree + 1) / 2 times as finely. Samples of the sphere that are not
+    rings need ``degrees=`` for that: without, their fields have no band, and powers are taken as they are.
 
     Args:
         domain: where the field lives.
@@ -122,6 +121,7 @@ class Polynomial(Pointwise):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
+        field = self.domain.hide(field)
         finer = self.domain.finer(self.rho, self.oversampling)
         if finer is None or len(self.weight) > 2:
             return super().forward(field)
@@ -134,6 +134,10 @@ class Polynomial(Pointwise):
             total = (total + row) * field
         return total
 
+    def extra_repr(self) -> str:
+        degree, channels = self.weight.shape
+        return f'{self.domain}, {channels}, degree={degree}, field="{self.field}"'
+
 
 class Gated(Equivariant, nn.Module):
     r"""``F -> F sigmoid(a mean_h F + b rms_h F + c)``: exact at every angle of the fibre, on every field.
@@ -141,9 +145,9 @@ class Gated(Equivariant, nn.Module):
     The mean and the root mean square along the fibre are invariants, so the gate is a scalar field.
     Vectors and signs have no mean; scalars are gated by themselves.
 
-    On the sphere the gate is no polynomial, and what aliases remains: rotations change regular fields
-    (scalar ones) whose spectrum falls as ``e^{-3l/L}`` by 6e-4 (3e-3), with oversampling=4 by 7e-6 (1e-4), at
-    L = 16. What has to be exact there is a `Polynomial`.
+    On the sphere the gate is no polynomial and aliases a little: at L = 16, for spectra that fall as
+    ``e^{-3l/L}``, rotations change regular fields by 6e-4 and scalar ones by 3e-3; with oversampling=4 by
+    7e-6 and 1e-4. What has to be exact there is a `Polynomial`.
 
     Args:
         domain: where the field lives.
@@ -160,7 +164,7 @@ class Gated(Equivariant, nn.Module):
         channels: int,
         field: Field | None = None,
         *,
-        oversampling: int = 2,
+        oversampling: float = 2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -180,6 +184,7 @@ class Gated(Equivariant, nn.Module):
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
+        field = self.domain.hide(field)
         finer = self.domain.finer(self.rho, self.oversampling, fibre=False)
         return self._gated(field) if finer is None else finer.down(self._gated(finer.up(field)))
 

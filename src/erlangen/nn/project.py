@@ -31,7 +31,7 @@ class Project(Equivariant, nn.Module):
     """
 
     def __init__(
-        self, domain: Domain, reduction: Reduction = "max", *, oversampling: int | None = None
+        self, domain: Domain, reduction: Reduction = "max", *, oversampling: float | None = None
     ) -> None:
         super().__init__()
         expect_domain(domain)
@@ -40,12 +40,11 @@ class Project(Equivariant, nn.Module):
             raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         if oversampling is not None and oversampling < 1:
             raise ValueError(f"oversampling is {oversampling}, expected at least 1")
-        if oversampling is None:
-            space_too = domain.finer(self.scalar, 3) is not None
-            oversampling = 3 if space_too else 4
-        self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
-        if reduction == "max":
-            domain.finer(self.regular, oversampling)  # made now, and kept by the domain
+        if reduction == "max":  # samples are made now, and kept by the domain
+            if oversampling is None:
+                oversampling = 4 if domain.finer(self.scalar, 3) is None else 3
+            domain.finer(self.regular, oversampling)
+        self.domain, self.reduction, self.oversampling = domain, reduction, oversampling or 1
 
     def forward(
         self, field: Float[Tensor, "batch channel fibre *space"]
@@ -74,7 +73,7 @@ class GlobalPool(Equivariant, nn.Module):
     Shapes: ``(batch, channel, *space)``, a scalar field, to ``(batch, channel)``.
     """
 
-    def __init__(self, domain: Domain, reduction: Reduction = "mean", *, oversampling: int = 4) -> None:
+    def __init__(self, domain: Domain, reduction: Reduction = "mean", *, oversampling: float = 4) -> None:
         super().__init__()
         expect_domain(domain)
         if reduction not in ("max", "mean"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from erlangen.domains import Domain, Gathered, Interpolation, lagrange
+from erlangen.domains import Gathered, Interpolation, Sampled, lagrange
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, PlaneFibre, StructureGroup
@@ -119,7 +119,7 @@ class ChartInterpolation(Interpolation):
         strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
         return (index * strides).sum(-1)
 
-    def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         index, weight, E, side = self.carried(u)
         dual = inverse(domain.frames.basis.flatten(0, -3))[index]
         return index, weight, turns_between(self.chart.structure, dual, E, side)

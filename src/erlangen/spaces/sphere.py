@@ -14,14 +14,13 @@ from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
     PointSamples,
-    RingSamples,
     fibonacci,
-    half_way_round,
     halved,
     healpix,
     icosahedron,
     recognized,
     rings,
+    rings_of_kind,
     voronoi_areas,
 )
 from erlangen.spaces.spherical.coordinates import on_sphere, south_east
@@ -176,39 +175,29 @@ class Sphere(Geometry):
         self._expect_surface()
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
-        poles = kind == "equiangular"
-        if latitudes < 2 + poles:
-            raise ValueError(f"the grid has {latitudes} latitudes, expected at least {2 + poles} rings")
-        longitudes = 2 * (latitudes - poles) if longitudes is None else longitudes
-        options = {"kind": kind, "rotations": rotations, "builder": builder}
-        recipe = partial(Sphere.grid, self, latitudes, longitudes, degrees=degrees, **options)
-        coarse = partial(
-            Sphere.grid,
+        longitudes = 2 * (latitudes - (kind == "equiangular")) if longitudes is None else longitudes
+        domain = rings(
             self,
-            -(-latitudes // 2),
-            half_way_round(longitudes),
-            degrees=halved(degrees),
-            **options,
-        )
-        domain = RingSamples(
-            self,
-            KINDS[kind](latitudes),
+            rings_of_kind(kind, latitudes),
             longitudes,
             degrees=degrees,
-            fibre=self._fibre(rotations),
+            rotations=rotations,
             builder=builder,
-            recipe=recipe,
-            coarse_recipe=coarse,
         )
         return domain if mask is None else domain.masked(mask)
 
     def harmonics(self, degrees: int, *, rotations: int | None = None) -> Coefficients:
-        """Fields of degrees l < `degrees` that stay coefficients between layers; see there.
+        """Fields of degrees l < `degrees` that stay coefficients between layers; see `Coefficients`.
 
         Args:
             degrees: the bandwidth L.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
         """
+        if self.structure.is_finite:
+            raise ValueError(
+                'symmetry="axis" has oriented kernels, which live on samples, expected er.Sphere().harmonics '
+                'or er.Sphere(symmetry="axis").grid and radius='
+            )
         return Coefficients(self.grid(degrees, rotations=rotations))  # type: ignore[arg-type]
 
     def from_latlon(
@@ -234,8 +223,8 @@ class Sphere(Geometry):
                 regions, with the mend.
         """
         self._expect_surface()
-        _kind, latitudes, longitudes, first = recognized(lat, lon)
-        domain = rings(self, latitudes, longitudes, first, degrees, rotations)
+        latitudes, longitudes, first = recognized(lat, lon)
+        domain = rings(self, latitudes, longitudes, first=first, degrees=degrees, rotations=rotations)
         return domain if mask is None else domain.masked(mask)
 
     def healpix(
@@ -387,4 +376,6 @@ class Sphere(Geometry):
 
     def _expect_surface(self) -> None:
         if self.dim != 2:
-            raise ValueError(f"this grid lies on S^2, not on S^{self.dim}; give Samples your own points")
+            raise ValueError(
+                f"this grid lies on S^2, not on S^{self.dim}; give points to erlangen.domains.Samples"
+            )

@@ -173,10 +173,8 @@ def loop_bound(domain: Domain, radius: float, order: int = 1, places: int = 64) 
     """
     if domain.dim != 2:
         raise ValueError(f"{domain} has dimension {domain.dim}, expected a surface")
-    geometry, u = domain.geometry, domain.frames
-    points, bases = u.point.flatten(0, -2), u.basis.flatten(0, -3)
-    some = torch.linspace(0, len(points) - 1, min(places, len(points))).long()
-    u = Frame(points[some], bases[some])
+    geometry, u = domain.geometry, domain.frames.flat
+    u = u.at(torch.linspace(0, len(u.point) - 1, min(places, len(u.point))).long())
     directions, share, r, radial = ray_rule(2, radius, 8)
     v, a = (r[:, None, None] * directions).flatten(0, 1), (radial[:, None] * share).flatten()
     J = geometry.density_at(Frame(u.point[:, None], u.basis[:, None]), v)

@@ -43,7 +43,7 @@ def moved_error(
         seed: of the weights.
     """
     spec = KernelSpec(in_field, out_field, radius=radius, rings=rings)
-    q = _flat(domain.frames)
+    q = domain.frames.flat
     u = q.at(torch.linspace(0, len(q.point) - 1, min(count, len(q.point))).round().long())
     back = torch.linalg.inv(g.to(torch.float64))
     basis, build = domain.basis(spec), weighted_sum if builder == "weighted_sum" else gather
@@ -66,7 +66,3 @@ def _sampled(domain: Domain, field: Field, signal: Signal, u: Frame) -> Float[Te
     elements = fibre.elements[:, None]  # (i, 1, n, n)
     turned = Frame(u.point.expand(len(fibre), -1, -1), u.basis @ elements)
     return signal(turned).double().movedim(-1, 0)[None]
-
-
-def _flat(u: Frame) -> Frame:
-    return Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))

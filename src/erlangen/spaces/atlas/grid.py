@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from erlangen.domains import Domain, Gathered, Interpolation
+from erlangen.domains import Gathered, Interpolation, Sampled
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame
 from erlangen.spaces.atlas.cover import grouped, number_of
@@ -85,7 +85,7 @@ class AtlasInterpolation(Interpolation):
     def _first(self, a: int) -> int:
         return a * int(torch.tensor(self.readings[a].shape).prod())
 
-    def transported(self, domain: Domain, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         home = self.atlas.glue(u)
 
         def inside(a: int) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:

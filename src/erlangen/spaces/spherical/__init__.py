@@ -10,9 +10,9 @@ from erlangen.spaces.spherical.coefficients import Coefficients
 from erlangen.spaces.spherical.fibonacci import fibonacci
 from erlangen.spaces.spherical.healpix import healpix
 from erlangen.spaces.spherical.icosahedron import icosahedron
-from erlangen.spaces.spherical.latitudes import KINDS, Latitudes
+from erlangen.spaces.spherical.latitudes import KINDS, Latitudes, rings_of_kind
 from erlangen.spaces.spherical.latlon import recognized
-from erlangen.spaces.spherical.points import PointSamples, half_way_round, halved
+from erlangen.spaces.spherical.points import PointSamples, halved
 from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples, rings
 from erlangen.spaces.spherical.voronoi import voronoi_areas
 
@@ -24,11 +24,11 @@ __all__ = [
     "RingInterpolation",
     "RingSamples",
     "fibonacci",
-    "half_way_round",
     "halved",
     "healpix",
     "icosahedron",
     "recognized",
     "rings",
+    "rings_of_kind",
     "voronoi_areas",
 ]

@@ -30,12 +30,12 @@ class Coefficients(Domain):
     r"""Fields of degrees l < L on the sphere and on SO(3), given by their ``c^n_lm`` instead of samples.
 
     All layers, with the weights of those on `grid` and the same answers to rounding; but only what is not
-    linear goes to samples and back: a training step of four layers takes 0.63 of the time. Kernels reach
-    round the sphere.
+    linear goes to samples and back, which saves the other transforms. Kernels reach round the sphere.
 
     Shapes: ``(batch, channel, 2 k, l, m)``, m >= 0: the real and the imaginary parts of the k frequencies n
     along the fibre, n ascending (one of scalars; see `erlangen.harmonics.Transform`). `analyze` makes them of
-    values on the grid, `synthesize` is the way back.
+    values on the grid, `synthesize` is the way back. Complex ``a_lm`` of scalars, ``(batch, channel, l, m)``,
+    come in as ``torch.stack([a.real, a.imag], 2)``.
 
     Args:
         grid: rings that carry these degrees.
@@ -109,10 +109,20 @@ class Coefficients(Domain):
         """Over space, and along the fibre if there is one."""
         return field[..., _zero(field), 0, 0] / ROOT
 
+    def mean_square(self, field: Tensor) -> Tensor:
+        """Over space, and along the fibre if there is one: Parseval's sum, m < 0 as well."""
+        square = field.square()
+        return (2 * square.sum((-3, -2, -1)) - square[..., 0].sum((-2, -1))) / (4 * math.pi)
+
+    def mean_absolute(self, field: Tensor) -> Tensor:
+        raise ValueError(
+            f"coefficients on {self} do not say what absolute values are, expected values at samples: "
+            "synthesize both, and take .grid"
+        )
+
     def moments(self, field: Float[Tensor, "batch channel part l m"]) -> tuple[Tensor, Tensor]:
         """The mean and the mean square over fibre, space and batch, of each channel."""
-        twice = 2 * field.square().sum((0, 2, 3, 4)) - field[..., 0].square().sum((0, 2, 3))  # m < 0 as well
-        return self.mean(field).mean(0), twice / (4 * math.pi * len(field))
+        return self.mean(field).mean(0), self.mean_square(field).mean(0)
 
     def add(self, field: Tensor, values: Float[Tensor, "channel"]) -> Tensor:
         one = field.new_zeros(field.shape[2:])
@@ -148,7 +158,7 @@ class Coefficients(Domain):
             if finer is None:
                 own: Any = self.grid.transform, self.grid._frequencies(rho.name)
                 finer = FinerHarmonics(*own, *own)
-            found = self._finer[key] = _Samples(finer)
+            found = self._finer[key] = _Finer(finer)
         return found
 
     def _build(self, spec: KernelSpec) -> Engine:
@@ -189,7 +199,8 @@ class Coefficients(Domain):
         *,
         interpolation: Interpolation | None = None,
     ) -> Tensor:
-        return self.analyze(self.grid.act(g, self.synthesize(f, field), field), field)
+        moved = self.grid.act(g, self.synthesize(f, field), field, interpolation=interpolation)
+        return self.analyze(moved, field)
 
     def seen_from(
         self,
@@ -199,7 +210,7 @@ class Coefficients(Domain):
         *,
         interpolation: Interpolation | None = None,
     ) -> Tensor:
-        return self.grid.seen_from(u, self.synthesize(f, field), field)
+        return self.grid.seen_from(u, self.synthesize(f, field), field, interpolation=interpolation)
 
 
 def _zero(field: Tensor) -> int:
@@ -237,7 +248,7 @@ class _Spectral(Engine):
 
 
 class _Point(Engine):
-    """Kernels at one point turn nothing: a matrix in channels for each frequency."""
+    """Kernels at one point: a matrix in channels for each frequency n."""
 
     def __init__(self, engine: PointEngine, of: Frequencies, to: Frequencies) -> None:
         self.rho_in, self.rho_out = engine.rho_in, engine.rho_out
@@ -255,12 +266,14 @@ class _Point(Engine):
             degrees, _, batch, channels, columns = c.shape
             x = c.reshape(degrees * degrees * batch, groups, channels // groups * columns)
             y = torch.matmul(x.transpose(0, 1), M).transpose(0, 1)
-            y = y.reshape(degrees, degrees, batch, len(coefficients), -1)
+            y = y.reshape(
+                degrees, degrees, batch, len(coefficients), M.shape[2] * groups // len(coefficients)
+            )
             return packed(y).to(coefficients.dtype)
 
 
-class _Samples(Resolution):
-    """The samples where what is not linear is taken."""
+class _Finer(Resolution):
+    """Samples of fields that come as coefficients, for what is not linear."""
 
     def __init__(self, finer: FinerHarmonics) -> None:
         self.finer = finer

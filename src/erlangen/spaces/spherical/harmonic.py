@@ -10,9 +10,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.domains import Domain, Interpolation, KernelSpec
-from erlangen.domains.refusals import without_grid_options
+from erlangen.domains.refusals import refuse_nan, without_grid_options
 from erlangen.domains.spec import Field, Way
-from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, SpectralEngine
+from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, Scattered, SpectralEngine
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, regular
 from erlangen.harmonics import (
@@ -20,6 +20,7 @@ from erlangen.harmonics import (
     GlobalKernels,
     Harmonics,
     Transform,
+    at_least_single,
     frequencies,
     gauss_legendre,
     power_spectrum,
@@ -40,8 +41,9 @@ class Harmonic(Domain):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        fields: tuple[Field, ...] = ("scalar", "sign", "vector", "spin2", "regular")
-        fields = fields[: 1 if self.geometry.structure.has_mirrors else 5 if self.fibre else 4]
+        turned: tuple[Field, ...] = ("sign", "vector", "spin2")
+        own: tuple[Field, ...] = ("regular",) if self.fibre else ()
+        fields = ("scalar",) if self.geometry.structure.has_mirrors else ("scalar", *turned, *own)
         with making():
             self._by_frequency: dict[str, Frequencies] = {
                 field: frequencies(self.representation(field)) for field in fields
@@ -81,7 +83,7 @@ class Harmonic(Domain):
 
         Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l, m)``.
         """
-        of = self._frequencies(field)
+        of, f = self._frequencies(field), at_least_single(f)
         axes = self.space_axes + of.has_axis
         batch = f.shape[: f.dim() - axes]
         flat = f.reshape(1, -1, *f.shape[f.dim() - axes :])
@@ -104,6 +106,12 @@ class Harmonic(Domain):
         flat = c.reshape(-1, len(of.columns), L, L).permute(2, 3, 0, 1)[:, :, None]
         x = self.transform.synthesize(flat, of)[0]
         return x.reshape(*c.shape[: c.dim() - axes], *x.shape[1:])
+
+    def mean(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+        """``int f dmu / int dmu``: by ``f_00`` where the weights alone are not exact in the band."""
+        if self.is_band_limited and isinstance(self.transform, Scattered):
+            return self.analyze(field)[..., 0, 0].real.to(field.dtype) / math.sqrt(4 * math.pi)
+        return super().mean(field)
 
     def spectrum(
         self, f: Float[Tensor, "*batch_space"], field: Field = "scalar"
@@ -131,9 +139,10 @@ class Harmonic(Domain):
         """`Domain.seen_from`: by harmonics, without error, and only what is beyond the band interpolated."""
         if interpolation is not None or field not in self._known or not self.is_band_limited:
             return super().seen_from(u, f, field, interpolation=interpolation)
-        of, rho = self._known[field], self.representation(field)
+        of, rho, kind, f = self._known[field], self.representation(field), f.dtype, at_least_single(f)
+        refuse_nan(f)
         places, batch = u.point.shape[:-1], f.shape[: f.dim() - self.space_axes - rho.has_axis]
-        u = Frame(u.point.flatten(0, -2), u.basis.flatten(0, -3))
+        u = u.flat
         flat = f.reshape(1, -1, *f.shape[len(batch) :])
         c = self.transform.analyze(flat, of)
         beyond = super().seen_from(u, flat - self.transform.synthesize(c, of), field)
@@ -144,7 +153,7 @@ class Harmonic(Domain):
         h = self.geometry.frames(u.point).basis.mT @ u.basis
         turned = torch.einsum("pij,...jp->...ip", rho.inverse(h).to(f), southward)
         seen = beyond + (turned if rho.has_axis else turned.squeeze(2))
-        return seen.reshape(*batch, *seen.shape[2:-1], *places)
+        return seen.reshape(*batch, *seen.shape[2:-1], *places).to(kind)
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if kernel_size is None and radius is None:
@@ -214,8 +223,8 @@ class Harmonic(Domain):
         without_grid_options(spec)
         if self.geometry.structure.is_finite:
             raise ValueError(
-                f"kernels on {self} are oriented, and no matrices for each degree, expected local ones: give "
-                "radius=, or take er.Sphere() for kernels that turns leave alone"
+                f"kernels on {self} are oriented, so that harmonics of one degree do not stay among "
+                "themselves, expected local kernels: give radius=, or take er.Sphere()"
             )
         rho_in, rho_out = self.representation(spec.in_field), to.representation(spec.out_field)
         for domain, field in ((self, spec.in_field), (to, spec.out_field)):

@@ -18,17 +18,29 @@ class Latitudes:
         theta: ``(n,)``, colatitudes, ascending.
         weights: ``(n,)``, their sum is 2.
         degree: the highest degree of polynomials in z that they integrate exactly.
+        kind: one of `KINDS`; None for others.
     """
 
     theta: Float[Tensor, "n"]
     weights: Float[Tensor, "n"]
     degree: int
+    kind: str | None = None
+
+    def __reduce__(self) -> tuple:
+        if self.kind is None:
+            return Latitudes, (self.theta, self.weights, self.degree)
+        return rings_of_kind, (self.kind, len(self.theta))
+
+    @property
+    def half(self) -> "Latitudes":
+        """Half as many of the kind; of others, Gauss and Legendre's."""
+        return rings_of_kind(self.kind or "gauss-legendre", -(-len(self.theta) // 2))
 
 
 def gauss_legendre(n: int) -> Latitudes:
     """The zeros of P_n: exact below degree 2 n."""
     z, w = (torch.from_numpy(x[::-1].copy()) for x in np.polynomial.legendre.leggauss(n))
-    return Latitudes(torch.arccos(z), w, 2 * n - 1)
+    return Latitudes(torch.arccos(z), w, 2 * n - 1, "gauss-legendre")
 
 
 def clenshaw_curtis(n: int) -> Latitudes:
@@ -43,7 +55,7 @@ def clenshaw_curtis(n: int) -> Latitudes:
     b = torch.where(2 * k == N, 1.0, 2.0) / (4 * k**2 - 1)
     c = torch.full((n,), 2.0).double()
     c[0] = c[-1] = 1.0
-    return Latitudes(theta, c / N * (1 - torch.cos(2 * theta[:, None] * k) @ b), N + 1 - N % 2)
+    return Latitudes(theta, c / N * (1 - torch.cos(2 * theta[:, None] * k) @ b), N + 1 - N % 2, "equiangular")
 
 
 def fejer(n: int) -> Latitudes:
@@ -53,7 +65,8 @@ def fejer(n: int) -> Latitudes:
     """
     theta = math.pi * (torch.arange(n).double() + 0.5) / n
     k = torch.arange(1, n // 2 + 1).double()
-    return Latitudes(theta, 2 / n * (1 - 2 * torch.cos(2 * theta[:, None] * k) @ (1 / (4 * k**2 - 1))), n - 1)
+    w = 2 / n * (1 - 2 * torch.cos(2 * theta[:, None] * k) @ (1 / (4 * k**2 - 1)))
+    return Latitudes(theta, w, n - 1, "equiangular, no poles")
 
 
 def fitted(theta: Float[Tensor, "n"]) -> Latitudes:
@@ -77,6 +90,14 @@ def fitted(theta: Float[Tensor, "n"]) -> Latitudes:
         if exact and bool((w > 0).all()):
             return Latitudes(theta, w, degree)
     return Latitudes(theta, 2 * bands / bands.sum(), 0)
+
+
+def rings_of_kind(kind: str, count: int) -> Latitudes:
+    """So many rings; ValueError for too few."""
+    poles = kind == "equiangular"
+    if count < 2 + poles:
+        raise ValueError(f"the grid has {count} latitudes, expected at least {2 + poles} rings")
+    return KINDS[kind](count)
 
 
 KINDS: dict[str, Callable[[int], Latitudes]] = {

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,8 +12,8 @@ from erlangen.spaces.spherical.latitudes import KINDS, Latitudes, fitted
 NEAR = 1e-3  # degrees: files often round to float32
 
 
-def recognized(lat: Any, lon: Any) -> tuple[str, Latitudes, int, float]:
-    """The kind of grid, its latitudes, the number of longitudes and the first of them, in radians.
+def recognized(lat: Any, lon: Any) -> tuple[Latitudes, int, float]:
+    """The latitudes, of a known kind if they are, the number of longitudes, and the first in radians.
 
     Args:
         lat: degrees north, from north to south.
@@ -26,16 +27,14 @@ def recognized(lat: Any, lon: Any) -> tuple[str, Latitudes, int, float]:
     _refuse_latitudes(lat)
     first = _longitudes(lon)
     theta = torch.deg2rad(90 - lat)
-    for kind, rule in KINDS.items():
+    for rule in KINDS.values():
         known = rule(len(lat))
         if float((known.theta - theta).abs().max()) < math.radians(NEAR):
-            return kind, known, len(lon), first
-    return "rings", fitted(theta), len(lon), first
+            return known, len(lon), first
+    return fitted(theta), len(lon), first
 
 
 def _line(name: str, values: Any) -> Tensor:
-    import numpy as np
-
     if isinstance(values, Tensor):
         values = values.detach().cpu()
     line = torch.tensor(np.asarray(values).tolist(), dtype=torch.float64)

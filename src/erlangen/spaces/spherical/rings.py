@@ -17,7 +17,7 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
 from erlangen.spaces.spherical.harmonic import Harmonic
-from erlangen.spaces.spherical.latitudes import Latitudes, fitted
+from erlangen.spaces.spherical.latitudes import Latitudes
 from erlangen.spaces.spherical.points import half_way_round, halved
 
 POLE = 1e-9
@@ -158,12 +158,14 @@ def rings(
     sphere: Any,
     latitudes: Latitudes,
     longitudes: int,
-    first: float,
-    degrees: int | None,
-    rotations: int | None,
+    *,
+    first: float = 0.0,
+    degrees: int | None = None,
+    rotations: int | None = None,
+    builder: Literal["weighted_sum", "gather"] = "weighted_sum",
 ) -> RingSamples:
-    """Any rings, such as those of a file; the coarser domain has about half of them, with fitted weights."""
-    given = (sphere, latitudes, longitudes, first, degrees, rotations)
+    """Any rings, such as those of a file; the coarser domain has half as many."""
+    options: dict[str, Any] = {"first": first, "rotations": rotations, "builder": builder}
     return RingSamples(
         sphere,
         latitudes,
@@ -171,8 +173,9 @@ def rings(
         first=first,
         degrees=degrees,
         fibre=sphere._fibre(rotations),
-        recipe=partial(rings, *given),
-        coarse_recipe=partial(_half_of_rings, *given),
+        builder=builder,
+        recipe=partial(rings, sphere, latitudes, longitudes, degrees=degrees, **options),
+        coarse_recipe=partial(_half_of_rings, sphere, latitudes, longitudes, degrees, **options),
     )
 
 
@@ -180,13 +183,14 @@ def _half_of_rings(
     sphere: Any,
     latitudes: Latitudes,
     longitudes: int,
-    first: float,
     degrees: int | None,
-    rotations: int | None,
+    **options: Any,
 ) -> RingSamples:
-    theta = latitudes.theta
-    theta = theta[::2] if len(theta) % 2 else (theta[::2] + theta[1::2]) / 2
-    return rings(sphere, fitted(theta), half_way_round(longitudes), first, halved(degrees), rotations)
+    latitudes, longitudes = latitudes.half, half_way_round(longitudes)
+    if degrees is not None:
+        carried: Any = parallels(latitudes, longitudes, options["first"])
+        degrees = min(halved(degrees), carried.degrees)
+    return rings(sphere, latitudes, longitudes, degrees=degrees, **options)
 
 
 @dataclass(frozen=True, eq=False)
