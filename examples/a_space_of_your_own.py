@@ -20,7 +20,7 @@ def main(count: int = 120) -> float:
     space.check()  # transitive, with an invariant measure and a compact stabilizer, or ValueError
     print(f"{space}: dimension {space.dim}, stabilizer {space.stabilizer()}")  # noqa: T201
 
-    # random elements of the group move the circle about: points that the invariant measure spreads
+    # points drawn by the invariant measure: the circle, moved by random elements of the group
     group = er.groups.GL(2)
     points = space.orbit.point(group.sample(count, radius=1.0))
     domain = space.samples(points, torch.full((count,), 1 / count))

@@ -16,7 +16,8 @@ COUNT, RADIUS = 900, 2.4
 BOOST = er.groups.SO(1, 2).exp(torch.tensor([1.2, 0.0, 0.0]).double())
 
 
-def sunflower() -> Tensor:  # points of a disc of H^2, each with the same area about it
+def sunflower() -> Tensor:
+    """Points of a disc of H^2, each with the same area about it."""
     i = torch.arange(COUNT).double() + 0.5
     height, angle = 1 + (math.cosh(RADIUS) - 1) * i / COUNT, i * math.pi * (3 - 5**0.5)
     out = (height**2 - 1).sqrt()
@@ -28,8 +29,7 @@ def bumps(points: Tensor, count: int, moved: bool) -> tuple[Tensor, Tensor]:
     g = er.groups.SO(1, 2).sample(3 * count, radius=1.0, seed=int(torch.randint(10**6, ())))
     centres = (BOOST @ g if moved else g)[..., 0]
     cosh = centres[:, :1] * points[:, 0] - centres[:, 1:] @ points[:, 1:].T
-    one = torch.exp(-10 * torch.acosh(cosh.clamp_min(1.0)) ** 2).float()
-    clean = one.view(count, 3, -1).sum(1, keepdim=True)
+    clean = torch.exp(-10 * cosh.clamp_min(1.0).acosh() ** 2).float().view(count, 3, -1).sum(1, keepdim=True)
     return clean + 0.5 * torch.randn_like(clean), clean
 
 
@@ -42,18 +42,19 @@ def main(steps: int = 200) -> dict[str, list[float]]:
     picture = Samples(er.Euclidean(2, "roto-translations"), flat, shrunk)
     for domain, radius in ((Samples(er.Hyperbolic(), points, area), 0.7), (picture, 0.35)):
         k = [er.nn.Correlation(domain, a, b, radius=radius) for a, b in ((1, 8), (8, 8), (8, 1))]
-        norms = [er.nn.Norm(domain, 8) for _ in range(2)]
-        net = nn.Sequential(k[0], norms[0], nn.ReLU(), k[1], norms[1], nn.ReLU(), k[2])
+        normed = [nn.Sequential(layer, er.nn.Norm(domain, 8), nn.ReLU()) for layer in k[:2]]
+        net = nn.Sequential(*normed, k[2])
         optimizer = torch.optim.Adam(net.parameters(), lr=0.03)
         for _ in range(steps):
             x, y = bumps(points, 16, moved=False)
-            optimizer.zero_grad(), (net(x) - y).square().mean().backward(), optimizer.step()
+            optimizer.zero_grad()
+            (net(x) - y).square().mean().backward()
+            optimizer.step()
         tries = (bumps(points, 64, moved) for moved in (False, True))
         errors = [float((net.eval()(x) - y).detach().norm() / y.norm()) for x, y in tries]
-        print(domain.geometry, "errors at the centre and moved", errors)  # noqa: T201
         found[type(domain.geometry).__name__] = errors
     return found
 
 
 if __name__ == "__main__":
-    main()
+    print("errors at the centre and moved:", main())  # noqa: T201

@@ -44,7 +44,9 @@ def main(steps: int = 240, on: Domain | None = None) -> dict[str, list[float]]:
         optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
         for _ in range(steps):
             x, y = volumes(8, upright=True)
-            optimizer.zero_grad(), (net(x) - y).square().mean().backward(), optimizer.step()
+            optimizer.zero_grad()
+            (net(x) - y).square().mean().backward()
+            optimizer.step()
         tries = (volumes(64, upright) for upright in (True, False))
         found[name] = [float((net.eval()(x) - y).detach().norm() / y.norm()) for x, y in tries]
         print(name, "errors on upright lines and on all:", found[name], flush=True)  # noqa: T201

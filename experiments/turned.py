@@ -268,7 +268,7 @@ def table(rows: dict[str, dict]) -> str:
     """Rows as the documentation shows them."""
     lines = [
         "| network | parameters | photographs | minutes (steps) "
-        "| upright | worst quarter turn | 24 angles | one takes |",
+        "| upright | worst quarter turn | 24 angles | seconds a photograph |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():

@@ -1,5 +1,6 @@
 """Correlation between two domains: other samples of one space, and other spaces of one group."""
 
+import math
 from functools import partial
 
 import pytest
@@ -192,6 +193,20 @@ def test_what_does_not_fit_is_refused(build, message):
         build()
 
 
+def test_a_line_goes_round_its_circle_whatever_the_turn():
+    """Whole turns keep the origin of the circle, and move that of the line."""
+    line, circle = er.Euclidean(1).grid(60, spacing=0.1), er.FlatTorus((1.0,)).grid(10)
+    down = er.nn.Correlation(line, 1, 1, radius=0.4, to=circle, bias=False).double()
+    up = er.nn.Correlation(circle, 1, 1, radius=0.4, to=line, bias=False).double()
+    f = torch.zeros(1, 1, 60).double()
+    f[..., 20:30] = torch.randn(10).double()
+    assert float(down(f).detach().std()) > 1e-3
+    torch.testing.assert_close(down(f.roll(10, -1)), down(f), rtol=0, atol=1e-12)
+    torch.testing.assert_close(down(f.roll(3, -1)), down(f).roll(3, -1), rtol=0, atol=1e-12)
+    y = up(torch.randn(1, 1, 10).double())
+    torch.testing.assert_close(y[..., 10:], y[..., :-10], rtol=0, atol=1e-12)
+
+
 def test_engines_between_are_shared_and_forgotten():
     source, target = cloud(R3, 20), cloud(LINES, 10)
     spec = KernelSpec(radius=1.4, rings=3)
@@ -214,6 +229,19 @@ def test_the_trivial_lift_and_the_way_down():
     F = random_field(2, 3, 12, 3, 3, 2)
     torch.testing.assert_close(er.nn.Pushforward(lines, positions)(F), F.mean(2))
     torch.testing.assert_close(er.nn.Pushforward(lines, positions, "max")(F), F.amax(2))
+
+
+def test_directions_of_a_grid_need_their_areas():
+    theta = math.pi * (torch.arange(6).double() + 0.5) / 6
+    phi = 2 * math.pi * torch.arange(12).double() / 12
+    theta, phi = (x.flatten() for x in torch.meshgrid(theta, phi, indexing="ij"))
+    n = torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], -1)
+    with pytest.raises(ValueError, match=r"weights are not the invariant measure .*areas of Voronoi cells"):
+        LINES.over(R3.grid(2, 2, 2), n)
+    d = LINES.over(R3.grid(2, 2, 2), n, er.Sphere().samples(n).weights)
+    share = d.weights / d.weights.sum()
+    assert float((share * d.points[..., 5].square()).sum()) == pytest.approx(1 / 3, abs=0.02)
+    assert float(d.weights.sum()) == pytest.approx(8 * 4 * math.pi)
 
 
 def test_the_way_down_is_by_measure():

@@ -48,6 +48,11 @@ def test_one_stray_point_among_many_is_found():
     p[1234] *= 1.01
     with pytest.raises(ValueError, match="is no point of Sphere"):
         Samples(er.Sphere(measure="tangent"), p, torch.ones(2000))
+    disc = er.Hyperbolic().disc(1.0, 20)
+    p = disc.points.flatten(0, -2).clone()
+    p[321, 0] *= 1.3  # neither the longest nor the shortest
+    with pytest.raises(ValueError, match="is no point of Hyperbolic"):
+        Samples(er.Hyperbolic(), p, disc.weights.flatten())
 
 
 def test_points_off_an_implicit_surface():
@@ -62,10 +67,22 @@ def test_points_off_an_implicit_surface():
 
 def test_group_elements_off_the_group():
     ball, f = er.Sphere().grid(6), torch.randn(6, 12)
-    with pytest.raises(ValueError, match=r"no symmetry of Sphere.* changes lengths, by 3; .* orthonormalize"):
+    with pytest.raises(
+        ValueError, match=r"no symmetry of Sphere.* leaves the space, by 3; .* orthonormalize"
+    ):
         ball.act(2 * torch.eye(3), f)
     with pytest.raises(ValueError, match=r"g has shape \(4, 4\), expected 3 x 3 for SO\(3\)"):
         ball.act(torch.eye(4), f)
+    shear = torch.eye(3).double()
+    for row, column, domain in ((2, 0, ball), (0, 2, ball), (0, 1, er.Hyperbolic().disc(1.0, 4))):
+        g = shear.clone()
+        g[row, column] = 0.7
+        with pytest.raises(ValueError, match="changes lengths or leaves the space"):
+            domain.act(g, torch.randn(domain.shape))
+    shear[2, 0] = 0.5
+    for space in (er.Euclidean(2, "isometries"), er.FlatTorus((8.0, 8.0))):
+        with pytest.raises(ValueError, match=r"the last row of g is \[0.5, 0.0, 1.0\], expected"):
+            space.grid(8, 8).act(shear, torch.randn(8, 8))
     space, g = solved(), 2 * AXES
     with pytest.raises(ValueError, match=r"g is no element of SO\(3\), it is off by"):
         space.act(g, space.frames(AXES))

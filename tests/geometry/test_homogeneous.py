@@ -214,6 +214,58 @@ def test_another_origin_or_section_changes_nothing(origin):
         torch.testing.assert_close(y, results[0], rtol=0, atol=1e-11)
 
 
+def test_another_origin_of_the_hyperbolic_plane_with_its_metric():
+    """Coordinates' own inner product is no invariant there: moved with the origin it measures alike."""
+    G = groups.SO(1, 2)
+    g = G.exp(torch.tensor([0.6, -0.8, 0.3]).double())
+    start, back = torch.tensor([1.0, 0.0, 0.0]).double(), torch.linalg.inv(g)
+    one = er.HomogeneousSpace(G, start, linear)
+    other = er.HomogeneousSpace(G, g @ start, linear, metric=back.T @ back)
+    disc = er.Hyperbolic().disc(1.5, 6)
+    f = torch.randn(disc.shape).double()
+    y, z = (er.correlate(s.samples(disc.points, disc.weights), bump, f, radius=1.0) for s in (one, other))
+    assert y.std() > 0.01
+    torch.testing.assert_close(z, y, rtol=0, atol=1e-11)
+
+
+def test_an_origin_in_single_precision_keeps_what_it_keeps_or_is_refused():
+    """Three directions, as the tensor of their cubes: SO(3)/D3."""
+    angle = torch.arange(3).double() * 2 * math.pi / 3
+    e = torch.stack([angle.cos(), angle.sin(), 0 * angle], -1)
+    e = e @ groups.SO(3).exp(torch.tensor([0.3, 0.7, -0.4]).double())
+    cubes = torch.einsum("ai,aj,ak->ijk", e, e, e).flatten()
+
+    def turn(g, p):
+        cube = p.unflatten(-1, (3, 3, 3))
+        return torch.einsum("...ai,...bj,...ck,...ijk->...abc", g, g, g, cube).flatten(-3)
+
+    assert str(er.HomogeneousSpace(groups.SO(3), cubes, turn).stabilizer()) == "D3"
+    with pytest.raises(ValueError, match="looks like rounding.*to all digits of float64"):
+        er.HomogeneousSpace(groups.SO(3), cubes.float(), turn).stabilizer()
+
+
+def test_points_in_single_precision_are_points():
+    space = er.HomogeneousSpace(groups.SO(1, 2), torch.tensor([1.0, 0.0, 0.0]), linear)
+    r = torch.linspace(0.1, 3, 30).double()
+    p = torch.stack([r.cosh(), r.sinh() * (7 * r).cos(), r.sinh() * (7 * r).sin()], -1)
+    found = space.log_origin(p.float().double()).norm(dim=-1)
+    torch.testing.assert_close(found, r, rtol=0, atol=1e-5)
+    space.samples(p.float(), torch.ones(30))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dim": 1}, "moves the origin in 2 dimensions, and dim=1; leave dim= away"),
+        ({"log": lambda p: 0.84 * p[..., :2]}, r"exp\(log\(p\)\) does not take the origin to p"),
+    ],
+)
+def test_what_is_told_wrong_is_refused(options, message):
+    space = er.HomogeneousSpace(groups.SO(3), torch.tensor([0.0, 0.0, 1.0]), linear, **options)
+    with pytest.raises(ValueError, match=message):
+        space.check()
+
+
 def test_a_lopsided_kernel_is_refused_where_the_stabilizer_moves_it():
     space = er.PositionsAndDirections()
     points = space.orbit.point(space.group.sample(60, radius=1.0))
@@ -256,6 +308,15 @@ def test_weights_that_are_not_the_measure_are_refused():
     space.samples(points, theta.sin())
     with pytest.raises(ValueError, match=r"weights are not the invariant measure .*such as sin theta"):
         space.samples(points, torch.ones_like(theta))
+    ball, few = er.Sphere(), (slice(None, None, 2), slice(None, None, 2))  # 72 points
+    ball.samples(points[few].flatten(0, 1), theta.sin()[few].flatten())
+    with pytest.raises(ValueError, match=r"weights are not the invariant measure .*areas of Voronoi cells"):
+        ball.samples(points[few].flatten(0, 1), torch.ones(72))
+    even = ball.fibonacci(640)
+    with pytest.raises(ValueError, match="weights are not the invariant measure"):
+        ball.samples(even.points, even.weights * (1 + 0.35 * even.points[:, 2]))
+    random = torch.nn.functional.normalize(torch.randn(200, 3).double(), dim=1)
+    ball.samples(random, torch.full((200,), 4 * math.pi / 200))  # as good as random points are
     disc = er.Hyperbolic().disc(2.0, 16)
     with pytest.raises(ValueError, match="weights are not the invariant measure"):
         Samples(er.Hyperbolic(), disc.points, torch.ones(disc.shape))

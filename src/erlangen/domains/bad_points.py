@@ -6,7 +6,7 @@ from torch import Tensor
 
 from erlangen.geometry import Geometry
 
-MOST = 256  # points that are tried
+MOST = 256  # points that are tried where the way to each is solved for
 TOLERANCE = 1e-5  # single precision is good enough
 CLOSE = 3e-7  # what is as close as single precision can tell is the same
 
@@ -39,10 +39,11 @@ def _expect_once(p: Float[Tensor, "k m"]) -> None:
 
 
 def _expect_reached(geometry: Geometry, p: Float[Tensor, "k m"]) -> None:
-    """By ``s(p) p0 = p`` with s(p) in the group, at some points, those of extreme length among them."""
-    length = p.norm(dim=-1)
-    some = torch.linspace(0, len(p) - 1, min(MOST, len(p))).round().long()
-    p = p[torch.cat([some, torch.stack([length.argmin(), length.argmax()])])]
+    """By ``s(p) p0 = p`` with s(p) in the group; if that is solved for, at some points."""
+    if not geometry.has_closed_section:
+        length = p.norm(dim=-1)
+        some = torch.linspace(0, len(p) - 1, min(MOST, len(p))).round().long()
+        p = p[torch.cat([some, torch.stack([length.argmin(), length.argmax()])])]
     g = geometry.section(p)
     moved = geometry.act(g, geometry.frames(geometry.origin)).point
     off = (geometry.home(moved) - geometry.home(p)).abs().amax(-1)

@@ -111,6 +111,11 @@ class Geometry(ABC):
             "use er.HomogeneousSpace(group, origin, action)"
         )
 
+    @property
+    def has_closed_section(self) -> bool:
+        """Whether `section` takes many points at once, by a formula."""
+        return True
+
     def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
         """The element s(p) of the group that moves the origin's frame to the one chosen at p."""
         return self.mover(self.frames(p))
@@ -129,13 +134,18 @@ class Geometry(ABC):
         if self.group is None:
             return
         expect_size(self.group, g)
-        w = self.act(g.to(torch.float64), self.frames(self.origin))
-        h = self.gauge(self.frames(self.home(w.point)), w)
-        off = float((h.mT @ h - torch.eye(self.dim).to(h)).abs().max())
+        v = 0.3 * torch.eye(self.dim, dtype=torch.float64)
+        u = self.carry(self.frames(self.origin.expand(2 * self.dim + 1, -1)), torch.cat([0 * v[:1], v, -v]))
+        w = self.act(g.to(torch.float64), u)
+        here = self.frames(self.home(w.point))
+        h = self.gauge(here, w)
+        lengths = (h.mT @ h - torch.eye(self.dim).to(h)).abs().amax()
+        outside = (w.basis - here.basis @ h).abs().amax() / (1 + w.basis.abs().amax())
+        off = float(torch.maximum(lengths, outside))
         if not off <= TOLERANCE:
             raise ValueError(
-                f"g is no symmetry of {self}: it changes lengths, by {off:.2g}; expected an element of "
-                f"{self.group}, or another isometry: make g from exp, or orthonormalize it"
+                f"g is no symmetry of {self}: it changes lengths or leaves the space, by {off:.2g}; expected "
+                f"an element of {self.group}, or another isometry: make g from exp, or orthonormalize it"
             )
 
     def is_same(self, other: "Geometry") -> bool:

@@ -22,6 +22,8 @@ class Classifier(Equivariant, nn.Module):
         width: fields at the finest level; twice as many at each next one.
         depth: how often the resolution is halved.
         padding_mode, separable, kernel_size, radius, nonlinearity, oversampling, projection: as in `UNet`.
+            The projection is "max" unless told; with nonlinearity="polynomial" take "mean", or rotations of
+            the sphere are not exact.
         pooling: "mean" or "max" between the levels.
         exact_shifts: logits are invariant under integer shifts along the axes that close, as in `UNet`.
 

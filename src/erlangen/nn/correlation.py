@@ -32,8 +32,10 @@ class Correlation(nn.Module):
         bias: one for each channel, the same at all points and along the fibre; vector and sign fields
             have none, since no value but zero is the same in every frame.
         padding_mode: "zeros", "reflect", "replicate" or "circular"; on grids.
-        radius: the kernel's radius in units of the space, instead of kernel_size.
-        rings: the number of rings of the kernel, the centre included; (kernel_size + 1) / 2, or 3.
+        radius: the kernel's radius in units of the space, instead of kernel_size; on the sphere's grids
+            neither of them means kernels that reach all round.
+        rings: how many rings the kernel has, the centre included; (kernel_size + 1) / 2, or 3. Of kernels all
+            round the sphere: at how many degrees they are free; 8.
         in_field, out_field: "scalar", "regular", "vector", "sign", or on surfaces "spin2": symmetric
             tensors without trace, by (Q, U), such as polarization.
         separable: mix channels and fibre at each point, then correlate each channel by itself.

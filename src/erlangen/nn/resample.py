@@ -17,7 +17,8 @@ MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 class Down(Equivariant, nn.Module):
-    r"""Half the samples on each axis, after a Gaussian against aliasing.
+    r"""Half the samples on each axis: after a Gaussian against aliasing, or where the domain has harmonics
+    cut at the coarser band.
 
     The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With
     `exact_shifts` the phase of the samples follows the field's content on the axes that close (where none
@@ -65,7 +66,8 @@ class Down(Equivariant, nn.Module):
 
 
 class Up(Equivariant, nn.Module):
-    r"""From the coarser domain back, by linear interpolation.
+    r"""From the coarser domain back: linear on lattices, by harmonics on the sphere's grids, else by the
+    coarser domain's own interpolation.
 
     Args:
         domain: the finer domain, where the result lives.

@@ -61,6 +61,10 @@ class Euclidean(Geometry):
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``."""
         return affine(g, u)
 
+    def expect_symmetry(self, g: Tensor) -> None:
+        super().expect_symmetry(g)
+        expect_affine(g)
+
     def mover(self, u: Frame) -> Tensor:
         return frame_mover(u)
 
@@ -84,6 +88,14 @@ def affine(g: Tensor, u: Frame) -> Frame:
     g = g.to(u.point)
     A, b = g[..., :-1, :-1], g[..., :-1, -1]
     return Frame((A @ u.point[..., None])[..., 0] + b, A @ u.basis)
+
+
+def expect_affine(g: Tensor) -> None:
+    """ValueError unless the last row is (0, ..., 0, 1)."""
+    if not torch.equal(g[..., -1, :], torch.eye(g.shape[-1]).to(g)[-1]):
+        raise ValueError(
+            f"the last row of g is {g[..., -1, :].tolist()}, expected (0, ..., 0, 1): g = [[A, b], [0, 1]]"
+        )
 
 
 def frame_mover(u: Frame) -> Tensor:

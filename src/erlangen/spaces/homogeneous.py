@@ -13,7 +13,7 @@ from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_g
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
-from erlangen.spaces.orbit import Action, Orbit, rank
+from erlangen.spaces.orbit import FOUND, Action, Orbit, rank
 from erlangen.spaces.stabilizer import Stabilizer, solve_stabilizer
 
 TOLERANCE = 1e-7
@@ -40,7 +40,8 @@ class HomogeneousSpace(Geometry):
             `basis`; None solves for it.
         section: ``(..., m)`` to ``(..., d, d)``, an element that moves p0 to p; None for ``exp(log(p))``.
         metric: ``(m, m)``, the inner product of tangent vectors at the origin that lengths start from, before
-            it is averaged over H; None for that of the coordinates.
+            it is averaged over H; None for that of the coordinates, with which another origin measures in
+            other units where the action does not keep it (as that of SO(1, n) on the hyperboloid).
         injectivity_radius: the length below which v is unique; None estimates it.
         measure: "space" (the invariant one) or "tangent".
         name: for people.
@@ -170,6 +171,11 @@ class HomogeneousSpace(Geometry):
                 f"not transitive: the group moves the origin in {reached} of {self.dim} dimensions; take the "
                 "orbit of an origin alone, with its dim=, or a larger group"
             ]
+        if reached > self.dim:
+            return [
+                f"the group moves the origin in {reached} dimensions, and dim={self.dim}; leave dim= away, "
+                "or take a smaller group"
+            ]
         for p in () if self.points is None else self.points:
             if rank(self.orbit.velocities(p)) != self.dim:
                 return [f"not transitive: {_short(p)} is moved in other than {self.dim} dimensions"]
@@ -211,9 +217,13 @@ class HomogeneousSpace(Geometry):
         return faults
 
     def _section_faults(self) -> list[str]:
+        p = self.orbit.point(self._some_elements(2))
+        if self._log is not None and self.orbit.rank == self.dim:
+            off = float((self.orbit.point(self.exp_origin(self._log(p))) - p).abs().max())
+            if not off <= 1e-6:
+                return [f"exp(log(p)) does not take the origin to p: it is off by {off:.2g}"]
         if self._section is None:
             return []
-        p = self.orbit.point(self._some_elements(2))
         g = self._section(p)
         off, outside = float((self.orbit.point(g) - p).abs().max()), float(self.group.defect(g).max())
         faults = [] if off <= 1e-6 else [f"the section does not take the origin to p: it is off by {off:.2g}"]
@@ -241,6 +251,10 @@ class HomogeneousSpace(Geometry):
     def isotropy_group(self) -> MatrixGroup:
         return self.stabilizer()
 
+    @property
+    def has_closed_section(self) -> bool:
+        return self._section is not None or self._log is not None
+
     def section(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d d"]:
         """The element s(p) of G that moves the origin to p."""
         if self._section is not None:
@@ -262,8 +276,8 @@ class HomogeneousSpace(Geometry):
             return self._log(p)
         v = self.orbit.solve(p, self._complement)
         off = (self.orbit.point(self.exp_origin(v)) - p).abs().amax(-1) / (1 + p.abs().amax(-1))
-        if not bool((off < 1e-6).all()):
-            lost = p[~(off < 1e-6)]
+        if not bool((off < FOUND).all()):
+            lost = p[~(off < FOUND)]
             raise ValueError(
                 f"no way was found from the origin to {len(lost)} points, the first being "
                 f"{_short(lost[0])}; expected points of the space: bring them onto it, or give log="

@@ -117,7 +117,9 @@ class Hyperbolic(Geometry):
             rotations: the samples of the fibre SO(2); None for scalar fields only.
         """
         if self.dim != 2:
-            raise ValueError(f"this grid lies on H^2, not on H^{self.dim}; give Samples your own points")
+            raise ValueError(
+                f"this grid lies on H^2, not on H^{self.dim}; give points to erlangen.domains.Samples"
+            )
         if rings < 1 or not radius > 0:
             raise ValueError(f"radius={radius} and rings={rings}, expected both above 0")
         samples = samples or 2 * rings

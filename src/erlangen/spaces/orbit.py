@@ -14,6 +14,8 @@ from erlangen.kernels.harmonics import canonical_basis, sphere_rule
 Action = Callable[[Tensor, Tensor], Tensor]
 TOLERANCE = 1e-7  # absolute: velocities below this are zero
 STARTS, STEPS, RADII = 8, 30, 12
+KEPT, NEARLY = 1e-9, 1e-5  # what is moved by less stays; what is moved by less than this, but for rounding
+FOUND = 1e-5  # how far from a point of single precision a way may lead, relative to its coordinates
 LOST = 1e6  # lengths beyond this mean that no way was found
 
 
@@ -79,8 +81,20 @@ class Orbit:
         """``s^{-1} g`` with ``s p0 = g p0``, which keep the origin; of those g for which s was found."""
         s = self.group.exp(self.solve(self.point(g), self.moving) @ self.moving.T)
         h = torch.linalg.inv(s) @ g
-        off = (self.point(h) - self.origin).abs().amax(-1)
-        return h[off < 1e-9]
+        off = (self.point(h) - self.origin).abs().amax(-1) / (1 + self.origin.abs().amax())
+        kept, nearly = h[off < KEPT], h[(off >= KEPT) & (off < NEARLY)]
+        if len(self.still) == 0 and len(
+            nearly
+        ):  # H is finite: an element that nearly keeps p0 is one that does
+            apart = torch.cdist(nearly.flatten(1), kept.flatten(1)).amin(1)
+            if bool((apart > 1e-3).any()):
+                moved = float(off[off < NEARLY].max())
+                raise ValueError(
+                    f"elements of {self.group} move the origin by {moved:.2g}, which looks like rounding, "
+                    "and whether they keep it decides what kernels there are; expected an origin to all "
+                    "digits of float64"
+                )
+        return kept
 
     def solve(self, p: Float[Tensor, "*batch m"], M: Float[Tensor, "dimG n"]) -> Float[Tensor, "*batch n"]:
         """The shortest v with ``exp(M v) p0 = p``, by Newton from the nearest points of a table.
@@ -135,7 +149,7 @@ class Orbit:
             active = active[step.norm(dim=-1) > 1e-12]
         g = self.group.exp(v @ M.T)
         off = (self.point(g) - target).norm(dim=-1) / (1 + target.norm(dim=-1))
-        length = v.norm(dim=-1) + torch.where(off < 1e-7, 0.0, 2 * LOST * (1 + off))
+        length = v.norm(dim=-1) + torch.where(off < FOUND, 0.0, 2 * LOST * (1 + off))
         return v, length.nan_to_num(math.inf)
 
     def _table(self, M: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -10,6 +10,8 @@ from torch import Tensor
 from erlangen import groups
 from erlangen.domains import Domain, Samples
 from erlangen.spaces.homogeneous import HomogeneousSpace
+from erlangen.spaces.sphere import Sphere
+from erlangen.spaces.spherical import expect_areas
 
 
 class PositionsAndDirections(HomogeneousSpace):
@@ -50,21 +52,33 @@ class PositionsAndDirections(HomogeneousSpace):
     def chord(self, radius: float) -> float:
         return max(self.length, 1.0) * radius * (1 + 1e-9)
 
-    def over(self, positions: Domain, directions: Float[Tensor, "d 3"] | None = None) -> Samples:
+    def over(
+        self,
+        positions: Domain,
+        directions: Float[Tensor, "d 3"] | None = None,
+        areas: Float[Tensor, "d"] | None = None,
+    ) -> Samples:
         """Samples ``(d, *space)``: each of some directions at each position.
 
         Args:
             positions: samples of R^3, such as ``er.Euclidean(3, "roto-translations").grid(8, 8, 8)``.
-            directions: unit vectors, spread evenly; None for the 12 vertices of an icosahedron.
+            directions: unit vectors; None for the 12 vertices of an icosahedron.
+            areas: what each direction has of the sphere; None for equal parts.
+
+        Raises:
+            ValueError: for directions all round whose areas are others, such as those of a grid with equal
+                parts.
         """
         if directions is None:
             directions = _distinct(groups.icosahedron().components @ _vertex())
         x, n = positions.points[None], directions.to(torch.float64)
+        areas = torch.full((len(n),), 4 * math.pi / len(n)) if areas is None else areas
+        expect_areas(Sphere(), n, areas.to(n))
         shape = (len(n), *positions.points.shape[:-1])
         n = n.view(len(n), *[1] * (x.dim() - 2), 3)
         points = torch.cat([x.expand(*shape, 3), n.expand(*shape, 3)], -1)
-        weights = positions.weights[None] * (4 * math.pi / len(n))
-        return Samples(self, points, weights.expand(shape))
+        weights = positions.weights * areas.to(n).view(-1, *[1] * positions.weights.dim())
+        return Samples(self, points, weights)
 
 
 def _move(g: Tensor, p: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ class ProjectivePlane(Sphere):
     def _expect_surface(self) -> None:
         raise ValueError(
             "this grid covers the sphere, and the projective plane twice, expected half of it; take "
-            "er.ProjectivePlane().grid, or give Samples your own points"
+            "er.ProjectivePlane().grid, or give points to erlangen.domains.Samples"
         )
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
-from erlangen.groups import FiniteFibre, StructureGroup
-from erlangen.spaces.euclidean import affine, affine_group, frame_mover
+from erlangen.groups import FiniteFibre, MatrixGroup, StructureGroup
+from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +144,18 @@ class FlatQuotient(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
         return self.glue(affine(g, u))
+
+    def expect_symmetry(self, g: Tensor) -> None:
+        super().expect_symmetry(g)
+        expect_affine(g)
+
+    def isotropy_group(self) -> MatrixGroup:
+        """The shifts once round as well, which stand for all that they generate."""
+        H = super().isotropy_group()
+        once = torch.eye(self.dim + 1, dtype=torch.float64).repeat(len(self.gluings), 1, 1)
+        for shift, g in zip(once, self.gluings, strict=True):
+            shift[g.axis, -1] = g.length
+        return MatrixGroup(H.generators, torch.cat([H.components, once]))
 
     def mover(self, u: Frame) -> Tensor:
         return super().mover(u) if self.group is None else frame_mover(u)

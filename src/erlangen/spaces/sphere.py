@@ -14,6 +14,7 @@ from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
     PointSamples,
+    expect_areas,
     fibonacci,
     halved,
     healpix,
@@ -340,9 +341,11 @@ class Sphere(Geometry):
                 "length: points / points.norm(dim=1, keepdim=True)"
             )
         points = points / length[:, None]
-        weights = (
-            voronoi_areas(self, points) if weights is None else torch.as_tensor(weights).to(torch.float64)
-        )
+        if weights is None:
+            weights = voronoi_areas(self, points)
+        else:
+            weights = torch.as_tensor(weights).to(torch.float64)
+            expect_areas(self, points, weights)
         return self._points(points, weights, degrees, rotations, mask, None, None)
 
     def _points(

@@ -88,7 +88,8 @@ def _measure(
     ]
     if not elements:
         raise ValueError(
-            f"{domain} names no symmetries of its own, expected some: pass elements=[Symmetry(...)]"
+            f"{domain} names no symmetries of its own, expected some: pass elements=, as "
+            "matrices g or erlangen.domains.Symmetry"
         )
     y, inner = _run(module, x, layers)
     has_invariants = any(f.dim() == 2 for f in (y, *inner.values()))

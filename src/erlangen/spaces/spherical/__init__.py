@@ -14,7 +14,7 @@ from erlangen.spaces.spherical.latitudes import KINDS, Latitudes, rings_of_kind
 from erlangen.spaces.spherical.latlon import recognized
 from erlangen.spaces.spherical.points import PointSamples, halved
 from erlangen.spaces.spherical.rings import RingInterpolation, RingSamples, rings
-from erlangen.spaces.spherical.voronoi import voronoi_areas
+from erlangen.spaces.spherical.voronoi import expect_areas, voronoi_areas
 
 __all__ = [
     "KINDS",
@@ -23,6 +23,7 @@ __all__ = [
     "PointSamples",
     "RingInterpolation",
     "RingSamples",
+    "expect_areas",
     "fibonacci",
     "halved",
     "healpix",

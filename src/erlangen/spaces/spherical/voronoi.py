@@ -9,6 +9,7 @@ from torch import Tensor
 from erlangen.domains.neighbours import nearest
 from erlangen.geometry import Geometry
 
+MOST, HOLE = 5000, 12.0  # points whose weights are tested; the area of a cell, in means, that is a hole
 FEWEST = 10  # neighbours that cells are cut with at first
 WIDEST = math.tan(math.radians(80))
 PAIRS = 1 << 21
@@ -31,7 +32,7 @@ def voronoi_areas(sphere: Geometry, points: Float[Tensor, "n 3"]) -> Float[Tenso
         left = []
         for some in todo.split(size * 8):
             distance, index = nearest(sphere, points[some], points, count + 1)
-            _refuse_coinciding(some, distance, index)
+            _refuse_coinciding(distance, index)
             for piece in torch.arange(len(some)).split(size):
                 area, radius = _cells(sphere, points[some[piece]], points[index[piece, 1:]])
                 whole = (distance[piece, -1] >= 2 * radius) | (count == len(points) - 1)
@@ -40,6 +41,34 @@ def voronoi_areas(sphere: Geometry, points: Float[Tensor, "n 3"]) -> Float[Tenso
                 _refuse_holes(some[piece][whole], radius[whole])
         todo, count = torch.cat(left), 2 * count
     return areas
+
+
+def expect_areas(sphere: Geometry, points: Float[Tensor, "n 3"], weights: Float[Tensor, "n"]) -> None:
+    r"""ValueError for weights that are not, but for a factor, the areas of the points.
+
+    The weighted means of the harmonics of degree 1 and 2, of mean square 1, are compared with those by
+    Voronoi areas: equal weights of random points err by ``1 / sqrt(n)``. Points with holes, and more than
+    5,000, for which balls tell enough (`expect_invariant`), are taken as they are.
+    """
+    if len(points) > MOST or weights.shape != points.shape[:1]:
+        return
+    try:
+        areas = voronoi_areas(sphere, points)
+    except ValueError:  # a hole, or points twice, which is for others to say
+        return
+    if float(areas.max()) > HOLE * float(areas.mean()):
+        return
+    x, y, z = points.unbind(-1)
+    first = math.sqrt(3) * points
+    second = torch.stack([x * y, y * z, z * x, (x * x - y * y) / 2, (3 * z * z - 1) / math.sqrt(12)], -1)
+    values = torch.cat([first, math.sqrt(15) * second], -1)
+    off = float(((weights / weights.sum() - areas / areas.sum()) @ values).abs().max())
+    if off > 0.06 + 3.5 / math.sqrt(len(points)):
+        raise ValueError(
+            f"the weights are not the invariant measure of {sphere}: harmonics of degree 1 or 2 have a "
+            f"mean of {off:.2g}, expected 0; multiply them by the density of your coordinates (such as sin "
+            "theta), or take the areas of Voronoi cells, er.Sphere().samples(points).weights"
+        )
 
 
 def _cells(sphere: Geometry, p: Float[Tensor, "k 3"], q: Float[Tensor, "k c 3"]) -> tuple[Tensor, Tensor]:
@@ -73,7 +102,7 @@ def _cells(sphere: Geometry, p: Float[Tensor, "k 3"], q: Float[Tensor, "k c 3"])
     return area.sum(1), torch.atan(y.norm(dim=-1).amax(1))
 
 
-def _refuse_coinciding(some: Int[Tensor, "k"], distance: Tensor, index: Tensor) -> None:
+def _refuse_coinciding(distance: Tensor, index: Tensor) -> None:
     same = distance[:, 1] < 1e-7
     if bool(same.any()):
         i = int(same.nonzero()[0])
