@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 import erlangen as er
-from erlangen.domains import Samples
 
 COUNT, RADIUS = 900, 2.4
 BOOST = er.groups.SO(1, 2).exp(torch.tensor([1.2, 0.0, 0.0]).double())
@@ -39,8 +38,8 @@ def main(steps: int = 200) -> dict[str, list[float]]:
     area = torch.full((COUNT,), 2 * math.pi * (math.cosh(RADIUS) - 1) / COUNT)
     flat = points[:, 1:] / (1 + points[:, :1])  # the Poincare disc, with the areas of the picture
     shrunk = area * ((1 - flat.square().sum(-1)) / 2) ** 2
-    picture = Samples(er.Euclidean(2, "roto-translations"), flat, shrunk)
-    for domain, radius in ((Samples(er.Hyperbolic(), points, area), 0.7), (picture, 0.35)):
+    picture = er.domains.Samples(er.Euclidean(2, "roto-translations"), flat, shrunk)
+    for domain, radius in ((er.domains.Samples(er.Hyperbolic(), points, area), 0.7), (picture, 0.35)):
         k = [er.nn.Correlation(domain, a, b, radius=radius) for a, b in ((1, 8), (8, 8), (8, 1))]
         normed = [nn.Sequential(layer, er.nn.Norm(domain, 8), nn.ReLU()) for layer in k[:2]]
         net = nn.Sequential(*normed, k[2])

@@ -240,7 +240,7 @@ def test_an_origin_in_single_precision_keeps_what_it_keeps_or_is_refused():
         return torch.einsum("...ai,...bj,...ck,...ijk->...abc", g, g, g, cube).flatten(-3)
 
     assert str(er.HomogeneousSpace(groups.SO(3), cubes, turn).stabilizer()) == "D3"
-    with pytest.raises(ValueError, match="looks like rounding.*to all digits of float64"):
+    with pytest.raises(ValueError, match=r"looks like rounding.*to all digits of float64"):
         er.HomogeneousSpace(groups.SO(3), cubes.float(), turn).stabilizer()
 
 

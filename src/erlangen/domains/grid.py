@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.spec import KernelSpec
-from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
+from erlangen.engines import Engine, LatticeEngine, Seam, centred, fold, resample, unfold
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
@@ -29,6 +29,8 @@ class Grid(Domain):
         periodic: the axes on which the last sample is next to the first.
         fibre: the samples of H for regular fields.
     """
+
+    mirrors: Sequence[Seam] = ()  # seams that turn what crosses them over
 
     def __init__(
         self,
@@ -161,6 +163,7 @@ class Grid(Domain):
             dilation=spec.dilation,
             padding_mode=spec.padding_mode,
             periodic=self.periodic,
+            seams=self.mirrors,
         )
 
     def _build(self, spec: KernelSpec) -> Engine:

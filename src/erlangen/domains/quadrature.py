@@ -47,10 +47,10 @@ def expect_invariant(
         )
 
 
-def volume(geometry: Geometry, radius: Float[Tensor, "k"], count: int = 6) -> Float[Tensor, "k"]:
+def volume(geometry: Geometry, radius: Float[Tensor, "k"]) -> Float[Tensor, "k"]:
     """The volumes of balls: ``int_{|v| < r} J(v) dv``."""
     n = geometry.dim
-    directions, weight = sphere_rule(n, count if n < 4 else 3)
+    directions, weight = sphere_rule(n, 6)
     t = (torch.arange(16, dtype=torch.float64) + 0.5) / 16
     r = radius[:, None] * t  # (k, t)
     J = geometry.density(r[..., None, None] * directions) @ weight

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.spec import Field, KernelSpec
+from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Engine, LatticeEngine, Seam, across
+from erlangen.engines import Seam, across
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
-from erlangen.kernels import KernelBasis
 from erlangen.making import making
 
 REMEMBERED = 256  # isometries whose permutation a domain keeps
@@ -91,18 +90,6 @@ class QuotientGrid(Grid):
         for crossing in crossings:
             rest[crossing.axis] = 0
         return super().surround(field, rest, rho) if any(rest) else field
-
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        return LatticeEngine(
-            basis,
-            self.steps,
-            stride=spec.stride,
-            padding=spec.padding,
-            dilation=spec.dilation,
-            padding_mode=spec.padding_mode,
-            periodic=self.periodic,
-            seams=self.mirrors,
-        )
 
     def act(
         self,

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from erlangen.domains.spec import KernelSpec
 from erlangen.geometry import Geometry
 from erlangen.groups import StructureGroup
 from erlangen.kernels import KernelBasis
 
 if TYPE_CHECKING:
-    from erlangen.domains.domain import Domain, KernelSpec
+    from erlangen.domains.domain import Domain
 
 
 def expect_domain(domain: object) -> None:
@@ -23,7 +24,7 @@ def expect_domain(domain: object) -> None:
         )
 
 
-def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: "KernelSpec") -> None:
+def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> None:
     """ValueError for a basis without kernels."""
     if len(basis) == 0:
         raise ValueError(
@@ -52,7 +53,7 @@ def expect_in_view(domain: "Domain", radius: float, row: Int[Tensor, "e"], rows:
         )
 
 
-def without_grid_options(spec: "KernelSpec") -> None:
+def without_grid_options(spec: KernelSpec) -> None:
     """Refuse the options that only a lattice has."""
     plain = replace(spec, stride=1, padding="same", dilation=1, padding_mode="zeros")
     if spec != plain:

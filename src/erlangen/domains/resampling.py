@@ -11,11 +11,10 @@ from erlangen.domains.builders import weighted_sum
 from erlangen.domains.domain import Domain
 from erlangen.domains.local import spacing
 from erlangen.engines import Folded, SparseOperator, Stencil, StencilEngine
+from erlangen.engines.resample import BLUR, REACH
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation
-
-BLUR, REACH = 0.9, 2.5  # of the Gaussian against aliasing, in samples of the finer domain
 
 
 def reading(source: Domain, u: Frame) -> Stencil:
@@ -44,7 +43,7 @@ class Resampler:
         stencil: the entries, or blocks of them.
         shape: the space axes of what the stencil gives.
         operator: as in `StencilEngine`.
-        every: of the last axis only every so-manieth sample is kept.
+        every: the step between the samples kept on the last axis; 1 keeps all.
     """
 
     def __init__(

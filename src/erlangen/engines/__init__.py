@@ -25,7 +25,7 @@ from erlangen.engines.lattice import LatticeEngine
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
-from erlangen.engines.scattered import Reading, Scattered, carried
+from erlangen.engines.scattered import Reading, Scattered
 from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
@@ -53,7 +53,6 @@ __all__ = [
     "StencilEngine",
     "Table",
     "across",
-    "carried",
     "centred",
     "fold",
     "resample",

@@ -13,12 +13,12 @@ class Stencil:
     Attributes:
         row: p_e, the sample that receives, sorted.
         column: q_e, the sample that gives.
-        v: ``(e, n)``, where the kernel is evaluated, in components of the frame s(p).
+        v: ``(j, n)``, where the kernel is evaluated, in components of the frame s(p); j = e without `node`.
         h: ``(e, n, n)``, with ``carry(s(p), v) = s(q) h``; None where only scalars come in.
         a: ``(e,)``, the measure.
         rows: the number of samples that receive.
         columns: the number that give.
-        node: ``(e)``, where many entries share a v: the row of v of each; None, each has its own.
+        node: ``(e,)``, where many entries share a v: the row of v of each; None, each has its own.
     """
 
     row: Int[Tensor, "e"]

@@ -68,20 +68,25 @@ class LatticeEngine(Engine):
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         self._refuse_sizes(field)
-        channels = field.shape[1]
-        if self.basis.is_diagonal and groups == channels == len(coefficients):
-            return self._depthwise(field, coefficients)
+        depthwise = self.basis.is_diagonal and groups == field.shape[1] == len(coefficients)
+        groups = 1 if depthwise else groups
         x = fold(field, self.rho_in, groups)
-        grids = [centred(length, self.stride) for length in x.shape[2:]]
-        taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)
+        twice = [centred(length, self.stride)[1] for length in x.shape[2:]]
+        taps = self._taps[tuple(t % 2 for t in twice)].like(coefficients)
+        if depthwise:  # every channel and fibre value by a filter of its own
+            filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
+        else:
+            filters = self._filters(coefficients, taps, groups)
+        x, padding = self._pad(x, filters.shape[2:], twice, groups)
+        y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1] if depthwise else groups)
+        return unfold(y, self.rho_out, groups)
+
+    def _filters(self, coefficients: Tensor, taps: Tensor, groups: int) -> Tensor:
+        """``(group d_out out, d_in in, *k)``: what fibre values of channels see of each other."""
         if self.basis.is_diagonal:
             taps = torch.diag_embed(taps.movedim(1, -1)).movedim((-2, -1), (1, 2))
-        grouped = coefficients.unflatten(0, (groups, -1))  # g o c b
-        filters = torch.einsum("gocb,bij...->giojc...", grouped, taps)
-        filters = filters.flatten(0, 2).flatten(1, 2)  # (g d_out out, d_in channel, *k)
-        x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids], groups)
-        y = convolve(x, filters, self.stride, padding, self.dilation, groups)
-        return unfold(y, self.rho_out, groups)
+        filters = torch.einsum("gocb,bij...->giojc...", coefficients.unflatten(0, (groups, -1)), taps)
+        return filters.flatten(0, 2).flatten(1, 2)
 
     def _refuse_sizes(self, field: Tensor) -> None:
         """ValueError for sizes that the stride does not divide as it has to; all go with a stride of 1."""
@@ -101,16 +106,6 @@ class LatticeEngine(Engine):
                     "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
                     "er.nn.Down before it"
                 )
-
-    def _depthwise(self, field: Tensor, coefficients: Tensor) -> Tensor:
-        """Every channel and fibre value by a filter of its own."""
-        x = fold(field, self.rho_in)
-        grids = [centred(length, self.stride) for length in x.shape[2:]]
-        taps = self._taps[tuple(twice % 2 for _, twice in grids)].like(coefficients)
-        filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
-        x, padding = self._pad(x, filters.shape[2:], [twice for _, twice in grids])
-        y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1])
-        return unfold(y, self.rho_out)
 
     def _pad(
         self, x: Tensor, size: Sequence[int], twice: Sequence[int], groups: int = 1

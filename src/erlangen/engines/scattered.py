@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.engines.folding import Folded
 from erlangen.engines.stencil import SparseOperator
 from erlangen.engines.table import Table
-from erlangen.harmonics import Frequencies, Parallels, Transform
+from erlangen.harmonics import Frequencies, Parallels, Transform, columns_of
 
 WIDTHS = {torch.float32: 8, torch.float64: 14}  # samples that a reading takes on each axis
 ERRORS = {torch.float32: 3e-8, torch.float64: 1e-14}  # to which the least squares are solved
@@ -65,7 +65,7 @@ class Reading:
 
     def transposed(self, x: Float[Tensor, "b c k i"], of: Frequencies) -> Complex[Tensor, "l m b c n"]:
         """``c_lm = sum_i conj(Y_lm(p_i)) x_i``."""
-        x, start, found = _by_parity(x, of), 0, {}
+        x, start, found = _evens_first(x, of), 0, {}
         for parity, some in by_parity(of):
             part = x.narrow(2, start, len(some.into))
             start += len(some.into)
@@ -174,6 +174,31 @@ class Scattered:
         """Make the tables of these frequencies, and know how many steps to take."""
         self.range(frequencies)
 
+    @classmethod
+    def of(cls, theta: Tensor, phi: Tensor, weights: Tensor, degrees: int | None) -> "Scattered":
+        """Of that bandwidth or, for None, the highest tried whose normal matrix has a condition below 4.
+
+        The first is 0.58 times the root of the number of samples, each following one a tenth less.
+
+        Raises:
+            ValueError: for samples that carry less than a quarter of the first.
+        """
+        if degrees is not None:
+            return cls(theta, phi, weights, degrees)
+        degrees = most = max(1, int(DENSE * math.sqrt(weights.numel()) + 1e-9))
+        while degrees >= FEWEST * most:
+            found = cls(theta, phi, weights, degrees)
+            low, high = found._find_range(SCALAR)
+            if high < EASY * low or degrees == 1:
+                found._ranges[SCALAR.orders] = low, high
+                return found
+            degrees = max(1, int(0.9 * degrees))
+        raise ValueError(
+            f"{weights.numel()} even samples of the whole sphere would carry degrees below {most}, these "
+            f"not even {degrees + 1}: they leave a hole, or lie unevenly; expected samples all round: "
+            "give degrees=, or radius= for local kernels, or put them into a whole grid with mask="
+        )
+
     def range(self, frequencies: Frequencies) -> tuple[float, float]:
         """The smallest and the largest eigenvalue of the normal matrix; ValueError if they are far apart."""
         found = self._ranges.get(frequencies.orders)
@@ -212,28 +237,6 @@ class Scattered:
         return self
 
 
-def carried(theta: Tensor, phi: Tensor, weights: Tensor) -> Scattered:
-    """The harmonics of the highest bandwidth tried whose normal matrix has a condition below 4.
-
-    The first is 0.58 times the root of the number of samples, each following one a tenth less.
-    """
-    degrees = max(1, int(DENSE * math.sqrt(weights.numel()) + 1e-9))
-    most = degrees
-    while True:
-        found = Scattered(theta, phi, weights, degrees)
-        low, high = found._find_range(SCALAR)
-        if high < EASY * low or degrees == 1:
-            found._ranges[SCALAR.orders] = low, high
-            return found
-        degrees = max(1, int(0.9 * degrees))
-        if degrees < FEWEST * most:
-            raise ValueError(
-                f"{weights.numel()} even samples of the whole sphere would carry degrees below {most}, these "
-                f"not even {degrees + 1}: they leave a hole, or lie unevenly; expected samples all round: "
-                "give degrees=, or radius= for local kernels, or put them into a whole grid with mask="
-            )
-
-
 SCALAR = Frequencies((0,), torch.ones(1, 1).double(), torch.ones(1, 1).double(), False)
 
 
@@ -243,23 +246,19 @@ def by_parity(of: Frequencies) -> list[tuple[int, Frequencies]]:
     for parity in range(2):
         orders = tuple(n for n in of.orders if n % 2 == parity)
         if orders:
-            each = torch.eye(_count(orders), dtype=torch.float64)
+            each = torch.eye(len(columns_of(orders)), dtype=torch.float64)
             found.append((parity, Frequencies(orders, each, each, orders != (0,))))
     return found
 
 
-def _count(orders: tuple[int, ...]) -> int:
-    return sum(2 if n else 1 for n in orders)
-
-
 def _order(of: Frequencies) -> list[int]:
     """Where the parts of the even frequencies, and then of the odd ones, lie among all."""
-    starts = {n: _count(of.orders[:i]) for i, n in enumerate(of.orders)}
+    starts = {n: len(columns_of(of.orders[:i])) for i, n in enumerate(of.orders)}
     evens_first = sorted(of.orders, key=lambda n: (n % 2, n))
     return [starts[n] + i for n in evens_first for i in range(2 if n else 1)]
 
 
-def _by_parity(x: Tensor, of: Frequencies) -> Tensor:
+def _evens_first(x: Tensor, of: Frequencies) -> Tensor:
     return x if len(of.orders) == 1 else x[:, :, _order(of)]
 
 

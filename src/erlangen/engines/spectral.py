@@ -13,9 +13,9 @@ from erlangen.harmonics import (
     Harmonics,
     Transform,
     at_least_single,
-    carried_over,
     precise,
     resampled,
+    synthesized_at,
 )
 
 
@@ -48,7 +48,7 @@ class SpectralEngine(Engine):
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
         L = self.kernels.degrees
         c = self.transform.analyze(field, self.kernels.into)[:L, :L]
-        return carried_over(self.mixed(c, coefficients, groups), self.target, self.kernels.out)
+        return synthesized_at(self.mixed(c, coefficients, groups), self.target, self.kernels.out)
 
     def mixed(
         self, c: Complex[Tensor, "l m batch channel n"], coefficients: Tensor, groups: int = 1

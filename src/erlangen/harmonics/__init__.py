@@ -1,17 +1,17 @@
 """Harmonics of the sphere and of SO(3): one recursion, one transform. May import groups, geometry."""
 
 from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
-from erlangen.harmonics.fibres import Frequencies, frequencies
+from erlangen.harmonics.fibres import Frequencies, columns_of, frequencies
 from erlangen.harmonics.kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
 from erlangen.harmonics.transform import (
     Harmonics,
     Transform,
     at_least_single,
-    carried_over,
     power_spectrum,
     precise,
     resampled,
+    synthesized_at,
 )
 from erlangen.harmonics.wigner import wigner
 
@@ -25,12 +25,13 @@ __all__ = [
     "Transform",
     "antipodal",
     "at_least_single",
-    "carried_over",
+    "columns_of",
     "doubled",
     "frequencies",
     "gauss_legendre",
     "power_spectrum",
     "precise",
     "resampled",
+    "synthesized_at",
     "wigner",
 ]

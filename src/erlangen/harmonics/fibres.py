@@ -1,6 +1,7 @@
 """Fields of any type as functions on the circle of frames: their frequencies there."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,7 @@ class Frequencies:
     @property
     def columns(self) -> tuple[int, ...]:
         """All n that occur, ascending."""
-        return tuple(sorted({n for order in self.orders for n in (-order, order)}))
+        return columns_of(self.orders)
 
     @property
     def waves_in(self) -> Complex[Tensor, "n d"]:
@@ -56,8 +57,13 @@ class Frequencies:
 
     def _rows(self) -> list[tuple[int, int, int]]:
         """Each n >= 0, and where its C_n and S_n are."""
-        starts = [sum(1 if n == 0 else 2 for n in self.orders[:i]) for i in range(len(self.orders))]
+        starts = [len(columns_of(self.orders[:i])) for i in range(len(self.orders))]
         return [(n, start, start + (n > 0)) for n, start in zip(self.orders, starts, strict=True)]
+
+
+def columns_of(orders: Sequence[int]) -> tuple[int, ...]:
+    """All n of these orders n >= 0, ascending, those below 0 too: as many as there are parts."""
+    return tuple(sorted({n for order in orders for n in (-order, order)}))
 
 
 def frequencies(rho: Representation, band: int | None = None) -> Frequencies:

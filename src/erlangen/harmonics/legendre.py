@@ -8,6 +8,7 @@ for each frequency along the fibre and each block of orders. They take a field a
 import torch
 from torch import Tensor
 
+from erlangen.harmonics.fibres import columns_of
 from erlangen.harmonics.tables import orders_of_blocks, parity
 
 
@@ -36,10 +37,10 @@ def project(
             for n > 0 the two columns hold m = 0 twice, and each takes half of it.
     """
     count = len(x)
-    result = x.new_zeros(degrees, degrees, count, _columns(orders), dtype=x.dtype.to_complex())
+    result = x.new_zeros(degrees, degrees, count, len(columns_of(orders)), dtype=x.dtype.to_complex())
     if count == 0:
         return result  # Fourier transforms of nothing are refused
-    zero = _columns(orders) // 2
+    zero = len(columns_of(orders)) // 2
     for n, part, found in _by_order(tables, orders, degrees):
         if n == 0:
             parts = _rings(x[:, part], weights, degrees)
@@ -82,8 +83,8 @@ def synthesize(
     each number counts once: the gradient of that.
     """
     degrees, _, count, _ = c.shape
-    zero = _columns(orders) // 2
-    x = c.new_empty(count, _columns(orders), rings, longitudes, dtype=c.dtype.to_real())
+    zero = len(columns_of(orders)) // 2
+    x = c.new_empty(count, len(columns_of(orders)), rings, longitudes, dtype=c.dtype.to_real())
     if count == 0:
         return x
     for n, part, found in _by_order(tables, orders, degrees):
@@ -111,14 +112,9 @@ def synthesize(
     return x
 
 
-def _columns(orders: list[int]) -> int:
-    """How many n there are, negative ones too: as many as parts."""
-    return sum(2 if n else 1 for n in orders)
-
-
 def _place(orders: list[int], n: int) -> tuple[int, int]:
     """Where the columns n and -n are."""
-    columns = sorted({k for order in orders for k in (-order, order)})
+    columns = columns_of(orders)
     return columns.index(n), columns.index(-n)
 
 

@@ -162,7 +162,7 @@ def resampled(
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
     with precise(field):
         c = source.analyze(at_least_single(field), of)
-        return carried_over(c, target, to).to(field.dtype)
+        return synthesized_at(c, target, to).to(field.dtype)
 
 
 def power_spectrum(c: Complex[Tensor, "*batch n l m"], frequencies: Frequencies) -> Float[Tensor, "*batch l"]:
@@ -183,7 +183,7 @@ def precise(x: Tensor) -> torch.autocast:
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
-def carried_over(c: Tensor, target: Harmonics, to: Frequencies) -> Tensor:
+def synthesized_at(c: Tensor, target: Harmonics, to: Frequencies) -> Tensor:
     """The field of coefficients of another bandwidth: degrees that the target does not hold are left out."""
     more = target.degrees - len(c)
     c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Samples
-from erlangen.engines import Scattered, carried
+from erlangen.engines import Scattered
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre
 from erlangen.spaces.spherical.harmonic import Harmonic
@@ -50,9 +50,7 @@ class PointSamples(Harmonic, Samples):
         x, y, z = self.points.flatten(0, -2).unbind(-1)
         rho = torch.hypot(x, y)
         theta, phi = torch.atan2(rho, z), torch.where(rho == 0, 0.0, torch.atan2(y, x))
-        if self._asked is None:
-            return carried(theta, phi, self.weights)
-        return Scattered(theta, phi, self.weights, self._asked)
+        return Scattered.of(theta, phi, self.weights, self._asked)
 
     @property
     def is_band_limited(self) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.domains import Interpolation, Samples, Symmetry, lagrange
 from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
-from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil, carried
+from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
@@ -88,9 +88,7 @@ class RingSamples(Harmonic, Samples):
         if self._rings is not None:
             return Transform(self._rings, self._asked)
         theta, phi = torch.meshgrid(self.latitudes.theta, self.phi, indexing="ij")
-        if self._asked is None:
-            return carried(theta.flatten(), phi.flatten(), self.weights)
-        return Scattered(theta.flatten(), phi.flatten(), self.weights, self._asked)
+        return Scattered.of(theta.flatten(), phi.flatten(), self.weights, self._asked)
 
     @property
     def is_band_limited(self) -> bool:
