@@ -136,3 +136,9 @@ def test_layers_name_their_group(domain, field, name):
     )
     assert layer.equivariant_to == name
     assert f'equivariant_to="{name}"' in repr(layer)
+
+
+def test_spaces_of_another_measure_are_others():
+    assert er.Sphere().is_same(er.Sphere())
+    assert not er.Sphere(measure="tangent").is_same(er.Sphere())
+    assert not er.Sphere(symmetry="isometries").is_same(er.Sphere())

@@ -115,8 +115,9 @@ def test_they_say_so(capsys):
             lambda: AXIS.grid(6, rotations=4),
             r"of which symmetry=\"axis\" knows none: expected rotations=None",
         ),
-        (lambda: er.nn.Correlation(AXIS.grid(6), 1, 1), "are oriented, and no matrices.*give radius="),
+        (lambda: er.nn.Correlation(AXIS.grid(6), 1, 1), "are oriented, so that.*give radius="),
         (lambda: er.nn.Lift(AXIS.grid(6), 1, 1, radius=0.8), "this domain has no fibre"),
+        (lambda: AXIS.icosahedral(2), r"2 samples lie at poles, where there is no east.*kind="),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

@@ -150,7 +150,8 @@ class Geometry(ABC):
 
     def is_same(self, other: "Geometry") -> bool:
         """Whether the other is this space, with the same frames."""
-        return self is other or (type(self) is type(other) and repr(self) == repr(other))
+        alike = type(self) is type(other) and self.measure == other.measure
+        return self is other or (alike and repr(self) == repr(other))
 
     def equivariant_to(self, structure: StructureGroup) -> str:
         """What moves the space and turns carried frames by no more than the given group, for people."""

@@ -29,6 +29,12 @@ class Norm(Equivariant, nn.BatchNorm1d):
     ``y = weight (x - mean) / sqrt(var + eps) + bias``, for each channel, with torch's arguments after
     the domain. Vector and sign fields, which have no mean, are divided by their root mean square.
 
+    Args:
+        domain: where the field lives.
+        num_features: the number of channels.
+        field: its type; None for the domain's own.
+        eps, momentum, affine, track_running_stats: as in `torch.nn.BatchNorm2d`.
+
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
 
     Example:

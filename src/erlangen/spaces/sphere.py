@@ -56,7 +56,7 @@ class Sphere(Geometry):
         symmetry: "rotations" (H = SO(n)), "isometries" (H = O(n)); or "axis", on S^2, for oriented kernels:
             any function of the frame (south, east), such as a derivative eastward. Layers with them commute
             with the turns about the axis of z alone. At a pole itself there is no east: rings there
-            have it along each meridian, other grids should have no sample there.
+            have it along each meridian, other grids have no sample there.
         measure: "space" (the sphere's area, 4 pi for n = 2) or "tangent".
     """
 
@@ -358,6 +358,12 @@ class Sphere(Geometry):
         recipe: "partial[Any] | None",
         coarse: "partial[Any] | None",
     ) -> Domain:
+        at_poles = int((points[:, 2].abs() > 1 - 1e-12).sum())
+        if at_poles and self.structure.is_finite:
+            raise ValueError(
+                f"{at_poles} samples lie at poles, where there is no east and no oriented kernel, expected "
+                'none: turn the points, or take rings, .grid(n, kind="equiangular")'
+            )
         domain = PointSamples(
             self,
             points,
