@@ -20,7 +20,7 @@ from statistics import mean
 
 import torch
 from network import network
-from sphere import on_sphere, random_strains
+from sphere import on_sphere, random_strains, random_warps
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -33,10 +33,14 @@ MEAN, DEVIATION = 0.11, 0.27  # of digits on the sphere, half of which is black
 
 
 def signals(
-    net: nn.Module, pictures: Tensor, rotations: Tensor | None = None, strains: Tensor | None = None
+    net: nn.Module,
+    pictures: Tensor,
+    rotations: Tensor | None = None,
+    strains: Tensor | None = None,
+    warps: Tensor | None = None,
 ) -> Tensor:
     """What a network sees of pictures: values on its own samples, about of mean 0 and variance 1."""
-    return (on_sphere(pictures, net.read.points, rotations, strains) - MEAN) / DEVIATION
+    return (on_sphere(pictures, net.read.points, rotations, strains, warps) - MEAN) / DEVIATION
 
 
 @torch.no_grad()
@@ -66,7 +70,9 @@ class Spherical(mnist.Experiment):
         def seen(pictures: Tensor, draw: torch.Generator) -> Tensor:
             turns = random_rotations(len(pictures), draw) if row.get("rotated", False) else None
             strains = random_strains(len(pictures), settings["strain"], draw)
-            return signals(net, pictures, turns, strains)
+            size = settings.get("warp", 0.0)
+            warps = random_warps(len(pictures), size, draw) if size else None
+            return signals(net, pictures, turns, strains, warps)
 
         return seen
 

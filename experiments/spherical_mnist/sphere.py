@@ -11,13 +11,15 @@ def on_sphere(
     points: Float[Tensor, "*space 3"],
     rotations: Float[Tensor, "n 3 3"] | None = None,
     strains: Float[Tensor, "n 2 2"] | None = None,
+    warps: Float[Tensor, "n 2 k k"] | None = None,
 ) -> Float[Tensor, "n 1 *space"]:
     """Each picture, turned by its rotation: ``(g f)(q) = f(g^{-1} q)``, with f read at every point q itself.
 
     f is the picture on the plane that touches the north pole, seen from the south pole: the disc inscribed in
     the picture covers the northern hemisphere, columns run along x, rows along -y. Bilinear between pixels,
     zero outside the picture. Strains are symmetric matrices, applied to places on that plane: they stretch a
-    digit along two axes, and do not turn it.
+    digit along two axes, and do not turn it. Warps are what such places are moved by, on an even grid of the
+    picture, cubic between.
     """
     flat = points.reshape(-1, 3).to(pictures)
     q = flat.expand(len(pictures), -1, -1) if rotations is None else flat @ rotations.to(flat)  # g^{-1} q
@@ -25,6 +27,9 @@ def on_sphere(
     if strains is not None:
         plane = plane @ strains.to(plane)
     grid = plane * plane.new_tensor([1.0, -1.0])
+    if warps is not None:
+        moved = F.grid_sample(warps.to(grid), grid[:, None], "bicubic", "border", align_corners=True)
+        grid = grid + moved[:, :, 0].mT
     f = F.grid_sample(pictures[:, None], grid[:, None], align_corners=False, padding_mode="zeros")
     return f.reshape(len(pictures), 1, *points.shape[:-1])
 
@@ -33,3 +38,13 @@ def random_strains(count: int, size: float, draw: torch.Generator) -> Float[Tens
     """``1 + [[a, c], [c, b]]``, with a, b and c drawn evenly from within `size`."""
     a, b, c = size * (2 * torch.rand(3, count, generator=draw) - 1)
     return torch.eye(2) + torch.stack([torch.stack([a, c], -1), torch.stack([c, b], -1)], -2)
+
+
+def random_warps(count: int, size: float, draw: torch.Generator) -> Float[Tensor, "n 2 5 5"]:
+    """Normal displacements of this size, in halves of the picture, without their mean and their mean turn."""
+    d = size * torch.randn(count, 2, 5, 5, generator=draw)
+    d = d - d.mean((2, 3), keepdim=True)
+    t = torch.linspace(-1, 1, 5)
+    turn = torch.stack([-t[:, None].expand(5, 5), t.expand(5, 5)])  # of (x, y), y downward
+    along = (d * turn).sum((1, 2, 3), keepdim=True) / turn.square().sum()
+    return d - along * turn
