@@ -43,6 +43,7 @@ class Project(Equivariant, nn.Module):
         if reduction == "max":  # samples are made now, and kept by the domain
             if oversampling is None:
                 oversampling = 4 if domain.finer(self.scalar, 3) is None else 3
+            domain.finer(self.scalar, oversampling)
             domain.finer(self.regular, oversampling)
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling or 1
 
