@@ -40,12 +40,12 @@ def test_import_is_quiet_and_needs_no_extras():
 
 
 def test_import_is_quick(tmp_path):
-    """As it is where it was installed: compiled to bytecode once."""
+    """As it is where it was installed, compiled to bytecode once; in processor time, whatever runs beside."""
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     code = (
-        "import time, torch, numpy; start = time.perf_counter(); import erlangen;"
-        "print(time.perf_counter() - start)"
+        "import time, torch, numpy; start = time.process_time(); import erlangen;"
+        "print(time.process_time() - start)"
     )
     times = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout)
@@ -56,9 +56,9 @@ def test_import_is_quick(tmp_path):
 
 def test_the_default_network_is_built_at_once():
     er.models.UNet(er.Plane(rotations=8), 3, 1)  # the first one warms torch up
-    start = time.perf_counter()
+    start = time.process_time()
     er.models.UNet(er.Plane(rotations=8), 3, 1)
-    assert time.perf_counter() - start <= 0.5
+    assert time.process_time() - start <= 0.5
 
 
 if __name__ == "__main__":
