@@ -7,6 +7,7 @@ from torch import Tensor
 from erlangen.geometry import Geometry
 
 MOST = 256  # points that are tried where the way to each is solved for
+AT_ONCE = 1 << 18  # points whose ways are held in memory
 TOLERANCE = 1e-5  # single precision is good enough
 CLOSE = 3e-7  # what is as close as single precision can tell is the same
 
@@ -44,6 +45,11 @@ def _expect_reached(geometry: Geometry, p: Float[Tensor, "k m"]) -> None:
         length = p.norm(dim=-1)
         some = torch.linspace(0, len(p) - 1, min(MOST, len(p))).round().long()
         p = p[torch.cat([some, torch.stack([length.argmin(), length.argmax()])])]
+    for part in p.split(AT_ONCE):
+        _refuse_unreached(geometry, part)
+
+
+def _refuse_unreached(geometry: Geometry, p: Float[Tensor, "k m"]) -> None:
     g = geometry.section(p)
     moved = geometry.act(g, geometry.frames(geometry.origin)).point
     off = (geometry.home(moved) - geometry.home(p)).abs().amax(-1)

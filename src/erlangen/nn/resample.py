@@ -17,7 +17,7 @@ MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 class Down(Equivariant, nn.Module):
-    r"""Half the samples on each axis: after a Gaussian against aliasing, or where the domain has harmonics
+    r"""Half the samples on each axis: after a Gaussian against aliasing or, where the domain has harmonics,
     cut at the coarser band.
 
     The coarse grid lies symmetrically about the centre, whatever the size: ``ceil(size / 2)`` samples. With

@@ -186,8 +186,8 @@ def _half_of_rings(
 ) -> RingSamples:
     latitudes, longitudes = latitudes.half, half_way_round(longitudes)
     if degrees is not None:
-        carried: Any = parallels(latitudes, longitudes, options["first"])
-        degrees = min(halved(degrees), carried.degrees)
+        fewer: Any = parallels(latitudes, longitudes, options["first"])
+        degrees = min(halved(degrees), fewer.degrees)
     return rings(sphere, latitudes, longitudes, degrees=degrees, **options)
 
 
