@@ -71,6 +71,16 @@ def test_rings_have_unit_norm_and_vanish_at_their_radius(n):
         assert (float(centre) == 0) == (degree > 0)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("radius", [0.05, 0.08, 0.1, 0.22, 1.0])
+def test_profiles_read_from_pieces_are_those_of_the_formula(count, radius):
+    rings = Rings(2, radius, count)
+    r = torch.linspace(0, 1.1 * radius, 1 << 15, dtype=torch.float64)
+    for rho, degree in rings.terms:
+        exact = torch.cat([rings.profile(rho, degree, part) for part in r.split(1 << 13)])
+        torch.testing.assert_close(rings.profile(rho, degree, r), exact, rtol=0, atol=1e-11)
+
+
 def test_band_limit_by_radius():
     terms = Rings(2, 3.5, 4).terms
     highest = {}

@@ -115,7 +115,14 @@ def _pieces(rings: Rings, rho: float, degree: int) -> Float[Tensor, "power piece
     r = (torch.arange(count)[:, None] + (torch.from_numpy(nodes) + 1) / 2) * rings.radius / count
     values = rings._blurred(rho, degree, r).numpy()  # (piece, node)
     fits = np.polynomial.chebyshev.chebfit(nodes, values.T, POWERS - 1)
-    return torch.from_numpy(np.stack([np.polynomial.chebyshev.cheb2poly(fit) for fit in fits.T], 1))
+    return torch.from_numpy(_powers() @ fits)
+
+
+@cache
+def _powers() -> np.ndarray:
+    """Chebyshev polynomials, the columns, by powers: `cheb2poly` of a sum drops powers that do not occur."""
+    rows = [np.polynomial.chebyshev.cheb2poly(row) for row in np.eye(POWERS)]
+    return np.stack([np.pad(row, (0, POWERS - len(row))) for row in rows], 1)
 
 
 def _read(pieces: Float[Tensor, "power piece"], x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
