@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import erlangen as er
 from erlangen.engines import FinerFibre
-from erlangen.models.blocks import ConvBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
 from erlangen.spaces.spherical import Coefficients
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -36,6 +36,8 @@ class Equivariant(nn.Module):
             beside the "mean", the "maximum" on samples twice as fine, or the "coarse maximum" on those that
             there are, which say how a digit lies.
         hidden: units between the invariants and the answers; 0 for none.
+        knots: degrees at which kernels are free; None for the library's 8.
+        residual: correlations in pairs that are added to what came in, where a level has two fields alike.
     """
 
     def __init__(
@@ -51,19 +53,27 @@ class Equivariant(nn.Module):
         dropout: float = 0.0,
         reading: str = "energies",
         hidden: int = 0,
+        knots: int | None = None,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.read = SPHERE.grid(rings)
         self.first = domain = SPHERE.harmonics(degrees, rotations=fibre)
-        style = Style(None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling)
+        style = Style(
+            None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling, rings=knots
+        )
         layers, before = stem(domain, 1, widths[0], style), widths[0]
         for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
             if level:
                 layers.append(er.nn.Down(domain))
                 domain = domain.coarser()
-            for _ in range(count):
-                layers.append(ConvBlock(domain, before, width, style))
-                before = width
+            while count:
+                pair = residual and before == width and count > 1
+                block = (
+                    ResidualBlock(domain, width, style) if pair else ConvBlock(domain, before, width, style)
+                )
+                layers.append(block)
+                before, count = width, count - (2 if pair else 1)
         self.features = nn.Sequential(*layers)
         self.invariants = Energies(domain) if reading == "energies" else Integrals(domain, reading)
         self.head = head(before * self.invariants.count, hidden, dropout)
@@ -154,5 +164,8 @@ class Plain(nn.Module):
 NETWORKS = {"equivariant": Equivariant, "plain": Plain}
 
 
-def network(kind: str, **options) -> nn.Module:
-    return NETWORKS[kind](**options)
+def network(kind: str, published: bool = True, **options) -> nn.Module:
+    """A network, and whether it sees the published projection of digits."""
+    net = NETWORKS[kind](**options)
+    net.published = published
+    return net

@@ -41,7 +41,8 @@ def signals(
     warps: Tensor | None = None,
 ) -> Tensor:
     """What a network sees of pictures: values on its own samples, about of mean 0 and variance 1."""
-    return (on_sphere(pictures, net.read.points, rotations, strains, warps) - MEAN) / DEVIATION
+    f = on_sphere(pictures, net.read.points, rotations, strains, warps, net.published)
+    return (f - MEAN) / DEVIATION
 
 
 @torch.no_grad()
@@ -82,9 +83,11 @@ class Spherical(mnist.Experiment):
         x, y = digits
         rotations = random_rotations(len(x), torch.Generator().manual_seed(2018))
         upright, turned = logits(net, x, None), logits(net, x, rotations)
+        named = turned.argmax(1)
         return {
             "NR": float((upright.argmax(1) == y).double().mean()),
-            "R": float((turned.argmax(1) == y).double().mean()),
+            "R": float((named == y).double().mean()),
+            "R, 6 for 9 or 9 for 6": int(((y == 6) & (named == 9) | (y == 9) & (named == 6)).sum()),
             "answers that a rotation changes": int((upright.argmax(1) != turned.argmax(1)).sum()),
             "change of logits, relative": float((upright - turned).norm() / upright.norm()),
         }

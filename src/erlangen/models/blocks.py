@@ -14,7 +14,7 @@ Nonlinearity = Literal["relu", "gated", "polynomial"]
 
 @dataclass(frozen=True)
 class Style:
-    """The choices that all blocks of a network share."""
+    """The choices that all blocks of a network share: arguments of their correlations and nonlinearities."""
 
     kernel_size: int | None = None
     radius: float | None = None
@@ -22,6 +22,7 @@ class Style:
     separable: bool = True
     nonlinearity: Nonlinearity = "relu"
     oversampling: float = 2
+    rings: int | None = None
 
     def __post_init__(self) -> None:
         if self.kernel_size is not None and self.radius is not None:
@@ -37,6 +38,7 @@ class Style:
             "kernel_size": self.kernel_size,
             "radius": self.radius,
             "padding_mode": self.padding_mode,
+            "rings": self.rings,
         }
 
     def coarser(self, domain: Domain) -> "Style":
