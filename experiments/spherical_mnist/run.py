@@ -4,14 +4,15 @@
     python experiments/spherical_mnist/run.py equivariant --seed 1   one run
     python experiments/spherical_mnist/run.py --fold                 the candidates, on a fold
 
-A digit is projected onto the northern hemisphere, and rotated before it is read: at every sample q the
-picture is looked up at g^{-1} q. NR is not rotated; R is every digit under its own rotation, drawn evenly
-from SO(3) and fixed. The first 50,000 training digits are trained on, unless a row says other, each
-stretched along two axes by chance (and, in some candidates, warped); a run stays below 45 minutes of two
-cores. All 10,000 test digits are read once, at the end of a run. Candidates are compared on some of the
-last 10,000 training digits, and trained on some of the others (results that read 2,000 of them are older:
-on the last 2,000 of the first 20,000). Every run writes results/ROW-SEED.json and is kept; one that was
-stopped goes on from its last epoch.
+A digit is projected onto the sphere as the published ones were (in the rows "bilinear" without their
+interpolation, which tells up: README.md), and rotated before it is read: at every sample q the picture is
+looked up at g^{-1} q. NR is not rotated; R is every digit under its own rotation, drawn evenly from SO(3)
+and fixed. The first 50,000 training digits are trained on, unless a row says other, each stretched along
+two axes by chance (and, in some candidates, warped); a run stays below 45 minutes of two cores. All 10,000
+test digits are read once, at the end of a run. Candidates are compared on some of the last 10,000 training
+digits, and trained on some of the others (results that read 2,000 of them are older: on the last 2,000 of
+the first 20,000). Every run writes results/ROW-SEED.json and is kept; one that was stopped goes on from its
+last epoch.
 Digits are those of `ERLANGEN_DATA` (default: ../shared/data).
 """
 
