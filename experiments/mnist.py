@@ -6,7 +6,6 @@ Digits are those of `ERLANGEN_DATA` (default: ../shared/data).
 import argparse
 import json
 import os
-import platform
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,9 +15,8 @@ from statistics import mean
 import numpy as np
 import torch
 import torch.nn.functional as F
+from records import keep
 from torch import Tensor, nn
-
-import erlangen as er
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
@@ -111,15 +109,9 @@ class Experiment(ABC):
             "minutes of measuring": (time.time() - start) / 60,
             "settings": settings,
             "configuration": row,
-            "versions": {
-                "erlangen": er.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
             "threads": torch.get_num_threads(),
         }
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(json.dumps(result, indent=1) + "\n")
+        keep(target, result)
         print(f"{target.name}: {self.words(result)}", flush=True)
 
     def summarize(self) -> None:

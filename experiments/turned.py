@@ -11,7 +11,6 @@ ended is kept. Photographs are those of `ERLANGEN_DATA` (default: ../shared/data
 import argparse
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import mean, median
 
 import torch
+from records import keep
 
 import erlangen as er
 from erlangen import figures
@@ -144,15 +144,9 @@ class Experiment:
             "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
             "history": run.history,
             "settings": asdict(settings) | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
-            "versions": {
-                "erlangen": er.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
             "threads": torch.get_num_threads(),
         }
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(json.dumps(result, indent=1) + "\n")
+        keep(target, result)
         print(f"{target.name}: {result['iou by angle, inscribed disc']}", flush=True)
 
     def interpolation(self) -> None:

@@ -32,7 +32,6 @@ There is no third month or second globe: kernels and steps were chosen by the er
 import argparse
 import json
 import math
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -45,6 +44,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import latlon
 from globe import Globe
+from records import keep
 
 import erlangen as er
 from erlangen.domains.spec import Field
@@ -143,7 +143,8 @@ class Topography(Task):
         return found
 
     def references(self) -> dict:
-        spectrum, each = self._spectrum(self.f[0, 0]), 2 * torch.arange(self.globe.degrees) + 1
+        spectrum = self.grid.spectrum(self.f[:1, :1].double())[0, 0]
+        each = 2 * torch.arange(self.globe.degrees) + 1
         noise = self.config["noise"] ** 2 * 4 * math.pi / self.globe.degrees**2
         gain = spectrum / each / (spectrum / each + noise)
 
@@ -151,11 +152,6 @@ class Topography(Task):
             return self.grid.synthesize(self.grid.analyze(x) * gain[:, None].to(x))
 
         return {"wiener": self.errors(wiener, None), "input": self.errors(lambda x: x, None)}
-
-    def _spectrum(self, f: Tensor) -> Tensor:
-        """``sum_m |f_lm|^2`` for each degree."""
-        c = self.grid.analyze(f.double()).abs().square()
-        return 2 * c.sum(1) - c[:, 0]
 
     def turning_costs(self, g: Tensor) -> float:
         back = self.globe.turned(self.globe.turned(self.f, g), g.T)
@@ -285,15 +281,9 @@ def one(task: Task, name: str, kind: str) -> None:
             "references, upright": task.references(),
             "turning costs": task.turning_costs(task.rotations()[0]),
             "config": task.config | {key: CONFIG[key] for key in ("fibre", "rotations", "seed")},
-            "versions": {
-                "erlangen": er.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
         }
     file = target(name, kind)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n")
+    keep(file, result)
 
 
 def train(net: nn.Module, task: Task, name: str, kind: str) -> tuple[float, list[float]]:

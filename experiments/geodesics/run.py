@@ -16,9 +16,7 @@ number).
 import json
 import math
 import os
-import platform
-import statistics
-import time
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -32,6 +30,9 @@ from geomstats.geometry.base import VectorSpace
 from geomstats.geometry.riemannian_metric import RiemannianMetric
 from geomstats.numerics.geodesic import ExpODESolver, LogShootingSolver
 from geomstats.numerics.ivp import GSIVPIntegrator
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from records import interleaved, keep
 
 import erlangen as er
 from erlangen.geometry import Frame
@@ -149,14 +150,8 @@ def main() -> None:
         "transport": ladder(u, v, exact),
         "config": CONFIG,
         "dtype": "float64",
-        "versions": {
-            "erlangen": er.__version__,
-            "torch": torch.__version__,
-            "geomstats": geomstats.__version__,
-            "python": platform.python_version(),
-        },
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "result.json", result, geomstats=geomstats.__version__)
     print(json.dumps(result, indent=1))
     draw(result)
 
@@ -187,18 +182,6 @@ def fewest(metric, V, x, off, bar: float) -> int:
         if off(peer(metric, "rk4", n)(V, x)) <= bar * (1 + 1e-6):
             return n
     raise ValueError(f"no number of steps up to {CONFIG['most steps']} reaches {bar:.2g}")
-
-
-def interleaved(tasks: dict, repeats: int) -> dict[str, float]:
-    """The median processor seconds of each task, taken in turns: others may use the machine."""
-    times = {name: [] for name in tasks}
-    for turn in range(repeats + 1):
-        for name, task in tasks.items():
-            start = time.process_time()
-            task()
-            if turn:
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def draw(result: dict) -> None:

@@ -4,7 +4,6 @@ python experiments/speed/run.py          writes result.json and figure.png
 """
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -13,6 +12,9 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from records import interleaved, keep
 
 import erlangen as er
 from erlangen import figures
@@ -35,27 +37,10 @@ def main() -> None:
         "import beyond torch and numpy, seconds": importing(),
         "config": CONFIG,
         "dtype": "float32",
-        "versions": {
-            "erlangen": er.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "result.json", result)
     print(json.dumps(result, indent=1))
     draw(result)
-
-
-def interleaved(tasks: dict, repeats: int) -> dict[str, float]:
-    """The median seconds of each task, taken in turns."""
-    times = {name: [] for name in tasks}
-    for round in range(repeats + 2):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            if round >= 2:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def layers(channels: int) -> dict[str, float]:
@@ -85,6 +70,7 @@ def layers(channels: int) -> dict[str, float]:
             "separable": train(separable, field),
         },
         CONFIG["repeats"],
+        time.perf_counter,
     )
     best = min(seconds["Conv2d"], seconds["Conv2d, contiguous"])
     return {
@@ -110,7 +96,7 @@ def step() -> dict[str, float]:
         return one
 
     ours, plain = er.models.UNet(er.Plane(rotations=8), 3, 1), PlainUNet(width=16)
-    seconds = interleaved({"erlangen": train(ours), "plain": train(plain)}, 7)
+    seconds = interleaved({"erlangen": train(ours), "plain": train(plain)}, 7, time.perf_counter)
     return {"seconds": seconds, "erlangen / plain": seconds["erlangen"] / seconds["plain"]}
 
 

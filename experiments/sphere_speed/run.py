@@ -8,13 +8,14 @@ Needs torch-harmonics (pip install --no-deps torch-harmonics==0.9.3).
 import itertools
 import json
 import math
-import platform
-import statistics
-import time
+import sys
 from pathlib import Path
 
 import torch
 import torch_harmonics as th
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from records import interleaved, keep
 
 import erlangen as er
 from erlangen.train.device import keep_freed_memory
@@ -33,28 +34,10 @@ def main() -> None:
         "lift and SO(3) correlation": so3(**CONFIG["so3"]),
         "config": CONFIG,
         "dtype": "float32",
-        "versions": {
-            "erlangen": er.__version__,
-            "torch": torch.__version__,
-            "torch-harmonics": th.__version__,
-            "python": platform.python_version(),
-        },
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "result.json", result, **{"torch-harmonics": th.__version__})
     print(json.dumps(result, indent=1))
     draw(result)
-
-
-def interleaved(tasks: dict, repeats: int) -> dict[str, float]:
-    """The median processor seconds of each task, taken in turns: others may use the machine."""
-    times = {name: [] for name in tasks}
-    for turn in range(repeats + 2):
-        for name, task in tasks.items():
-            start = time.process_time()
-            task()
-            if turn >= 2:
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def training(run, x, parameters=()):

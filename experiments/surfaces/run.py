@@ -31,7 +31,6 @@ step they move the coarse samples.
 import argparse
 import json
 import math
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -42,9 +41,11 @@ from statistics import mean
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 from fields import Waves, bending
 from places import Place, places
+from records import keep
 
 import erlangen as er
 
@@ -145,15 +146,9 @@ def one(kind: str, seed: int) -> None:
             name: y if y is None else [round(v, 2) for v in y.flatten().tolist()] for name, y in shown.items()
         },
         "config": CONFIG,
-        "versions": {
-            "erlangen": er.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
     }
     file = target(kind, seed)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n")
+    keep(file, result)
 
 
 def trained(kind: str, seed: int) -> tuple[nn.Module, float, list[float]]:
@@ -274,7 +269,7 @@ def summarize() -> None:
         },
         "config": CONFIG,
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "result.json", result)
     picture(rows, {kind: found[0]["shown"] for kind, found in runs.items()})
 
 
