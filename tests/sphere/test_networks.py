@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import erlangen as er
+from erlangen.models.blocks import ConvBlock, Style, stem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rotations import rotation, values_at
@@ -150,3 +151,11 @@ def test_models_take_the_sphere_unchanged(domain):
     f = torch.randn(2, 3, *domain.shape)
     assert er.models.UNet(domain, 3, 2, width=2, depth=2)(f).shape == (2, 2, *domain.shape)
     assert er.models.Classifier(domain, 3, 5, width=2)(f).shape == (2, 5)
+
+
+def test_rings_of_a_style_are_those_of_every_kernel():
+    ball, style = er.Sphere().harmonics(8, rotations=5), Style(rings=3)
+    for layer in (stem(ball, 1, 2, style)[0], ConvBlock(ball, 2, 2, style).correlation):
+        assert layer.spec.rings == 3
+    free = ConvBlock(ball, 2, 2, Style()).correlation.weight
+    assert ConvBlock(ball, 2, 2, style).correlation.weight.shape[2] * 8 == free.shape[2] * 3
