@@ -72,6 +72,7 @@ def test_a_diverging_training_says_so(scenes):
         ({"validation": 1.0}, "expected a fraction between 0 and 1"),
         ({"lr": -1.0}, "expected a learning rate above 0"),
         ({"looks": 0}, "looks is 0"),
+        ({"oversampling": 0.5}, "oversampling is 0.5, expected at least 1"),
     ],
 )
 def test_settings_that_cannot_be(change, message):
@@ -114,6 +115,16 @@ def test_another_network_and_sets_of_ones_own(scenes):
     assert len(run.held_out) == 1
     count = sum(p.numel() for p in plain_unet_of(40_000).parameters())
     assert 30_000 < count <= 40_000
+
+
+def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
+    named = {"rotations": 4, "separable": False, "oversampling": 1}
+    net = fit(scenes, steps=1, **SMALL | named).model
+    er.save(net, tmp_path / "net")
+    for found in (net.net, er.load(tmp_path / "net").net):
+        options = {"rotations": len(found.domain.fibre), **found.options}
+        assert {key: options[key] for key in named} == named
+        assert (options["width"], options["depth"]) == (SMALL["width"], SMALL["depth"])
 
 
 def test_saving_and_loading_keep_every_bit(run, tmp_path):

@@ -120,4 +120,12 @@ def expect_unused(out: Path, *names: str) -> None:
 def default_network(task: Task, settings: Settings) -> nn.Module:
     """The `UNet` or `Classifier` that the settings describe."""
     kind = UNet if task.dense else Classifier
-    return kind(settings.domain, 3, task.logits, settings.width, settings.depth, separable=settings.separable)
+    return kind(
+        settings.domain,
+        3,
+        task.logits,
+        settings.width,
+        settings.depth,
+        separable=settings.separable,
+        oversampling=settings.oversampling,
+    )

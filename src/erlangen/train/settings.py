@@ -35,6 +35,8 @@ class Settings:
         width: fields at the finest level.
         depth: how often the resolution is halved.
         separable: mix at each point, then correlate each channel by itself.
+        oversampling: of ReLUs along the fibre, as in `UNet`; 1 takes 0.6 of the time and is less exact
+            between the fibre's own angles.
         size: photographs are shrunk to this longer side, in pixels.
         crop: side of the random square that a step sees of each photograph; None for half the size (at most
             the shorter side of most), or all of it where the whole photograph has a class.
@@ -65,6 +67,7 @@ class Settings:
     width: int = 8
     depth: int = 3
     separable: bool = True
+    oversampling: float = 2
     size: int = 256
     crop: int | None = None
     batch: int = 8
@@ -84,6 +87,7 @@ class Settings:
             "rotations": 0,
             "width": 1,
             "depth": 0,
+            "oversampling": 1,
             "size": 1,
             "crop": 1,
             "batch": 1,
