@@ -32,8 +32,8 @@ def mse_loss(
     Example:
         >>> import torch, erlangen as er
         >>> ball = er.Sphere().grid(8)
-        >>> er.nn.mse_loss(ball, torch.zeros(2, 1, 8, 16), torch.ones(2, 1, 8, 16))
-        tensor(1.)
+        >>> round(er.nn.mse_loss(ball, torch.zeros(2, 1, 8, 16), torch.ones(2, 1, 8, 16)).item(), 4)
+        1.0
     """
     return _reduced(domain.mean_square(_difference(domain, input, target)), reduction)
 
