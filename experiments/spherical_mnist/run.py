@@ -54,6 +54,14 @@ def logits(net: nn.Module, pictures: Tensor, rotations: Tensor | None) -> Tensor
     return torch.cat([net(signals(net, pictures[i : i + 100], g)) for i, g in zip(parts, turns, strict=True)])
 
 
+def above(size: int) -> Tensor:
+    """Points ``(size, size, 3)`` of the northern hemisphere, seen from the south pole on the plane."""
+    x = torch.linspace(-1, 1, size)
+    plane = torch.stack([x.expand(size, size), -x[:, None].expand(size, size)], -1)
+    square = plane.square().sum(-1, keepdim=True)
+    return torch.cat([2 * plane, 1 - square], -1) / (1 + square)
+
+
 class Spherical(mnist.Experiment):
     """Digits on the northern hemisphere, and under rotations."""
 
@@ -105,21 +113,22 @@ class Spherical(mnist.Experiment):
         return f"{measured['NR']:.4f} NR, {measured['R']:.4f} R"
 
     def picture(self, rows: dict[str, dict]) -> None:
-        """A digit as the network sees it, upright and turned, and the errors."""
+        """A digit from above, bilinear and as published; turned, as a network sees it; the errors."""
         from erlangen import figures
         from erlangen.figures.canvas import ACCENT, INK, SECOND, blank, figure
 
-        drawn, ((*globes, bars),) = figure(1, 4, 9, 2.4, width_ratios=[1, 1, 1, 1.6])
-        x, _ = mnist.load("test")
-        turns = random_rotations(len(globes) - 1, torch.Generator().manual_seed(2))
-        turns = torch.cat([torch.eye(3, dtype=torch.float64)[None], turns])
-        points = er.Sphere().grid(96).points
-        for axis, f in zip(globes, on_sphere(x[:1].expand(len(turns), -1, -1), points, turns), strict=True):
-            axis.imshow(f[0], cmap="gray_r", extent=(0, 360, -90, 90), aspect=1.6)
+        drawn, ((*globes, bars),) = figure(1, 4, 10, 2.6, width_ratios=[1, 1, 2, 1.6])
+        digit = mnist.load("test")[0][:1]
+        turn = random_rotations(1, torch.Generator().manual_seed(2))
+        shown = {
+            "bilinear": (on_sphere(digit, above(160), published=False), None),
+            "as published": (on_sphere(digit, above(160)), None),
+            "turned, all round": (on_sphere(digit, er.Sphere().grid(96).points, turn), (0, 360, -90, 90)),
+        }
+        for axis, (name, (f, extent)) in zip(globes, shown.items(), strict=True):
+            axis.imshow(f[0, 0], cmap="gray_r", extent=extent)
             blank(axis)
-        globes[0].set_title("upright", fontsize=9, color=INK)
-        globes[1].set_title("turned", fontsize=9, color=INK)
-        globes[2].set_title("turned", fontsize=9, color=INK)
+            axis.set_title(name, fontsize=9, color=INK)
         for place, row in enumerate(rows.values()):
             for shift, (key, color) in enumerate({"NR": SECOND, "R": ACCENT}.items()):
                 error = 100 * (1 - row[key])
