@@ -249,7 +249,8 @@ def network(row: dict, settings: Settings) -> torch.nn.Module:
         return PlainUNet(**row["plain"])
     if "parameters" in row:
         return plain_unet_of(row["parameters"])
-    return UNet(settings.domain, 3, 1, settings.width, settings.depth, separable=settings.separable)
+    choices = {"separable": settings.separable, "oversampling": settings.oversampling}
+    return UNet(settings.domain, 3, 1, settings.width, settings.depth, **choices)
 
 
 def every(training: Photographs, fraction: float) -> Photographs:
