@@ -22,7 +22,6 @@ from records import keep
 
 import erlangen as er
 from erlangen import figures
-from erlangen.models import UNet
 from erlangen.train import Photographs, Settings, fit, prepare, save, score_by_angle
 from erlangen.train.images import as_batch, as_bytes, read_image, shrink, turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
@@ -80,7 +79,7 @@ class Experiment:
         trainings = {}
         for name, row in kinds.items():
             settings = self.settings(row, steps=1000)
-            trainings[name] = prepare((some, held_out), settings, net=network(row, settings))
+            trainings[name] = prepare((some, held_out), settings, net=plain_network(row))
         photograph = as_batch([some.load_one(0, self.config["size"])[0]])
         steps: dict[str, list[float]] = {name: [] for name in trainings}
         answers: dict[str, list[float]] = {name: [] for name in trainings}
@@ -123,13 +122,13 @@ class Experiment:
         if "fraction" in row:
             training = every(training, row["fraction"])
         torch.manual_seed(seed)
-        net = network(row, settings)
+        net = plain_network(row)
         kept = ROOT / "runs" / self.folder.name / ("fold" if fold else "results") / f"{name}-{seed}"
         started, say = time.time(), Say(f"{name}-{seed}")
         resume = (kept / "training.safetensors").exists()
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
         scores = score_by_angle(run.model, held_out, self.config["angles"][: 6 if fold else None])
-        if isinstance(net, UNet):
+        if net is None:
             save(run.model, kept)
         result = {
             "row": name,
@@ -243,14 +242,13 @@ class Say:
             print(f"{self.name} {place}: {step.loss:.4f} {step.score}", flush=True)
 
 
-def network(row: dict, settings: Settings) -> torch.nn.Module:
-    """A plain U-Net, of a width or of so many parameters; else the default one of the settings."""
+def plain_network(row: dict) -> PlainUNet | None:
+    """A plain U-Net, of a width or of so many parameters; None for the one that the settings name."""
     if "plain" in row:
         return PlainUNet(**row["plain"])
     if "parameters" in row:
         return plain_unet_of(row["parameters"])
-    choices = {"separable": settings.separable, "oversampling": settings.oversampling}
-    return UNet(settings.domain, 3, 1, settings.width, settings.depth, **choices)
+    return None
 
 
 def every(training: Photographs, fraction: float) -> Photographs:

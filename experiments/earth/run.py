@@ -282,8 +282,7 @@ def one(task: Task, name: str, kind: str) -> None:
             "turning costs": task.turning_costs(task.rotations()[0]),
             "config": task.config | {key: CONFIG[key] for key in ("fibre", "rotations", "seed")},
         }
-    file = target(name, kind)
-    keep(file, result)
+    keep(target(name, kind), result)
 
 
 def train(net: nn.Module, task: Task, name: str, kind: str) -> tuple[float, list[float]]:

@@ -37,7 +37,7 @@ class Equivariant(nn.Module):
             there are, which say how a digit lies.
         hidden: units between the invariants and the answers; 0 for none.
         knots: degrees at which kernels are free; None for the library's 8.
-        residual: correlations in pairs that are added to what came in, where a level has two fields alike.
+        residual: whether two correlations that keep the number of fields are added to what came in.
     """
 
     def __init__(

@@ -147,8 +147,7 @@ def one(kind: str, seed: int) -> None:
         },
         "config": CONFIG,
     }
-    file = target(kind, seed)
-    keep(file, result)
+    keep(target(kind, seed), result)
 
 
 def trained(kind: str, seed: int) -> tuple[nn.Module, float, list[float]]:
@@ -269,7 +268,7 @@ def summarize() -> None:
         },
         "config": CONFIG,
     }
-    keep(HERE / "result.json", result)
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     picture(rows, {kind: found[0]["shown"] for kind, found in runs.items()})
 
 
