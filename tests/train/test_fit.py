@@ -73,6 +73,7 @@ def test_a_diverging_training_says_so(scenes):
         ({"lr": -1.0}, "expected a learning rate above 0"),
         ({"looks": 0}, "looks is 0"),
         ({"oversampling": 0.5}, "oversampling is 0.5, expected at least 1"),
+        ({"kernel_size": 4}, "kernel_size is 4, expected an odd number of pixels"),
     ],
 )
 def test_settings_that_cannot_be(change, message):
@@ -118,7 +119,7 @@ def test_another_network_and_sets_of_ones_own(scenes):
 
 
 def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
-    named = {"rotations": 4, "separable": False, "oversampling": 1}
+    named = {"rotations": 4, "separable": False, "kernel_size": 3, "oversampling": 1}
     net = fit(scenes, steps=1, **SMALL | named).model
     er.save(net, tmp_path / "net")
     for found in (net.net, er.load(tmp_path / "net").net):

@@ -127,5 +127,6 @@ def default_network(task: Task, settings: Settings) -> nn.Module:
         settings.width,
         settings.depth,
         separable=settings.separable,
+        kernel_size=settings.kernel_size,
         oversampling=settings.oversampling,
     )

@@ -35,6 +35,7 @@ class Settings:
         width: fields at the finest level.
         depth: how often the resolution is halved.
         separable: mix at each point, then correlate each channel by itself.
+        kernel_size: of all correlations, in pixels of their level, odd.
         oversampling: of ReLUs along the fibre, as in `UNet`; 1 takes 0.6 of the time and is less exact
             between the fibre's own angles.
         size: photographs are shrunk to this longer side, in pixels.
@@ -67,6 +68,7 @@ class Settings:
     width: int = 8
     depth: int = 3
     separable: bool = True
+    kernel_size: int = 5
     oversampling: float = 2
     size: int = 256
     crop: int | None = None
@@ -87,6 +89,7 @@ class Settings:
             "rotations": 0,
             "width": 1,
             "depth": 0,
+            "kernel_size": 1,
             "oversampling": 1,
             "size": 1,
             "crop": 1,
@@ -98,6 +101,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"{name} is {value}, expected at least {low}")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {self.kernel_size}, expected an odd number of pixels")
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", tuple(self.class_weights))  # JSON has lists alone
         for field in fields(self):
