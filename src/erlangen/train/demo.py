@@ -54,7 +54,7 @@ def demonstrate(
     say("drawing scenes", None)
     training = generate(folder / "scenes" / "train", scenes, size=128, seed=seed)
     held_out = generate(folder / "scenes" / "val", max(scenes // 6, 1), size=128, seed=seed + 1)
-    settings = Settings(steps=steps, seed=seed, size=128, crop=96, width=7, batch=4, lr=2e-2, looks=4)
+    settings = Settings(steps=steps, seed=seed, size=128, crop=96, batch=4, looks=4)
     equivariant = fit((training, held_out), settings, progress=lambda s: say("equivariant U-Net", s))
     count = sum(p.numel() for p in equivariant.model.net.parameters())
     plain = fit(
