@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, blank, figure, save, shown
 
-COLOURS = [ACCENT, SECOND, MUTED, "#6b8f2f", "#8f5a2f", "#5b3f8c"]
+COLOURS = [ACCENT, SECOND, "#6b8f2f", "#8f5a2f", "#5b3f8c", MUTED]
 
 
 def predictions(
@@ -94,18 +94,19 @@ def angles(
 
 def draw_angles(axis: Any, scores: Mapping[str, Mapping[float, float]], label: str, low: float) -> None:
     """The curves of `angles`, on a polar axis."""
-    for (name, by_angle), colour in zip(scores.items(), COLOURS, strict=False):
+    for i, (name, by_angle) in enumerate(scores.items()):
         degrees = sorted(by_angle)
         around = [*degrees, degrees[0] + 360]
         axis.plot(
             [math.radians(a) for a in around],
             [by_angle[a % 360 if a % 360 in by_angle else a - 360] for a in around],
-            color=colour,
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=("solid", "dashed", "dotted")[i // len(COLOURS) % 3],
             label=name,
         )
     axis.set_ylim(low, 1)
     axis.set_title(f"{label} by angle", fontsize=11, pad=12)
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.22), ncols=1, fontsize=9, frameon=False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=1, fontsize=9, frameon=False)
 
 
 def turned_camera(
