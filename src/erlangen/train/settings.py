@@ -38,8 +38,8 @@ class Settings:
             so take more of it (8), and kernels of 5.
         kernel_size: of all correlations, in pixels of their level, odd; 5 is more exact than 3 between the
             angles that the pixel grid knows, and takes longer.
-        oversampling: of ReLUs along the fibre, as in `UNet`; 2 takes 1.4 times as long and is more exact
-            between the fibre's own angles.
+        oversampling: of ReLUs along the fibre, as in `UNet`; 2 takes 1.4 times as long and, with kernels of
+            5, is more exact between the fibre's own angles.
         size: photographs are shrunk to this longer side, in pixels.
         crop: side of the random square that a step sees of each photograph; None for half the size (at most
             the shorter side of most), or all of it where the whole photograph has a class.
