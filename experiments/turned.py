@@ -1,8 +1,9 @@
 """Networks trained on upright photographs, tried on turned ones: what the experiments on photographs share.
 
 Equal time means equal time for steps: calibration.json says how long a step takes when nothing else runs
-(all rows in one process, in turn, median), and a row trains for as many steps as its minutes hold. So what
-a run gives does not depend on what else the machine was doing, and a stopped one goes on, bit for bit.
+(all rows in one process, in turn, median), and a row trains for as many steps as its minutes hold, wherever
+it is computed. So what a run gives does not depend on what else the machine was doing, nor, but for rounding,
+on the machine, and a stopped one goes on, bit for bit.
 
 Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that
 ended is kept. Photographs are those of `ERLANGEN_DATA` (default: ../shared/data).
@@ -43,6 +44,7 @@ class Experiment:
     def __init__(self, folder: Path, photographs: Callable[[bool], Sets]) -> None:
         self.folder, self.photographs = folder, photographs
         self.config = json.loads((folder / "config.json").read_text())
+        self.device = "cpu"
 
     def main(self, description: str | None) -> None:
         """The command line."""
@@ -52,11 +54,16 @@ class Experiment:
         parser.add_argument("rows", nargs="*", help="names of rows in config.json; all if none is given")
         parser.add_argument("--seed", type=int, help="only this seed")
         parser.add_argument("--threads", type=int, default=2)
+        parser.add_argument(
+            "--device", default="cpu", help='where to train, such as "cuda"; as many steps, in full float32'
+        )
         parser.add_argument("--calibrate", action="store_true", help="measure the steps of all rows")
         parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
         parser.add_argument("--interpolation", action="store_true", help="what turning photographs costs")
         given = parser.parse_args()
         torch.set_num_threads(given.threads)
+        torch.backends.cudnn.allow_tf32 = False
+        self.device = given.device
         if given.calibrate:
             self.calibrate()
             return
@@ -117,7 +124,8 @@ class Experiment:
         calibration = json.loads((self.folder / "calibration.json").read_text())
         seconds = calibration["seconds of a step"][row.get("as", name)]
         looks = 5 if fold else 1  # val is read once, at the end
-        settings = self.settings(row, steps=round(60 * minutes / seconds), seed=seed, looks=looks)
+        steps = round(60 * minutes / seconds)
+        settings = self.settings(row, steps=steps, seed=seed, looks=looks, device=self.device)
         training, held_out = self.photographs(fold)
         if "fraction" in row:
             training = every(training, row["fraction"])
@@ -127,9 +135,11 @@ class Experiment:
         started, say = time.time(), Say(f"{name}-{seed}")
         resume = (kept / "training.safetensors").exists()
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
-        scores = score_by_angle(run.model, held_out, self.config["angles"][: 6 if fold else None])
+        scores = score_by_angle(
+            run.model.to(self.device), held_out, self.config["angles"][: 6 if fold else None]
+        )
         if net is None:
-            save(run.model, kept)
+            save(run.model.cpu(), kept)
         result = {
             "row": name,
             "seed": seed,

@@ -209,9 +209,11 @@ def case(request):
     return LAYERS[request.param]
 
 
-def ready(layer: nn.Module) -> nn.Module:
-    """In eval mode with random biases and statistics."""
-    return er.verify.randomized(layer)
+def ready(layer: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """In eval mode with random biases and statistics of random fields, so that no signal dies on its way."""
+    dtype = next((p.dtype for p in layer.parameters()), torch.float32)
+    x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
+    return er.verify.randomized(layer, x)
 
 
 def test_shape_and_dtype(case):
@@ -224,7 +226,7 @@ def test_shape_and_dtype(case):
 
 def test_gradients_are_right(case):
     build_layer, shape, _ = case
-    layer = ready(build_layer(dtype=torch.float64))
+    layer = ready(build_layer(dtype=torch.float64), shape)
     x = torch.randn(1, *shape, dtype=torch.float64, requires_grad=True)
     parameters = tuple(layer.parameters())
     assert torch.autograd.gradcheck(
@@ -259,7 +261,7 @@ def test_device_meta(case):
 
 def test_copies_keep_the_domain_and_the_answer(case):
     build_layer, shape, _ = case
-    layer = ready(build_layer())
+    layer = ready(build_layer(), shape)
     x = torch.randn(2, *shape)
     twin = copy.deepcopy(layer)
     torch.testing.assert_close(twin(x), layer(x), rtol=0, atol=0)
@@ -272,7 +274,7 @@ def test_copies_keep_the_domain_and_the_answer(case):
 
 def test_state_is_weights_alone_and_the_same_in_train_and_eval(case):
     build_layer, shape, _ = case
-    layer = ready(build_layer())
+    layer = ready(build_layer(), shape)
     x = torch.randn(2, *shape)
     names = set(layer.state_dict())
     allowed = {"weight", "bias", "mixing", "running_mean", "running_var", "num_batches_tracked"}
@@ -289,7 +291,7 @@ def test_state_is_weights_alone_and_the_same_in_train_and_eval(case):
 
 def test_compiles_whole(case):
     build_layer, shape, _ = case
-    layer = ready(build_layer())
+    layer = ready(build_layer(), shape)
     x = torch.randn(2, *shape)
     torch._dynamo.reset()
     with warnings.catch_warnings():
@@ -301,7 +303,7 @@ def test_compiles_whole(case):
 
 def test_exports(case):
     build_layer, shape, _ = case
-    layer = ready(build_layer())
+    layer = ready(build_layer(), shape)
     x = torch.randn(2, *shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -311,7 +313,7 @@ def test_exports(case):
 
 def test_autocast(case):
     build_layer, shape, out = case
-    layer = ready(build_layer())
+    layer = ready(build_layer(), shape)
     x = torch.randn(2, *shape)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = layer(x)

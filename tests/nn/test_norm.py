@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import erlangen as er
 
@@ -45,3 +46,29 @@ def test_the_sphere_is_measured_by_area(in_training):
         torch.testing.assert_close(
             upright.pow(2).mul(weights).sum(), torch.tensor(1.0).double(), rtol=0, atol=1e-3
         )
+
+
+class Seen(TorchDispatchMode):
+    """The arguments of every native_batch_norm_backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, op, _types, args=(), kwargs=None):
+        if op is torch.ops.aten.native_batch_norm_backward.default:
+            self.calls.append(args)
+        return op(*args, **(kwargs or {}))
+
+
+def test_the_backward_pass_is_given_what_a_gpu_reads():
+    """CPUs read the running statistics, GPUs those saved: both are there, and the same."""
+    norm = er.nn.Norm(er.Plane(rotations=8), 2).double()
+    x = torch.randn(3, 2, 8, 5, 5, dtype=torch.float64, requires_grad=True)
+    y = norm(x).square().sum()
+    with Seen() as seen:
+        y.backward()
+    ((*_, mean, var, saved_mean, saved_inverse, in_training, eps, _),) = seen.calls
+    assert not in_training
+    torch.testing.assert_close(saved_mean, mean)
+    torch.testing.assert_close(saved_inverse, torch.rsqrt(var + eps))

@@ -189,16 +189,17 @@ class _FibreNorm(torch.autograd.Function):
             parts = [part for part, need in zip((x, weight, bias), wanted, strict=True) if need]
             found = iter(torch.autograd.grad(y, parts, grads[0], create_graph=True))
             return *[next(found) if need else None for need in wanted], None, None
-        scale = weight.to(var) * torch.rsqrt(var + eps)
-        # as if the statistics were constants, ...
+        inverse = torch.rsqrt(var + eps)
+        scale = weight.to(var) * inverse
+        # as if the statistics were constants (CPUs read the running ones, GPUs those saved), ...
         grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
             grads[0],
             x,
             weight.to(var).repeat(fibre),
             mean.repeat(fibre),
             var.repeat(fibre),
-            None,
-            None,
+            mean.repeat(fibre),
+            inverse.repeat(fibre),
             False,
             eps,
             [True, True, True],
@@ -206,7 +207,7 @@ class _FibreNorm(torch.autograd.Function):
         by_weight, by_bias = by_weight.view(fibre, -1).sum(0), by_bias.view(fibre, -1).sum(0)
         # ... then what they contribute: -scale (mean g + x_hat mean(g x_hat))
         count = x.numel() // len(mean)
-        slope = -scale * by_weight * torch.rsqrt(var + eps) / count
+        slope = -scale * by_weight * inverse / count
         offset = -scale * by_bias / count - slope * mean
         shape = (1, -1, *[1] * (x.dim() - 2))
         grad.addcmul_(x, slope.repeat(fibre).view(shape).to(x))
