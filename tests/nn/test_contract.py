@@ -180,6 +180,11 @@ LAYERS = {
     "global": (lambda **k: er.nn.GlobalPool(ISO), (3, 9, 8), (3,)),
     "unet": (lambda **k: build(er.models.UNet, C8, 2, **k), (3, 13, 16), (1, 13, 16)),
     "unet, full": (lambda **k: build(er.models.UNet, C8, 2, separable=False, **k), (3, 13, 16), (1, 13, 16)),
+    "unet, two blocks": (
+        lambda **k: build(er.models.UNet, C8, 2, 1, blocks=2, **k),
+        (3, 13, 16),
+        (1, 13, 16),
+    ),
     "unet, isotropic": (lambda **k: build(er.models.UNet, ISO, 2, **k), (3, 13, 16), (1, 13, 16)),
     "unet, gated": (
         lambda **k: build(er.models.UNet, C8, 2, nonlinearity="gated", **k),

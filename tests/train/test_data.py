@@ -177,6 +177,33 @@ def test_zoomed_crops_show_more_or_less_of_image_and_mask_alike():
     assert plain.sum((1, 2)).tolist() == [int(disc.sum())] * 4
 
 
+def test_turned_crops_turn_image_and_mask_alike():
+    """A bar, 40 by 8: half of the crops show it upright, the others at angles within the limit."""
+    bar = torch.zeros(96, 96, dtype=torch.uint8)
+    bar[28:68, 44:52] = 1
+    settings = Settings(crop=64, batch=80, turns=30.0, jitter=0.0)
+    images, masks = Crops([255 * bar.expand(3, -1, -1)], [bar], settings).batch()
+    assert float(((images[:, 0] > 0.5).int() - masks.int()).abs().float().mean()) < 0.01
+    whole = masks.sum((1, 2)) > 300  # the crops that show all of the bar
+    angles = []
+    for mask in masks[whole]:
+        spread = torch.cov(mask.nonzero().T.double())
+        angles.append(float(torch.rad2deg(0.5 * torch.atan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1]))))
+    upright = [a for a in angles if abs(a) < 0.1]
+    assert len(upright) == pytest.approx(0.5 * len(angles), abs=0.2 * len(angles))
+    assert 20 < max(angles) < 31
+    assert -31 < min(angles) < -20
+
+
+def test_turned_crops_of_photographs_that_have_a_class_each():
+    crops = Crops(
+        [torch.full((3, 40, 40), 7, dtype=torch.uint8)], [torch.tensor(1)], Settings(turns=45.0, crop=32)
+    )
+    images, labels = crops.batch()
+    assert images.shape == (8, 3, 32, 32)
+    assert labels.tolist() == [1] * 8
+
+
 def disc(side=48):
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     return np.hypot(x, y) < side / 3

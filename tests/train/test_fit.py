@@ -68,11 +68,13 @@ def test_a_diverging_training_says_so(scenes):
         ({"minutes": 0.0}, "minutes is 0.0, expected a time above 0"),
         ({"epochs": float("inf")}, "epochs is inf, expected a finite number"),
         ({"zoom": float("nan")}, "zoom is nan, expected a finite number"),
+        ({"turns": 181.0}, "turns is 181.0, expected an angle between 0 and 180 degrees"),
         ({"batch": 0}, "batch is 0, expected at least 1"),
         ({"validation": 1.0}, "expected a fraction between 0 and 1"),
         ({"lr": -1.0}, "expected a learning rate above 0"),
         ({"looks": 0}, "looks is 0"),
         ({"oversampling": 0.5}, "oversampling is 0.5, expected at least 1"),
+        ({"blocks": 0}, "blocks is 0, expected at least 1"),
         ({"kernel_size": 4}, "kernel_size is 4, expected an odd number of pixels"),
     ],
 )
@@ -119,7 +121,7 @@ def test_another_network_and_sets_of_ones_own(scenes):
 
 
 def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
-    named = {"rotations": 4, "separable": False, "kernel_size": 7, "oversampling": 1.5}
+    named = {"rotations": 4, "separable": False, "kernel_size": 7, "oversampling": 1.5, "blocks": 2}
     net = fit(scenes, steps=1, **SMALL | named).model
     er.save(net, tmp_path / "net")
     for found in (net.net, er.load(tmp_path / "net").net):

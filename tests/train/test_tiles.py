@@ -19,9 +19,12 @@ def test_tiles_are_identical_to_the_whole(depth, size):
     torch.testing.assert_close(in_tiles(model, x, 50, model.net), whole, rtol=0, atol=1e-11)
 
 
-def test_what_lies_within_reach_matters_and_beyond_it_does_not():
-    net = er.verify.randomized(er.models.UNet(er.Plane(rotations=4), 1, 1, 2, 2, nonlinearity="gated"))
-    net = net.double()
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_what_lies_within_reach_matters_and_beyond_it_does_not(blocks):
+    net = er.models.UNet(
+        er.Plane(rotations=4), 1, 1, 2, 2, nonlinearity="gated", blocks=blocks, kernel_size=3
+    )
+    net = er.verify.randomized(net.double(), torch.randn(1, 1, 160, 160).double())
     x = torch.randn(1, 1, 160, 160).double().requires_grad_()
     (grad,) = torch.autograd.grad(net(x)[0, 0, 80, 80], x)
     rows = grad[0, 0].abs().amax(1).nonzero()[:, 0]

@@ -91,6 +91,15 @@ class ConvBlock(nn.Module):
         return self.activation(self.norm(self.correlation(field)))
 
 
+def conv_blocks(
+    count: int, domain: Domain, in_channels: int, out_channels: int, style: Style
+) -> ConvBlock | nn.Sequential:
+    """So many blocks after one another; a single one is itself, so that its weights keep their names."""
+    first = ConvBlock(domain, in_channels, out_channels, style)
+    others = [ConvBlock(domain, out_channels, out_channels, style) for _ in range(count - 1)]
+    return nn.Sequential(first, *others) if others else first
+
+
 class ResidualBlock(nn.Module):
     """Two blocks, the second one's nonlinearity after the sum with what came in."""
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain
 from erlangen.domains.refusals import expect_domain
-from erlangen.models.blocks import ConvBlock, Nonlinearity, Style, stem
+from erlangen.models.blocks import Nonlinearity, Style, conv_blocks, stem
 from erlangen.nn import Correlation, Down, Project, Up
 from erlangen.nn.equivariant import Equivariant
 
@@ -37,6 +37,8 @@ class UNet(Equivariant, nn.Module):
         oversampling: how much finer the samples are for ReLUs and gates: the fibre's, and on the sphere
             latitudes and longitudes too.
         projection: "mean" or "max" over the fibre.
+        blocks: correlations, each with norm and nonlinearity, at every level, on the way down and again on
+            the way up.
 
     Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels, *space)``.
 
@@ -63,11 +65,14 @@ class UNet(Equivariant, nn.Module):
         nonlinearity: Nonlinearity = "relu",
         oversampling: float = 2,
         projection: Literal["mean", "max"] = "mean",
+        blocks: int = 1,
     ) -> None:
         super().__init__()
         expect_domain(domain)
-        if depth < 0 or width < 1:
-            raise ValueError(f"width is {width} and depth {depth}, expected at least 1 and 0")
+        if depth < 0 or width < 1 or blocks < 1:
+            raise ValueError(
+                f"width is {width}, depth {depth} and blocks {blocks}, expected at least 1, 0 and 1"
+            )
         if exact_shifts and padding_mode != "circular" and not any(domain.closed):
             raise ValueError(
                 f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
@@ -88,6 +93,7 @@ class UNet(Equivariant, nn.Module):
             "nonlinearity": nonlinearity,
             "oversampling": oversampling,
             "projection": projection,
+            "blocks": blocks,
         }
         style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
         circular = padding_mode == "circular"
@@ -109,12 +115,12 @@ class UNet(Equivariant, nn.Module):
         self.up = nn.ModuleList()
         for level, here in enumerate(domains):
             before = widths[max(level - 1, 0)]
-            self.encoder.append(ConvBlock(here, before, widths[level], styles[level]))
+            self.encoder.append(conv_blocks(blocks, here, before, widths[level], styles[level]))
             if level < depth:
                 self.down.append(Down(here, circular=circular, exact_shifts=exact_shifts))
                 self.mix.append(mixing(domains[level + 1], widths[level + 1], widths[level]))
                 self.up.append(Up(here, circular=circular))
-                self.decoder.append(ConvBlock(here, widths[level], widths[level], styles[level]))
+                self.decoder.append(conv_blocks(blocks, here, widths[level], widths[level], styles[level]))
         self.project = Project(domain, projection) if lifted else nn.Identity()
         self.head = Correlation(domain, width, out_channels, 1)
 
@@ -150,8 +156,9 @@ class UNet(Equivariant, nn.Module):
                 "the reach of kernels with a radius is not known in samples, expected kernel_size"
             )
         kernel, depth = size // 2, len(self.down)
-        levels = sum((2 * kernel + 3 + 2) * 2**level for level in range(depth))
-        return kernel + levels + kernel * 2**depth
+        blocks = kernel * self.options["blocks"]
+        levels = sum((2 * blocks + 3 + 2) * 2**level for level in range(depth))
+        return kernel + levels + blocks * 2**depth
 
     def _check_input(self, image: Tensor) -> None:
         parts = self.domain.parts(self.domain.representation("scalar"))

@@ -1,6 +1,7 @@
 """What a step sees: random squares of random photographs."""
 
 import hashlib
+import math
 from functools import cached_property
 from typing import Any
 
@@ -64,13 +65,15 @@ class Crops:
     def _crop(self, i: int) -> tuple[Tensor, Tensor]:
         """A random square, flipped from side to side at random, if flips do not matter."""
         image, truth = self.images[i], self.truths[i]
-        side = self._side()
+        side, angle = self._side(), self._angle()
+        shown = math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
-        both = _continued(both, side)
-        top, left = (self._integer(length - side + 1) for length in both.shape[-2:])
-        both = both[:, top : top + side, left : left + side]
+        both = _continued(both, shown)
+        top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
+        both = both[:, top : top + shown, left : left + shown]
         flip = self._integer(2)
         both = both.flip(-1) if flip and self.settings.flips else both
+        both = _turned(both, angle, side) if angle else both
         both = _scaled(both, self.settings.crop or self.settings.size)
         return (both[:3], both[3]) if truth.dim() else (both, truth)
 
@@ -81,6 +84,13 @@ class Crops:
             return side
         power = 2 * float(torch.rand(1, generator=self.generator)) - 1
         return max(1, round(side * (1 + zoom) ** power))
+
+    def _angle(self) -> float:
+        """By how much the crop is turned, in radians: every other one by none."""
+        limit = math.radians(self.settings.turns)
+        if limit == 0 or self._integer(2):
+            return 0.0
+        return limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
 
     def _jitter(self, image: Tensor) -> Tensor:
         """Brightness, contrast and the balance of colours, at random for each image."""
@@ -102,6 +112,17 @@ def _continued(image: Tensor, side: int) -> Tensor:
         return image
     mode = "reflect" if short[0] < height and short[1] < width else "replicate"
     return F.pad(image[None].float(), (0, short[1], 0, short[0]), mode=mode)[0].to(torch.uint8)
+
+
+def _turned(both: Tensor, angle: float, side: int) -> Tensor:
+    """The square of a side in the middle, turned counter-clockwise: cubic colours; the nearest class."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    axes = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]) * (side / both.shape[-1])
+    grid = F.affine_grid(axes, [1, 1, side, side], align_corners=False)
+    values = both[None].float()
+    colours = F.grid_sample(values[:, :3], grid, mode="bicubic", align_corners=False)
+    classes = F.grid_sample(values[:, 3:], grid, mode="nearest", align_corners=False)
+    return torch.cat([colours, classes], 1)[0].round().clamp(0, 255).to(torch.uint8)
 
 
 def _scaled(both: Tensor, side: int) -> Tensor:

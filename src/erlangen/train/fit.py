@@ -119,14 +119,10 @@ def expect_unused(out: Path, *names: str) -> None:
 
 def default_network(task: Task, settings: Settings) -> nn.Module:
     """The `UNet` or `Classifier` that the settings describe."""
-    kind = UNet if task.dense else Classifier
-    return kind(
-        settings.domain,
-        3,
-        task.logits,
-        settings.width,
-        settings.depth,
-        separable=settings.separable,
-        kernel_size=settings.kernel_size,
-        oversampling=settings.oversampling,
-    )
+    options = {
+        "separable": settings.separable,
+        "kernel_size": settings.kernel_size,
+        "oversampling": settings.oversampling,
+    }
+    size = (settings.domain, 3, task.logits, settings.width, settings.depth)
+    return UNet(*size, **options, blocks=settings.blocks) if task.dense else Classifier(*size, **options)

@@ -34,6 +34,7 @@ class Settings:
         reflections: whether flips belong to the group.
         width: fields at the finest level.
         depth: how often the resolution is halved.
+        blocks: correlations at every level, on the way down and again on the way up, of masks' networks.
         separable: mix at each point, then correlate each channel by itself: fewer parameters for the width,
             so take more of it (8), and kernels of 5.
         kernel_size: of all correlations, in pixels of their level, odd; 5 is more exact than 3 between the
@@ -49,6 +50,8 @@ class Settings:
         jitter: random brightness, contrast and colour of crops, relative.
         flips: flip crops from side to side at random; not for what differs from its mirror image.
         zoom: show crops larger or smaller, at random, by at most this relative amount.
+        turns: turn every other crop by a random angle of at most so many degrees: what lies between the
+            rotations that the network knows.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored; the last time at the end.
@@ -69,6 +72,7 @@ class Settings:
     reflections: bool = False
     width: int = 6
     depth: int = 3
+    blocks: int = 1
     separable: bool = False
     kernel_size: int = 3
     oversampling: float = 1
@@ -80,6 +84,7 @@ class Settings:
     jitter: float = 0.2
     flips: bool = True
     zoom: float = 0.0
+    turns: float = 0.0
     quarter_turns: bool = False
     validation: float = 0.2
     looks: int = 10
@@ -91,6 +96,7 @@ class Settings:
             "rotations": 0,
             "width": 1,
             "depth": 0,
+            "blocks": 1,
             "kernel_size": 1,
             "oversampling": 1,
             "size": 1,
@@ -118,6 +124,8 @@ class Settings:
             raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
         if self.zoom < 0 or self.jitter < 0:
             raise ValueError(f"zoom is {self.zoom} and jitter {self.jitter}, expected at least 0")
+        if not 0 <= self.turns <= 180:
+            raise ValueError(f"turns is {self.turns}, expected an angle between 0 and 180 degrees")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps is {self.steps}, expected at least 1, or None to train for minutes")
         if self.epochs is not None and not self.epochs > 0:
