@@ -43,7 +43,7 @@ class Experiment:
 
     def __init__(self, folder: Path, photographs: Callable[[bool], Sets]) -> None:
         self.folder, self.photographs = folder, photographs
-        self.config = json.loads((folder / "config.json").read_text())
+        self.config = with_what_they_share(json.loads((folder / "config.json").read_text()))
         self.device = "cpu"
 
     def main(self, description: str | None) -> None:
@@ -228,6 +228,18 @@ class Experiment:
     def score(self, iou: float) -> float:
         """Intersection over union, or Dice: 2 IoU / (1 + IoU) of the same pooled pixels."""
         return iou if self.config["score"] == "IoU" else 2 * iou / (1 + iou)
+
+
+def with_what_they_share(config: dict) -> dict:
+    """Rows with the network and the settings of the one whose kind they are ("as"), but for their own."""
+    kinds = config["candidates"] | config["rows"]
+    for part in ("candidates", "rows"):
+        for name, row in config[part].items():
+            kind = kinds[row.get("as", name)]
+            network = {key: kind[key] for key in ("plain", "parameters") if key in kind}
+            settings = kind.get("settings", {}) | row.get("settings", {})
+            config[part][name] = network | row | {"settings": settings}
+    return config
 
 
 class ThereAndBack(Photographs):
