@@ -61,6 +61,8 @@ class Experiment:
         parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
         parser.add_argument("--interpolation", action="store_true", help="what turning photographs costs")
         given = parser.parse_args()
+        if given.device != "cpu" and (given.calibrate or given.interpolation):
+            parser.error("--calibrate and --interpolation measure on the CPU, expected no --device with them")
         torch.set_num_threads(given.threads)
         torch.backends.cudnn.allow_tf32 = False
         self.device = given.device
@@ -154,6 +156,9 @@ class Experiment:
             "history": run.history,
             "settings": asdict(settings) | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
             "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name(self.device)
+            if self.device.startswith("cuda")
+            else self.device,
         }
         keep(target, result)
         print(f"{target.name}: {result['iou by angle, inscribed disc']}", flush=True)

@@ -1,5 +1,6 @@
 """Photographs of every kind, and bad ones."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from erlangen.train import (
     generate,
     prepare,
 )
-from erlangen.train.crops import Crops
+from erlangen.train.crops import Crops, _turned
 from erlangen.train.folders import find_images
 from erlangen.train.held_out import split
 from erlangen.train.images import read_image, read_mask, shrink, turned, turned_and_shrunk
 from erlangen.train.predictor import statistics
+from erlangen.train.scenes import draw
 
 
 def write(folder, name, array, mode=None):
@@ -193,6 +195,28 @@ def test_turned_crops_turn_image_and_mask_alike():
     assert len(upright) == pytest.approx(0.5 * len(angles), abs=0.2 * len(angles))
     assert 20 < max(angles) < 31
     assert -31 < min(angles) < -20
+
+
+def test_crops_turn_as_photographs_do():
+    """By another cubic kernel than Pillow's, so not to the last bit."""
+    colours = torch.from_numpy(255 * draw(93, np.random.default_rng(3))[0]).permute(2, 0, 1).to(torch.uint8)
+    both = torch.cat([colours, (colours[:1] > 100).to(torch.uint8)])
+    ours = _turned(both, math.radians(30), 65)
+    theirs = turned(Image.fromarray(colours.permute(1, 2, 0).numpy()), 30)
+    middle = torch.from_numpy(np.asarray(theirs).copy()).permute(2, 0, 1)[:, 14:79, 14:79]
+    assert float((ours[:3].float() - middle.float()).abs().mean()) < 2
+    assert float((_turned(both, math.radians(-30), 65)[:3].float() - middle.float()).abs().mean()) > 10
+
+
+def test_turned_crops_of_photographs_hardly_larger_than_they_are():
+    """What lies beyond is the mirror image at every edge: no stripes, and no edge is dark."""
+    image = torch.full((3, 34, 40), 90, dtype=torch.uint8)
+    image[:, :, ::2] = 110
+    images, masks = Crops(
+        [image], [image[0] > 100], Settings(crop=32, turns=45.0, jitter=0.0, batch=16)
+    ).batch()
+    assert float(images.min()) * 255 > 70
+    assert 0.4 < float(masks.float().mean()) < 0.6
 
 
 def test_turned_crops_of_photographs_that_have_a_class_each():

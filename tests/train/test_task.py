@@ -286,6 +286,11 @@ def test_settings_survive_json():
     assert again == settings
 
 
+def test_networks_for_classes_have_no_blocks_to_choose(sorted_folder):
+    with pytest.raises(ValueError, match=r"blocks is 2, .* expected 1; take a larger width"):
+        fit(sorted_folder, steps=1, blocks=2, **SMALL)
+
+
 def test_zoomed_classification(sorted_folder):
     assert len(fit(sorted_folder, steps=3, zoom=0.3, **SMALL).history) == 2
 

@@ -22,8 +22,8 @@ def in_full_precision(monkeypatch):
 def test_training_goes_as_on_the_cpu(scenes, amp):
     here = er.fit(scenes, **SMALL)
     there = er.fit(scenes, device=DEVICE, amp=amp, **SMALL)
-    assert there.history[-1]["step"] == here.history[-1]["step"]
-    assert there.history[0]["loss"] == pytest.approx(here.history[0]["loss"], abs=0.05 if amp else 1e-3)
+    for one, other in zip(here.history, there.history, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], abs=0.1 if amp else 1e-2)
 
 
 @pytest.mark.filterwarnings("ignore")

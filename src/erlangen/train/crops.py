@@ -68,7 +68,8 @@ class Crops:
         side, angle = self._side(), self._angle()
         shown = math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
-        both = _continued(both, shown)
+        both = _continued(both, side)
+        both = _surrounded(both, shown) if angle else both
         top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
         both = both[:, top : top + shown, left : left + shown]
         flip = self._integer(2)
@@ -112,6 +113,15 @@ def _continued(image: Tensor, side: int) -> Tensor:
         return image
     mode = "reflect" if short[0] < height and short[1] < width else "replicate"
     return F.pad(image[None].float(), (0, short[1], 0, short[0]), mode=mode)[0].to(torch.uint8)
+
+
+def _surrounded(image: Tensor, side: int) -> Tensor:
+    """Mirrored at all edges, until no side is shorter."""
+    tall, wide = (max(-((length - side) // 2), 0) for length in image.shape[-2:])
+    if not (tall or wide):
+        return image
+    mode = "reflect" if max(tall, wide) < min(image.shape[-2:]) else "replicate"
+    return F.pad(image[None].float(), (wide, wide, tall, tall), mode=mode)[0].to(torch.uint8)
 
 
 def _turned(both: Tensor, angle: float, side: int) -> Tensor:

@@ -56,8 +56,8 @@ class Settings:
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored; the last time at the end.
         device: where to compute, such as "cpu" or "cuda".
-        amp: compute in bfloat16 where that is safe; faster where arithmetic is what takes the time: for wide
-            networks on GPUs, not for the default one, and not on most CPUs.
+        amp: compute in bfloat16 where that is safe; no faster for the default network on a
+            GPU, where starting kernels takes the time, and not on most CPUs.
     """
 
     minutes: float = 20.0
