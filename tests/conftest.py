@@ -17,6 +17,12 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def in_full_precision(monkeypatch):
+    """Without TF32, whose products have ten bits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
 @pytest.fixture(scope="session")
 def photograph() -> torch.Tensor:
     """A smooth photograph, (1, 3, 129, 129) in float64: a drawn scene behind a soft lens."""

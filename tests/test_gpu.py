@@ -13,13 +13,10 @@ sys.path.insert(0, str(Path(__file__).parent / "nn"))
 from test_contract import LAYERS, ready
 
 DEVICE = "cuda"
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-
-
-@pytest.fixture(autouse=True)
-def in_full_precision(monkeypatch):
-    """Without TF32, whose products have ten bits."""
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
+    pytest.mark.usefixtures("in_full_precision"),
+]
 
 
 @pytest.fixture(params=LAYERS, ids=str)

@@ -156,9 +156,9 @@ class UNet(Equivariant, nn.Module):
                 "the reach of kernels with a radius is not known in samples, expected kernel_size"
             )
         kernel, depth = size // 2, len(self.down)
-        blocks = kernel * self.options["blocks"]
-        levels = sum((2 * blocks + 3 + 2) * 2**level for level in range(depth))
-        return kernel + levels + blocks * 2**depth
+        seen = kernel * self.options["blocks"]  # by all blocks of a level, in its own samples
+        levels = sum((2 * seen + 3 + 2) * 2**level for level in range(depth))
+        return kernel + levels + seen * 2**depth
 
     def _check_input(self, image: Tensor) -> None:
         parts = self.domain.parts(self.domain.representation("scalar"))

@@ -190,15 +190,16 @@ class _FibreNorm(torch.autograd.Function):
             found = iter(torch.autograd.grad(y, parts, grads[0], create_graph=True))
             return *[next(found) if need else None for need in wanted], None, None
         inverse = torch.rsqrt(var + eps)
+        means = mean.repeat(fibre)
         scale = weight.to(var) * inverse
         # as if the statistics were constants (CPUs read the running ones, GPUs those saved), ...
         grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
             grads[0],
             x,
             weight.to(var).repeat(fibre),
-            mean.repeat(fibre),
+            means,
             var.repeat(fibre),
-            mean.repeat(fibre),
+            means,
             inverse.repeat(fibre),
             False,
             eps,

@@ -69,7 +69,7 @@ class Crops:
         shown = math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
         both = _continued(both, side)
-        both = _surrounded(both, shown) if angle else both
+        both = _continued(both, shown, around=True) if angle else both
         top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
         both = both[:, top : top + shown, left : left + shown]
         flip = self._integer(2)
@@ -105,23 +105,16 @@ class Crops:
         return 1 + self.settings.jitter * (2 * torch.rand(shape, generator=self.generator) - 1)
 
 
-def _continued(image: Tensor, side: int) -> Tensor:
-    """A photograph smaller than the crop is continued by its mirror image."""
+def _continued(image: Tensor, side: int, around: bool = False) -> Tensor:
+    """A photograph smaller than that is continued by its mirror image: right and below, or all around."""
     height, width = image.shape[-2:]
-    short = [max(side - height, 0), max(side - width, 0)]
-    if not any(short):
-        return image
-    mode = "reflect" if short[0] < height and short[1] < width else "replicate"
-    return F.pad(image[None].float(), (0, short[1], 0, short[0]), mode=mode)[0].to(torch.uint8)
-
-
-def _surrounded(image: Tensor, side: int) -> Tensor:
-    """Mirrored at all edges, until no side is shorter."""
-    tall, wide = (max(-((length - side) // 2), 0) for length in image.shape[-2:])
+    tall, wide = max(side - height, 0), max(side - width, 0)
     if not (tall or wide):
         return image
-    mode = "reflect" if max(tall, wide) < min(image.shape[-2:]) else "replicate"
-    return F.pad(image[None].float(), (wide, wide, tall, tall), mode=mode)[0].to(torch.uint8)
+    top, left = ((tall + 1) // 2, (wide + 1) // 2) if around else (0, 0)
+    pads = (left, wide - left, top, tall - top)
+    mode = "reflect" if max(pads[:2]) < width and max(pads[2:]) < height else "replicate"
+    return F.pad(image[None].float(), pads, mode=mode)[0].to(torch.uint8)
 
 
 def _turned(both: Tensor, angle: float, side: int) -> Tensor:

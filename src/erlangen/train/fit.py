@@ -1,6 +1,7 @@
 """Training: photographs in, a network out."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,5 +130,5 @@ def default_network(task: Task, settings: Settings) -> nn.Module:
             f"blocks is {settings.blocks}, and networks for classes of whole photographs have two "
             "correlations at every level as they are, expected 1; take a larger width or depth"
         )
-    size = (settings.domain, 3, task.logits, settings.width, settings.depth)
-    return UNet(*size, **options, blocks=settings.blocks) if task.dense else Classifier(*size, **options)
+    kind = partial(UNet, blocks=settings.blocks) if task.dense else Classifier
+    return kind(settings.domain, 3, task.logits, settings.width, settings.depth, **options)
