@@ -121,7 +121,7 @@ def test_another_network_and_sets_of_ones_own(scenes):
 
 
 def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
-    named = {"rotations": 4, "separable": False, "kernel_size": 7, "oversampling": 1.5, "blocks": 2}
+    named = {"rotations": 4, "separable": False, "kernel_size": 7, "oversampling": 1.5, "blocks": 3}
     net = fit(scenes, steps=1, **SMALL | named).model
     er.save(net, tmp_path / "net")
     for found in (net.net, er.load(tmp_path / "net").net):

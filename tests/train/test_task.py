@@ -287,8 +287,8 @@ def test_settings_survive_json():
 
 
 def test_networks_for_classes_have_no_blocks_to_choose(sorted_folder):
-    with pytest.raises(ValueError, match=r"blocks is 2, .* expected 1; take a larger width"):
-        fit(sorted_folder, steps=1, blocks=2, **SMALL)
+    with pytest.raises(ValueError, match=r"blocks is 3, .* expected 2; take another width"):
+        fit(sorted_folder, steps=1, blocks=3, **SMALL)
 
 
 def test_zoomed_classification(sorted_folder):

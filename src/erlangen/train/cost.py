@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.train.angles import ANGLES, to_turn, turned_pair
+from erlangen.train.gradient import WARM
 from erlangen.train.images import as_batch
 from erlangen.train.tiles import answer
 
@@ -66,7 +67,7 @@ def measure_cost(trial: "Training") -> Cost:
     settings, images, step = trial.settings, trial.crops.images, trial.step
     left = 1 - trial.fraction
     kept, times = 0, []
-    for _ in range(TRIALS):
+    for _ in range(TRIALS + (WARM if trial.gradient.recordable else 0)):
         start = time.perf_counter()
         with _Kept() as saved:
             trial.advance()

@@ -125,10 +125,10 @@ def default_network(task: Task, settings: Settings) -> nn.Module:
         "kernel_size": settings.kernel_size,
         "oversampling": settings.oversampling,
     }
-    if not task.dense and settings.blocks != 1:
+    if not task.dense and settings.blocks != 2:
         raise ValueError(
             f"blocks is {settings.blocks}, and networks for classes of whole photographs have two "
-            "correlations at every level as they are, expected 1; take a larger width or depth"
+            "correlations at every level as they are, expected 2; take another width or depth"
         )
     kind = partial(UNet, blocks=settings.blocks) if task.dense else Classifier
     return kind(settings.domain, 3, task.logits, settings.width, settings.depth, **options)

@@ -17,6 +17,7 @@ from erlangen.models import Classifier, UNet
 from erlangen.train.cost import Cost, measure_cost
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
+from erlangen.train.gradient import Gradient
 from erlangen.train.images import as_batch
 from erlangen.train.losses import Loss
 from erlangen.train.predictor import Predictor
@@ -74,9 +75,11 @@ class Training:
     ) -> None:
         self.model, self.loss, self.crops, self.settings = model, loss, crops, settings
         self.held_out, self.out, self.notes = held_out, out, notes
+        on_gpu = model.mean.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), settings.lr, weight_decay=settings.weight_decay
+            model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=on_gpu
         )
+        self.gradient = Gradient(model, loss, settings.amp)
         self.total = settings.total_steps(len(crops.images))
         self.step, self.seconds, self.checked = 0, 0.0, 0
         self.losses: list[float] = []
@@ -155,22 +158,15 @@ class Training:
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * _schedule(self.fraction)
-        device = self.model.mean.device
-        image, truth = (x.to(device) for x in self.crops.batch())
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.amp):
-            logits = self.model(image)
-        loss = self.loss(logits.float(), truth)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if not math.isfinite(loss.item()):
+        loss = self.gradient(*self.crops.batch())
+        if not math.isfinite(loss):
             mend = f"take a smaller learning rate than lr={self.settings.lr}, anew (--overwrite)"
             raise ValueError(
-                f"the loss is {loss.item()} at step {self.step}, expected a number; "
+                f"the loss is {loss} at step {self.step}, expected a number; "
                 f"{mend if self.step else 'look at the photographs, the masks and the class weights'}"
             )
         self.optimizer.step()
-        self.losses = [*self.losses, loss.item()][-RECENT:]
+        self.losses = [*self.losses, loss][-RECENT:]
         self.step += 1
 
 

@@ -1,0 +1,78 @@
+"""A training step on a GPU, recorded as one CUDA graph and launched kernel by kernel, as `er.fit` takes it.
+
+python experiments/speed/gpu.py          writes gpu.json; all steps in one process, interleaved, median
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from records import interleaved, keep
+
+import erlangen as er
+from erlangen.train.gradient import WARM, Gradient
+from erlangen.train.losses import Loss
+from erlangen.train.plain import PlainUNet
+from erlangen.train.predictor import Predictor
+
+HERE = Path(__file__).parent
+CONFIG = json.loads((HERE / "config.json").read_text())
+FULL = {"separable": False, "kernel_size": 3, "oversampling": 1}
+NETWORKS = {
+    "plain U-Net of width 16": lambda plane: PlainUNet(width=16),
+    "train's default network": lambda plane: er.models.UNet(plane, 3, 1, 6, 3, **FULL),
+    "two blocks of width 5": lambda plane: er.models.UNet(plane, 3, 1, 5, 3, blocks=2, **FULL),
+    "UNet's default": lambda plane: er.models.UNet(plane, 3, 1),
+}
+
+
+def main() -> None:
+    torch.backends.cudnn.allow_tf32 = False
+    torch.manual_seed(0)
+    kinds = {(amp, recorded) for amp in (False, True) for recorded in (False, True)}
+    steps = {
+        f"{name}, {'bfloat16' if amp else 'float32'}, {'recorded' if recorded else 'launched'}": step(
+            net, amp, recorded
+        )
+        for name, net in NETWORKS.items()
+        for amp, recorded in sorted(kinds)
+    }
+    for one in steps.values():
+        for _ in range(WARM + 1):
+            one()
+    result = {
+        "milliseconds": {
+            name: 1000 * s for name, s in interleaved(steps, CONFIG["repeats"], time.perf_counter).items()
+        },
+        "shape": [CONFIG["step"]["batch"], 3, CONFIG["step"]["size"], CONFIG["step"]["size"]],
+        "gpu": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+    }
+    keep(HERE / "gpu.json", result)
+    print(json.dumps(result, indent=1))
+
+
+def step(network, amp: bool, recorded: bool):
+    """A gradient and AdamW, on one batch that comes from the CPU each time."""
+    model = Predictor(network(er.Plane(rotations=8))).cuda().train()
+    gradient = Gradient(model, Loss(model.task).cuda(), amp)
+    gradient.recordable = recorded
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    batch, size = CONFIG["step"]["batch"], CONFIG["step"]["size"]
+    image = torch.rand(batch, 3, size, size)
+    truth = (torch.rand(batch, size, size) > 0.9).to(torch.uint8)
+
+    def run() -> None:
+        gradient(image, truth)
+        optimizer.step()
+        torch.cuda.synchronize()
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
