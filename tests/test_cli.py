@@ -28,6 +28,9 @@ def test_train_predict_check(photographs, tmp_path, capsys):
     assert "when turned" in text
     assert "worst exact" in text
     assert str(out / "index.html") in text
+    for command in (["predict", str(out), str(photographs)], ["check", str(out)]):
+        assert main([*command, "--device", "nowhere"]) == 1
+        assert "device is 'nowhere'" in capsys.readouterr().err
     assert main(["predict", str(out), str(photographs), "--out", str(tmp_path / "masks")]) == 0
     assert len(list((tmp_path / "masks").iterdir())) == 6
     capsys.readouterr()

@@ -24,8 +24,8 @@ CONFIG = json.loads((HERE / "config.json").read_text())
 FULL = {"separable": False, "kernel_size": 3, "oversampling": 1}
 NETWORKS = {
     "plain U-Net of width 16": lambda plane: PlainUNet(width=16),
-    "train's default network": lambda plane: er.models.UNet(plane, 3, 1, 6, 3, **FULL),
-    "two blocks of width 5": lambda plane: er.models.UNet(plane, 3, 1, 5, 3, blocks=2, **FULL),
+    "one block of width 6": lambda plane: er.models.UNet(plane, 3, 1, 6, 3, **FULL),
+    "train's default network": lambda plane: er.models.UNet(plane, 3, 1, 5, 3, blocks=2, **FULL),
     "UNet's default": lambda plane: er.models.UNet(plane, 3, 1),
 }
 
@@ -35,7 +35,7 @@ def main() -> None:
     torch.manual_seed(0)
     kinds = {(amp, recorded) for amp in (False, True) for recorded in (False, True)}
     steps = {
-        f"{name}, {'bfloat16' if amp else 'float32'}, {'recorded' if recorded else 'launched'}": step(
+        f"{name}, {'bfloat16' if amp else 'float32'}, {'recorded' if recorded else 'launched'}": Step(
             net, amp, recorded
         )
         for name, net in NETWORKS.items()
@@ -44,6 +44,11 @@ def main() -> None:
     for one in steps.values():
         for _ in range(WARM + 1):
             one()
+    unlike = [
+        name for name, one in steps.items() if name.endswith("recorded") == (one.gradient.recorded is None)
+    ]
+    if unlike:
+        raise RuntimeError(f"{', '.join(unlike)}: not as it says, expected to be recorded, or not")
     result = {
         "milliseconds": {
             name: 1000 * s for name, s in interleaved(steps, CONFIG["repeats"], time.perf_counter).items()
@@ -56,22 +61,22 @@ def main() -> None:
     print(json.dumps(result, indent=1))
 
 
-def step(network, amp: bool, recorded: bool):
+class Step:
     """A gradient and AdamW, on one batch that comes from the CPU each time."""
-    model = Predictor(network(er.Plane(rotations=8))).cuda().train()
-    gradient = Gradient(model, Loss(model.task).cuda(), amp)
-    gradient.recordable = recorded
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    batch, size = CONFIG["step"]["batch"], CONFIG["step"]["size"]
-    image = torch.rand(batch, 3, size, size)
-    truth = (torch.rand(batch, size, size) > 0.9).to(torch.uint8)
 
-    def run() -> None:
-        gradient(image, truth)
-        optimizer.step()
+    def __init__(self, network, amp: bool, recorded: bool) -> None:
+        model = Predictor(network(er.Plane(rotations=8))).cuda().train()
+        self.gradient = Gradient(model, Loss(model.task).cuda(), amp)
+        self.gradient.recordable = recorded
+        self.optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        batch, size = CONFIG["step"]["batch"], CONFIG["step"]["size"]
+        self.image = torch.rand(batch, 3, size, size)
+        self.truth = (torch.rand(batch, size, size) > 0.9).to(torch.uint8)
+
+    def __call__(self) -> None:
+        self.gradient(self.image, self.truth)
+        self.optimizer.step()
         torch.cuda.synchronize()
-
-    return run
 
 
 if __name__ == "__main__":

@@ -142,15 +142,18 @@ class Check:
     """Which layer loses how much."""
     html: Path | None = None
     """Write a page with the commuting square in pictures."""
+    device: str = "cpu"
+    """Where to compute, such as "cpu" or "cuda"."""
 
     def run(self) -> int:
         from erlangen.train import load
         from erlangen.train.angles import prove
         from erlangen.train.checkpoint import writing
+        from erlangen.train.device import as_device
         from erlangen.train.images import numbers, read_image, shrink
         from erlangen.train.scenes import example
 
-        network = load(self.model)
+        network = load(self.model).to(as_device(self.device))
         side = min(network.size or SEEN, SEEN)
         x = example() if self.image is None else numbers(shrink(read_image(self.image), side))
         report = prove(network, x, self.layers)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import erlangen as er
+from erlangen.cli import main
 
 DEVICE = "cuda"
 SMALL = {"width": 2, "depth": 2, "size": 48, "crop": 32, "batch": 2, "seed": 4, "steps": 12}
@@ -112,6 +113,16 @@ def test_a_stopped_training_goes_on_there(scenes, deterministic, tmp_path):
     resumed = er.fit(scenes, device=DEVICE, out=tmp_path, resume=True, **SMALL)
     for name, tensor in resumed.model.state_dict().items():
         assert torch.equal(tensor, whole.model.state_dict()[name]), name
+
+
+def test_check_proves_there(run, tmp_path, capsys):
+    er.save(copy.deepcopy(run.model).cpu(), tmp_path / "net")
+    proved = []
+    for device in ("cpu", DEVICE):
+        main(["check", str(tmp_path / "net"), "--device", device, "--html", str(tmp_path / "check.html")])
+        proved.append([line for line in capsys.readouterr().out.splitlines() if "turn" in line])
+    assert len(proved[0]) == len(proved[1]) > 0
+    assert (tmp_path / "check.html").exists()
 
 
 def test_it_predicts_in_tiles_and_scores_angles_there(run, scenes):

@@ -31,7 +31,7 @@ def some(data: Data, count: int) -> Data:
 
 
 def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool = False) -> Report:
-    """`erlangen.verify.equivariance` of a trained network at a photograph in [0, 1].
+    """`erlangen.verify.equivariance` of a trained network, where it is, at a photograph in [0, 1].
 
     Where the whole photograph has a class, that of its inscribed disc in the mean colour: a corner that
     leaves the picture is no turn of it.
@@ -42,10 +42,11 @@ def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool =
     domain = model.net.domain
     if not isinstance(domain, Plane):
         raise ValueError(f"the network lives on {domain}, expected one on the plane")
+    x = x.to(model.mean.device)
     if model.task.dense:
         return equivariance(model, x, domain, layers=layers, show=False)
     normal = (x - model.mean.view(3, 1, 1)) / model.std.view(3, 1, 1)
-    disc = inscribed_disc(*x.shape[-2:])
+    disc = inscribed_disc(*x.shape[-2:]).to(x.device)
     return equivariance(model.net, normal.where(disc, 0.0), domain, layers=layers, show=False)
 
 

@@ -75,7 +75,7 @@ class Gradient:
             loss = self._computed(image, truth)
         now.wait_stream(self.beside)  # type: ignore[arg-type]
         self.warm += 1
-        if asked:
+        if asked and self.warm == WARM:  # the first steps ask for what is then kept
             self._launch_from_now_on(asked[0])
         return loss.item()
 
