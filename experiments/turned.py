@@ -137,11 +137,11 @@ class Experiment:
         started, say = time.time(), Say(f"{name}-{seed}")
         resume = (kept / "training.safetensors").exists()
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
+        if net is None:
+            save(run.model, kept)
         scores = score_by_angle(
             run.model.to(self.device), held_out, self.config["angles"][: 6 if fold else None]
         )
-        if net is None:
-            save(run.model.cpu(), kept)
         result = {
             "row": name,
             "seed": seed,
@@ -188,15 +188,15 @@ class Experiment:
                 continue
             rows[name] = self.row(name, results)
             curve = rows[name].pop("curve")
-            if "minutes" not in self.config["rows"][name]:
+            if name in self.config["rows shown"]:
                 curves[f"{name}, {results[0]['parameters']:,} parameters"] = curve
         if not rows:
             return
         (self.folder / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
         write_table(self.folder.name, table(rows), ROOT / "docs" / "photographs.md")
         if curves:
-            low = self.config["lowest score shown"]
-            drawn = figures.angles(curves, label=self.config["score"], low=low)
+            low, high = self.config["scores shown"]
+            drawn = figures.angles(curves, label=self.config["score"], low=low, high=high)
             figures.save(drawn, self.folder / "figure.png")
 
     def row(self, name: str, results: list[dict]) -> dict:

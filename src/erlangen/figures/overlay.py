@@ -76,24 +76,29 @@ def angles(
     path: str | Path | None = None,
     label: str = "IoU",
     low: float = 0.0,
+    high: float = 1.0,
 ) -> Any:
     """A polar plot: the score of each network against the angle the photographs were turned by.
 
     Args:
         scores: for each network its score by angle, in degrees.
         label: what the scores are.
-        low: the score at the centre of the plot.
+        low, high: the scores at the centre and at the edge of the plot.
 
     Returns:
         The figure, or the path it was written to.
     """
     canvas, ((axis,),) = figure(1, 1, 5.4, 5.2, subplot_kw={"projection": "polar"})
-    draw_angles(axis, scores, label, low)
+    draw_angles(axis, scores, label, low, high)
     return canvas if path is None else save(canvas, path)
 
 
-def draw_angles(axis: Any, scores: Mapping[str, Mapping[float, float]], label: str, low: float) -> None:
+def draw_angles(
+    axis: Any, scores: Mapping[str, Mapping[float, float]], label: str, low: float, high: float = 1.0
+) -> None:
     """The curves of `angles`, on a polar axis."""
+    from matplotlib.ticker import MaxNLocator
+
     for i, (name, by_angle) in enumerate(scores.items()):
         degrees = sorted(by_angle)
         around = [*degrees, degrees[0] + 360]
@@ -104,7 +109,8 @@ def draw_angles(axis: Any, scores: Mapping[str, Mapping[float, float]], label: s
             linestyle=("solid", "dashed", "dotted")[i // len(COLOURS) % 3],
             label=name,
         )
-    axis.set_ylim(low, 1)
+    axis.set_ylim(low, high)
+    axis.yaxis.set_major_locator(MaxNLocator(5))  # few circles: their numbers stand on one line
     axis.set_title(f"{label} by angle", fontsize=11, pad=12)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=1, fontsize=9, frameon=False)
 
