@@ -38,10 +38,11 @@ class Experiment:
 
     Args:
         folder: with config.json: minutes, size, angles, rows, candidates; results go there.
-        photographs: what to learn from and what is held out; with True, both from what is learned from.
+        photographs: what to learn from and what is held out: of fold 1, 2, 3, both from what is learned from;
+            of 0, all of that and the validation photographs.
     """
 
-    def __init__(self, folder: Path, photographs: Callable[[bool], Sets]) -> None:
+    def __init__(self, folder: Path, photographs: Callable[[int], Sets]) -> None:
         self.folder, self.photographs = folder, photographs
         self.config = with_what_they_share(json.loads((folder / "config.json").read_text()))
         self.device = "cpu"
@@ -58,7 +59,14 @@ class Experiment:
             "--device", default="cpu", help='where to train, such as "cuda"; as many steps, in full float32'
         )
         parser.add_argument("--calibrate", action="store_true", help="measure the steps of all rows")
-        parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
+        parser.add_argument(
+            "--fold",
+            type=int,
+            nargs="?",
+            const=1,
+            default=0,
+            help="the candidates, on a fold of train: 1, 2, 3",
+        )
         parser.add_argument("--interpolation", action="store_true", help="what turning photographs costs")
         given = parser.parse_args()
         if given.device != "cpu" and (given.calibrate or given.interpolation):
@@ -83,7 +91,7 @@ class Experiment:
         """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
         named = self.config["candidates"] | self.config["rows"]
         kinds = {name: row for name, row in named.items() if "as" not in row}
-        learned, held_out = self.photographs(False)
+        learned, held_out = self.photographs(0)
         some = learned.subset(list(range(min(32, len(learned)))))
         trainings = {}
         for name, row in kinds.items():
@@ -116,9 +124,10 @@ class Experiment:
         """How a row is trained."""
         return Settings(size=self.config["size"], **more, **self.config.get("settings", {}) | row["settings"])
 
-    def one(self, name: str, row: dict, seed: int, fold: bool) -> None:
+    def one(self, name: str, row: dict, seed: int, fold: int) -> None:
         """Train and measure one row with one seed, unless its result is there."""
-        target = self.folder / ("fold" if fold else "results") / f"{name}-{seed}.json"
+        place = ("results", "fold", "fold2", "fold3")[fold]
+        target = self.folder / place / f"{name}-{seed}.json"
         if target.exists():
             print(f"{target.name}: done before")
             return
@@ -133,7 +142,7 @@ class Experiment:
             training = every(training, row["fraction"])
         torch.manual_seed(seed)
         net = plain_network(row)
-        kept = ROOT / "runs" / self.folder.name / ("fold" if fold else "results") / f"{name}-{seed}"
+        kept = ROOT / "runs" / self.folder.name / place / f"{name}-{seed}"
         started, say = time.time(), Say(f"{name}-{seed}")
         resume = (kept / "training.safetensors").exists()
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
@@ -168,7 +177,7 @@ class Experiment:
 
         Masks stay as they are, so all that is lost is what interpolating photographs twice costs.
         """
-        _, held_out = self.photographs(False)
+        _, held_out = self.photographs(0)
         blurred = ThereAndBack(held_out.images, held_out.masks)
         scores = {}
         for folder in sorted((ROOT / "runs" / self.folder.name / "results").glob("*/model.json")):

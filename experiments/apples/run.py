@@ -1,7 +1,7 @@
 """Networks trained on upright photographs of apples, tried on turned ones (see ../turned.py).
 
 python experiments/apples/run.py --calibrate     how long a step of each row takes, alone on two cores
-python experiments/apples/run.py --fold          the candidates, on a fold of the training photographs
+python experiments/apples/run.py --fold          the candidates, on a fold of the training photographs (or --fold 2)
 python experiments/apples/run.py                 all rows of config.json that have no result yet
 python experiments/apples/run.py --interpolation   what turning photographs costs the networks that were saved
 python experiments/apples/run.py C8 --seed 0     one of them
@@ -15,15 +15,16 @@ from turned import DATA, Experiment, Sets
 
 from erlangen.train import find_photographs
 
-FOLD = ("_MG_8971", "_MG_8993")  # photographs; their tiles are held out together
+FOLDS = (("_MG_8971", "_MG_8993"), ("_MG_3017", "_MG_8080"), ("_MG_3168", "_MG_8071"))
+# photographs; their tiles are held out together
 
 
-def photographs(fold: bool) -> Sets:
-    """Training and held-out tiles: train and val, or a fold of train, split by whole photograph."""
+def photographs(fold: int) -> Sets:
+    """Training and held-out tiles: train and val, or fold 1, 2, 3 of train, split by whole photograph."""
     training = find_photographs(DATA / "apples" / "train")
-    if not fold:
+    if fold == 0:
         return training, find_photographs(DATA / "apples" / "val")
-    inside = [i for i, path in enumerate(training.images) if path.stem.rsplit("_", 1)[0] in FOLD]
+    inside = [i for i, path in enumerate(training.images) if path.stem.rsplit("_", 1)[0] in FOLDS[fold - 1]]
     outside = [i for i in range(len(training)) if i not in inside]
     return training.subset(outside), training.subset(inside)
 

@@ -6,7 +6,7 @@
     python experiments/vessels/run.py --interpolation   what turning photographs costs the saved networks
 
 CHASE_DB1, first annotator: both eyes of seven subjects to learn from, of three to score; a fold holds out
-two of the seven.
+two of the seven (--fold 2, 3: another two).
 """
 
 import sys
@@ -17,12 +17,15 @@ from turned import DATA, Experiment, Sets
 
 from erlangen.train import find_photographs
 
+FOLDS = ((6, 7), (1, 2), (3, 4))  # subjects
 
-def photographs(fold: bool) -> Sets:
-    """Training and held-out photographs, split by subject."""
+
+def photographs(fold: int) -> Sets:
+    """Training and held-out photographs, split by subject: train and val, or fold 1, 2, 3 of train."""
     every = find_photographs(DATA / "vessels" / "train")
     subject = [int(path.stem[6:8]) for path in every.images]  # Image_01L
-    learn, check = (range(1, 6), range(6, 8)) if fold else (range(1, 8), range(8, 11))
+    check = set(FOLDS[fold - 1]) if fold else {8, 9, 10}
+    learn = set(range(1, 8)) - check
     learned, held_out = ([i for i, s in enumerate(subject) if s in part] for part in (learn, check))
     return every.subset(learned), every.subset(held_out)
 
