@@ -65,7 +65,8 @@ class Experiment:
             nargs="?",
             const=1,
             default=0,
-            help="the candidates, on a fold of train: 1, 2, 3",
+            choices=(1, 2, 3),
+            help="the candidates, on a fold of train",
         )
         parser.add_argument("--interpolation", action="store_true", help="what turning photographs costs")
         given = parser.parse_args()

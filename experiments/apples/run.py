@@ -1,7 +1,7 @@
 """Networks trained on upright photographs of apples, tried on turned ones (see ../turned.py).
 
 python experiments/apples/run.py --calibrate     how long a step of each row takes, alone on two cores
-python experiments/apples/run.py --fold          the candidates, on a fold of the training photographs (or --fold 2)
+python experiments/apples/run.py --fold          the candidates, on fold 1 (or 2, 3) of train
 python experiments/apples/run.py                 all rows of config.json that have no result yet
 python experiments/apples/run.py --interpolation   what turning photographs costs the networks that were saved
 python experiments/apples/run.py C8 --seed 0     one of them

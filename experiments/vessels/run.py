@@ -1,12 +1,12 @@
 """Networks that find the vessels in photographs of the retina, tried on turned ones (see ../turned.py).
 
     python experiments/vessels/run.py --calibrate     how long a step of each row takes, alone on two cores
-    python experiments/vessels/run.py --fold          the candidates, on a fold of the training photographs
+    python experiments/vessels/run.py --fold          the candidates, on fold 1 (or 2, 3) of train
     python experiments/vessels/run.py                 all rows of config.json that have no result yet
     python experiments/vessels/run.py --interpolation   what turning photographs costs the saved networks
 
 CHASE_DB1, first annotator: both eyes of seven subjects to learn from, of three to score; a fold holds out
-two of the seven (--fold 2, 3: another two).
+two of the seven.
 """
 
 import sys

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from erlangen.spaces import Plane
 from erlangen.train.data import Data
+from erlangen.train.device import full_precision
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
@@ -30,6 +31,7 @@ def some(data: Data, count: int) -> Data:
     return data.subset([int(i) for i in places.round()])
 
 
+@full_precision()
 def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool = False) -> Report:
     """`erlangen.verify.equivariance` of a trained network, where it is, at a photograph in [0, 1].
 

@@ -32,7 +32,7 @@ class Cost:
         proving: seconds for turning some of them, and the report, at the end.
         bytes: of memory: weights, gradients and the optimizer's moments, all photographs, and either what a
             step keeps for its backward pass and makes on the way, or what the answer to a whole photograph
-            takes, whichever is more.
+            takes, whichever is more; on a GPU, where a step is recorded, both.
     """
 
     seconds: float
@@ -86,7 +86,9 @@ def measure_cost(trial: "Training") -> Cost:
     steps = trial.total - step if trial.total else round(60 * settings.minutes * left / seconds)
     looking = look * len(trial.held_out) * (settings.looks - trial.checked)
     proving = reporting + turning * len(ANGLES) * len(turned)
-    memory = 4 * weights + photographs + max(1.5 * kept, FIELDS * field.bytes)
+    step, answered = 1.5 * kept, FIELDS * field.bytes  # a recorded step keeps its memory meanwhile
+    both = step + answered if trial.gradient.recordable else max(step, answered)
+    memory = 4 * weights + photographs + both
     return Cost(seconds, max(steps, 1), looking, proving, round(memory))
 
 

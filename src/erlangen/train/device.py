@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -23,6 +25,17 @@ def as_device(name: str) -> torch.device:
             'that `erlangen doctor` lists; "cpu" always works'
         ) from error
     return device
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions in float32 as they are, where a GPU would round what goes in to ten bits (TF32)."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def keep_freed_memory() -> bool:

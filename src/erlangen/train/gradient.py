@@ -1,19 +1,19 @@
 """The gradient of a step: kernel by kernel or, on a GPU, as one graph of kernels."""
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from erlangen.models import Classifier, UNet
 from erlangen.train.losses import Loss
+from erlangen.train.plain import PlainUNet
 
 if TYPE_CHECKING:
     from erlangen.train.predictor import Predictor
 
-WARM = 3  # steps before one is recorded: what torch chooses once, such as algorithms, is chosen by then
+WARM = 3  # steps before one is recorded: what torch and the layers choose or make once is there by then
 LARGEST = 1.0  # norm of the gradient of all parameters together
 
 
@@ -21,44 +21,48 @@ class Gradient:
     """The loss of a batch, whose gradient, clipped, is left in the parameters' ``grad``.
 
     A step of these networks is some hundred small kernels, and a GPU waits longer for them to be launched
-    than it computes. So one step is recorded there (`torch.cuda.CUDAGraph`) and from then on replayed on
-    the same memory, for batches of the same shape: the same kernels, hence the same numbers. A network that
-    cannot be recorded, since it asks the GPU for a number on its way, goes on kernel by kernel.
+    than it computes. So there a step of our own networks is recorded (`Recorder`): the same kernels on the
+    same memory, hence the same numbers. Other networks may decide something anew at every step, or ask the
+    GPU for a number, and go kernel by kernel.
 
     Args:
-        model, loss: what is differentiated, where it is.
+        model, loss: what is differentiated.
         amp: whether the network computes in bfloat16.
     """
 
     def __init__(self, model: "Predictor", loss: Loss, amp: bool) -> None:
         self.model, self.loss, self.amp = model, loss, amp
-        self.device = model.mean.device
-        self.recordable = self.device.type == "cuda"
-        self.recorded: Recorded | None = None
-        self.beside = torch.cuda.Stream(self.device) if self.recordable else None
-        self.warm = 0
+        self.recorder: Recorder | None = None
+        self.place: tuple = ()
+
+    @property
+    def recordable(self) -> bool:
+        """Whether steps are recorded, sooner or later."""
+        ours = isinstance(self.model.net, UNet | Classifier | PlainUNet)
+        return ours and self.model.mean.device.type == "cuda"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether one has been."""
+        return self.recorder is not None and self.recorder.graph is not None
 
     def __call__(self, image: Tensor, truth: Tensor) -> float:
         """Of images ``(batch, 3, h, w)`` in [0, 1] and their class indices, wherever they are."""
-        if self.recorded is not None:
-            return self.recorded(image, truth)
-        image, truth = image.to(self.device), truth.to(self.device)
+        device = self.model.mean.device
         if not self.recordable:
-            return self._computed(image, truth).item()
-        if self.warm < WARM:
-            return self._warmed(image, truth)
-        generator = torch.cuda.default_generators[image.get_device()]
-        before = generator.clone_state()
-        try:
-            self.recorded = Recorded(self._computed, image, truth)
-        except RuntimeError as error:
-            generator.graphsafe_set_state(before)  # as it was: it is left in the middle of the recording
-            self._launch_from_now_on(str(error).splitlines()[0])
-            return self._computed(image, truth).item()
-        return self.recorded(image, truth)
+            return self._computed(image.to(device), truth.to(device)).item()
+        weights = (*self.model.parameters(), *self.model.buffers())
+        place = (image.shape, truth.shape, *(tensor.data_ptr() for tensor in weights))
+        if self.recorder is None or place != self.place:
+            self.recorder, self.place = Recorder(self._computed, device), place
+        return self.recorder(image, truth)
+
+    def forget(self) -> None:
+        """Give back the memory of what was recorded; the next steps are as the first ones."""
+        self.recorder = None
 
     def _computed(self, image: Tensor, truth: Tensor) -> Tensor:
-        kind, cached = self.device.type, not self.recordable
+        kind, cached = self.model.mean.device.type, not self.recordable
         with torch.autocast(kind, torch.bfloat16, enabled=self.amp, cache_enabled=cached):
             logits = self.model(image)
         loss = self.loss(logits.float(), truth)
@@ -67,53 +71,44 @@ class Gradient:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST)
         return loss.detach()
 
-    def _warmed(self, image: Tensor, truth: Tensor) -> float:
-        """On a stream of its own, as torch asks of the steps before one that is recorded."""
-        now = torch.cuda.current_stream(self.device)
-        self.beside.wait_stream(now)  # type: ignore[union-attr]
-        with torch.cuda.stream(self.beside), numbers_asked() as asked:
-            loss = self._computed(image, truth)
-        now.wait_stream(self.beside)  # type: ignore[arg-type]
-        self.warm += 1
-        if asked and self.warm == WARM:  # the first steps ask for what is then kept
-            self._launch_from_now_on(asked[0])
-        return loss.item()
 
-    def _launch_from_now_on(self, reason: str) -> None:
-        self.recordable = False
-        warnings.warn(
-            f"a step of this network cannot be recorded as one CUDA graph ({reason}), so its kernels are "
-            "launched one by one, which is slower; expected a forward pass that asks the GPU for no number, "
-            "such as by .item() or by a mask as an index",
-            stacklevel=4,
-        )
+class Recorder:
+    """A function of tensors on a GPU: at first computed, then recorded (`torch.cuda.CUDAGraph`) and replayed.
 
+    Args:
+        function: of tensors of the same shapes at every call; all else that it uses stays where it is.
+        device: the GPU.
+    """
 
-class Recorded:
-    """A function of tensors of these shapes, on one GPU, to be replayed at once."""
-
-    def __init__(self, function: Callable[..., Tensor], *inputs: Tensor) -> None:
-        self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
-        with torch.cuda.device(inputs[0].device), torch.cuda.graph(self.graph):
-            self.output = function(*self.inputs)
+    def __init__(self, function: Callable[..., Tensor], device: torch.device) -> None:
+        self.function, self.device = function, device
+        self.stream = torch.cuda.Stream(device)  # torch asks for one beside the usual one
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.calls = 0
 
     def __call__(self, *inputs: Tensor) -> float:
+        """The number that the function gives; the inputs may be anywhere."""
+        self.calls += 1
+        if self.calls <= WARM:
+            return self._computed(inputs)
+        if self.graph is None:
+            self.graph = self._record(inputs)
         for mine, given in zip(self.inputs, inputs, strict=True):
             mine.copy_(given)
         self.graph.replay()
         return self.output.item()
 
+    def _computed(self, inputs: tuple[Tensor, ...]) -> float:
+        now = torch.cuda.current_stream(self.device)
+        there = [x.to(self.device) for x in inputs]
+        self.stream.wait_stream(now)
+        with torch.cuda.stream(self.stream):
+            result = self.function(*there).item()
+        now.wait_stream(self.stream)
+        return result
 
-@contextmanager
-def numbers_asked() -> Iterator[list[str]]:
-    """What torch says of every time that the GPU is asked for a number meanwhile."""
-    asked: list[str] = []
-    mode = torch.cuda.get_sync_debug_mode()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            yield asked
-        finally:
-            torch.cuda.set_sync_debug_mode(mode)
-    asked += [str(w.message).splitlines()[0] for w in caught if "called a synchronizing" in str(w.message)]
+    def _record(self, inputs: tuple[Tensor, ...]) -> torch.cuda.CUDAGraph:
+        graph, self.inputs = torch.cuda.CUDAGraph(), [x.to(self.device, copy=True) for x in inputs]
+        with torch.cuda.device(self.device), torch.cuda.graph(graph, stream=self.stream):
+            self.output = self.function(*self.inputs)
+        return graph

@@ -75,9 +75,10 @@ class Training:
     ) -> None:
         self.model, self.loss, self.crops, self.settings = model, loss, crops, settings
         self.held_out, self.out, self.notes = held_out, out, notes
-        on_gpu = model.mean.device.type == "cuda"
+        real = all(p.is_floating_point() for p in model.parameters())
+        fused = True if real and model.mean.device.type == "cuda" else None
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=on_gpu
+            model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
         self.gradient = Gradient(model, loss, settings.amp)
         self.total = settings.total_steps(len(crops.images))
@@ -142,6 +143,7 @@ class Training:
             if self.out is not None:
                 save_training(self, self.out)
             raise
+        self.gradient.forget()
         return Run(self.model.cpu().eval(), self.settings, self.history, self.held_out, self.notes)
 
     def _look(self, images: list[Tensor], truths: list[Tensor]) -> Step:

@@ -32,12 +32,12 @@ class Settings:
         seed: of the weights, the crops and the split.
         rotations: N of C_N; 0 for isotropic kernels on scalar fields.
         reflections: whether flips belong to the group.
-        width: fields at the finest level.
+        width: fields at the finest level; None for 5, or 6 where the whole photograph has a class.
         depth: how often the resolution is halved.
         blocks: correlations at every level, on the way down and again on the way up; 1, with width 6, takes
-            0.6 of the time for a step and learns less from it.
+            0.6 of the time for a step and learns less from it. Where the whole photograph has a class, 2.
         separable: mix at each point, then correlate each channel by itself: fewer parameters for the width,
-            so take more of it (8), and kernels of 5.
+            so take more of it (8, with 1 block), and kernels of 5.
         kernel_size: of all correlations, in pixels of their level, odd; 5 is more exact than 3 between the
             angles that the pixel grid knows, and takes longer.
         oversampling: of ReLUs along the fibre, as in `UNet`; 2 takes 1.4 times as long and, with kernels of
@@ -71,7 +71,7 @@ class Settings:
     seed: int = 0
     rotations: int = 8
     reflections: bool = False
-    width: int = 5
+    width: int | None = None
     depth: int = 3
     blocks: int = 2
     separable: bool = False
@@ -154,13 +154,18 @@ class Settings:
         return cls(**facts)
 
     def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
-        """With what depends on the photographs filled in: the crop, the number of classes."""
+        """With what depends on the photographs filled in: the width, the crop, the number of classes."""
         sides = [image.shape[-2:] for image in images]
         if task.dense:
             most = min(max(1, self.size // 2), int(median(min(side) for side in sides)))
         else:
             most = max(max(side) for side in sides)
-        return dataclasses.replace(self, crop=self.crop or most, classes=len(task.classes))
+        width, crop = self.width_for(task), self.crop or most
+        return dataclasses.replace(self, width=width, crop=crop, classes=len(task.classes))
+
+    def width_for(self, task: Task) -> int:
+        """Fields at the finest level."""
+        return self.width or (5 if task.dense else 6)
 
     @property
     def domain(self) -> Plane:
