@@ -43,8 +43,8 @@ def fit(
         data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
             for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
         settings: see `Settings`; `changes` replace single fields.
-        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`. On a GPU
-            steps of these are recorded as one graph of kernels, those of another class launched one by one.
+        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
+            On a GPU a step of these is recorded as one graph of kernels; of others they are launched singly.
         out: a folder that a training which is stopped leaves its state in, every half minute.
         resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
             not been stopped; with minutes it goes on for the time that is left.
