@@ -297,7 +297,7 @@ def every(training: Photographs, fraction: float) -> Photographs:
 def table(rows: dict[str, dict]) -> str:
     """Rows as the documentation shows them."""
     lines = [
-        "| network | parameters | photographs | minutes (steps) "
+        "| network | parameters | images | minutes (steps) "
         "| upright | worst quarter turn | 24 angles | seconds a photograph |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -30,18 +30,19 @@ class Settings:
         class_weights: of the classes in the loss, one number for each, the background's first.
         balance: weigh classes by how rare they are, such that all weigh the same in sum.
         seed: of the weights, the crops and the split.
-        rotations: N of C_N; 0 for isotropic kernels on scalar fields.
-        reflections: whether flips belong to the group.
+        rotations: how many turns the network knows (C_N): 8 for multiples of 45 degrees, 4 of 90; 0 for round
+            kernels alone, which want more width (24).
+        reflections: whether mirror images count as the same, as turned photographs do.
         width: fields at the finest level; None for 5, or 6 where the whole photograph has a class.
         depth: how often the resolution is halved.
-        blocks: correlations at every level, on the way down and again on the way up; 1, with width 6, takes
-            0.6 of the time for a step and learns less from it. Where the whole photograph has a class, 2.
+        blocks: correlations at every level, on the way down and again on the way up; with 1
+            (and width 6) a step takes 0.6 of the time and gives less. Classifiers have 2.
         separable: mix at each point, then correlate each channel by itself: fewer parameters for the width,
             so take more of it (8, with 1 block), and kernels of 5.
-        kernel_size: of all correlations, in pixels of their level, odd; 5 is more exact than 3 between the
-            angles that the pixel grid knows, and takes longer.
-        oversampling: of ReLUs along the fibre, as in `UNet`; 2 takes 1.4 times as long and, with kernels of
-            5, is more exact between the fibre's own angles.
+        kernel_size: of all correlations, in pixels of their level, odd. More exact between the angles that
+            the pixel grid knows with 5, which takes twice as long as 3.
+        oversampling: how finely ReLUs see the angles of the network, at least 1; with 2 and kernels of 5 it
+            is more exact between them, and a step takes a tenth longer, 1.4 times as long where separable.
         size: photographs are shrunk to this longer side, in pixels.
         crop: side of the random square that a step sees of each photograph; None for half the size (at most
             the shorter side of most), or all of it where the whole photograph has a class.

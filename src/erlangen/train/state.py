@@ -60,20 +60,20 @@ def restore_training(training: "Training", folder: str | Path) -> None:
     elif facts.get("pixels", pixels) != pixels:
         raise ValueError(
             f"{Path(folder) / NAME} was trained on other photographs or masks, expected the same ones in the "
-            "same order; give those, or start anew without --resume"
+            "same order; give those, or start anew with --overwrite (overwrite=True)"
         )
     if changed:
         what = ", ".join(changed)
         raise ValueError(
             f"{Path(folder) / NAME} was trained with other settings ({what}), expected the same ones; "
-            "give those, or start anew without --resume"
+            "give those, or start anew with --overwrite (overwrite=True)"
         )
     model = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     expected = {name: tuple(t.shape) for name, t in training.model.state_dict().items()}
     if {name: tuple(t.shape) for name, t in model.items()} != expected:
         raise ValueError(
             f"{Path(folder) / NAME} holds the weights of another network, expected those of this one; give "
-            "the same net, or start anew without --resume"
+            "the same net, or start anew with --overwrite (overwrite=True)"
         )
     training.model.load_state_dict(model)
     optimizer = training.optimizer.state_dict()
@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path} holds no training that could go on ({error}); expected what a stopped training left "
-            "there; start anew without --resume"
+            "there; start anew with --overwrite (overwrite=True)"
         ) from error
     if facts.get("format") != FORMAT:
         raise ValueError(
