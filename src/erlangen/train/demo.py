@@ -34,7 +34,7 @@ class Demonstration:
 def demonstrate(
     folder: str | Path,
     *,
-    steps: int = 140,
+    steps: int = 160,
     scenes: int = 72,
     seed: int = 0,
     progress: Callable[[str, Step | None], None] | None = None,
