@@ -18,9 +18,12 @@ def seeded():
 
 
 @pytest.fixture
-def in_full_precision(monkeypatch):
+def in_full_precision():
     """Without TF32, whose products have ten bits."""
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    from erlangen.train.device import full_precision
+
+    with full_precision():
+        yield
 
 
 @pytest.fixture(scope="session")

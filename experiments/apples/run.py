@@ -15,8 +15,8 @@ from turned import DATA, Experiment, Sets
 
 from erlangen.train import find_photographs
 
+# photographs, whose tiles are held out together
 FOLDS = (("_MG_8971", "_MG_8993"), ("_MG_3017", "_MG_8080"), ("_MG_3168", "_MG_8071"))
-# photographs; their tiles are held out together
 
 
 def photographs(fold: int) -> Sets:

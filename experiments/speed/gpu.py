@@ -14,32 +14,29 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from records import interleaved, keep
 
 import erlangen as er
+from erlangen.train import Loss, Predictor, Settings, Task
+from erlangen.train.fit import default_network
 from erlangen.train.gradient import WARM, Gradient
-from erlangen.train.losses import Loss
 from erlangen.train.plain import PlainUNet
-from erlangen.train.predictor import Predictor
 
 HERE = Path(__file__).parent
 CONFIG = json.loads((HERE / "config.json").read_text())
-FULL = {"separable": False, "kernel_size": 3, "oversampling": 1}
 NETWORKS = {
-    "plain U-Net of width 16": lambda plane: PlainUNet(width=16),
-    "one block of width 6": lambda plane: er.models.UNet(plane, 3, 1, 6, 3, **FULL),
-    "train's default network": lambda plane: er.models.UNet(plane, 3, 1, 5, 3, blocks=2, **FULL),
-    "UNet's default": lambda plane: er.models.UNet(plane, 3, 1),
+    "plain U-Net of width 16": lambda: PlainUNet(width=16),
+    "one block of width 6": lambda: default_network(Task(), Settings(width=6, blocks=1)),
+    "train's default network": lambda: default_network(Task(), Settings()),
+    "UNet's default": lambda: er.models.UNet(er.Plane(rotations=8), 3, 1),
 }
 
 
 def main() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
-    kinds = {(amp, recorded) for amp in (False, True) for recorded in (False, True)}
     steps = {
-        f"{name}, {'bfloat16' if amp else 'float32'}, {'recorded' if recorded else 'launched'}": Step(
-            net, amp, recorded
-        )
-        for name, net in NETWORKS.items()
-        for amp, recorded in sorted(kinds)
+        f"{name}, {dtype}, {how}": Step(network, dtype == "bfloat16", how == "recorded")
+        for name, network in NETWORKS.items()
+        for dtype in ("float32", "bfloat16")
+        for how in ("launched", "recorded")
     }
     for one in steps.values():
         for _ in range(WARM + 1):
@@ -69,7 +66,7 @@ class Step:
     """A gradient and AdamW, on one batch that comes from the CPU each time."""
 
     def __init__(self, network, amp: bool, recorded: bool) -> None:
-        model = Predictor(network(er.Plane(rotations=8))).cuda().train()
+        model = Predictor(network()).cuda().train()
         self.gradient = (Gradient if recorded else Launched)(model, Loss(model.task).cuda(), amp)
         self.optimizer = torch.optim.AdamW(model.parameters(), fused=True)
         batch, size = CONFIG["step"]["batch"], CONFIG["step"]["size"]

@@ -86,9 +86,9 @@ def measure_cost(trial: "Training") -> Cost:
     steps = trial.total - step if trial.total else round(60 * settings.minutes * left / seconds)
     looking = look * len(trial.held_out) * (settings.looks - trial.checked)
     proving = reporting + turning * len(ANGLES) * len(turned)
-    step, answered = 1.5 * kept, FIELDS * field.bytes  # a recorded step keeps its memory meanwhile
-    both = step + answered if trial.gradient.recordable else max(step, answered)
-    memory = 4 * weights + photographs + both
+    learning, answering = 1.5 * kept, FIELDS * field.bytes
+    at_once = sum if trial.gradient.recordable else max  # a recorded step keeps its memory
+    memory = 4 * weights + photographs + at_once((learning, answering))
     return Cost(seconds, max(steps, 1), looking, proving, round(memory))
 
 

@@ -60,7 +60,7 @@ def demonstrate(
     plain = fit(
         (training, held_out),
         replace(settings, steps=PLAIN * steps),
-        net=plain_unet_of(round(1.05 * count)),
+        net=plain_unet_of(round(1.05 * count)),  # as many, or a few more: widths are whole numbers
         progress=lambda s: say("plain U-Net", s),
     )
     say("turning the scenes", None)
