@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test check-all lint format docs clean
 
 demo: .venv/ready
 	$(BIN)/erlangen demo
@@ -11,6 +11,9 @@ test: .venv/ready
 	$(BIN)/ruff check src tests experiments examples
 	$(BIN)/ruff format --check src tests experiments examples
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
+
+check-all: .venv/checks-ready
+	$(BIN)/python tests/check_all.py
 
 lint: .venv/ready
 	$(BIN)/ruff check src tests experiments examples
@@ -29,5 +32,9 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+.venv/checks-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,checks]"
+	touch $@
+
 clean:
-	rm -rf .venv runs build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .checks runs build dist .pytest_cache .ruff_cache .hypothesis
