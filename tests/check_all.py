@@ -1,7 +1,7 @@
 """The slow proofs, part by part: `python tests/check_all.py [PART ...]`, what `make check-all` runs.
 
-A part is a file of tests some of which are marked ``slow``. What passed is noted under .checks/ with a digest of the
-package, the tests' helpers and the part itself, and is not run again until one of them changes.
+A part is a file of tests some of which are marked ``slow``. What passed is noted under .checks/ with a digest
+of the package, the tests' helpers and the part itself, and is not run again until one of them changes.
 """
 
 import hashlib
@@ -71,9 +71,8 @@ def main(names: list[str]) -> int:
     """Run the parts whose names hold one of `names`, or all; 0 if each passed."""
     chosen = [part for part in parts() if not names or any(name in str(part) for name in names)]
     if not chosen:
-        print(
-            f"no part is named {', '.join(names)}; there are {', '.join(str(p.relative_to(TESTS)) for p in parts())}"
-        )
+        there = ", ".join(str(part.relative_to(TESTS)) for part in parts())
+        print(f"no part is named {', '.join(names)}; there are {there}")
         return 1
     failed = [part for part in chosen if not run(part)]
     print(f"{len(chosen) - len(failed)} of {len(chosen)} parts passed")
