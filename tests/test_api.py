@@ -1,13 +1,12 @@
-"""The surface: names stay, importing is quiet and quick."""
+"""The surface: names stay, importing is quiet and light."""
 
 import json
-import os
 import subprocess
 import sys
-import time
+from functools import partial
 
-import torch
 from paths import ROOT
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import erlangen as er
 
@@ -40,31 +39,50 @@ def test_import_is_quiet_and_needs_no_extras():
     assert run.stderr == ""
 
 
-def test_import_is_quick(tmp_path):
-    """As it is where it was installed, compiled to bytecode once; in processor time, whatever runs beside."""
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+def test_import_is_light():
+    """What makes an import slow is counted: our own files, and what torch and numpy do not bring already."""
     code = (
-        "import time, torch, numpy; start = time.process_time(); import erlangen;"
-        "print(time.process_time() - start)"
+        "import sys, torch, numpy, jaxtyping; before = set(sys.modules); import erlangen;"
+        "print(*sorted(set(sys.modules) - before))"
     )
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout)
-        for _ in range(4)
-    ]
-    assert min(times) <= 0.3
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = run.stdout.split()
+    own = [name for name in modules if name.split(".")[0] == "erlangen"]
+    others = sorted(set(modules) - set(own))
+    assert len(own) <= 175, "about 160 files; those of a command or of train are imported at their first use"
+    assert len(others) <= 10, others
+    assert {name.split(".")[0] for name in others} <= sys.stdlib_module_names, others
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of torch."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
 
 
 def test_the_default_network_is_built_at_once():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # several count while they wait for each other
+    """In so many operations of torch and calls of functions, on a domain that nothing was asked of before."""
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    build = partial(er.models.UNet, er.Plane(rotations=8), 3, 1)
+    with Operations() as operations:
+        build()
+    build = partial(er.models.UNet, er.Plane(rotations=8), 3, 1)
+    sys.setprofile(count)
     try:
-        er.models.UNet(er.Plane(rotations=8), 3, 1)  # the first one warms torch up
-        start = time.process_time()
-        er.models.UNet(er.Plane(rotations=8), 3, 1)
-        assert time.process_time() - start <= 0.5
+        build()
     finally:
-        torch.set_num_threads(threads)
+        sys.setprofile(None)
+    assert operations.count <= 18_000
+    assert calls <= 36_000
 
 
 if __name__ == "__main__":
