@@ -148,10 +148,10 @@ class Check:
     def run(self) -> int:
         from erlangen.train import load
         from erlangen.train.angles import prove
-        from erlangen.train.checkpoint import writing
         from erlangen.train.device import as_device
         from erlangen.train.images import numbers, read_image, shrink
         from erlangen.train.scenes import example
+        from erlangen.train.writing import writing
 
         network = load(self.model).to(as_device(self.device))
         side = min(network.size or SEEN, SEEN)

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from erlangen.models import Classifier, UNet
 from erlangen.spaces import Plane
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
+from erlangen.train.writing import make_folder, writing
 
 FORMAT = 2
 NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier": Classifier}
@@ -56,7 +56,7 @@ def save(model: Predictor, path: str | Path) -> Path:
     path = Path(path)
     make_folder(path)
     written = (json.dumps(recipe, indent=2) + "\n").encode()
-    write_whole({path / "model.safetensors": packed, path / "model.json": written})
+    _write_pair({path / "model.safetensors": packed, path / "model.json": written})
     return path
 
 
@@ -107,7 +107,7 @@ def _expect_numbers(state: dict[str, Tensor], mend: str) -> None:
         )
 
 
-def write_whole(files: Mapping[Path, bytes]) -> None:
+def _write_pair(files: Mapping[Path, bytes]) -> None:
     """Write beside each file, then put all in their places: a reader finds the old ones or the new ones."""
     beside = {path: path.with_name(path.name + ".part") for path in files}
     try:
@@ -123,23 +123,6 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
         for part in beside.values():
             part.unlink(missing_ok=True)
         raise
-
-
-def make_folder(path: Path) -> None:
-    """With all that it lies in; nothing, if it is there."""
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def writing(path: Path, kept: str = "nothing there was changed") -> Iterator[None]:
-    """An OSError inside says which file, what is still there, and how to mend it."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            f"{path} could not be written ({error}); {kept}; make room there, or name another place"
-        ) from error
 
 
 def _build(recipe: dict[str, Any], path: Path) -> Predictor:

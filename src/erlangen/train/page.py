@@ -14,12 +14,13 @@ import torch
 import erlangen
 from erlangen import figures, verify
 from erlangen.train.angles import ANGLES, prove, score_by_angle, some, to_turn
-from erlangen.train.checkpoint import save, writing
+from erlangen.train.checkpoint import save
 from erlangen.train.cost import REPORTED
 from erlangen.train.images import as_batch
 from erlangen.train.loop import Run
 from erlangen.train.scenes import example
 from erlangen.train.tiles import answer
+from erlangen.train.writing import writing
 
 OUTLINES = "White: what is true. In colour: what the network finds."
 TURNS = (

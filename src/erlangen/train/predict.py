@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.checkpoint import make_folder, write_whole, writing
 from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, read_image, shrink
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
 from erlangen.train.tiles import TILE, answer
+from erlangen.train.writing import make_folder, write_whole, writing
 
 Answers = Iterator[tuple[Path, Tensor]]  # photographs and their logits
 
@@ -164,7 +164,7 @@ def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answer
         png = BytesIO()
         Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
         make_folder(masks[path].parent)
-        write_whole({masks[path]: png.getvalue()})
+        write_whole(masks[path], png.getvalue())
         yield path, logits
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from erlangen.train.checkpoint import FORMAT, make_folder, write_whole
+from erlangen.train.checkpoint import FORMAT
 from erlangen.train.settings import Settings
+from erlangen.train.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
     from erlangen.train.loop import Training
@@ -42,7 +43,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
     path = Path(folder) / NAME
     make_folder(path.parent)
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_whole({path: pack(whole, {"training": json.dumps(facts)})})
+    write_whole(path, pack(whole, {"training": json.dumps(facts)}))
     return path
 
 
