@@ -14,7 +14,7 @@ from torch import Tensor
 from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
-from erlangen.domains.refusals import expect_domain, refuse_nan
+from erlangen.domains.refusals import expect_domain, refuse_missing
 from erlangen.domains.spec import Field
 from erlangen.domains.view import View, view
 from erlangen.geometry import Frame
@@ -91,7 +91,7 @@ def correlate(
                 f"fields, with the space axes {domain.shape}"
             )
         f = domain.hide(f)
-        refuse_nan(f)
+        refuse_missing(f)
     seen = view(domain, domain if to is None else to)
     if not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
         raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")

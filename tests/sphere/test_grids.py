@@ -22,6 +22,7 @@ GRIDS = {
     "fitted": (lambda **k: SPHERE.from_latlon(LATITUDES, np.arange(16) * 22.5, **k), 6),
     "healpix": (lambda **k: SPHERE.healpix(4, **k), 2),
     "healpix, ring weights": (lambda **k: SPHERE.healpix(4, ring_weights=True, **k), 4),
+    "healpix, nested": (lambda **k: SPHERE.healpix(4, nest=True, **k), 2),
     "icosahedral": (lambda **k: SPHERE.icosahedral(2, **k), 6),
     "fibonacci": (lambda **k: SPHERE.fibonacci(300, **k), 1),
 }
@@ -151,6 +152,7 @@ def test_fitted_latitudes_know_the_rules_they_meet():
         (lambda: SPHERE.grid(2, kind="equiangular"), "has 2 latitudes, expected at least 3 rings"),
         (lambda: SPHERE.grid(8, 15), "of an even number of samples"),
         (lambda: SPHERE.healpix(0), "nside is 0, expected a whole number of at least 1"),
+        (lambda: SPHERE.healpix(6, nest=True), "nside is 6 with nest=True, expected a power of 2"),
         (lambda: SPHERE.icosahedral(-1), "level is -1, expected 0"),
         (lambda: SPHERE.fibonacci(1), "n is 1, expected at least 2"),
         (lambda: SPHERE.samples(torch.rand(5, 2)), r"expected \(n, 3\), unit vectors; from latitude"),

@@ -16,6 +16,7 @@ DOMAINS = {
     "Gauss-Legendre": lambda: SPHERE.grid(7, rotations=N),
     "equiangular, with poles": lambda: SPHERE.grid(8, kind="equiangular", rotations=N),
     "HEALPix": lambda: SPHERE.healpix(3, degrees=6, rotations=N),
+    "HEALPix, nested": lambda: SPHERE.healpix(4, nest=True, degrees=6, rotations=N),
 }
 
 
@@ -50,13 +51,14 @@ def test_rotations_leave_the_spectrum_and_it_sums_to_the_integral_of_the_square(
         strict=True,
     ):
         assert float(row[:, :n].abs().sum()) < 1e-20, "no degree l < n"
-    if name == "Gauss-Legendre":  # which integrates squares
-        share = {"scalar": torch.ones(1), "vector": 4 * torch.ones(1), "regular": torch.tensor([1.0, 2, 2])}
-        share["spin2"] = share["vector"]
-        square = f.square() if field == "scalar" else f.square().sum(2)
-        square = square / N if field == "regular" else square
-        total = power.view(1, 2, -1, domain.degrees).sum(-1) @ share[field].double()
-        torch.testing.assert_close(total, 4 * torch.pi * er.nn.mean(domain, square), atol=0, rtol=1e-11)
+    fine = SPHERE.grid(12, rotations=N)  # integrates squares
+    f = F(fine)
+    one = torch.ones(1)  # of regular fields -n has what n has
+    share = {"scalar": one, "vector": one, "spin2": one, "regular": torch.tensor([1.0, 2, 2])}
+    square = f.square() if field == "scalar" else f.square().sum(2)
+    square = square / N if field == "regular" else square
+    total = power.view(1, 2, -1, domain.degrees).sum(-1) @ share[field].double()
+    torch.testing.assert_close(total, 4 * torch.pi * er.nn.mean(fine, square), atol=0, rtol=1e-11)
 
 
 def test_one_grid_at_the_samples_of_another():

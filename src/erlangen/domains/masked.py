@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains.builders import ball_rule, sum_in_view
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.refusals import expect_tensor, refuse_missing
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.view import view
 from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
@@ -43,7 +43,7 @@ class Masked(Domain):
 
     def __init__(self, whole: Domain, mask: Bool[Tensor, "*space"], boundary: Boundary = "zero") -> None:
         super().__init__()
-        mask = torch.as_tensor(mask)
+        expect_tensor(mask, "the mask")
         if mask.dtype != torch.bool:
             raise ValueError(
                 f"the mask is {mask.dtype}, expected booleans, True where there is data; such as "
@@ -111,7 +111,7 @@ class Masked(Domain):
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         super().check(f, field, channels)
-        refuse_nan(self.hide(f))
+        refuse_missing(self.hide(f))
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         return self.whole.reach(kernel_size, radius, rings)

@@ -15,6 +15,9 @@ from erlangen.kernels import KernelBasis
 if TYPE_CHECKING:
     from erlangen.domains.domain import Domain
 
+FILLS = {"UNSEEN (-1.6375e30)": -1.6375e30, "the fill value of netCDF (9.97e36)": 9.969209968386869e36}
+LARGE, NEAR = 1e29, 4e-3  # below it nothing stands for a missing value; as bfloat16 stores them
+
 
 def expect_domain(domain: object) -> None:
     """ValueError for a space, where samples of it are asked for."""
@@ -64,17 +67,39 @@ def without_grid_options(spec: KernelSpec) -> None:
         )
 
 
-def refuse_nan(f: Tensor) -> None:
-    """ValueError for missing values; on the processor alone, since elsewhere to ask is to wait."""
+def expect_tensor(x: object, name: str) -> None:
+    """ValueError for an array, a DataArray, a list: tensors come in, and tensors go out."""
+    if isinstance(x, Tensor):
+        return
+    called = name.split()[-1]
+    array = f"{called}.values" if hasattr(x, "values") and hasattr(x, "dims") else called
+    mend = f"torch.from_numpy({array})" if hasattr(x, "dtype") else f"torch.as_tensor({called})"
+    raise ValueError(f"{name} is a {type(x).__name__}, expected a tensor: {mend}")
+
+
+def refuse_missing(f: Tensor) -> None:
+    """ValueError for NaN, infinities and what files write where a value is missing; on the processor alone,
+    since elsewhere to ask is to wait."""
     if (
         f.device.type != "cpu"
         or torch.compiler.is_compiling()
         or torch._C._functorch.peek_interpreter_stack()  # type: ignore[attr-defined]
     ):
         return
-    if bool(torch.isnan(f.detach().sum())) and bool(torch.isnan(f).any()):
-        missing = int(torch.isnan(f).sum())
+    values = torch.view_as_real(f.detach().resolve_conj()) if f.is_complex() else f.detach()
+    if not values.is_floating_point() or values.numel() == 0:
+        return
+    low, high = (float(end) for end in values.aminmax())  # one look at all; NaN where any is
+    if low > -LARGE and high < LARGE:
+        return
+    values = values.to(torch.float64)
+    kinds = {"NaN": values.isnan(), "infinite": values.isinf()}
+    kinds |= {name: (values - fill).abs() <= NEAR * abs(fill) for name, fill in FILLS.items()}
+    found = [f"{int(where.sum())} {name}" for name, where in kinds.items() if bool(where.any())]
+    if found:
+        count, _, rest = found[0].partition(" ")
         raise ValueError(
-            f"{missing} of {f.numel()} values of the field are NaN, expected numbers; where samples are "
-            "missing, say so: domain.masked(mask), or mask= where it is made, True where there is data"
+            f"{count} of {values.numel()} values of the field are {', '.join([rest, *found[1:]])}, expected "
+            "numbers; where samples are missing, say so: domain.masked(mask), or mask= where it is made, "
+            "True where there is data"
         )

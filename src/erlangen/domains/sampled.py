@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.refusals import expect_tensor, refuse_missing
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import Symmetry
 from erlangen.geometry import Frame, Geometry
@@ -98,10 +98,7 @@ class Sampled(ABC):
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here."""
-        if not isinstance(f, Tensor):
-            raise ValueError(
-                f"the field is a {type(f).__name__}, expected a tensor; such as torch.as_tensor(field)"
-            )
+        expect_tensor(f, "the field")
         parts = self.parts(self.representation(field))
         axes = 2 + (parts is not None) + self.space_axes
         wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)
@@ -166,6 +163,7 @@ class Sampled(ABC):
             interpolation: how to read between the samples; None takes the domain's own.
         """
         self.geometry.expect_symmetry(g)
+        expect_tensor(f, "the field")
         domain = self.sized(f.shape[-self.space_axes :])
         u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
         return domain.seen_from(u, f, field, interpolation=interpolation)
@@ -189,7 +187,7 @@ class Sampled(ABC):
         rho = self.representation(field)
         places = u.point.shape[:-1]
         f, u = self.hide(f), u.flat
-        refuse_nan(f)
+        refuse_missing(f)
         reading = interpolation or self.interpolation
         index, weight, h = reading.transported(self, u)  # (p, k), (p, k), (p, k, n, n)
         values = f.flatten(-self.space_axes)

@@ -15,7 +15,7 @@ from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.quadrature import expect_invariant
-from erlangen.domains.refusals import expect_in_view, refuse_nan, without_grid_options
+from erlangen.domains.refusals import expect_in_view, refuse_missing, without_grid_options
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance, reading, thinned
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.engines import Engine, Folded, SparseOperator, Stencil, StencilEngine
@@ -147,7 +147,7 @@ class Samples(Domain):
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         super().check(f, field, channels)
-        refuse_nan(f)
+        refuse_missing(f)
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if kernel_size == 1 and radius is None:

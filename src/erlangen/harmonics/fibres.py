@@ -24,12 +24,14 @@ class Frequencies:
         into: ``(k, d)``, values to (C_0,) C_1, S_1, ...
         out: ``(d, k)``, the way back.
         has_axis: whether fields carry a fibre axis.
+        has_fibre: whether their values are samples of F, and not components such as those of vectors.
     """
 
     orders: tuple[int, ...]
     into: Float[Tensor, "k d"]
     out: Float[Tensor, "d k"]
     has_axis: bool
+    has_fibre: bool = False
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -54,6 +56,15 @@ class Frequencies:
             row = torch.complex(real, self.out[:, s]) / 2 if n else real + 0j
             rows |= {n: row, -n: row.conj()}
         return torch.stack([rows[n] for n in self.columns], 1)
+
+    @property
+    def energies(self) -> tuple[float, ...]:
+        """For each n >= 0 what |F_n|^2 adds to the square of a value's length: 4 for vectors, where
+        ``F_1 = (v_1 - i v_2) / 2``; 1 for samples of F, whose mean square counts every n once, n < 0 too.
+        """
+        if self.has_fibre:
+            return (1.0,) * len(self.orders)
+        return tuple(float(self.out[:, c].square().sum()) for _, c, _ in self._rows())
 
     def _rows(self) -> list[tuple[int, int, int]]:
         """Each n >= 0, and where its C_n and S_n are."""
@@ -82,4 +93,4 @@ def frequencies(rho: Representation, band: int | None = None) -> Frequencies:
             orders.append(n)
             rows += [cosine] if n == 0 else [cosine, sine]
     into = torch.stack(rows)
-    return Frequencies(tuple(orders), into, torch.linalg.pinv(into), rho.has_axis)
+    return Frequencies(tuple(orders), into, torch.linalg.pinv(into), rho.has_axis, rho.fibre is not None)

@@ -166,10 +166,11 @@ def resampled(
 
 
 def power_spectrum(c: Complex[Tensor, "*batch n l m"], frequencies: Frequencies) -> Float[Tensor, "*batch l"]:
-    """``sum_m |c^n_lm|^2``, m from -l to l, for n >= 0: ``(*batch, [n,] l)``."""
+    """``e_n sum_m |c^n_lm|^2``, m from -l to l, for n >= 0, e_n the energies: ``(*batch, [n,] l)``."""
     squares = c.real.square() + c.imag.square()
     power = squares.sum(-1) + squares.flip(-3)[..., 1:].sum(-1)  # |c^n_{l,-m}| = |c^{-n}_lm|
     power = power[..., [n >= 0 for n in frequencies.columns], :]
+    power = power * power.new_tensor(frequencies.energies)[:, None]
     return power if frequencies.has_axis else power.squeeze(-2)
 
 

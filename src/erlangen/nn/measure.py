@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Domain
-from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.refusals import expect_tensor, refuse_missing
 
 Reduction = Literal["none", "mean", "sum"]
 
@@ -59,9 +59,10 @@ def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
 
 def _seen(domain: Domain, field: Tensor) -> Tensor:
     """The field, zeros where it is hidden; ValueError for other shapes and missing values."""
+    expect_tensor(field, "the field")
     domain.expect(tuple(field.shape[-domain.space_axes :]))
     seen = domain.hide(field if field.is_floating_point() else field.to(torch.get_default_dtype()))
-    refuse_nan(seen)
+    refuse_missing(seen)
     return seen
 
 

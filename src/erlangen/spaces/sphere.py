@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from erlangen.domains import Domain
+from erlangen.domains.refusals import expect_tensor
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
@@ -232,15 +233,17 @@ class Sphere(Geometry):
         self,
         nside: int,
         *,
+        nest: bool = False,
         ring_weights: bool = False,
         degrees: int | None = None,
         rotations: int | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
-        """HEALPix, 12 nside^2 pixels of one area, in RING order.
+        """HEALPix, 12 nside^2 pixels of one area.
 
         Args:
             nside: pixels along the side of each of the 12 base pixels.
+            nest: the order of the pixels: NESTED, with nside a power of 2, instead of RING.
             ring_weights: a weight for each ring instead, exact for more.
             degrees: the bandwidth L that fields are taken to have, so that nonlinearities and resampling go
                 by harmonics, as on rings; None leaves that, and global kernels take what the points carry:
@@ -248,8 +251,8 @@ class Sphere(Geometry):
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
-        points, weights = healpix(nside, ring_weights)
-        options = {"ring_weights": ring_weights, "rotations": rotations}
+        points, weights = healpix(nside, ring_weights, nest)
+        options = {"nest": nest, "ring_weights": ring_weights, "rotations": rotations}
         recipe = partial(Sphere.healpix, self, nside, degrees=degrees, **options)
         coarse = partial(Sphere.healpix, self, nside // 2, degrees=halved(degrees), **options)
         return self._points(points, weights, degrees, rotations, mask, recipe, None if nside % 2 else coarse)
@@ -322,7 +325,8 @@ class Sphere(Geometry):
             rotations, mask: as in `grid`.
         """
         self._expect_surface()
-        points = torch.as_tensor(points).to(torch.float64)
+        expect_tensor(points, "points")
+        points = points.to(torch.float64)
         if not bool(points.isfinite().all()):
             lost = (~points.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
             raise ValueError(f"{len(lost)} points are not finite, the first at {lost[0]}; leave them away")
@@ -344,7 +348,8 @@ class Sphere(Geometry):
         if weights is None:
             weights = voronoi_areas(self, points)
         else:
-            weights = torch.as_tensor(weights).to(torch.float64)
+            expect_tensor(weights, "weights")
+            weights = weights.to(torch.float64)
             expect_areas(self, points, weights)
         return self._points(points, weights, degrees, rotations, mask, None, None)
 

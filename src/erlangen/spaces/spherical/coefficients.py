@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.domains import Domain, Interpolation, KernelSpec, Symmetry
-from erlangen.domains.refusals import refuse_nan
+from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
 from erlangen.engines.finer import RELU, SQUARE
@@ -73,7 +73,7 @@ class Coefficients(Domain):
         return self.grid.transform.synthesize(unpacked(f), self.grid._frequencies(field))
 
     def spectrum(self, f: Float[Tensor, "batch channel part l m"], field: Field = "scalar") -> Tensor:
-        """The power spectrum, ``(batch, channel, [n,] l)``: what rotations leave, as on the grid."""
+        """The power spectrum, ``(batch, channel, [n,] l)``: what rotations leave; see `Harmonic.spectrum`."""
         self.check(f, field)
         return power_spectrum(unpacked(f).permute(2, 3, 4, 0, 1), self.grid._frequencies(field))
 
@@ -82,7 +82,7 @@ class Coefficients(Domain):
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         super().check(f, field, channels)
-        refuse_nan(f)
+        refuse_missing(f)
 
     def masked(self, mask: Tensor, boundary: str = "zero") -> Domain:
         raise ValueError(f"{self} has no samples to hide, expected a grid: .grid.masked(mask)")

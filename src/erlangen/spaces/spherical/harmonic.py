@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.domains import Domain, Interpolation, KernelSpec
-from erlangen.domains.refusals import refuse_nan, without_grid_options
+from erlangen.domains.refusals import expect_tensor, refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, Scattered, SpectralEngine
 from erlangen.geometry import Frame
@@ -83,6 +83,7 @@ class Harmonic(Domain):
 
         Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l, m)``.
         """
+        expect_tensor(f, "the field")
         of, f = self._frequencies(field), at_least_single(f)
         axes = self.space_axes + of.has_axis
         batch = f.shape[: f.dim() - axes]
@@ -95,6 +96,7 @@ class Harmonic(Domain):
         self, c: Complex[Tensor, "*batch l m"], field: Field = "scalar"
     ) -> Float[Tensor, "*batch_space"]:
         """The field of such coefficients: the inverse of `analyze` on fields of degrees below L."""
+        expect_tensor(c, "the coefficients")
         of, L = self._frequencies(field), self.degrees
         expected = (len(of.columns),) * of.has_axis + (L, L)
         axes = len(expected)
@@ -116,11 +118,13 @@ class Harmonic(Domain):
     def spectrum(
         self, f: Float[Tensor, "*batch_space"], field: Field = "scalar"
     ) -> Float[Tensor, "*batch l"]:
-        r"""The power spectrum ``sum_m |c^n_lm|^2``, m from -l to l: rotations leave it as it is, to rounding.
+        r"""The power spectrum: how much of the square each degree holds, which rotations leave as it is.
 
-        Of scalars one number for each degree, (2l + 1) times what cosmology calls C_l; their sum is the
-        integral of f^2. Regular and vector fields have one for each frequency n >= 0 along the fibre as
-        well, ascending (the same for -n); vectors n = 1 alone. Zero where l < n.
+        Of scalars ``sum_m |f_lm|^2``, m from -l to l, (2l + 1) times what cosmology calls C_l; their sum is
+        ``int f^2``. Vectors have one row, n = 1, ``4 sum_m |c^1_lm|^2``, whose sum is ``int |v|^2``; spin-2
+        fields one, n = 2, likewise: ``int Q^2 + U^2 = sum |E_lm|^2 + |B_lm|^2`` over all l and m. Regular
+        fields have ``sum_m |c^n_lm|^2`` for each frequency n >= 0 along the fibre, ascending (the same for
+        -n): over all n from -band to band they sum to ``int F^2 / 2 pi``, over SO(3). Zero where l < n.
 
         Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l)``.
         """
@@ -140,7 +144,7 @@ class Harmonic(Domain):
         if interpolation is not None or field not in self._known or not self.is_band_limited:
             return super().seen_from(u, f, field, interpolation=interpolation)
         of, rho, kind, f = self._known[field], self.representation(field), f.dtype, at_least_single(f)
-        refuse_nan(f)
+        refuse_missing(f)
         places, batch = u.point.shape[:-1], f.shape[: f.dim() - self.space_axes - rho.has_axis]
         u = u.flat
         flat = f.reshape(1, -1, *f.shape[len(batch) :])
