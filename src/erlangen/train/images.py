@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from erlangen.train.decoding import Decoded, decode
+
 IGNORED = 255  # the class index of pixels that do not count
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 Array = np.ndarray
 
 
@@ -18,30 +19,27 @@ def read_image(path: Path) -> Image.Image:
     """A photograph as RGB, upright as its EXIF data says.
 
     Raises:
-        ValueError: for a file that is no image, or a truncated one.
+        ValueError: for a file that is no image, or a truncated one, or of which a part would be lost.
     """
-    try:
-        with Image.open(path) as image:
-            return as_rgb(image)
-    except UNREADABLE as error:
-        raise ValueError(
-            f"{path} cannot be read as an image ({error}); expected a whole PNG, JPEG, TIFF or the like; "
-            "export it again, or take it away"
-        ) from error
+    return as_rgb(decode(path))
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Any image as RGB of 8 bits, upright as its EXIF data says.
+def as_rgb(decoded: Decoded) -> Image.Image:
+    """What was decoded as RGB of 8 bits.
 
     Deeper ones are divided by the largest number of as few of 8, 10, 12, 14, 16 bits as hold their maximum.
     """
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith(("I", "F")):
-        values = np.nan_to_num(np.asarray(upright, dtype=np.float64))
-        bits = (8, 10, 12, 14, 16) if upright.mode.startswith("I") else (1, 8, 10, 12, 14, 16)
-        top = next((2.0**b - 1 for b in bits if values.max() < 2**b), float(values.max()))
-        upright = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
-    return upright.convert("RGB")
+    values = decoded.values
+    if decoded.palette is not None:
+        values = decoded.palette[values]
+    elif decoded.facts.is_deep:
+        numbers = np.nan_to_num(values.astype(np.float64))
+        bits = (8, 10, 12, 14, 16) if values.dtype.kind != "f" else (1, 8, 10, 12, 14, 16)
+        top = next((2.0**b - 1 for b in bits if numbers.max() < 2**b), float(numbers.max()))
+        values = (numbers / top * 255).clip(0, 255).astype(np.uint8)
+    elif decoded.facts.top != 255:
+        values = (values * (255 / decoded.facts.top)).round().astype(np.uint8)
+    return Image.fromarray(values).convert("RGB")
 
 
 def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:
@@ -90,27 +88,18 @@ def mask_values(path: Path) -> tuple[Array | None, Array, bool]:
     Raises:
         ValueError: for a file that is no image, or a truncated one.
     """
-    try:
-        with Image.open(path) as image:
-            lossy = image.format in ("JPEG", "MPO", "WEBP")
-            values = np.asarray(image)
-            indexed = image.mode in ("P", "PA")
-            if indexed or "transparency" in image.info:
-                colours = np.asarray(image.convert("RGBA"))
-            else:
-                colours = values if values.ndim == 3 else values[..., None]
-    except UNREADABLE as error:
-        raise ValueError(
-            f"{path} cannot be read as a mask ({error}); expected a whole PNG of the image's size; "
-            "export it again"
-        ) from error
-    if colours.shape[2] in (2, 4):
-        there = colours[..., -1] > 0
-        colours = colours[..., :-1] * there[..., None]
-        values = values * (there if values.ndim == 2 else there[..., None])
-    if values.ndim == 3 and (indexed or colours.shape[2] == 1 or not (colours != colours[..., :1]).any()):
+    decoded = decode(path, "a mask")
+    values, alpha = decoded.values, decoded.alpha
+    if decoded.palette is not None:
+        colours = decoded.palette[values]
+    else:
+        colours = values if values.ndim == 3 else values[..., None]
+    if alpha is not None:
+        colours = colours * (alpha > 0)[..., None]
+        values = values * (alpha > 0 if values.ndim == 2 else (alpha > 0)[..., None])
+    if values.ndim == 3 and not (colours != colours[..., :1]).any():
         values = values[..., 0]
-    return (values if values.ndim == 2 else None), colours, lossy
+    return (values if values.ndim == 2 else None), colours, decoded.facts.lossy
 
 
 def shrink(image: Image.Image, size: int | None) -> Image.Image:

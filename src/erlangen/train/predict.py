@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from erlangen.train.decoding import decode_open
 from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, read_image, shrink
 from erlangen.train.predictor import Predictor, expect_predictor
@@ -62,7 +63,7 @@ def predict(
         _expect_photographs(images)
         return list(model.task.probabilities(answer(model, images, tile)))
     if isinstance(images, Image.Image):
-        return [model.task.probabilities(predict_logits(model, as_rgb(images), size, tile))[0]]
+        return [model.task.probabilities(predict_logits(model, as_rgb(decode_open(images)), size, tile))[0]]
     return list(predict_files(model, images, out, size, tile))
 
 
