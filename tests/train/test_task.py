@@ -317,3 +317,23 @@ def test_the_corners_that_leave_a_photograph_are_no_part_of_its_class(sorted_run
     rows = {row.element.name: row.output for row in prove(sorted_run.model, x).rows}
     black = equivariance(sorted_run.model, x, sorted_run.model.net.domain, show=False)
     assert rows["turn 45"] < 0.2 * {row.element.name: row.output for row in black.rows}["turn 45"]
+
+
+def test_a_right_empty_answer_scores_one():
+    """Nothing there and nothing found is right; a class that neither has counts for nothing."""
+    none, some, out = torch.zeros(1, 4), torch.tensor([[1, 0, 0, 0]]), torch.full((1, 4), IGNORED)
+    for truth, found, where, score in (
+        (none, none, None, 1.0),
+        (none, some, None, 0.0),
+        (some, none, None, 0.0),
+        (out, some, None, 1.0),  # nothing counts
+        (torch.tensor([[IGNORED, 0, 0, 0]]), some, None, 1.0),
+        (some, some, [torch.tensor([[False, True, True, True]])], 1.0),
+        (none, some, [torch.tensor([[False, True, True, True]])], 1.0),
+    ):
+        assert BINARY.score([found], [truth], where) == score
+    assert BINARY.score([none, some], [none, some]) == 1.0
+    assert THREE.score([none], [none]) == 1.0
+    assert THREE.score([some], [none]) == pytest.approx((3 / 4 + 0) / 2)
+    assert THREE.score([some], [out]) == 1.0
+    assert Task(("a", "b"), dense=False).score([torch.tensor(0)], [torch.tensor(1)]) == 0.0

@@ -62,21 +62,28 @@ class Task:
     ) -> float:
         """Intersection over union of the thing, its mean over the classes that occur, or the accuracy.
 
+        Intersection and union are pooled over all photographs; a class occurs if it is true of some pixel, or
+        predicted for one. Where no pixel is the thing and none was taken for it, the answer is right: 1.
+
         Args:
-            predicted, truth: for each photograph its class indices ``(height, width)`` or ``()``, pooled over
-                all; where the truth is `IGNORED` nothing counts.
+            predicted, truth: for each photograph its class indices ``(height, width)`` or ``()``; where the
+                truth is `IGNORED` nothing counts.
             where: the pixels that count; None for all.
         """
-        from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+        from torchmetrics.classification import MulticlassConfusionMatrix
 
-        kind = MulticlassJaccardIndex if self.dense else MulticlassAccuracy
-        average = "none" if self.is_binary else ("macro" if self.dense else "micro")
-        metric = kind(max(len(self.classes), 2), average=average, ignore_index=IGNORED)
+        metric = MulticlassConfusionMatrix(len(self.classes), ignore_index=IGNORED)
         masks = iter(where) if where is not None else None
         for guess, label in zip(predicted, truth, strict=True):
             label = label.long().reshape(-1)
             if masks is not None:
                 label = label.where(next(masks).reshape(-1), IGNORED)
             metric.update(guess.long().reshape(-1), label)
-        value = metric.compute()
-        return float(value[1] if self.is_binary else value)
+        counts = metric.confmat.double()  # (true, predicted)
+        right = counts.diagonal()
+        if not self.dense:
+            return float(right.sum() / counts.sum())
+        union = counts.sum(0) + counts.sum(1) - right
+        classes = union[1:] if self.is_binary else union
+        overlap = (right / union)[-len(classes) :][classes > 0]
+        return float(overlap.mean()) if len(overlap) else 1.0
