@@ -1,7 +1,9 @@
 """Where photographs lie: the folders that a user may give."""
 
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from erlangen.train.data import Photographs, SortedPhotographs
@@ -12,8 +14,26 @@ ENDINGS = {
     *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
     *(".heic", ".heif"),  # which Pillow reads with a plugin alone, and what cannot be read is named
 }
-PHOTOGRAPHS = {"images", "image", "imgs", "img", "photos"}
-MASKS = {"masks", "mask", "labels", "label", "annotations", "annotation", "gt"}
+PHOTOGRAPHS = {
+    *("images", "image", "imgs", "img", "photos", "photo", "photographs", "pictures", "jpegimages"),
+    *("leftimg8bit", "input", "inputs"),
+}
+MASKS = {
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "gts", "groundtruth"),
+    *("ground_truth", "ground-truth", "gtfine", "segmentation", "segmentations", "segmentationclass"),
+    *("segmentationobject", "seg", "target", "targets", "1st_manual"),
+}
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+DRAWN_ELSEWHERE = {  # what is true of photographs, but in no picture
+    ".txt": "text, as YOLO writes: boxes or outlines",
+    ".json": "JSON, as COCO and labelme write: outlines",
+    ".xml": "XML, as Pascal VOC and CVAT write: boxes or outlines",
+    ".csv": "tables",
+    ".npy": "arrays of NumPy",
+    ".npz": "arrays of NumPy",
+    ".mat": "arrays of MATLAB",
+}
+WRITTEN = ("model.safetensors", "model.json", "training.safetensors", "reading.html")  # by a training
 LAYOUT = (
     "expected the photographs there: DIR/images and DIR/masks with files of equal stems, or DIR/CLASS with "
     "the photographs of each class"
@@ -34,16 +54,22 @@ def find_data(
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder, {LAYOUT}")
-    inside = _folders(folder)
+    inside = {path.name for path in class_folders(folder)}
     lower = {name.lower() for name in inside}
-    if inside and not {"images", "masks"} & set(inside) and not (PHOTOGRAPHS & lower and MASKS & lower):
+    if inside and not {"images", "masks"} & inside and not (PHOTOGRAPHS & lower and MASKS & lower):
         found = find_sorted(folder)
         if ignore is not None or classes not in (None, len(found.classes)):
             raise ValueError(
                 f"classes={classes} and ignore={ignore}, but {folder} holds folders of classes "
-                f"({', '.join(found.classes)}), not images and masks; leave both away"
+                f"({', '.join(found.classes)}), not images and masks; leave both out"
             )
         return found
+    loose = [path.name for path in files_in(folder)]
+    if not inside and loose:
+        raise ValueError(
+            f"{folder} holds {len(loose)} photographs itself ({loose[0]} first), {LAYOUT}; move them to "
+            f"{folder / 'images'}, and their masks to {folder / 'masks'}"
+        )
     return find_photographs(folder, classes, ignore)
 
 
@@ -67,13 +93,19 @@ def find_photographs(
     folder = Path(folder)
     images, masks = (_by_stem(folder / name) for name in ("images", "masks"))
     missing = sorted(set(images) - set(masks))
+    alone = sorted(set(masks) - set(images))
     if missing:
         names = ", ".join(images[stem].name for stem in missing[:5])
+        like = _named_alike(missing, alone)
+        mend = "add it, or take the image away"
+        if like is not None:
+            image, mask = images[like[0]], masks[like[1]]
+            right = f"{image.stem}{mask.suffix}"
+            mend = f"{mask.name} seems to be that of {image.name}: rename it {right}, and so all"
         raise ValueError(
             f"{len(missing)} of {len(images)} images have no mask: {names}; expected a file of the same stem "
-            f"in {folder / 'masks'}; add it, or take the image away"
+            f"in {folder / 'masks'}; {mend}"
         )
-    alone = sorted(set(masks) - set(images))
     if alone:
         warnings.warn(
             f"{len(alone)} of {len(masks)} masks have no image and are left out: "
@@ -93,20 +125,27 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
         ValueError: for fewer than two classes, or one without photographs.
     """
     folder = Path(folder)
-    names = tuple(_folders(folder))
+    folders = class_folders(folder)
+    _expect_classes(folder, folders)
+    names = tuple(same_name(path.name) for path in folders)
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(
+            f"{folder} holds two folders of the name {twice}, expected one for each class; join them"
+        )
     if len(names) < 2:
         raise ValueError(
             f"{folder} holds {len(names)} folders ({', '.join(names)}), expected images/ and masks/, or a "
             "folder of photographs for each of two classes or more"
         )
     images, labels = [], []
-    for label, name in enumerate(names):
-        files = list(_images_below(folder / name))
+    for label, (name, path) in enumerate(sorted(zip(names, folders, strict=True))):
+        files = list(_images_below(path))
         if not files:
-            raise ValueError(f"{folder / name} holds no images, expected those of the class {name}")
+            raise ValueError(f"{path} holds no images, expected those of the class {name}")
         images += files
         labels += [label] * len(files)
-    return SortedPhotographs(tuple(images), tuple(labels), names)
+    return SortedPhotographs(tuple(images), tuple(labels), tuple(sorted(names)))
 
 
 def find_images(path: str | Path, out: str | Path | None = None) -> dict[Path, Path]:
@@ -131,13 +170,121 @@ def find_images(path: str | Path, out: str | Path | None = None) -> dict[Path, P
     return found
 
 
-def _folders(folder: Path) -> list[str]:
-    """The folders inside; not hidden ones, nor those that a training wrote."""
+def files_in(folder: Path) -> list[Path]:
+    """The images in a folder, not those within; no hidden ones."""
+    return [p for p in sorted(folder.iterdir()) if _is_image(p) and not p.is_dir()]
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The folders inside; not hidden ones, nor those with nothing but what a training wrote."""
     return sorted(
-        p.name
-        for p in folder.iterdir()
-        if p.is_dir() and not p.name.startswith((".", "_")) and not any(p.rglob("*.safetensors"))
+        p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._@$#" and not _only_written(p)
     )
+
+
+def class_file(folder: Path) -> Path | None:
+    """The file with the names of the classes, in the folder or beside it; None if there is none."""
+    return next((f for f in (folder / "classes.txt", folder.parent / "classes.txt") if f.is_file()), None)
+
+
+def same_name(name: str) -> str:
+    """One spelling of a name that systems write in two ways: a letter and its accent as one, or as two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a training wrote to the folder."""
+    return any((folder / name).exists() for name in WRITTEN)
+
+
+def _only_written(folder: Path) -> bool:
+    inside = (p for p in folder.rglob("*") if p.is_dir())
+    return is_written(folder) or (not any(_images_below(folder)) and any(map(is_written, inside)))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+
+
+def _expect_classes(folder: Path, folders: list[Path]) -> None:
+    """ValueError for folders that are something else than classes, and for photographs beside them."""
+    whole = [p for p in folders if _holds_pairs(p)]
+    if len(whole) == 1:
+        raise ValueError(f"{folder} holds no photographs, but {whole[0]} does, {LAYOUT}; give {whole[0]}")
+    if whole:
+        raise ValueError(
+            f"{folder} holds {len(whole)} folders with images or masks of their own ({_some(whole)}), as "
+            "Kaggle's Data Science Bowl 2018 has for each photograph, with a mask for each object; expected "
+            f"all photographs in {folder / 'images'}, and for each one mask of its stem in "
+            f"{folder / 'masks'}; join the masks of a photograph (at every pixel their largest value), and "
+            "move all there"
+        )
+    parts = [
+        q for p in folders for q in class_folders(p) if q.name.lower() in SPLITS and any(_images_below(q))
+    ]
+    if parts:
+        name = parts[0].parent.name
+        raise ValueError(
+            f"{parts[0].parent} holds the folder {parts[0].name}, expected photographs of the class {name}; "
+            f"move what to learn from to {folder / 'train' / name}, the others to {folder / 'val' / name}"
+        )
+    loose = files_in(folder)
+    if loose:
+        raise ValueError(
+            f"{folder} holds {len(loose)} photographs beside folders of classes ({_some(loose)}), expected "
+            "each in the folder of its class; move them there, or take them away"
+        )
+
+
+def _holds_pairs(folder: Path) -> bool:
+    """Whether a folder has one of images and one of masks, or one of images with a single photograph."""
+    inside = {path.name.lower(): path for path in class_folders(folder)}
+    images = [path for name, path in inside.items() if name in PHOTOGRAPHS]
+    if not images or (len(inside) == 1 and files_in(folder)):
+        return False
+    return bool(MASKS & set(inside)) or (len(inside) == 1 and len(files_in(images[0])) == 1)
+
+
+def _some(paths: Iterable[Path], count: int = 3) -> str:
+    names = [path.name for path in paths]
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def _named_alike(images: list[str], masks: list[str]) -> tuple[str, str] | None:
+    """A stem of an image and that of the mask which seems to be its own, such as ``a`` and ``a_mask``."""
+    folded = {mask.casefold(): mask for mask in masks}
+    for image in images:
+        if image.casefold() in folded:
+            return image, folded[image.casefold()]
+    ends = Counter(
+        (before, after)
+        for image in images[:100]
+        for mask in masks
+        for before, found, after in [mask.partition(image)]
+        if found
+    )
+    if ends:
+        (before, after), _ = ends.most_common(1)[0]
+        pairs = [(image, before + image + after) for image in images]
+    elif len(images) > 1 and len(masks) > 1:
+        (core, other) = (_cores(stems) for stems in (images, masks))
+        pairs = [(core[key], other.get(key, "")) for key in sorted(core)]
+    else:
+        return None
+    return next((pair for pair in pairs if pair[1] in masks), None)
+
+
+def _cores(stems: list[str]) -> dict[str, str]:
+    """What is left of stems without what all begin with and all end with."""
+    before = _common(stems)
+    after = _common([stem[before:][::-1] for stem in stems])
+    return {stem[before : len(stem) - after]: stem for stem in stems}
+
+
+def _common(names: list[str]) -> int:
+    """With how many letters all of them begin."""
+    differ = (i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1)
+    return next(differ, min(map(len, names)))
 
 
 def _images_below(folder: Path, out: Path | None = None) -> Iterator[Path]:
@@ -145,22 +292,23 @@ def _images_below(folder: Path, out: Path | None = None) -> Iterator[Path]:
         if path.name.startswith(".") or (path.name == "masks" and (folder / "images").is_dir()):
             continue
         if path.is_dir():
-            written = (path / "model.json").exists() or (out is not None and path.resolve() == out.resolve())
+            written = is_written(path) or (out is not None and path.resolve() == out.resolve())
             loop = path.is_symlink() and folder.resolve().is_relative_to(path.resolve())
             if not written and not loop:
                 yield from _images_below(path, out)
-        elif path.suffix.lower() in ENDINGS:
+        elif _is_image(path):
             yield path
 
 
 def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
-    file = next((f for f in (folder / "classes.txt", folder.parent / "classes.txt") if f.is_file()), None)
+    file = class_file(folder)
     if file is None:
         return Task.classes if classes in (None, 2) else tuple(str(k) for k in range(classes or 2))
     try:
-        names = tuple(line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip())
+        lines = file.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} cannot be read ({error}), expected UTF-8; save it as that") from error
+    names = tuple(same_name(line.strip()) for line in lines if line.strip())
     if len(names) == 1:
         names = (Task.classes[0], *names)
     if not names or len(set(names)) < len(names) or classes not in (None, len(names)):
@@ -172,19 +320,43 @@ def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
+    """The images in a folder, each by its stem."""
     if not folder.is_dir():
         names = PHOTOGRAPHS if folder.name == "images" else MASKS
         near = [p for p in sorted(folder.parent.glob("*")) if p.is_dir() and p.name.lower() in names]
+        for other in near or [folder.parent / "images", folder.parent]:
+            if other.is_dir() and not (near and files_in(other)):
+                _expect_pictures(other)
         mend = f"rename {near[0]}" if near else "make it"
         raise ValueError(f"{folder} is no folder, {LAYOUT}; {mend}")
+    within = [p for p in class_folders(folder) if any(_images_below(p))]
+    if within:
+        raise ValueError(
+            f"{folder} holds folders with images of their own ({_some(within)}), which are not read; "
+            f"expected all images in {folder} itself; move them there, renamed, or take them away"
+        )
     files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in ENDINGS and not file.name.startswith("."):
-            if file.stem in files:
-                raise ValueError(
-                    f"{files[file.stem]} and {file.name} have one stem, expected one file of each; rename one"
-                )
-            files[file.stem] = file
+    for file in files_in(folder):
+        stem = same_name(file.stem)
+        if stem in files:
+            raise ValueError(
+                f"{files[stem]} and {file.name} have one stem, expected one file of each; rename one"
+            )
+        files[stem] = file
     if not files:
+        _expect_pictures(folder)
         raise ValueError(f"{folder} holds no images, expected PNG, JPEG, TIFF or the like")
     return files
+
+
+def _expect_pictures(folder: Path) -> None:
+    """ValueError where files say what is true of photographs, but are no pictures."""
+    endings = (p.suffix.lower() for p in folder.iterdir() if not p.name.startswith((".", "classes.")))
+    kinds = Counter(ending for ending in endings if ending in DRAWN_ELSEWHERE)
+    for ending, count in kinds.most_common(1):
+        if count > 1 or ending not in (".txt", ".csv"):  # a single one of these may be a note
+            raise ValueError(
+                f"{folder} holds {count} files *{ending} ({DRAWN_ELSEWHERE[ending]}), which are no masks, "
+                "expected a picture for each photograph; draw them as PNG, in "
+                f"{folder.parent / 'masks'}: 0 where nothing is, 255 where the thing is, or the class"
+            )

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from erlangen.train.data import Data, Self, SortedPhotographs
-from erlangen.train.folders import find_data
+from erlangen.train.folders import SPLITS, class_folders, find_data
 
 
 def learned_and_held_out(
@@ -32,10 +32,7 @@ def learned_and_held_out(
         _expect_same_task(*data)
         return data
     folder, masks = Path(data), (classes, ignore)
-    near = [n for n in ("training", "validation", "valid") if (folder / n).is_dir()]
-    if near and not ((folder / "train").is_dir() and (folder / "val").is_dir()):
-        raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
-    if (folder / "train").is_dir():
+    if has_parts(folder):
         training: Data = find_data(folder / "train", *masks)
         if (folder / "val").is_dir():
             held_out = find_data(folder / "val", *masks)
@@ -52,6 +49,25 @@ def learned_and_held_out(
     if not len(held_out):
         raise ValueError(f"{folder} has one photograph of each class, expected two of some: one to check on")
     return learned, held_out
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether photographs lie in ``train``, and perhaps ``val``; one full of pictures may be a class.
+
+    Raises:
+        ValueError: for folders of other names that mean the same.
+    """
+    inside = {path.name: path for path in class_folders(folder)} if folder.is_dir() else {}
+    near = [
+        name
+        for name in inside
+        if name.lower() in SPLITS - {"test", "testing"} and name not in ("train", "val")
+    ]
+    if near and not {"train", "val"} <= set(inside):
+        raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
+    if "val" in inside and "train" not in inside:
+        raise ValueError(f"{folder} holds the folder val, expected the folder train beside it; add it")
+    return "train" in inside and ("val" in inside or bool(class_folders(inside["train"])))
 
 
 def split(data: Self, fraction: float, seed: int) -> tuple[Self, Self]:
