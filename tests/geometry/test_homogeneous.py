@@ -18,8 +18,11 @@ def affine(g, p):
     return linear(g[..., :-1, :-1], p) + g[..., :-1, -1]
 
 
-def pairs(g, p):
-    return (g @ p.unflatten(-1, (3, 3)) @ g.mT).flatten(-2)
+def congruent(size):
+    return lambda g, p: (g @ p.unflatten(-1, (size, size)) @ g.mT).flatten(-2)
+
+
+pairs = congruent(3)
 
 
 def places_and_directions(g, p):
@@ -44,6 +47,21 @@ def wound_round(g, p):
     return torch.stack([c * p[..., 0] - s * p[..., 1], s * p[..., 0] + c * p[..., 1]], -1)
 
 
+def on_symmetric(n):
+    """SO(n) as it moves symmetric matrices, by their components in an orthonormal basis of them; and that."""
+    i, j = torch.triu_indices(n, n)
+    B = torch.zeros(len(i), n, n, dtype=torch.float64)
+    B[torch.arange(len(i)), i, j] = B[torch.arange(len(i)), j, i] = 0.5**0.5
+    B[i == j] = B[i == j].sign()
+    X = groups.SO(n).generators
+    moved = X[:, None] @ B + B @ X[:, None].mT  # (a, k, n, n)
+    return groups.MatrixGroup(torch.einsum("bij,akij->abk", B, moved)), B
+
+
+def projector(*diagonal):
+    return torch.diag(torch.tensor(diagonal)).flatten()
+
+
 LINE = torch.eye(3)[2].outer(torch.eye(3)[2]).flatten()
 STABILIZERS = {
     "R2 under T(2)": (groups.T(2), [0.0, 0.0], affine, "trivial"),
@@ -61,6 +79,17 @@ STABILIZERS = {
     "SE(2) on itself": (groups.SE(2), torch.eye(3).flatten(), from_the_left(3), "trivial"),
     "Heisenberg on itself": (groups.heisenberg(), torch.eye(3).flatten(), from_the_left(3), "trivial"),
     "circle under R": (groups.T(1), [1.0, 0.0], wound_round, "Z, acting trivially"),
+    "RP2 under O(3)": (groups.O(3), LINE, pairs, "O(2) x O(1), acting as O(2)"),
+    "RP3 under SO(4)": (groups.SO(4), projector(1.0, 0, 0, 0), congruent(4), "O(3), acting as SO(3)"),
+    "planes of R4 under SO(4)": (
+        groups.SO(4),
+        projector(1.0, 1, 0, 0),
+        congruent(4),
+        "S(O(2) x O(2)), acting as S(O(2) x O(2))",
+    ),
+    "SPD(2) under GL(2)": (groups.GL(2), torch.eye(2).flatten(), congruent(2), "O(2), acting as O(2)"),
+    "SPD(3) under GL(3)": (groups.GL(3), torch.eye(3).flatten(), pairs, "O(3), acting as SO(3)"),
+    "SPD(3) of determinant 1": (groups.SL(3), torch.eye(3).flatten(), pairs, "SO(3)"),
     "S2 under the turns about three axes": (groups.SO(3), [0.0, 1.0, 0.0], linear, "SO(2)"),
 }
 
@@ -76,6 +105,33 @@ def test_stabilizers_are_solved_and_named(name):
         H.components @ (H.sample(8, radius=1.0) if H.dim else torch.eye(group.size).double()[None])[:1]
     )
     torch.testing.assert_close(kept, space.origin.expand_as(kept), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(1, "SO(3)"), (2, "S(O(2) x O(2))")])
+def test_components_are_told_apart_in_any_representation(rank, expected):
+    """Half turns of it have no logarithm near by: few elements are seen to lie in the connected component."""
+    group, B = on_symmetric(4)
+    P = projector(*[1.0] * rank, *[0.0] * (4 - rank)).double().view(4, 4)
+    space = er.HomogeneousSpace(group, torch.einsum("bij,ij->b", B, P), linear)
+    H = space.stabilizer()
+    assert str(H) == expected
+    assert len(H.components) == len(H.jumps) == rank
+
+
+@pytest.mark.slow
+def test_positive_matrices_of_more_dimensions():
+    space = er.HomogeneousSpace(groups.GL(4), torch.eye(4).flatten(), congruent(4))
+    H = space.stabilizer()
+    assert str(H).startswith("O(4), acting as")
+    assert len(H.components) == len(H.jumps) == 2, "-1 is a rotation of R^4, and acts trivially"
+
+
+def test_the_isotropy_of_positive_matrices_has_as_many_components_as_act():
+    """-1 acts trivially, so that O(3) acts as SO(3), and a layer has the kernels that rotations allow."""
+    kept = er.HomogeneousSpace(groups.GL(3), torch.eye(3).flatten(), pairs).stabilizer()
+    assert len(kept.components) == 2
+    assert len(kept.jumps) == 1
+    assert kept.isotropy.name == "SO(3)"
 
 
 def own(name, *matrices):

@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.groups.compact import outside
 from erlangen.groups.logarithm import matrix_log
 from erlangen.groups.structure import StructureGroup
 
 MOST = 130  # components; with more of them, powers crowd together and add to the Lie algebra
 POWERS = 4000
-RESTARTS, STEPS = 8, 60
 CLOSE = 0.3
 FRESH = 1e-3  # what brackets of a basis add is of size one, or noise
 
@@ -77,30 +77,10 @@ def _components(X: Tensor, elements: Tensor, tolerance: float) -> tuple[Tensor, 
     new = list(elements)
     while new:
         candidate = new.pop(0)
-        if float(_outside(found.mT @ candidate, X).min()) < 10 * tolerance:
+        if float(outside(found.mT @ candidate, X).min()) < 10 * tolerance:
             continue
         found = torch.cat([found, candidate[None]])
         new += [g @ candidate for g in elements]
         if len(found) > MOST:
             return found, False
     return found, True
-
-
-def _outside(g: Float[Tensor, "k n n"], X: Float[Tensor, "a n n"]) -> Float[Tensor, "k"]:
-    """How far orthogonal matrices are from ``exp(span X)``: the largest entry of the nearest quotient less 1.
-
-    Multiplied from the right by elements of that group so that the trace grows, from several starts.
-    """
-    one = torch.eye(g.shape[-1]).to(g)
-    if len(X) == 0:
-        return (g - one).abs().amax((-2, -1))
-    generator = torch.Generator().manual_seed(0)
-    t = torch.randn(RESTARTS, len(X), generator=generator, dtype=torch.float64)
-    t[0] = 0.0
-    m = g[:, None] @ torch.matrix_exp(2 * torch.einsum("ra,aij->rij", t, X))
-    for _ in range(STEPS):
-        c = torch.einsum("krij,aij->kra", (m - m.mT) / 2, X)
-        m = m @ torch.matrix_exp(-torch.einsum("kra,aij->krij", c, X))
-        if float(c.abs().max()) < 1e-12:
-            break
-    return (m - one).abs().amax((-2, -1)).amin(1)

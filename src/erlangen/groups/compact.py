@@ -1,4 +1,4 @@
-"""Is a group of matrices bounded? What it then leaves alone."""
+"""Is a group of matrices bounded? What it then leaves alone, and what lies in it."""
 
 import torch
 from jaxtyping import Float
@@ -6,6 +6,8 @@ from torch import Tensor
 
 TOLERANCE = 1e-7
 SQUARINGS = 30
+RESTARTS, STEPS, MIXING = (1, 8, 56), 60, 6
+THERE = 1e-9  # what is as close as that has been reached
 
 
 def invariant_inner_product(
@@ -43,3 +45,37 @@ def invariant_inner_product(
     moved = float((h.mT @ P @ h - P).abs().max())
     bounded = float(values[0]) > TOLERANCE * float(values[-1]) and moved <= 1e-6 * float(values[-1])
     return P if bounded else None
+
+
+def outside(g: Float[Tensor, "k n n"], X: Float[Tensor, "a n n"]) -> Float[Tensor, "k"]:
+    """How far orthogonal matrices are from ``exp(span X)``: the largest entry of the nearest quotient less 1.
+
+    Multiplied from the right by elements of that group so that the trace grows; from more and more starts,
+    spread over the group, since half turns and their like are saddles, or in some representations summits.
+    """
+    one = torch.eye(g.shape[-1]).to(g)
+    off = (g - one).abs().amax((-2, -1))
+    if len(X) == 0:
+        return off
+    generator = torch.Generator().manual_seed(0)
+    t = 3 * torch.randn(MIXING, sum(RESTARTS), len(X), generator=generator, dtype=torch.float64)
+    starts = one.repeat(sum(RESTARTS), 1, 1)
+    for turns in torch.matrix_exp(torch.einsum("mra,aij->mrij", t, X)):
+        starts = starts @ turns
+    starts[0] = one
+    for some in starts.split(RESTARTS):
+        far = off > THERE
+        if not bool(far.any()):
+            break
+        off[far] = torch.minimum(off[far], _climbed(g[far, None] @ some, X).amin(1))
+    return off
+
+
+def _climbed(m: Float[Tensor, "k r n n"], X: Float[Tensor, "a n n"]) -> Float[Tensor, "k r"]:
+    """How far from 1 the trace leads."""
+    for _ in range(STEPS):
+        c = torch.einsum("krij,aij->kra", (m - m.mT) / 2, X)
+        m = m @ torch.matrix_exp(-torch.einsum("kra,aij->krij", c, X))
+        if float(c.abs().max()) < 1e-12:
+            break
+    return (m - torch.eye(m.shape[-1]).to(m)).abs().amax((-2, -1))

@@ -1,9 +1,12 @@
 """Names for compact groups of orthogonal matrices."""
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
+
+from erlangen.groups.compact import outside
 
 TOLERANCE = 1e-6
 MOST = 400  # no element of a finite group that is named here has a higher order
@@ -27,10 +30,9 @@ def name_of(algebra: Tensor, components: Tensor) -> str:
         return f"O({k})" if mirrored else f"SO({k})"
     if len(X) == 1 and len(c) == 2 and bool(((c[1] @ X @ c[1].T + X).abs() < TOLERANCE).all()):
         return "O(2)"
-    if len(c) == 1:
-        connected = _connected(X)
-        if connected:
-            return connected
+    found = _connected(X) if len(c) == 1 else _product(X, c)
+    if found:
+        return found
     return f"compact subgroup of O({components.shape[-1]}), dimension {len(X)}, {len(c)} components"
 
 
@@ -101,28 +103,64 @@ def _speed(X: Tensor) -> float:
     """The largest frequency of ad(X_0)."""
     dual = torch.linalg.pinv(X.flatten(1))
     brackets = X[0] @ X - X @ X[0]
-    return float(torch.linalg.matrix_norm(brackets.flatten(1) @ dual, 2))
+    return float(torch.linalg.eigvals(brackets.flatten(1) @ dual).abs().max())
 
 
 def _parts(X: Tensor) -> list[Tensor]:
-    """The Lie algebra on each eigenspace of a general symmetric matrix that commutes with it."""
-    n = X.shape[-1]
-    one = torch.eye(n).to(X)
-    commute = torch.cat([torch.kron(x, one) - torch.kron(one, x.mT.contiguous()) for x in X.contiguous()])
-    flip = torch.eye(n * n).to(X).unflatten(1, (n, n)).mT.flatten(1)
+    """The Lie algebra on each subspace that it does not mix with others."""
+    bases = [_independent(V.T @ X @ V) for V in _unmixed(X)]
+    return [basis for basis in bases if len(basis)]
+
+
+def _product(X: Tensor, components: Tensor) -> str | None:
+    """A x B, or its elements of determinant 1, over directions that do not mix."""
+    blocks = [(_independent(V.T @ X @ V), V.T @ components @ V) for V in _unmixed(torch.cat([X, components]))]
+    parts = [(x, _told_apart(x, c)) for x, c in blocks]
+    if len(parts) < 2 or sum(len(x) for x, _ in parts) != len(X):
+        return None
+    names = ["O(1)" if c.shape[-1] == 1 else name_of(x, c) for x, c in parts]
+    count = math.prod(len(c) for _, c in parts)
+    if count == len(components):
+        return " x ".join(names)
+    if count == 2 * len(components) and bool((torch.linalg.det(components) > 0).all()):
+        return (
+            names[1 - names.index("O(1)")]
+            if len(names) == 2 and "O(1)" in names
+            else f"S({' x '.join(names)})"
+        )
+    return None
+
+
+def _told_apart(X: Tensor, elements: Tensor) -> Tensor:
+    """One of the elements for each component of the group."""
+    found = elements[:1]
+    for g in elements[1:]:
+        if float(outside(found.mT @ g, X).min()) > TOLERANCE:
+            found = torch.cat([found, g[None]])
+    return found
+
+
+def _independent(X: Tensor) -> Tensor:
+    """An orthonormal basis of the span of matrices."""
+    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
+    return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
+
+
+def _unmixed(matrices: Tensor) -> list[Tensor]:
+    """Orthonormal bases of the eigenspaces of a general symmetric matrix that commutes with all of them, the
+    largest first."""
+    n = matrices.shape[-1]
+    one = torch.eye(n).to(matrices)
+    commute = torch.cat(
+        [torch.kron(x, one) - torch.kron(one, x.mT.contiguous()) for x in matrices.contiguous()]
+    )
+    flip = torch.eye(n * n).to(matrices).unflatten(1, (n, n)).mT.flatten(1)
     _, values, rows = torch.linalg.svd(
-        torch.cat([commute, flip - torch.eye(n * n).to(X)]), full_matrices=True
+        torch.cat([commute, flip - torch.eye(n * n).to(matrices)]), full_matrices=True
     )
     free = rows[int((values > TOLERANCE).sum()) :].unflatten(1, (n, n))
     weights = torch.randn(len(free), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     spectrum, vectors = torch.linalg.eigh((weights[:, None, None] * free).sum(0))
     ends = [0, *(((spectrum[1:] - spectrum[:-1]) > TOLERANCE).nonzero().flatten() + 1).tolist(), n]
-    parts = []
-    for start, end in itertools.pairwise(ends):
-        V = vectors[:, start:end]
-        on = V.T @ X @ V
-        _, values, rows = torch.linalg.svd(on.flatten(1), full_matrices=False)
-        basis = rows[values > TOLERANCE].unflatten(1, (end - start, end - start))
-        if len(basis):
-            parts.append(basis)
-    return parts
+    bases = [vectors[:, start:end] for start, end in itertools.pairwise(ends)]
+    return sorted(bases, key=lambda V: V.shape[1], reverse=True)

@@ -195,6 +195,7 @@ class Sphere(Geometry):
             degrees: the bandwidth L.
             rotations: the samples of the fibre SO(2); None for scalar fields only.
         """
+        self._expect_surface()
         if self.structure.is_finite:
             raise ValueError(
                 'symmetry="axis" has oriented kernels, which live on samples, expected er.Sphere().harmonics '

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import MatrixGroup, StructureGroup
-from erlangen.groups.compact import invariant_inner_product
+from erlangen.groups.compact import invariant_inner_product, outside
 from erlangen.groups.naming import name_of
 
 TOLERANCE = 1e-6
@@ -73,11 +73,10 @@ def solve_stabilizer(
     for i, radius in enumerate(RADII if group.dim else ()):
         seeds.append(group.sample(16, radius=None if group.is_compact else radius, seed=i))
     h = back_to_origin(torch.cat(seeds))
-    components, is_infinite = _closed(h, MatrixGroup(X))
-    turns = _independent(turns)
-    jumps, _ = _closed(isotropy(components), MatrixGroup(turns))
-    P = invariant_inner_product(turns, jumps, metric)
-    root = None if P is None else torch.linalg.inv(torch.linalg.cholesky(P).mT)
+    components, is_infinite = _closed(h, X, _root(X, h))
+    turns, acting = _independent(turns), isotropy(components)
+    root = _root(turns, acting, metric)
+    jumps, _ = _closed(acting, turns, root)
     same = (len(turns), len(jumps), False) == (len(X), len(components), is_infinite)
     own = _own_name(X, components, is_infinite)
     if root is None:
@@ -85,7 +84,7 @@ def solve_stabilizer(
     else:
         acting = _in_basis(turns, jumps, root).name
         alone = "acting trivially" if acting == "trivial" else f"acting as {acting}"
-        name = acting if same and not _covers(X, isotropy) else f"{own}, {alone}"
+        name = acting if same and not _covers(X, components, isotropy) else f"{own}, {alone}"
     return Stabilizer(X, components, name, turns=turns, jumps=jumps, root=root, is_infinite=is_infinite)
 
 
@@ -93,18 +92,41 @@ def _in_basis(turns: Tensor, jumps: Tensor, root: Tensor) -> StructureGroup:
     return StructureGroup(*(torch.linalg.solve(root, matrices @ root) for matrices in (turns, jumps)))
 
 
-def _closed(h: Float[Tensor, "k d d"], connected: MatrixGroup) -> tuple[Tensor, bool]:
-    """An element of each component of the group that some elements generate; whether they are endless."""
+def _root(X: Tensor, elements: Tensor, metric: Tensor | None = None) -> Tensor | None:
+    """A basis, orthonormal in an inner product that the group they generate leaves alone, if there is one."""
+    P = invariant_inner_product(X, elements, metric)
+    return None if P is None else torch.linalg.inv(torch.linalg.cholesky(P).mT)
+
+
+def _closed(h: Float[Tensor, "k d d"], X: Float[Tensor, "a d d"], root: Tensor | None) -> tuple[Tensor, bool]:
+    """An element of each component of the group that some elements generate; whether they are endless.
+
+    Args:
+        h: the elements.
+        X: the Lie algebra.
+        root: a basis in which the group is orthogonal, if it is compact.
+    """
+    connected = MatrixGroup(X)
+    orthonormal = _independent(X if root is None else torch.linalg.solve(root, X @ root))
+
+    def is_new(g: Tensor) -> Tensor:
+        """Whether elements lie in other components than that of 1."""
+        off = connected.defect(g)
+        far = off > TOLERANCE
+        if root is not None and len(X) and bool(far.any()):  # few logarithms of large turns lie in X
+            off[far] = outside(torch.linalg.solve(root, g[far] @ root), orthonormal)
+        return off > TOLERANCE
+
     found, new, multiplied = torch.eye(h.shape[-1], dtype=torch.float64)[None], h, 1
     while len(new):
         before = len(found)
         for c in found:
-            new = new[connected.defect(torch.linalg.inv(c) @ new) > TOLERANCE]
+            new = new[is_new(torch.linalg.inv(c) @ new)]
         while len(new):
             found = torch.cat([found, new[:1]])
             if len(found) > MOST:
                 return found, True
-            new = new[connected.defect(torch.linalg.inv(new[0]) @ new) > TOLERANCE]
+            new = new[is_new(torch.linalg.inv(new[0]) @ new)]
         if len(found) > before:
             fresh = found[multiplied:, None]
             new = torch.cat([(fresh @ found).flatten(0, 1), (found @ fresh).flatten(0, 1)])
@@ -120,19 +142,22 @@ def _independent(X: Float[Tensor, "a n n"]) -> Float[Tensor, "b n n"]:
     return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
 
 
-def _covers(X: Tensor, isotropy: Callable[[Tensor], Tensor]) -> bool:
-    """Whether a generator comes back to the identity on tangent vectors before it does in the group."""
+def _covers(X: Tensor, components: Tensor, isotropy: Callable[[Tensor], Tensor]) -> bool:
+    """Whether other elements than 1 leave tangent vectors alone: -1, or a generator's, once round or less."""
     one = torch.eye(X.shape[-1], dtype=torch.float64)
+    some = [-one] if float(MatrixGroup(X, components).defect(-one)) < TOLERANCE else []
     for generator in X:
         speeds = np.abs(np.linalg.eigvals(generator.numpy()).imag)
         slowest = min((s for s in speeds if s > TOLERANCE), default=0.0)
-        for part in range(1, 5) if slowest else ():
-            h = torch.matrix_exp(2 * torch.pi / (slowest * part) * generator)
-            turned = isotropy(h[None])[0]
-            trivially = (turned - torch.eye(len(turned)).to(turned)).abs().max() < TOLERANCE
-            if trivially and (h - one).abs().max() > TOLERANCE:
-                return True
-    return False
+        some += [
+            torch.matrix_exp(2 * torch.pi / (slowest * part) * generator)
+            for part in (range(1, 5) if slowest else ())
+        ]
+    other = [h for h in some if (h - one).abs().max() > TOLERANCE]
+    if not other:
+        return False
+    turned = isotropy(torch.stack(other))
+    return bool(((turned - torch.eye(turned.shape[-1]).to(turned)).abs().amax((-2, -1)) < TOLERANCE).any())
 
 
 def _own_name(X: Tensor, components: Tensor, is_infinite: bool) -> str:
