@@ -155,7 +155,7 @@ class Check:
 
         network = load(self.model).to(as_device(self.device))
         side = min(network.size or SEEN, SEEN)
-        x = example() if self.image is None else numbers(shrink(read_image(self.image), side))
+        x = example() if self.image is None else numbers(shrink(read_image(self.image, network.values), side))
         report = prove(network, x, self.layers)
         _say(str(report))
         if not any(row.element.is_exact for row in report.rows):

@@ -51,6 +51,7 @@ def save(model: Predictor, path: str | Path) -> Path:
         },
         "task": {"classes": model.task.classes, "dense": model.task.dense},
         "size": model.size,
+        "values": model.values,
         "sha256": hashlib.sha256(packed).hexdigest(),
     }
     path = Path(path)
@@ -135,7 +136,9 @@ def _build(recipe: dict[str, Any], path: Path) -> Predictor:
         size = recipe["size"]
         if size is not None and (not isinstance(size, int) or size < 1):
             raise ValueError(f"size is {size!r}, expected pixels, at least 1")
-        return Predictor(net, size=size, task=Task(tuple(task["classes"]), task["dense"]))
+        values = recipe.get("values")
+        values = None if values is None else (float(values[0]), float(values[1]))
+        return Predictor(net, size=size, task=Task(tuple(task["classes"]), task["dense"]), values=values)
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path / 'model.json'} asks for what this version does not know ({error}); read it with the "

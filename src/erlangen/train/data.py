@@ -1,7 +1,7 @@
 """Photographs with what is true of them."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from erlangen.train.images import as_bytes, read_image, read_mask, resampled, turned_and_shrunk
+from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
 
 Self = TypeVar("Self", bound="Data")
@@ -17,9 +18,15 @@ Self = TypeVar("Self", bound="Data")
 
 @dataclass(frozen=True)
 class Data(ABC):
-    """Photographs in files, and the task that they are for: `Photographs` or `SortedPhotographs`."""
+    """Photographs in files, and the task that they are for: `Photographs` or `SortedPhotographs`.
+
+    Attributes:
+        images: files.
+        values: the numbers that are black and white in all of them; None for each as it alone tells.
+    """
 
     images: tuple[Path, ...]
+    values: Values | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,6 +52,11 @@ class Data(ABC):
     def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> UInt8[Tensor, "..."]:
         """The class index (or indices) of photograph i, whose width and height are `whole`."""
 
+    def on_one_scale(self: Self, *others: Self) -> tuple[Self, ...]:
+        """These photographs and others, with black and white as these have them (`values_of`)."""
+        values = self.values or values_of(self.images)
+        return tuple(replace(data, values=values) for data in (self, *others))
+
     def load(self, size: int | None) -> tuple[list[Tensor], list[Tensor]]:
         """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`."""
         pairs = [self.load_one(i, size) for i in range(len(self))]
@@ -52,7 +64,7 @@ class Data(ABC):
 
     def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[Tensor, Tensor]:
         """Photograph i ``(3, h, w)`` and its class index (or indices), turned, then shrunk."""
-        image = read_image(self.images[i])
+        image = read_image(self.images[i], self.values)
         small = as_bytes(turned_and_shrunk(image, degrees, size))
         return small, self.truth(i, image.size, size, degrees)
 

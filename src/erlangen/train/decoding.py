@@ -201,7 +201,7 @@ def _named(path: Path, kind: str) -> Iterator[None]:
 
 def _reason(path: Path, error: Exception) -> str:
     """What the decoder said, or what the file is, if that shows."""
-    if isinstance(error, UnidentifiedImageError | OSError) and path.is_file():
+    if isinstance(error, OSError) and path.is_file():
         with open(path, "rb") as file:
             head = file.read(132)
         if not head:
@@ -228,8 +228,17 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, Layout | None]]:
         layout = read_layout(path) if is_tiff else None
         if layout:
             _expect_whole(layout, path)
+        with _in_pillow(path, layout) as image:
+            yield image, layout
+
+
+@contextmanager
+def _in_pillow(path: Path, layout: Layout | None) -> Iterator[ImageFile.ImageFile]:
+    """The file open in Pillow, which is not told its name: mapped into memory, some come out torn."""
+    Image.init()
+    with open(path, "rb") as file:
         try:
-            image = _open(path)
+            image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
         except Image.DecompressionBombError as error:
             raise Refused(
                 f"{path} has more pixels than can be read ({error}); expected at most "
@@ -237,25 +246,18 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, Layout | None]]:
             ) from error
         except UnidentifiedImageError as error:
             if layout is None:
-                raise
+                raise OSError("it begins as no image does") from error
             raise Refused(
                 f"{path} holds {layout}, which cannot be read; expected grey of 1 to 16 bits, of 32 bits or "
                 "floating point, or colours of 8 or 16 bits; save it as one of these"
             ) from error
+        if not isinstance(image, ImageFile.ImageFile):
+            raise OSError("it holds no pixels")
+        raw = _raw_mode(image)
+        if raw in NATIVE and image.tile[0][0] == "libtiff":  # whose numbers are in the machine's order
+            _set_raw_mode(image, NATIVE[raw])
         with image:
-            yield image, layout
-
-
-def _open(path: Path) -> ImageFile.ImageFile:
-    """The file in Pillow."""
-    Image.init()
-    image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
-    if not isinstance(image, ImageFile.ImageFile):
-        raise OSError("it holds no pixels")
-    raw = _raw_mode(image)
-    if raw in NATIVE and image.tile[0][0] == "libtiff":  # what libtiff hands over is in the machine's order
-        _set_raw_mode(image, NATIVE[raw])
-    return image
+            yield image
 
 
 def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Facts:
@@ -408,7 +410,7 @@ def _deep_colours(facts: Facts, layout: Layout | None, path: Path) -> tuple[Arra
     """Colours of 16 bits, of which Pillow gives the high 8: the low ones are read a second time."""
     values = alpha = None
     for is_low in (False, True):
-        with _open(path) as image:
+        with _in_pillow(path, layout) as image:
             raw = _raw_mode(image)
             if raw not in LOW_BYTES or (layout is not None and layout.planar):
                 raise Refused(

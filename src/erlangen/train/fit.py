@@ -16,6 +16,7 @@ from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.predictor import Predictor, statistics
+from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
 from erlangen.train.state import restore_training
@@ -87,6 +88,7 @@ def prepare(
     learned, held_out = learned_and_held_out(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
+    learned, held_out = learned.on_one_scale(held_out)
     task = learned.task
     images, truths = learned.load(settings.size)
     settings = settings.for_photographs(task, images)
@@ -98,11 +100,14 @@ def prepare(
     torch.manual_seed(settings.seed)
     keep_freed_memory()
     net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task).to(as_device(settings.device))
+    model = Predictor(net, *statistics(images), settings.size, task, learned.values).to(
+        as_device(settings.device)
+    )
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
     turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
-    notes = survey(learned, images, truths, turns)
+    scale = says_values(learned.values) if learned.values else None
+    notes = (*([scale] if scale else []), *survey(learned, images, truths, turns))
     training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
     if resume and out is not None:
         restore_training(training, out)

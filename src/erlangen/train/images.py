@@ -9,37 +9,38 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.decoding import Decoded, decode
+from erlangen.train.decoding import Decoded, decode, pixels
+from erlangen.train.scale import Values, as_bytes_of, values_for
 
 IGNORED = 255  # the class index of pixels that do not count
 Array = np.ndarray
 
 
-def read_image(path: Path) -> Image.Image:
-    """A photograph as RGB, upright as its EXIF data says.
+def read_image(path: Path, values: Values | None = None) -> Image.Image:
+    """A photograph as RGB of 8 bits, upright as its EXIF data says.
+
+    Args:
+        path: the file.
+        values: the numbers that are black and white; None for what the photograph alone tells (`values_for`).
 
     Raises:
-        ValueError: for a file that is no image, or a truncated one, or of which a part would be lost.
+        ValueError: for a file that is no image, or a truncated one, or of which a part would be lost; for
+            numbers of another depth than these values have.
     """
-    return as_rgb(decode(path))
+    return as_rgb(decode(path), values)
 
 
-def as_rgb(decoded: Decoded) -> Image.Image:
-    """What was decoded as RGB of 8 bits.
-
-    Deeper ones are divided by the largest number of as few of 8, 10, 12, 14, 16 bits as hold their maximum.
-    """
-    values = decoded.values
+def as_rgb(decoded: Decoded, values: Values | None = None) -> Image.Image:
+    """What was decoded as RGB of 8 bits; black and white as in `read_image`."""
+    low, high = values_for(decoded, values)
+    numbers = decoded.values
     if decoded.palette is not None:
-        values = decoded.palette[values]
+        numbers = decoded.palette[numbers]
     elif decoded.facts.is_deep:
-        numbers = np.nan_to_num(values.astype(np.float64))
-        bits = (8, 10, 12, 14, 16) if values.dtype.kind != "f" else (1, 8, 10, 12, 14, 16)
-        top = next((2.0**b - 1 for b in bits if numbers.max() < 2**b), float(numbers.max()))
-        values = (numbers / top * 255).clip(0, 255).astype(np.uint8)
+        numbers = as_bytes_of(numbers, (low, high))
     elif decoded.facts.top != 255:
-        values = (values * (255 / decoded.facts.top)).round().astype(np.uint8)
-    return Image.fromarray(values).convert("RGB")
+        numbers = as_bytes_of(numbers, (0.0, float(decoded.facts.top)))
+    return Image.fromarray(numbers).convert("RGB") if numbers.ndim == 2 else Image.fromarray(numbers)
 
 
 def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:
@@ -145,7 +146,7 @@ def resampled(
 
 def as_bytes(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
     """A photograph as a tensor of bytes."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    return torch.from_numpy(pixels(image)).permute(2, 0, 1)
 
 
 def as_batch(images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:

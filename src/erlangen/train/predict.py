@@ -1,6 +1,7 @@
 """Prediction: photographs of any size in, probabilities out."""
 
 import csv
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
@@ -12,9 +13,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from erlangen.train.decoding import decode_open
+from erlangen.train.decoding import Decoded, decode, decode_open
 from erlangen.train.folders import find_images
-from erlangen.train.images import as_rgb, numbers, read_image, shrink
+from erlangen.train.images import as_rgb, numbers, shrink
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
 from erlangen.train.tiles import TILE, answer
@@ -63,7 +64,11 @@ def predict(
         _expect_photographs(images)
         return list(model.task.probabilities(answer(model, images, tile)))
     if isinstance(images, Image.Image):
-        return [model.task.probabilities(predict_logits(model, as_rgb(decode_open(images)), size, tile))[0]]
+        return [
+            model.task.probabilities(
+                predict_logits(model, as_photograph(model, decode_open(images)), size, tile)
+            )[0]
+        ]
     return list(predict_files(model, images, out, size, tile))
 
 
@@ -79,7 +84,9 @@ def predict_files(
     _expect_sizes(size, tile)
     found, unread = find_images(images, out), list[str]()
     aside = None if out is None or len(found) == 1 else unread
-    photographs = ((path, photograph) for path in found if (photograph := _read(path, aside)) is not None)
+    photographs = (
+        (path, photograph) for path in found if (photograph := _read(model, path, aside)) is not None
+    )
     answers = ((path, predict_logits(model, photograph, size, tile)) for path, photograph in photographs)
     if out is not None and model.task.dense:
         answers = _with_masks(answers, model.task, mask_files(found, Path(out)))
@@ -126,10 +133,25 @@ def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
     return masks
 
 
-def _read(path: Path, unread: list[str] | None) -> Image.Image | None:
+def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
+    """As RGB of 8 bits, with black and white where the network has them.
+
+    Raises:
+        ValueError: for numbers of another depth than the network learned from.
+    """
+    if model.values is None and decoded.facts.is_deep:
+        warnings.warn(
+            "the network does not say which numbers are black and white: "
+            "photographs of more than 8 bits are scaled each by its own; train anew to have that kept",
+            stacklevel=2,
+        )
+    return as_rgb(decoded, model.values)
+
+
+def _read(model: Predictor, path: Path, unread: list[str] | None) -> Image.Image | None:
     """The photograph; what is wrong with one that is none goes to `unread`, if there is such a list."""
     try:
-        return read_image(path)
+        return as_photograph(model, decode(path))
     except ValueError as error:
         if unread is None:
             raise

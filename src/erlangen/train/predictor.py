@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.train.scale import Values
 from erlangen.train.task import Task
 
 
@@ -15,6 +16,8 @@ class Predictor(nn.Module):
         mean, std: of the training photographs' colours.
         size: the longer side, in pixels, that photographs are shrunk to (None keeps them).
         task: what the logits say; None for one thing and its background.
+        values: the numbers that are black and white in the photographs, 0 and 255 for those of 8 bits; None
+            where they are not known.
 
     Shapes: ``(batch, 3, height, width)`` to ``(batch, task.logits, height, width)``, or to
     ``(batch, task.logits)`` where the whole photograph has one class.
@@ -30,8 +33,10 @@ class Predictor(nn.Module):
         std: Float[Tensor, "3"] | None = None,
         size: int | None = None,
         task: Task | None = None,
+        values: Values | None = None,
     ) -> None:
         super().__init__()
+        self.values = values
         self.net, self.size, self.task = net, size, task or Task()
         self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
         self.register_buffer("std", torch.ones(3) if std is None else std)
