@@ -341,7 +341,7 @@ def test_only_coarser_domains_move_with_a_network():
         ),
         (lambda: surface().grid(8, 8, pooling=0.0), "pooling is 0.0, expected a radius"),
         (
-            lambda: er.Implicit(full_of_holes, torch.zeros(3)).spread_points(20),
+            lambda: er.Implicit(full_of_holes, torch.zeros(3), extent=2.0).spread_points(20),
             "take another extent",
         ),
     ],

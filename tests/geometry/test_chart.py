@@ -149,7 +149,7 @@ def test_a_logarithm_that_may_not_be_the_shortest_is_announced():
         space.log(p, q)
     cap = er.Chart(stereographic, 2, injectivity_radius=3.0, steps=4)
     with warnings.catch_warnings(), pytest.raises(ValueError, match="no geodesic was found"):
-        cap.log(torch.zeros(2).double(), torch.tensor([1e9, 0.0]).double())
+        cap.log(torch.zeros(2).double(), torch.tensor([10.0, 0.0]).double())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from erlangen.geometry.geometry import Geometry
 
 SAMPLES = 1025
+# in lengths of the space
 STRIDE = 2.0  # the longest step of a random walk where geodesics of any length are shortest
 SIDE = 0.02  # half the side of the squares that show curvature
 
@@ -31,7 +32,7 @@ def sampled(curve: Float[Tensor, "k m"] | Callable[[Tensor], Tensor]) -> Float[T
 
 def stride(geometry: "Geometry") -> float:
     """The length that geodesics may have while they are the shortest ones, with room to spare."""
-    return min(0.45 * geometry.injectivity_radius, STRIDE)
+    return min(0.45 * geometry.injectivity_radius, STRIDE * geometry.length)
 
 
 def random_walks(geometry: "Geometry", count: int, seed: int, steps: int = 6) -> Float[Tensor, "count k m"]:
@@ -68,16 +69,16 @@ def random_loops(
 
 def curvature(geometry: "Geometry", u: Frame) -> Float[Tensor, "*#batch n n n n"]:
     """``R(e_i, e_j) = (1 - h) / area + O(area)``, with h the transport round a square about u."""
-    n = geometry.dim
+    n, side = geometry.dim, SIDE * geometry.length
     R = u.basis.new_zeros(*u.point.shape[:-1], n, n, n, n)
     one = torch.eye(n, dtype=u.basis.dtype)
     for i in range(n):
         for j in range(i):
             corners = [one[i] - one[j], one[i] + one[j], one[j] - one[i], -one[i] - one[j], one[i] - one[j]]
-            v = SIDE * torch.stack([*corners, 0 * one[i]])
+            v = side * torch.stack([*corners, 0 * one[i]])
             start = Frame(u.point[..., None, :], u.basis[..., None, :, :])
             square = geometry.carry(start, v.expand(*u.point.shape[:-1], -1, -1)).point
             h = geometry.gauge(u, geometry.along(u, square))
-            R[..., i, j, :, :] = (h.mT - h) / (2 * 4 * SIDE**2)
+            R[..., i, j, :, :] = (h.mT - h) / (2 * 4 * side**2)
             R[..., j, i, :, :] = -R[..., i, j, :, :]
     return R

@@ -68,6 +68,9 @@ class Geometry(ABC):
         structure: H.
         measure: "space" integrates over M, with J(v) dv; "tangent" over the tangent space, with dv.
         injectivity_radius: the length |v| below which `carry` from one frame is one-to-one.
+        length: what a radius is to the sphere: how far one goes until the space has curved, come round or
+            ended. All steps, strides and tolerances are relative to it, so that no unit of length is
+            preferred. It is 1 for spaces of radius 1, and for R^n, where nothing depends on it.
         group: the group G of matrices that moves the space, as `act` takes them; None if none is named.
     """
 
@@ -76,6 +79,7 @@ class Geometry(ABC):
     structure: StructureGroup
     measure: Measure = "space"
     injectivity_radius: float = math.inf
+    length: float = 1.0
     group: MatrixGroup | None = None
 
     @abstractmethod
@@ -134,13 +138,13 @@ class Geometry(ABC):
         if self.group is None:
             return
         expect_size(self.group, g)
-        v = 0.3 * torch.eye(self.dim, dtype=torch.float64)
+        v = 0.3 * self.length * torch.eye(self.dim, dtype=torch.float64)
         u = self.carry(self.frames(self.origin.expand(2 * self.dim + 1, -1)), torch.cat([0 * v[:1], v, -v]))
         w = self.act(g.to(torch.float64), u)
         here = self.frames(self.home(w.point))
         h = self.gauge(here, w)
         lengths = (h.mT @ h - torch.eye(self.dim).to(h)).abs().amax()
-        outside = (w.basis - here.basis @ h).abs().amax() / (1 + w.basis.abs().amax())
+        outside = (w.basis - here.basis @ h).abs().amax() / w.basis.abs().amax()
         off = float(torch.maximum(lengths, outside))
         if not off <= TOLERANCE:
             raise ValueError(
@@ -306,6 +310,16 @@ class Geometry(ABC):
         """Polygons from the origin to places all over the space: random walks unless a space knows better."""
         return curves.random_walks(self, count, seed)
 
+    def loops(self, u: Frame, share: Float[Tensor, "count"], seed: int = 0) -> Float[Tensor, "count k m"]:
+        """Random closed polygons from each frame that can be contracted.
+
+        Args:
+            u: where they start, ``(count)``.
+            share: their sizes, relative to the longest geodesics that are surely shortest.
+            seed: of the random numbers.
+        """
+        return curves.random_loops(self, u, curves.stride(self) * share, seed=seed)
+
     def circuits(self) -> list[Float[Tensor, "k m"]]:
         """Closed polygons from the origin, one for each generator of the fundamental group."""
         return []
@@ -323,6 +337,10 @@ class Geometry(ABC):
     def curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
         """``R[i, j, a, b]``, component a of ``R(e_i, e_j) e_b`` in the frame u; from small loops."""
         return curves.curvature(self, u)
+
+    def relative_curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
+        """``length^2 R``, without a unit: about what turns frames round squares as large as the space."""
+        return self.length**2 * self.curvature(u)
 
     def holonomy(self) -> Holonomy:
         """The group of all that comes back from transport round loops at the origin (its closure)."""

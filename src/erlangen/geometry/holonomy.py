@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry import curves
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.trips import Trip, round_circles, round_circuit
 from erlangen.groups import StructureGroup
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 WAYS = 96
 SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
 NEAR = 1.0  # loops that turn farther than this have ambiguous logarithms
-TOLERANCE = 1e-5  # absolute, of turns in radians
+TOLERANCE = 1e-5  # of turns in radians
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +85,7 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     start = geometry.frames(geometry.origin)
     paths = geometry.ways(WAYS)
     u = geometry.along(_repeated(start, len(paths)), paths)
-    sizes = curves.stride(geometry) * torch.tensor(SIZES, dtype=torch.float64).repeat(WAYS // len(SIZES))
-    loops = curves.random_loops(geometry, u, sizes)
+    loops = geometry.loops(u, torch.tensor(SIZES, dtype=torch.float64).repeat(WAYS // len(SIZES)))
     inside = geometry.contains(loops).all(-1)
     where, loops, kept = u.at(inside), loops[inside], paths[inside]
     h = geometry.gauge(where, geometry.along(where, loops))
@@ -97,7 +95,7 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     _expect_orthogonal(geometry, torch.cat([h, elements]))
     small = h[(h - torch.eye(geometry.dim).to(h)).abs().amax((-2, -1)) < NEAR]
     logs = matrix_log(small)
-    R = geometry.curvature(u).flatten(0, 2)
+    R = geometry.relative_curvature(u).flatten(0, 2)
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
     structure = closure(torch.cat([one, other]), elements, TOLERANCE)
     return Holonomy(geometry, structure, start, kept, loops, h, circuits, round_trips, len(one), len(other))

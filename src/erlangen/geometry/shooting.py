@@ -13,8 +13,9 @@ from erlangen.geometry.frame import Frame
 if TYPE_CHECKING:
     from erlangen.geometry.geometry import Geometry
 
-MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8
-STEP = 1e-4  # of central differences
+MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8  # steps; of lengths
+STEP = 3e-5  # of central differences, in lengths of the space
+LEAST = 1e-3  # lengths of the space that a first step may have in any case
 SLACK = 1.02  # of lengths by quadrature
 
 Walk = Callable[[Frame, Tensor], Frame]
@@ -25,14 +26,15 @@ def differential(
 ) -> tuple[Frame, Float[Tensor, "*#batch n n"]]:
     """Where v leads, and the derivative of the point by v, in components of the frame there."""
     n, shape = geometry.dim, torch.broadcast_shapes(u.point.shape[:-1], v.shape[:-1])
-    v = v.expand(*shape, -1)
+    v = v.to(u.basis).expand(*shape, -1)
     u = Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1))
-    one = STEP * torch.eye(n).to(v)
+    step = STEP * geometry.length
+    one = step * torch.eye(n).to(v)
     around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])
     u = Frame(u.point.expand(len(around), *u.point.shape), u.basis.expand(len(around), *u.basis.shape))
     ends = walk(u, around)
     arrived, x = ends.at(0), ends.point
-    columns = ((x[1 : n + 1] - x[n + 1 :]) / (2 * STEP)).movedim(0, -1)
+    columns = ((x[1 : n + 1] - x[n + 1 :]) / (2 * step)).movedim(0, -1)
     return arrived, geometry.components(arrived, columns)
 
 
@@ -51,29 +53,34 @@ def shoot(
     """The v that leads from u to q, by Newton's method; nan if none was found.
 
     It starts from a guess v, as long as some way to q, so that the shortest is no longer; or from the
-    straight line of coordinates. What is left of the way is the difference of coordinates.
+    straight line of coordinates. What is left of the way is the difference of coordinates; v is found when
+    Newton's step, which is as long as v is wrong, is a rounding.
     """
     longest = math.inf
     if v is None:
         v = geometry.components(u, (q - u.point)[..., None])[..., 0]
     else:
         longest = SLACK * v.norm(dim=-1, keepdim=True)
-    scale = 1 + q.abs().amax(-1)
-    best, off = v, torch.full_like(scale, math.inf)
+    best, nearest = v, torch.full_like(v[..., 0], math.inf)
+    off = nearest
     step, part = torch.zeros_like(v), torch.ones_like(v[..., :1])  # of the step that is taken
     for _ in range(MOST):
         arrived, J = differential(geometry, walk, u, v)
         rest = difference(arrived, q)
-        now = rest.norm(dim=-1) / scale
-        nearer = now < off
-        best, off = torch.where(nearer[..., None], v, best), torch.where(nearer, now, off)
+        now = geometry.components(u, rest[..., None])[..., 0].norm(dim=-1)
+        newton = torch.linalg.solve_ex(J, geometry.components(arrived, rest[..., None]))[0][..., 0]
+        size, length = newton.norm(dim=-1, keepdim=True), v.norm(dim=-1, keepdim=True)
+        coordinates = geometry.components(arrived, arrived.point[..., None])[
+            ..., 0
+        ]  # which have roundings too
+        wrong = size[..., 0] / (geometry.length + length[..., 0] + coordinates.norm(dim=-1))
+        nearer = now < nearest
+        best, nearest = torch.where(nearer[..., None], v, best), torch.where(nearer, now, nearest)
+        off = torch.where(nearer, wrong, off)
         if bool((off < CONVERGED).all()):
             break
-        rest = geometry.components(arrived, rest[..., None])
-        newton = torch.linalg.solve_ex(J, rest)[0][..., 0]
         # no farther than the way itself, or the first steps overshoot
-        size = newton.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-        newton = newton * (v.norm(dim=-1, keepdim=True).clamp_min(1e-3) / size).clamp(max=1)
+        newton = newton * (length.clamp_min(LEAST * geometry.length) / size.clamp_min(1e-300)).clamp(max=1)
         step = torch.where(nearer[..., None], newton, step)
         part = torch.where(nearer[..., None], 1.0, part / 2)  # back, and half as far
         v = best + part * step

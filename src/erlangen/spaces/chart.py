@@ -28,7 +28,14 @@ from erlangen.spaces.metric import (
     sectional,
 )
 from erlangen.spaces.numerical import Numerical
-from erlangen.spaces.survey import estimated_radius, expect_metric, straight_ways
+from erlangen.spaces.survey import (
+    bivector_curvatures,
+    estimated_radius,
+    expect_metric,
+    length_of,
+    open_length,
+    straight_ways,
+)
 
 Metric = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -127,10 +134,14 @@ class Chart(Numerical):
     def metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
         """g(x), continued beyond the edges as in a mirror."""
         if not self._has_left(x):
-            return self._metric(x).to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
+            return self.raw_metric(x)
         x, signs = self._mirrored(x)
-        g = self._metric(x).to(x.dtype)
+        g = self.raw_metric(x)
         return signs[..., :, None] * g * signs[..., None, :]
+
+    def raw_metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
+        """What the given function says, beyond the edges too."""
+        return self._metric(x).to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
 
     def _has_left(self, x: Tensor) -> bool:
         low, high = self._ends.to(x)
@@ -162,6 +173,29 @@ class Chart(Numerical):
     def volume(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
         """The volume density ``sqrt(det g)`` of the coordinates."""
         return torch.linalg.det(self.metric(x)).sqrt()
+
+    # its scale
+
+    @cached_property
+    def length(self) -> float:  # type: ignore[override]
+        """That of the shortest axis, or the usual radius of curvature, if that is less; from probes."""
+        return length_of(self)
+
+    @cached_property
+    def open_length(self) -> float:
+        """How far the metric changes on axes without an end, where probes lie about so far away."""
+        return open_length(self)
+
+    @cached_property
+    def unit_lengths(self) -> Float[Tensor, "n"]:
+        """The lengths of the coordinate vectors at the origin; 1 where the metric is none there."""
+        root = self.raw_metric(self.origin).diagonal().abs().sqrt()
+        return torch.where(root.isfinite() & (root > 0), root, 1.0)
+
+    @cached_property
+    def bivector_curvatures(self) -> Float[Tensor, "probe pair"]:
+        """The eigenvalues of the curvature operator on bivectors, at probes."""
+        return bivector_curvatures(self)
 
     # the contract
 

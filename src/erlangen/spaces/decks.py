@@ -54,7 +54,7 @@ def nearest_image(
             candidate = image(deck, candidate, copy)
         d = candidate - p
         length = (d[..., None, :] @ g @ d[..., None])[..., 0, 0]
-        closer = length < best - 1e-12
+        closer = length < best * (1 - 1e-12)  # ties are ties but for rounding
         nearest = torch.where(closer[..., None], candidate, nearest)
         best = torch.where(closer, length, best)
     return nearest

@@ -14,13 +14,20 @@ from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup
+from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.scattered import scattered
 
 PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
-NEAR = 1e-5  # of F, at points that are given as of the surface
+NEAR = 1e-5  # to the surface, relative to its extent, of points that are given as of it
+ON, ORIGIN, RANK = (
+    1e-9,
+    1e-6,
+    1e-9,
+)  # of points that were found, of the origin; of equations that are independent
+OCTAVES, HALVINGS = 64, 54
 
 
 class Implicit(Geometry):
@@ -35,7 +42,8 @@ class Implicit(Geometry):
     Args:
         F: ``(..., N)`` to ``(..., k)``, or to ``(...)`` for one equation.
         point: one point of the surface, the origin.
-        extent: points are looked for in a box of so much to all sides of the origin.
+        extent: points are looked for in a box of so much to all sides of the origin; None takes twice the way
+            along tangents at the origin on which normals turn by 45 degrees: the diameter of a sphere.
         steps: of Runge and Kutta, for a geodesic.
         measure: "tangent", or "space" with the density J.
         injectivity_radius: the length up to which geodesics are shortest; None takes the bound of curvature,
@@ -58,7 +66,7 @@ class Implicit(Geometry):
         F: Callable[[Tensor], Tensor],
         point: Float[Tensor, "N"],
         *,
-        extent: float = 2.0,
+        extent: float | None = None,
         steps: int = 16,
         measure: Measure = "tangent",
         injectivity_radius: float | None = None,
@@ -66,23 +74,26 @@ class Implicit(Geometry):
         name: str = "Implicit",
     ) -> None:
         point = torch.as_tensor(point).to(torch.float64)
-        self._F, self.extent, self.steps = F, extent, steps
+        self._F, self.steps = F, steps
         self.measure, self._radius, self.name = measure, injectivity_radius, name
         self._circuits = list(circuits)
         self.ambient = len(point)
-        G = self.gradient(point)
+        G, D = partials(self.gradient, point)
         self.dim = self.ambient - len(G)
-        value = float(self.F(point).abs().max())
-        if not value < 1e-6:
-            raise ValueError(
-                f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0"
-            )
-        if not self.dim > 0 or float(torch.linalg.svdvals(G).min()) < 1e-9:
+        rounding = RANK * D.norm(dim=(0, 2)) * point.norm()
+        is_regular = bool((G.norm(dim=-1) > rounding).all())
+        if not (self.dim > 0 and is_regular and float(torch.linalg.svdvals(_unit(G)).min()) > RANK):
             raise ValueError(
                 f"the derivative of F has not full rank at {point.tolist()}, expected {len(G)} independent "
                 "rows: the surface has a corner there, or an equation too many"
             )
         self.point = self.project(point)
+        self.extent = self._turning_length() if extent is None else extent
+        if not float((self.point - point).norm()) < ORIGIN * self.extent:
+            value = float(self.F(point).abs().max())
+            raise ValueError(
+                f"F is {value:.2g} at {point.tolist()}, expected a point of the surface, with F = 0"
+            )
 
     def __repr__(self) -> str:
         return f"{self.name}, n = {self.dim}"
@@ -104,11 +115,46 @@ class Implicit(Geometry):
             x = x - (_lifting(self.gradient(x)) @ self.F(x)[..., None])[..., 0]
         return x
 
+    def height(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
+        """About how far x is from the surface: the length of Newton's step."""
+        return (_lifting(self.gradient(x)) @ self.F(x)[..., None])[..., 0].norm(dim=-1)
+
+    def _turning_length(self) -> float:
+        """The usual way along tangents at the origin, there and back, on which normals turn by 45 degrees."""
+        directions = sphere_rule(self.dim, 6)[0] @ self._first.T
+        normals = torch.linalg.qr(self.gradient(self.point).mT).Q
+
+        def is_turned(s: Tensor) -> Tensor:
+            G = self.gradient(self.point + s[..., None] * directions)
+            cosines = torch.linalg.svdvals(normals.mT @ torch.linalg.qr(G.nan_to_num(0.0).mT).Q)
+            return ~(cosines.amin(-1) > 0.5**0.5)
+
+        octaves = 2.0 ** torch.arange(-OCTAVES, OCTAVES + 1, dtype=torch.float64)
+        first = is_turned(octaves[:, None].expand(-1, len(directions))).int().argmax(0)
+        if not bool(first.any()):  # flat: nothing depends on it
+            return 2 * (float(self.point.norm()) or 1.0)
+        low, high = octaves[(first - 1).clamp_min(0)], octaves[first]
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            beyond = is_turned(middle)
+            low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+        return 2 * float(high[first > 0].median())
+
     def _adjusted(self, x: Tensor, E: Tensor) -> Tensor:
         """The frame at x nearest to E: projected on tangent vectors, made orthonormal."""
         G = self.gradient(x)
         E = E - _lifting(G) @ (G @ E)
         return orthonormal(torch.eye(self.ambient).to(E), E, 6)
+
+    # its scale
+
+    @cached_property
+    def length(self) -> float:  # type: ignore[override]
+        """The usual radius of curvature in R^N at points that were found, or the extent, if that is less."""
+        x = self.found_points()
+        II = self._second_form(Frame(x, self.frame(x)))
+        bend = float(torch.linalg.matrix_norm(II.flatten(1, 2), 2).median())
+        return min(self.extent, 1 / bend) if bend * self.extent > ON else self.extent
 
     # the contract
 
@@ -130,15 +176,17 @@ class Implicit(Geometry):
         R = self.curvature(Frame(x, self.frame(x)))
         i, j = torch.triu_indices(self.dim, self.dim, offset=1)
         K = float(R[:, i, j, i, j].max()) if len(i) else 0.0
-        return math.pi / math.sqrt(K) if K > 1e-9 else math.inf
+        return math.pi / math.sqrt(K) if K * self.length**2 > ON else math.inf
 
     def found_points(self, count: int = PROBES, seed: int = 0) -> Float[Tensor, "found N"]:
         """Random points of the box, projected on the surface, those that arrived."""
         generator = torch.Generator().manual_seed(seed)
         box = 2 * torch.rand(count, self.ambient, generator=generator, dtype=torch.float64) - 1
         x = self.project(self.point + self.extent * box, NEWTON)
-        near = (self.F(x).abs().amax(-1) < 1e-9) & ((x - self.point).abs() < self.extent * 1.01).all(-1)
-        return torch.cat([self.point[None], x[near]])
+        return torch.cat([self.point[None], x[self._is_found(x, 1.01 * self.extent)]])
+
+    def _is_found(self, x: Tensor, extent: float) -> Tensor:
+        return (self.height(x) < ON * self.extent) & ((x - self.point).abs() < extent).all(-1)
 
     def samples(
         self,
@@ -161,8 +209,9 @@ class Implicit(Geometry):
         Raises:
             ValueError: for points off the surface.
         """
-        off = float(self.F(torch.as_tensor(points, dtype=torch.float64)).abs().max())
-        if not off < NEAR:
+        x = torch.as_tensor(points, dtype=torch.float64)
+        if not float(self.height(x).max()) < NEAR * self.extent:
+            off = float(self.F(x).abs().max())
             raise ValueError(
                 f"F is {off:.2g} at one of the points, expected points of the surface, with F = 0; bring "
                 "them onto it: space.project(points)"
@@ -186,7 +235,7 @@ class Implicit(Geometry):
             step = torch.randn(found.shape, generator=generator, dtype=found.dtype)
             around.append(self.project(around[-1] + self.extent / 10 * step, NEWTON))
         p = torch.cat(around)
-        p = p[(self.F(p).abs().amax(-1) < 1e-9) & ((p - self.point).abs() < self.extent).all(-1)]
+        p = p[self._is_found(p, self.extent)]
         return p[spread_out(self, p, p.new_ones(len(p)), count)[0]]
 
     def frames(self, p: Tensor) -> Frame:
@@ -297,11 +346,15 @@ class Implicit(Geometry):
 
     def curvature(self, u: Frame) -> Tensor:
         """Gauss: ``<R(e_i, e_j) e_b, e_a> = <II(e_j, e_b), II(e_i, e_a)> - <II(e_i, e_b), II(e_j, e_a)>``."""
-        G, D = partials(self.gradient, u.point)  # D[m, ..., k, l]
-        bent = torch.einsum("m...kl,...ma,...lb->...kab", D, u.basis, u.basis)
-        II = torch.einsum("...mk,...kab->...mab", _lifting(G), bent)
+        II = self._second_form(u)
         half = torch.einsum("...mjb,...mia->...ijab", II, II)
         return half - half.transpose(-4, -3)
+
+    def _second_form(self, u: Frame) -> Float[Tensor, "*batch N n n"]:
+        """``II(e_a, e_b)``, but for its sign."""
+        G, D = partials(self.gradient, u.point)  # D[m, ..., k, l]
+        bent = torch.einsum("m...kl,...ma,...lb->...kab", D, u.basis, u.basis)
+        return torch.einsum("...mk,...kab->...mab", _lifting(G), bent)
 
     def circuits(self) -> list[Tensor]:
         return self._circuits
@@ -312,7 +365,7 @@ class Implicit(Geometry):
         return Frame(u.point @ g.T, g @ u.basis)
 
 
-def _unit(G: Float[Tensor, "*batch 1 N"]) -> Float[Tensor, "*batch 1 N"]:
+def _unit(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch k N"]:
     return G / G.norm(dim=-1, keepdim=True)
 
 
@@ -320,4 +373,6 @@ def _lifting(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch N k"]:
     """``G^T (G G^T)^{-1}``: the shortest vector that changes F by so much."""
     if G.shape[-2] == 1:
         return G.mT / G.square().sum(-1, keepdim=True)
-    return G.mT @ torch.linalg.inv(G @ G.mT)
+    size = G.norm(dim=-1, keepdim=True)  # equations may have any scale
+    G = G / size
+    return G.mT @ torch.linalg.inv(G @ G.mT) / size.mT

@@ -55,6 +55,11 @@ class Product(Geometry):
         """The smaller one."""
         return min(self.one.injectivity_radius, self.other.injectivity_radius)
 
+    @property
+    def length(self) -> float:  # type: ignore[override]
+        """The smaller one; loops and curvature are those of the factors, each relative to its own."""
+        return min(self.one.length, self.other.length)
+
     @cached_property
     def origin(self) -> Tensor:
         return torch.cat([self.one.origin, self.other.origin])
@@ -137,14 +142,27 @@ class Product(Geometry):
         return Samples(self, points, weights, fibre=fibre, interpolation=reading)
 
     def curvature(self, u: Frame) -> Tensor:
-        (a, b), n = self._factors(u), self.one.dim
-        R = u.basis.new_zeros(*u.point.shape[:-1], *[self.dim] * 4)
-        R[..., :n, :n, :n, :n] = self.one.curvature(a)
-        R[..., n:, n:, n:, n:] = self.other.curvature(b)
-        return R
+        a, b = self._factors(u)
+        return self._diagonal(self.one.curvature(a), self.other.curvature(b))
+
+    def relative_curvature(self, u: Frame) -> Tensor:
+        a, b = self._factors(u)
+        return self._diagonal(self.one.relative_curvature(a), self.other.relative_curvature(b))
+
+    def _diagonal(self, R: Tensor, S: Tensor) -> Tensor:
+        n = self.one.dim
+        both = R.new_zeros(*R.shape[:-4], *[self.dim] * 4)
+        both[..., :n, :n, :n, :n], both[..., n:, n:, n:, n:] = R, S
+        return both
+
+    def loops(self, u: Frame, share: Tensor, seed: int = 0) -> Tensor:
+        a, b = self._factors(u)
+        return self._side_by_side(self.one.loops(a, share, seed), self.other.loops(b, share, seed + 1))
 
     def ways(self, count: int, seed: int = 0) -> Tensor:
-        a, b = self.one.ways(count, seed), self.other.ways(count, seed + 1)
+        return self._side_by_side(self.one.ways(count, seed), self.other.ways(count, seed + 1))
+
+    def _side_by_side(self, a: Tensor, b: Tensor) -> Tensor:
         length = max(a.shape[1], b.shape[1])
         return torch.cat([_waiting(a, length), _waiting(b, length)], -1)
 

@@ -65,7 +65,8 @@ class FlatQuotient(Geometry):
         self.mirrored = {axis for g in self.gluings for axis, sign in enumerate(g.signs) if sign < 0}
         # images that can be nearest: the mirror image of a point at home may lie one length further away
         self._copies = [(0, -1, 1, -2, 2) if g.axis in self.mirrored else (0, -1, 1) for g in self.gluings]
-        self.injectivity_radius = min(g.length for g in self.gluings) / 2
+        self.length = min(g.length for g in self.gluings)
+        self.injectivity_radius = self.length / 2
         if len(self.gluings) == n and not self.mirrored:  # a torus, which shifts move
             self.group = affine_group(self.structure)
 
@@ -116,7 +117,7 @@ class FlatQuotient(Geometry):
             if best is None:
                 best = v
             else:
-                closer = v.norm(dim=-1) < best.norm(dim=-1) - 1e-12
+                closer = v.norm(dim=-1) < best.norm(dim=-1) * (1 - 1e-12)  # ties are ties but for rounding
                 best = torch.where(closer[..., None], v, best)
         if best is None:
             raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")

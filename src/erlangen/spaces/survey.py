@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from erlangen.spaces.chart import Chart
 
 PROBES = 1024
-WIDE = 3.0  # half of all probes of an axis without an end lie this close to zero
+WIDE = 3.0  # half of all probes of an axis without an end lie this close to zero, in units of `open_length`
 LEGS = 8
+DIRECTIONS, OCTAVES, HALVINGS = 32, 64, 54
+CHANGED = 0.75  # of the metric, relative to itself at the origin
+ROUNDING = 1e-9  # of a metric relative to itself, of curvature relative to the size of the space
 
 
 def probes(chart: "Chart", count: int = PROBES, seed: int = 0) -> Float[Tensor, "count n"]:
@@ -25,38 +28,82 @@ def probes(chart: "Chart", count: int = PROBES, seed: int = 0) -> Float[Tensor, 
     generator = torch.Generator().manual_seed(seed)
     t = torch.rand(count, chart.dim, generator=generator, dtype=torch.float64)
     even = chart.low + t * (chart.high - chart.low)
-    return torch.where(even.isfinite(), even, WIDE * torch.tan(0.97 * math.pi * (t - 0.5)))
+    wide = WIDE * chart.open_length / chart.unit_lengths
+    return torch.where(even.isfinite(), even, wide * torch.tan(0.97 * math.pi * (t - 0.5)))
+
+
+def open_length(chart: "Chart") -> float:
+    """How far from the origin the metric has changed along the axes without an end, inf if there are none.
+
+    Where it never changes, the shortest of the other axes; 1 without them, for then nothing depends on it.
+    """
+    is_open, root = ~(chart.high - chart.low).isfinite(), chart.unit_lengths
+    closed = ((chart.high - chart.low) * root)[~is_open].tolist()
+    if not bool(is_open.any()):
+        return math.inf
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(DIRECTIONS, chart.dim, generator=generator, dtype=torch.float64) * is_open
+    directions = directions / directions.norm(dim=-1, keepdim=True) / root
+    here = chart.raw_metric(chart.origin)
+
+    def change(s: Tensor) -> Tensor:
+        g = chart.raw_metric(chart.origin + s[..., None] * directions)
+        return ((g - here) / (root[:, None] * root)).abs().amax((-2, -1)).nan_to_num(math.inf)
+
+    octaves = 2.0 ** torch.arange(-OCTAVES, OCTAVES + 1, dtype=torch.float64)
+    changes = change(octaves[:, None].expand(-1, DIRECTIONS))
+    most = min(CHANGED, float(changes.max()) / 2)
+    first = (changes >= most).int().argmax(0)  # zero where it never changes so much
+    if not (most > ROUNDING and bool(first.any())):
+        return min(closed, default=1.0)
+    low, high = octaves[(first - 1).clamp_min(0)], octaves[first]
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        beyond = change(middle) >= most
+        low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+    return float(high[first > 0].median())
+
+
+def length_of(chart: "Chart") -> float:
+    """The shortest axis, or the usual radius of curvature, if that is less."""
+    sides = chart.raw_metric(probes(chart)).diagonal(dim1=-2, dim2=-1).sqrt().median(0).values
+    sides = sides * (chart.high - chart.low)
+    size = min([*sides[sides.isfinite()].tolist(), chart.open_length])
+    bend = float(chart.bivector_curvatures.abs().amax(-1).median())
+    return min(size, 1 / math.sqrt(bend)) if bend * size**2 > ROUNDING else size
 
 
 def expect_metric(chart: "Chart") -> None:
     """ValueError for what is no metric, a gluing that does not keep it, a connection that does not."""
-    x = probes(chart)
+    n, x = chart.dim, torch.zeros(3, chart.dim, dtype=torch.float64) + chart.origin
     g = chart._metric(x)
-    n = chart.dim
     if g.shape[-2:] != (n, n) or g.dim() > 3:
         raise ValueError(
             f"the metric gave shape {tuple(g.shape)} for points {tuple(x.shape)}, expected (..., {n}, {n}) "
             f"for points (..., {n})"
         )
-    g = g.expand(len(x), n, n).to(torch.float64)
+    x = probes(chart)
+    g = chart.raw_metric(x)
     off = (g - g.mT).abs().amax((-2, -1))
-    if not bool((off <= 1e-9 * g.abs().amax((-2, -1))).all()):
+    if not bool((relative_to_axes(g - g.mT, g) <= ROUNDING).all()):
         raise ValueError(
             f"the metric is not symmetric at {_worst(x, off)}, where g_ij - g_ji is {float(off.max()):.2g}; "
             "expected g_ij = g_ji: give (g + g^T) / 2"
         )
-    lowest = torch.linalg.eigvalsh(g)[:, 0]
+    lowest = torch.linalg.eigvalsh(_without_units(g, g))[:, 0]
     if not bool((lowest > 0).all()):
         raise ValueError(
             f"the metric is not positive definite at {_worst(x, -lowest)}, where its lowest eigenvalue is "
-            f"{float(lowest.min()):.2g}; expected more than zero: bounds= leaves such points out"
+            f"{float(lowest.min()):.2g} on axes of unit length; expected more than zero: "
+            "bounds= leaves such points out"
         )
     for axis, period, A in chart.decks:
         shift = torch.zeros(n, dtype=torch.float64)
         shift[axis] = period
         along = A[:, axis] - torch.eye(n).to(A)[:, axis]
-        off = (A.T @ chart._metric(x @ A.T + shift) @ A - g).abs().amax((-2, -1))
-        if not bool((off <= 1e-7 * g.abs().amax((-2, -1))).all()) or float(along.abs().max()) > 1e-12:
+        change = A.T @ chart.raw_metric(x @ A.T + shift) @ A - g
+        off = change.abs().amax((-2, -1))
+        if not bool((relative_to_axes(change, g) <= 1e-7).all()) or float(along.abs().max()) > 1e-12:
             raise ValueError(
                 f"the gluing of axis {axis} is no isometry: at {_worst(x, off)} the metric changes by "
                 f"{float(off.max()):.2g}; expected A^T g(A x + period e) A = g(x), A e = e along that axis"
@@ -69,12 +116,27 @@ def _expect_metric_connection(chart: "Chart", x: Tensor) -> None:
     g, D = partials(chart.metric, x)
     Gamma = chart.christoffel(x)
     lower = torch.einsum("...lik,...lm->...imk", Gamma, g)
-    off = (D.movedim(0, 1) - lower - lower.mT).abs().amax((-3, -2, -1))
-    if not float(off.max()) <= 1e-7 * float(g.abs().max()):
+    root = g.diagonal(dim1=-2, dim2=-1).sqrt()
+    unit = root[:, :, None, None] * root[:, None, :, None] * root[:, None, None, :]
+    off = ((D.movedim(0, 1) - lower - lower.mT) / unit).abs().amax((-3, -2, -1))
+    size = torch.maximum((lower / unit).abs().amax((-3, -2, -1)), 1 / g.new_tensor(chart.length))
+    if not bool((off <= 1e-7 * size).all()):
         raise ValueError(
             f"the connection is not metric: at {_worst(x, off)} transport changes lengths, by "
-            f"{float(off.max()):.2g}; expected d_i g_jk = Gamma_kij + Gamma_jik"
+            f"{float((off / size).max()):.2g} of what it does; expected d_i g_jk = Gamma_kij + Gamma_jik"
         )
+
+
+def _without_units(a: Float[Tensor, "k n n"], g: Float[Tensor, "k n n"]) -> Float[Tensor, "k n n"]:
+    """``a_ij / sqrt(g_ii g_jj)``: as in coordinates in which the axes have unit length."""
+    root = g.diagonal(dim1=-2, dim2=-1).abs().sqrt()
+    root = torch.where(root > 0, root, 1.0)
+    return a / (root[:, :, None] * root[:, None, :])
+
+
+def relative_to_axes(a: Float[Tensor, "k n n"], g: Float[Tensor, "k n n"]) -> Float[Tensor, "k"]:
+    """The largest entry of ``a_ij / sqrt(g_ii g_jj)``."""
+    return _without_units(a, g).abs().amax((-2, -1))
 
 
 def _worst(x: Tensor, off: Tensor) -> list[float]:
@@ -84,7 +146,7 @@ def _worst(x: Tensor, off: Tensor) -> list[float]:
 def straight_ways(chart: "Chart", count: int, seed: int) -> Float[Tensor, "count k n"]:
     """Straight lines from the origin to even probes, and to those where curvature is largest."""
     x = probes(chart, seed=seed)
-    R = torch.linalg.vector_norm(_curvature(chart, x).flatten(1), dim=1)
+    R = torch.linalg.vector_norm(curvature_in_frames(chart, x).flatten(1), dim=1)
     steepest = R.topk(count // 2).indices
     places = torch.cat([x[: count - len(steepest)], x[steepest]])
     t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
@@ -95,8 +157,8 @@ def estimated_radius(chart: "Chart") -> float:
     r"""``min(pi / sqrt(K), length / 2)`` with the largest sectional curvature K (its bound) and the shortest
     way round the periods, both over probes: the theorem of Klingenberg, from samples."""
     x = probes(chart)
-    K = float(_sectional(chart, x).max())
-    radius = math.pi / math.sqrt(K) if K > 1e-9 else math.inf
+    K = float(chart.bivector_curvatures.max())
+    radius = math.pi / math.sqrt(K) if K * chart.length**2 > ROUNDING else math.inf
     for copies in itertools.product((-1, 0, 1), repeat=len(chart.decks)):
         if any(copies):
             radius = min(radius, float(_way_round(chart, x, copies).min()) / 2)
@@ -114,18 +176,18 @@ def _way_round(chart: "Chart", x: Tensor, copies: tuple[int, ...]) -> Tensor:
     return torch.einsum("pi,tpij,pj->tp", d, g, d).sqrt().mean(0)
 
 
-def _curvature(chart: "Chart", x: Tensor) -> Tensor:
+def curvature_in_frames(chart: "Chart", x: Tensor) -> Tensor:
     """R in orthonormal frames, by Cholesky: fine where only its size matters."""
     E = torch.linalg.inv(torch.linalg.cholesky(chart.metric(x))).mT
     return chart.curvature(Frame(x, E))
 
 
-def _sectional(chart: "Chart", x: Tensor) -> Tensor:
-    """The largest eigenvalue of the curvature operator on bivectors, which bounds sectional curvature."""
+def bivector_curvatures(chart: "Chart") -> Float[Tensor, "probe pair"]:
+    """The eigenvalues of the curvature operator on bivectors, between which sectional curvature lies."""
     n = chart.dim
     if n == 1:
-        return torch.zeros(1, dtype=torch.float64)
-    R = _curvature(chart, x)
+        return torch.zeros(1, 1, dtype=torch.float64)
+    R = curvature_in_frames(chart, probes(chart))
     i, j = torch.triu_indices(n, n, offset=1)
     operator = R[:, i[:, None], j[:, None], i, j]  # <R(e_i, e_j) e_l, e_k>
-    return torch.linalg.eigvalsh((operator + operator.mT) / 2)[:, -1]
+    return torch.linalg.eigvalsh((operator + operator.mT) / 2)

@@ -151,6 +151,11 @@ class Atlas(Numerical):
     # the contract
 
     @cached_property
+    def length(self) -> float:  # type: ignore[override]
+        """The least of the charts'."""
+        return min(chart.length for chart in self.charts)
+
+    @cached_property
     def origin(self) -> Tensor:
         return self.nerve.middle(0)
 

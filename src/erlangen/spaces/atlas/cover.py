@@ -43,6 +43,10 @@ class Cover:
         low, high = self.charts[a].low.to(x), self.charts[a].high.to(x)
         return ((x >= low) & (x <= high)).all(-1)
 
+    def sides(self, a: int) -> Float[Tensor, "n"]:
+        """Of the box of a chart."""
+        return self.charts[a].high - self.charts[a].low
+
     def to(self, a: int, b: int, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
         """The coordinates in chart b of those in chart a; nan where no transition leads there."""
         if a == b:

@@ -61,7 +61,7 @@ class Nerve:
                 order = deep.argsort(descending=True, stable=True)
                 found.append((a, b, x[order[: (len(order) + 1) // 2]]))
         count = min(max(STATIONS // max(len(found), 1), FEWEST), MOST)
-        return [Piece(a, b, cover.point(a, _spread(x, count))) for a, b, x in found]
+        return [Piece(a, b, cover.point(a, _spread(x, count, cover.sides(a)))) for a, b, x in found]
 
     @cached_property
     def tree(self) -> dict[int, tuple[int, int]]:
@@ -139,11 +139,12 @@ class Nerve:
         return triples
 
 
-def _spread(x: Float[Tensor, "k n"], count: int) -> Float[Tensor, "c n"]:
-    """The point in the middle, then those farthest from all before."""
-    chosen, distance = [int((x - x.mean(0)).norm(dim=-1).argmin())], torch.full_like(x[:, 0], torch.inf)
+def _spread(x: Float[Tensor, "k n"], count: int, sides: Float[Tensor, "n"]) -> Float[Tensor, "c n"]:
+    """The point in the middle, then those farthest from all before, as seen in a box with those sides."""
+    t = x / sides
+    chosen, distance = [int((t - t.mean(0)).norm(dim=-1).argmin())], torch.full_like(x[:, 0], torch.inf)
     while len(chosen) < min(count, len(x)):
-        distance = torch.minimum(distance, (x - x[chosen[-1]]).norm(dim=-1))
+        distance = torch.minimum(distance, (t - t[chosen[-1]]).norm(dim=-1))
         chosen.append(int(distance.argmax()))
     return x[chosen]
 

@@ -11,6 +11,7 @@ from erlangen.geometry.derivative import partials
 from erlangen.spaces.atlas.cover import Cover, Transition
 from erlangen.spaces.atlas.nerve import Nerve
 from erlangen.spaces.chart import Chart
+from erlangen.spaces.survey import relative_to_axes
 
 TOLERANCE = 1e-7  # relative
 THIN = 1e-3  # of a box: less room than this needs too many steps
@@ -64,15 +65,15 @@ def _of_transition(cover: Cover, a: int, b: int) -> Iterator[str]:
         return
     y, J = partials(lambda x: cover.to(a, b, x), x)
     J, here, there = J.movedim(0, -1), cover.charts[a].metric(x), cover.charts[b].metric(y)
-    off = (J.mT @ there @ J - here).abs().amax((-2, -1))
-    if not bool((off <= TOLERANCE * here.abs().amax((-2, -1))).all()):
+    off = relative_to_axes(J.mT @ there @ J - here, here)
+    if not bool((off <= TOLERANCE).all()):
         yield (
             f"the metrics of charts {a} and {b} disagree where they overlap: at {_worst(x, off)} of chart "
             f"{a} by {float(off.max()):.2g}; the transition phi is no isometry, expected "
             f"J^T g_{b}(phi(x)) J = g_{a}(x) with J its derivative"
         )
     off = (cover.to(b, a, y) - x).norm(dim=-1)
-    if not bool((off <= TOLERANCE * (1 + x.norm(dim=-1))).all()):
+    if not bool((_apart(cover, a, cover.to(b, a, y), x) <= TOLERANCE).all()):
         yield (
             f"the transition from chart {b} to {a} does not undo that from {a} to {b}: {_worst(x, off)} "
             f"comes back {float(off.nan_to_num(math.inf).max()):.2g} away; expected the same point"
@@ -84,12 +85,19 @@ def _of_triples(cover: Cover, a: int, b: int, x: Tensor, y: Tensor) -> Iterator[
     for c in range(len(cover.charts)):
         if {(b, c), (a, c)} <= set(cover.transitions) and c not in (a, b):
             direct, around = cover.to(a, c, x), cover.to(b, c, y)
-            off = torch.where(cover.inside(c, direct), (direct - around).norm(dim=-1), 0.0)
-            if not bool((off <= TOLERANCE * (1 + x.norm(dim=-1))).all()):
+            inside = cover.inside(c, direct)
+            off = torch.where(inside, (direct - around).norm(dim=-1), 0.0)
+            if not bool((torch.where(inside, _apart(cover, c, direct, around), 0.0) <= TOLERANCE).all()):
                 yield (
                     f"from chart {a} to {c} it matters whether the way leads over {b}: for {_worst(x, off)} "
                     f"by {float(off.nan_to_num(math.inf).max()):.2g}; expected one point"
                 )
+
+
+def _apart(cover: Cover, a: int, x: Float[Tensor, "k n"], y: Float[Tensor, "k n"]) -> Float[Tensor, "k"]:
+    """How far apart coordinates in chart a are, relative to its box, or to themselves if they are larger."""
+    chart = cover.charts[a]
+    return ((x - y) / torch.maximum(chart.high - chart.low, x.abs())).abs().amax(-1)
 
 
 def _of_edges(cover: Cover) -> Iterator[str]:
