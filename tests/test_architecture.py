@@ -9,6 +9,7 @@ from paths import ROOT
 PACKAGE = ROOT / "src" / "erlangen"
 # an arrow may point to an earlier floor, or stay in its own room
 FLOORS = [
+    ["arguments"],
     ["making", "groups", "conventions"],
     ["geometry", "kernels"],
     ["harmonics"],

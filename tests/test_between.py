@@ -262,7 +262,7 @@ def test_the_way_down_is_by_measure():
         er.nn.Pushforward(above, more)
     with pytest.raises(ValueError, match="does not lie over"):
         er.nn.Pullback(above, below)
-    with pytest.raises(ValueError, match='expected "mean" or "max"'):
+    with pytest.raises(ValueError, match='expected "max" or "mean"'):
         er.nn.Pushforward(above, below, "sum")
 
 

@@ -4,17 +4,19 @@
 groups, geometry, kernels and domains; never an engine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Extent, Steps, checked
 from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
-from erlangen.domains.refusals import expect_domain, refuse_missing
+from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field
 from erlangen.domains.view import View, view
 from erlangen.geometry import Frame
@@ -22,21 +24,22 @@ from erlangen.groups import Representation
 from erlangen.kernels import defect
 
 Kernel = Callable[..., Tensor]
-Signal = Tensor | Callable[..., Tensor]
+Signal = Tensor | np.ndarray | Sequence | Callable[..., Tensor]  # samples, or a function of points
 
 LARGEST_DEFECT = 1e-6
 
 
+@checked
 def correlate(
     domain: Domain,
     kernel: Kernel,
     f: Signal,
     *,
-    radius: float | None = None,
+    radius: Extent | None = None,
     in_field: Field = "scalar",
     out_field: Field = "scalar",
     to: Domain | None = None,
-    nodes: int = 32,
+    nodes: Steps = 32,
 ) -> Tensor:
     r"""The cross-correlation ``(k * f)(p) = int k(v) f(carry(s(p), v)) J(v) dv``, on any geometry.
 
@@ -79,7 +82,6 @@ def correlate(
         >>> f = torch.sin(line.points[..., 0])
         >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
     """
-    expect_domain(domain)
     rho_in, rho_out = domain.representation(in_field), (to or domain).representation(out_field)
     if not callable(f):
         f = _numbers(f)
@@ -116,8 +118,9 @@ def correlate(
     return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)
 
 
+@checked
 def convolve(
-    domain: Domain, kernel: Kernel, f: Signal, *, radius: float | None = None, nodes: int = 32
+    domain: Domain, kernel: Kernel, f: Signal, *, radius: Extent | None = None, nodes: Steps = 32
 ) -> Tensor:
     r"""The convolution on R^n: ``int k(x - y) f(y) dy``, the correlation with the flipped kernel.
 

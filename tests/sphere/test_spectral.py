@@ -95,7 +95,7 @@ def test_refusals():
         er.nn.Lift(mirrored, 1, 1)
     with pytest.raises(ValueError, match="expected the defaults on this domain"):
         er.nn.Correlation(BALL, 1, 1, stride=2)
-    with pytest.raises(ValueError, match="expected at least 2: the first is a line"):
+    with pytest.raises(ValueError, match="degree is 1, expected a whole number between 2 and 16"):
         er.nn.Polynomial(BALL, 1, 1)
 
 

@@ -19,14 +19,6 @@ FILLS = {"UNSEEN (-1.6375e30)": -1.6375e30, "the fill value of netCDF (9.97e36)"
 LARGE, NEAR = 1e29, 4e-3  # below it nothing stands for a missing value; as bfloat16 stores them
 
 
-def expect_domain(domain: object) -> None:
-    """ValueError for a space, where samples of it are asked for."""
-    if isinstance(domain, Geometry):
-        raise ValueError(
-            f"{domain} is a space, expected samples of it: such as .grid(64), .samples(points, weights)"
-        )
-
-
 def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> None:
     """ValueError for a basis without kernels."""
     if len(basis) == 0:

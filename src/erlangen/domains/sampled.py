@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import shown
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import expect_tensor, refuse_missing
 from erlangen.domains.spec import Field
@@ -31,6 +32,16 @@ class Sampled(ABC):
     geometry: Geometry
     fibre: Fibre | None
     shape: tuple[int, ...] | None
+
+    @classmethod
+    def refusal(cls, name: str, value: object) -> str:
+        """What an argument is told that should be a domain."""
+        if isinstance(value, Geometry):
+            return f"{name}: {value} is a space, expected samples of it: such as {value.sampling}"
+        return (
+            f"{name} is {shown(value)}, expected a domain, which says where fields live: such as er.Plane(), "
+            "er.Plane(rotations=8) or er.Sphere().grid(64)"
+        )
 
     @property
     @abstractmethod

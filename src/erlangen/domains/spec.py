@@ -5,6 +5,7 @@ from typing import Literal
 
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
 Way = Literal["down", "up"]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 @dataclass(frozen=True)

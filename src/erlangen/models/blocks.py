@@ -1,7 +1,7 @@
 """What the networks are built from."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,9 +48,6 @@ class Style:
 
     def activation(self, domain: Domain, channels: int) -> nn.Module:
         """The nonlinearity."""
-        if self.nonlinearity not in get_args(Nonlinearity):
-            names = ", ".join(get_args(Nonlinearity))
-            raise ValueError(f"nonlinearity is {self.nonlinearity!r}, expected one of {names}")
         if self.nonlinearity == "gated":
             return Gated(domain, channels, oversampling=self.oversampling)
         if self.nonlinearity == "polynomial":

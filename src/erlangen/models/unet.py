@@ -5,8 +5,9 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, Depth, Length, Oversampling, checked
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_domain
+from erlangen.domains.spec import PaddingMode
 from erlangen.models.blocks import Nonlinearity, Style, conv_blocks, stem
 from erlangen.nn import Correlation, Down, Project, Up
 from erlangen.nn.equivariant import Equivariant
@@ -49,30 +50,26 @@ class UNet(Equivariant, nn.Module):
         torch.Size([2, 1, 97, 128])
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        in_channels: int,
-        out_channels: int,
-        width: int = 8,
-        depth: int = 3,
+        in_channels: Count,
+        out_channels: Count,
+        width: Count = 8,
+        depth: Depth = 3,
         *,
         exact_shifts: bool = False,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         separable: bool = True,
         kernel_size: int | None = None,
-        radius: float | None = None,
+        radius: Length | None = None,
         nonlinearity: Nonlinearity = "relu",
-        oversampling: float = 2,
+        oversampling: Oversampling = 2,
         projection: Literal["mean", "max"] = "mean",
-        blocks: int = 1,
+        blocks: Count = 1,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
-        if depth < 0 or width < 1 or blocks < 1:
-            raise ValueError(
-                f"width is {width}, depth {depth} and blocks {blocks}, expected at least 1, 0 and 1"
-            )
         if exact_shifts and padding_mode != "circular" and not any(domain.closed):
             raise ValueError(
                 f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '

@@ -3,16 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain, KernelSpec
-from erlangen.domains.refusals import expect_domain
-from erlangen.domains.spec import Field
+from erlangen.domains.spec import Field, PaddingMode
 from erlangen.engines import Engine
+
+Frequency = Annotated[int, Range(0)]
+LARGEST_STEP = 4096  # of stride, padding and dilation, in samples
+MOST_WEIGHTS = 2**30  # 4 GiB
 
 
 class Correlation(nn.Module):
@@ -64,47 +68,38 @@ class Correlation(nn.Module):
         torch.Size([1, 6, 8, 32, 32])
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | None = None,
-        stride: int = 1,
-        padding: int | str = "same",
-        dilation: int = 1,
-        groups: int = 1,
+        in_channels: Count,
+        out_channels: Count,
+        kernel_size: int | Sequence[int] | None = None,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | Literal["same"] = "same",
+        dilation: int | Sequence[int] = 1,
+        groups: Count = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        radius: float | None = None,
-        rings: int | None = None,
+        radius: Length | None = None,
+        rings: Count | None = None,
         in_field: Field = "scalar",
         out_field: Field = "scalar",
         separable: bool = False,
-        fibre_band: int | None = None,
+        fibre_band: Frequency | None = None,
         to: Domain | None = None,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
-        kernel_size, stride, dilation = (
-            _whole(name, value)
-            for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
-        )
-        padding = padding if padding == "same" else _whole("padding", padding, least=0)
-        _check(in_channels, out_channels, groups, padding_mode)
-        if rings is not None and rings < 1:
-            raise ValueError(f"rings is {rings}, expected at least 1 (the centre), or None")
-        if fibre_band is not None and fibre_band < 0:
-            raise ValueError(f"fibre_band is {fibre_band}, expected a frequency of at least 0, or None")
+        _check_groups(in_channels, out_channels, groups)
         self.domain, self.to_domain = domain, to
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.in_field: Field = in_field
         self.out_field: Field = out_field
         self.separable = separable
-        reach, count = domain.reach(kernel_size, radius, rings)
+        reach, count = domain.reach(_whole("kernel_size", kernel_size), radius, rings)
         limit = domain.fibre.default_band if domain.fibre is not None else None
         band = fibre_band if fibre_band is not None else limit
         spec = KernelSpec(
@@ -114,9 +109,9 @@ class Correlation(nn.Module):
             rings=count,
             band_in=band,
             band_out=band,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
+            stride=_whole("stride", stride),
+            padding="same" if padding == "same" else _whole("padding", padding, least=0),
+            dilation=_whole("dilation", dilation),
             padding_mode=padding_mode,
         )
         factory = {"device": device, "dtype": dtype}
@@ -129,12 +124,12 @@ class Correlation(nn.Module):
             self.mixing_spec, spec = _separate(spec, domain)
             mixing = domain.engine(self.mixing_spec)
             shape = (out_channels, in_channels // groups, len(mixing.power))
-            self.mixing = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
+            self.mixing = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
         self.spec = spec
         engine = domain.engine(spec, to)
         per_group = 1 if separable else in_channels // groups
         shape = (out_channels, per_group, len(engine.power))
-        self.weight = nn.Parameter(torch.empty(shape, **factory))  # type: ignore[arg-type]
+        self.weight = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
         has_bias = bias and engine.rho_out.has_invariants
         self.bias = nn.Parameter(torch.empty(out_channels, **factory)) if has_bias else None  # type: ignore[arg-type]
         self.reset_parameters()
@@ -194,25 +189,26 @@ class Lift(Correlation):
         torch.Size([1, 16, 8, 33, 40])
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | None = None,
-        stride: int = 1,
-        padding: int | str = "same",
-        dilation: int = 1,
-        groups: int = 1,
+        in_channels: Count,
+        out_channels: Count,
+        kernel_size: int | Sequence[int] | None = None,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | Literal["same"] = "same",
+        dilation: int | Sequence[int] = 1,
+        groups: Count = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        radius: float | None = None,
-        rings: int | None = None,
+        radius: Length | None = None,
+        rings: Count | None = None,
         separable: bool = False,
-        fibre_band: int | None = None,
+        fibre_band: Frequency | None = None,
         to: Domain | None = None,
     ) -> None:
         super().__init__(
@@ -270,23 +266,27 @@ def _whole(name: str, value: Any, least: int = 1) -> Any:
         return None
     if isinstance(value, Sequence) and len(set(value)) == 1:
         value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not isinstance(value, int) or not least <= value <= LARGEST_STEP:
         also = ' or "same"' if name == "padding" else ""
+        bounds = f"of at least {least}" if not isinstance(value, int) or value < least else "up to 4096"
         raise ValueError(
-            f"{name} is {value!r}, expected a whole number of at least {least}{also}, the same on every axis"
+            f"{name} is {value!r}, expected a whole number {bounds}{also}, the same on every axis"
         )
     return value
 
 
-def _check(in_channels: int, out_channels: int, groups: int, padding_mode: str) -> None:
-    if in_channels < 1 or out_channels < 1:
-        raise ValueError(f"channels are {in_channels} and {out_channels}, expected at least 1 each")
-    if groups < 1 or in_channels % groups or out_channels % groups:
+def _not_too_many(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(shape) > MOST_WEIGHTS:
+        raise ValueError(
+            f"the layer would have {math.prod(shape):.2g} weights {shape}, expected at most 2^30: take fewer "
+            "channels, more groups, or a smaller kernel"
+        )
+    return shape
+
+
+def _check_groups(in_channels: int, out_channels: int, groups: int) -> None:
+    if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups is {groups}, expected a divisor of in_channels ({in_channels}) and out_channels "
             f"({out_channels})"
-        )
-    if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
-        raise ValueError(
-            f'padding_mode is {padding_mode!r}, expected "zeros", "reflect", "replicate" or "circular"'
         )

@@ -59,6 +59,8 @@ def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
 
 def _seen(domain: Domain, field: Tensor) -> Tensor:
     """The field, zeros where it is hidden; ValueError for other shapes and missing values."""
+    if not isinstance(domain, Domain):
+        raise ValueError(Domain.refusal("domain", domain))
     expect_tensor(field, "the field")
     domain.expect(tuple(field.shape[-domain.space_axes :]))
     seen = domain.hide(field if field.is_floating_point() else field.to(torch.get_default_dtype()))

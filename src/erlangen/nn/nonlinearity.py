@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, Oversampling, Range, checked
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.nn.equivariant import Equivariant
+
+Degree = Annotated[int, Range(2, 16, mend="the first is a line, take 2 or 3")]
 
 
 class Pointwise(Equivariant, nn.Module):
@@ -31,16 +34,16 @@ class Pointwise(Equivariant, nn.Module):
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
         function: Callable[[Tensor], Tensor],
         field: Field | None = None,
         *,
-        oversampling: float = 2,
+        oversampling: Oversampling = 2,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
         field = field or domain.default_field
         if field not in ("scalar", "regular"):
             raise ValueError(
@@ -72,7 +75,8 @@ class ReLU(Pointwise):
         torch.Size([1, 4, 8, 16, 16])
     """
 
-    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: float = 2) -> None:
+    @checked
+    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: Oversampling = 2) -> None:
         super().__init__(domain, torch.relu, field, oversampling=oversampling)
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
@@ -97,18 +101,17 @@ class Polynomial(Pointwise):
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        channels: int,
-        degree: int = 2,
+        channels: Count,
+        degree: Degree = 2,
         field: Field | None = None,
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if degree < 2:
-            raise ValueError(f"degree is {degree}, expected at least 2: the first is a line; take 2 or 3")
         super().__init__(domain, self._power, field, oversampling=(degree + 1) / 2)
         self.weight = nn.Parameter(torch.empty(degree, channels, device=device, dtype=dtype))
         self.reset_parameters()
@@ -158,18 +161,18 @@ class Gated(Equivariant, nn.Module):
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        channels: int,
+        channels: Count,
         field: Field | None = None,
         *,
-        oversampling: float = 2,
+        oversampling: Oversampling = 2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho, self.oversampling = domain.representation(self.field), oversampling

@@ -1,14 +1,14 @@
 """Normalization over batch, fibre and space."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
@@ -44,12 +44,13 @@ class Norm(Equivariant, nn.BatchNorm1d):
         torch.Size([2, 16, 8, 9, 9])
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
+        num_features: Count,
+        eps: Length = 1e-5,
+        momentum: Annotated[float, Range(0, 1)] | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
         device: torch.device | str | None = None,
@@ -58,7 +59,6 @@ class Norm(Equivariant, nn.BatchNorm1d):
         field: Field | None = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
-        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho = domain.representation(self.field)

@@ -6,8 +6,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Oversampling, checked
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_domain
 from erlangen.nn.equivariant import Equivariant
 
 Reduction = Literal["max", "mean"]
@@ -30,16 +30,12 @@ class Project(Equivariant, nn.Module):
     Shapes: ``(batch, channel, fibre, *space)`` to ``(batch, channel, *space)``.
     """
 
+    @checked
     def __init__(
-        self, domain: Domain, reduction: Reduction = "max", *, oversampling: float | None = None
+        self, domain: Domain, reduction: Reduction = "max", *, oversampling: Oversampling | None = None
     ) -> None:
         super().__init__()
-        expect_domain(domain)
         self.regular, self.scalar = domain.representation("regular"), domain.representation("scalar")
-        if reduction not in ("max", "mean"):
-            raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
-        if oversampling is not None and oversampling < 1:
-            raise ValueError(f"oversampling is {oversampling}, expected at least 1")
         if reduction == "max":  # samples are made now, and kept by the domain
             if oversampling is None:
                 oversampling = 4 if domain.finer(self.scalar, 3) is None else 3
@@ -74,13 +70,11 @@ class GlobalPool(Equivariant, nn.Module):
     Shapes: ``(batch, channel, *space)``, a scalar field, to ``(batch, channel)``.
     """
 
-    def __init__(self, domain: Domain, reduction: Reduction = "mean", *, oversampling: float = 4) -> None:
+    @checked
+    def __init__(
+        self, domain: Domain, reduction: Reduction = "mean", *, oversampling: Oversampling = 4
+    ) -> None:
         super().__init__()
-        expect_domain(domain)
-        if reduction not in ("max", "mean"):
-            raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
-        if oversampling < 1:
-            raise ValueError(f"oversampling is {oversampling}, expected at least 1")
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
         self.rho = domain.representation("scalar")
         if reduction == "max":

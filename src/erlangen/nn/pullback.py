@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import checked
 from erlangen.domains import Domain, sample_below
 from erlangen.engines import Table
 from erlangen.nn.equivariant import Equivariant
@@ -24,6 +25,7 @@ class Pullback(Equivariant, nn.Module):
         ValueError: for spaces without such a projection, and samples over none of the domain's.
     """
 
+    @checked
     def __init__(self, domain: Domain, to: Domain) -> None:
         super().__init__()
         self.domain, self.to_domain = domain, to
@@ -53,10 +55,9 @@ class Pushforward(Equivariant, nn.Module):
         ValueError: for spaces without such a projection, and samples that nothing lies over.
     """
 
+    @checked
     def __init__(self, domain: Domain, to: Domain, reduction: Literal["mean", "max"] = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "max"):
-            raise ValueError(f'reduction is {reduction!r}, expected "mean" or "max"')
         self.domain, self.to_domain, self.reduction = domain, to, reduction
         self.shape = tuple(to.weights.shape)
         below = sample_below(domain, to)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from erlangen.arguments import checked
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
@@ -35,6 +35,7 @@ class Down(Equivariant, nn.Module):
     exact_shifts the phase ``(batch, n)`` beside it.
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
@@ -44,7 +45,6 @@ class Down(Equivariant, nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
@@ -77,9 +77,9 @@ class Up(Equivariant, nn.Module):
     Shapes: ``(batch, channel, [fibre,] *half)`` to ``(batch, channel, [fibre,] *size)``.
     """
 
+    @checked
     def __init__(self, domain: Domain, field: Field | None = None, *, circular: bool = False) -> None:
         super().__init__()
-        expect_domain(domain)
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular = circular
@@ -119,6 +119,7 @@ class Pool(Equivariant, nn.Module):
     Reference: Zhang 2019 (maximum, blur, then sample).
     """
 
+    @checked
     def __init__(
         self,
         domain: Domain,
@@ -129,9 +130,6 @@ class Pool(Equivariant, nn.Module):
         exact_shifts: bool = False,
     ) -> None:
         super().__init__()
-        expect_domain(domain)
-        if reduction not in ("max", "mean"):
-            raise ValueError(f'reduction is {reduction!r}, expected "max" or "mean"')
         self.domain, self.reduction = domain, reduction
         self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts)
         if reduction == "max" and not domain.representation(self.down.field).has_invariants:
