@@ -9,7 +9,7 @@ from erlangen.geometry import Geometry
 MOST = 256  # points that are tried where the way to each is solved for
 AT_ONCE = 1 << 18  # points whose ways are held in memory
 TOLERANCE = 1e-5  # single precision is good enough
-CLOSE = 3e-7  # what is as close as single precision can tell is the same
+CLOSE = 3e-7  # what is as close as single precision can tell is the same, relative to the largest coordinate
 
 
 def expect_points(geometry: Geometry, points: Float[Tensor, "*space m"], once: bool) -> None:
@@ -28,8 +28,10 @@ def expect_points(geometry: Geometry, points: Float[Tensor, "*space m"], once: b
 
 
 def _expect_once(p: Float[Tensor, "k m"]) -> None:
+    size = p.abs().amax(0)
+    size = torch.where(size > 0, size, 1.0)
     for shift in (0.0, 0.5):  # what one rounding keeps apart the other finds, mostly
-        place = (p / CLOSE + shift).round()
+        place = (p / (CLOSE * size) + shift).round()
         _, inverse, counts = torch.unique(place, dim=0, return_inverse=True, return_counts=True)
         if bool((counts > 1).any()):
             same = (inverse == counts.argmax()).nonzero().flatten()[:2].tolist()

@@ -1,5 +1,6 @@
 """Samples of a curved space between which fields are read: fixed nodes are carried out from each."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -79,8 +80,8 @@ class Gathered(Samples):
             coarse_recipe=coarse_recipe,
         )
         self.boundary, self.nodes, self._given = boundary, nodes, frames
-        distance = float(self.weights.mean()) ** (1 / geometry.dim)
-        self.pooling = REACH * distance if pooling is None else pooling
+        side = _side(float(self.weights.mean()), geometry.dim)
+        self.pooling = REACH * side if pooling is None else pooling
 
     def _as_made(self) -> tuple:
         if self.recipe is not None:
@@ -168,6 +169,13 @@ class Gathered(Samples):
                 columns,
                 node[keep],
             )
+
+
+def _side(volume: float, n: int) -> float:
+    """The side of a cube; twice as long for ``2^n volume``, bit for bit."""
+    mantissa, exponent = math.frexp(volume)
+    whole, rest = divmod(exponent, n)
+    return math.ldexp((mantissa * 2**rest) ** (1 / n), whole)
 
 
 def _rebuild(arguments: tuple, options: dict) -> Domain:

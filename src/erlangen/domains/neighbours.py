@@ -48,7 +48,7 @@ def nearest(
     geometry: Geometry, p: Float[Tensor, "k m"], q: Float[Tensor, "n m"], count: int
 ) -> tuple[Float[Tensor, "k count"], Int[Tensor, "k count"]]:
     """Rough distances and indices of the `count` samples q nearest to each p, the nearest first."""
-    if math.isinf(geometry.chord(1e-3)) or len(q) <= 4 * count:
+    if math.isinf(geometry.chord(0.0)) or len(q) <= 4 * count:
         return _nearest_of_all(geometry, p, q, count)
     some = p[torch.linspace(0, len(p) - 1, min(len(p), 32)).long()]
     radius = 1.2 * float(_nearest_of_all(geometry, some, q, count)[0].max())

@@ -12,6 +12,7 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup, matrix_log
 
 TOLERANCE = 1e-7
+BELOW = 1e-6  # lengths of the space that a sample may lie aside
 SMALL = 0.1  # a turn that has one logarithm
 
 
@@ -111,7 +112,8 @@ def structure_over(fine: Geometry, coarse: Geometry) -> StructureGroup | None:
     H, u = fine.isotropy_group(), coarse.frames(coarse.origin)
     turns = H.exp(SMALL * torch.eye(H.dim, dtype=torch.float64))
     kept = [coarse.act(h, u) for h in (turns, H.components)]
-    if any(float((w.point - u.point).abs().max()) > TOLERANCE for w in kept if len(w.point)):
+    moved = [float((w.point - u.point).abs().max()) for w in kept if len(w.point)]
+    if max(moved, default=0.0) > TOLERANCE * coarse.length:
         return None
     algebra, components = (coarse.gauge(u, w) for w in kept)
     return StructureGroup(_basis(matrix_log(algebra) / SMALL), _distinct(components))
@@ -151,7 +153,7 @@ def sample_below(fine: Domain, coarse: Domain) -> Int[Tensor, "i"]:
     size, found = max(1, CHUNK // len(points)), []
     for start in range(0, len(below), size):
         distance, index = torch.cdist(coarse.geometry.home(below[start : start + size]), points).min(1)
-        if float(distance.max()) > 1e-6:
+        if float(distance.max()) > BELOW * coarse.geometry.length:
             raise ValueError(
                 f"a sample of {fine} lies over none of {coarse}, the nearest being "
                 f"{float(distance.max()):.2g} away; take points over those samples"

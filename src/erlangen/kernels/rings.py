@@ -104,7 +104,7 @@ def _norm(rings: Rings, rho: float, degree: int) -> float:
     r = rings.radius * (t + 1) / 2
     power = (rings._blurred(rho, degree, r) * rings._window(r)).square() * r ** (rings.n - 1)
     total = sphere_area(rings.n) * (power * w).sum() * rings.radius / 2
-    return math.sqrt(float(total) * rings.unit**rings.n)
+    return math.sqrt(float(total) * math.prod([rings.unit] * rings.n))
 
 
 @cache

@@ -19,6 +19,7 @@ PROBES = 1024
 WIDE = 3.0  # half of all probes of an axis without an end lie this close to zero, in units of `open_length`
 LEGS = 8
 DIRECTIONS, OCTAVES, HALVINGS = 32, 64, 54
+EQUAL = 1e-6  # of curvature: what differs by less, or is less relative to the size of the space, is the same
 CHANGED = 0.75  # of the metric, relative to itself at the origin
 ROUNDING = 1e-9  # of a metric relative to itself, of curvature relative to the size of the space
 
@@ -147,7 +148,9 @@ def straight_ways(chart: "Chart", count: int, seed: int) -> Float[Tensor, "count
     """Straight lines from the origin to even probes, and to those where curvature is largest."""
     x = probes(chart, seed=seed)
     R = torch.linalg.vector_norm(curvature_in_frames(chart, x).flatten(1), dim=1)
-    steepest = R.topk(count // 2).indices
+    # where curvature is the same everywhere but for rounding, that does not choose
+    most = torch.maximum(R.max(), EQUAL / R.new_tensor(chart.length**2))
+    steepest = (R / (EQUAL * most)).round().argsort(descending=True, stable=True)[: count // 2]
     places = torch.cat([x[: count - len(steepest)], x[steepest]])
     t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
     return chart.origin + t * (places - chart.origin)[:, None]
