@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,19 @@ class Decoded:
     values: Num[Array, "height width *bands"]
     alpha: Num[Array, "height width"] | None = None
     palette: Num[Array, "256 3"] | None = None
+
+    @cached_property
+    def colours(self) -> Num[Array, "height width *bands"]:
+        """The values, or what their palette makes of them."""
+        if self.palette is None:
+            return self.values
+        return pixels(self.painted(self.palette))
+
+    def painted(self, palette: Num[Array, "256 3"]) -> Image.Image:
+        """The indices in the colours of a palette."""
+        image = Image.fromarray(self.values)
+        image.putpalette(palette.tobytes())
+        return image.convert("RGB")
 
 
 class Refused(ValueError):
@@ -424,7 +438,8 @@ def _deep_colours(facts: Facts, layout: Layout | None, path: Path) -> tuple[Arra
             if values is None:
                 values = np.zeros((image.height, image.width, 3), np.uint16)
                 alpha = np.zeros(values.shape[:2], np.uint8) if image.mode == "RGBA" else None
-            for rows, part in _strips(image):
+            for rows in _rows(image):
+                part = np.asarray(_part(image, rows))
                 values[rows] |= part[..., :3] if is_low else part[..., :3].astype(np.uint16) << 8
                 if alpha is not None and not is_low:
                     alpha[rows] = part[..., 3]
@@ -449,12 +464,14 @@ def _set_raw_mode(image: ImageFile.ImageFile, raw: str) -> None:
         tiles[i] = kind((name, box, offset, changed))
 
 
-def _strips(image: Image.Image) -> Iterator[tuple[slice, Array]]:
-    """The pixels, some rows at a time."""
+def _rows(image: Image.Image) -> Iterator[slice]:
+    """Some rows at a time."""
     step = max(STRIP // max(image.width, 1), 1)
-    for top in range(0, image.height, step):
-        rows = slice(top, min(top + step, image.height))
-        yield rows, np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+    return (slice(top, min(top + step, image.height)) for top in range(0, image.height, step))
+
+
+def _part(image: Image.Image, rows: slice) -> Image.Image:
+    return image.crop((0, rows.start, image.width, rows.stop))
 
 
 def pixels(image: Image.Image) -> Array:
@@ -462,8 +479,8 @@ def pixels(image: Image.Image) -> Array:
     image.load()
     first = np.asarray(image.crop((0, 0, 1, 1)))
     whole = np.empty((image.height, image.width, *first.shape[2:]), first.dtype)
-    for rows, part in _strips(image):
-        whole[rows] = part
+    for rows in _rows(image):
+        whole[rows] = np.asarray(_part(image, rows))
     return whole
 
 

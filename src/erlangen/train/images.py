@@ -35,8 +35,8 @@ def as_rgb(decoded: Decoded, values: Values | None = None) -> Image.Image:
     low, high = values_for(decoded, values)
     numbers = decoded.values
     if decoded.palette is not None:
-        numbers = decoded.palette[numbers]
-    elif decoded.facts.is_deep:
+        return decoded.painted(decoded.palette)
+    if decoded.facts.is_deep:
         numbers = as_bytes_of(numbers, (low, high))
     elif decoded.facts.top != 255:
         numbers = as_bytes_of(numbers, (0.0, float(decoded.facts.top)))
@@ -91,10 +91,7 @@ def mask_values(path: Path) -> tuple[Array | None, Array, bool]:
     """
     decoded = decode(path, "a mask")
     values, alpha = decoded.values, decoded.alpha
-    if decoded.palette is not None:
-        colours = decoded.palette[values]
-    else:
-        colours = values if values.ndim == 3 else values[..., None]
+    colours = decoded.colours if decoded.colours.ndim == 3 else decoded.colours[..., None]
     if alpha is not None:
         colours = colours * (alpha > 0)[..., None]
         values = values * (alpha > 0 if values.ndim == 2 else (alpha > 0)[..., None])

@@ -54,7 +54,7 @@ def robust_range(decoded: Decoded) -> tuple[float, float, bool]:
     """
     numbers = decoded.values.reshape(-1)
     numbers = numbers[:: max(numbers.size // SAMPLE, 1) | 1]
-    numbers = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
+    numbers = numbers[np.isfinite(numbers)].astype(np.float64) if numbers.dtype.kind == "f" else numbers
     if not numbers.size:
         raise ValueError(
             f"{decoded.facts.name} holds no finite number, expected a photograph; export it again, "
@@ -75,12 +75,12 @@ def as_bytes_of(
     low, high = values
     whole = np.empty(numbers.shape, np.uint8)
     step = max(STRIP // max(numbers[:1].size, 1), 1)
-    for top in range(0, len(numbers), step):
-        part = numbers[top : top + step].astype(np.float64)
-        part = np.nan_to_num(
-            (part - low) * (255 / (high - low)), copy=False, nan=0.0, posinf=255.0, neginf=0.0
-        )
-        whole[top : top + step] = np.rint(part, out=part).clip(0, 255, out=part)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN that signals, numbers beyond all bounds
+        for top in range(0, len(numbers), step):
+            part = numbers[top : top + step].astype(np.float64)
+            part = (part - low) * (255 / (high - low))
+            part = np.nan_to_num(part, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+            whole[top : top + step] = np.rint(part, out=part).clip(0, 255, out=part)
     return whole
 
 
