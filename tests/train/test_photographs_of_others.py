@@ -13,7 +13,7 @@ from erlangen.cli import main
 from erlangen.train import Predictor
 from erlangen.train.decoding import decode, examine, turned_upright
 from erlangen.train.images import read_image
-from erlangen.train.scale import BYTES, as_bytes_of, values_of
+from erlangen.train.scale import BYTES, values_of
 
 RNG = np.random.default_rng(0)
 HEIGHT, WIDTH = 11, 17
@@ -327,11 +327,13 @@ def test_sets_of_several_depths_are_refused(tmp_path):
         assert all(path.name in str(refused.value) for path in paths)
 
 
-def test_numbers_to_bytes_in_strips(monkeypatch):
-    whole = as_bytes_of(WORD, (100, 60000))
-    monkeypatch.setattr("erlangen.train.scale.STRIP", 1)
-    np.testing.assert_array_equal(as_bytes_of(WORD, (100, 60000)), whole)
-    np.testing.assert_array_equal(whole, np.rint((WORD.clip(100, 60000) - 100.0) * (255 / 59900)))
+def test_numbers_to_bytes_in_strips(tmp_path, monkeypatch):
+    path = tiff(tmp_path / "a.tif", WORD[..., :3])
+    whole = np.asarray(read_image(path, (100, 60000)))
+    monkeypatch.setattr("erlangen.train.images.STRIP", 1)
+    monkeypatch.setattr("erlangen.train.decoding.STRIP", 1)
+    np.testing.assert_array_equal(read_image(path, (100, 60000)), whole)
+    np.testing.assert_array_equal(whole, np.rint((WORD[..., :3].clip(100, 60000) - 100.0) * (255 / 59900)))
 
 
 def deep_set(folder, top, dtype=np.uint16):

@@ -13,6 +13,7 @@ from erlangen.train.decoding import Decoded, decode, pixels
 from erlangen.train.scale import Values, as_bytes_of, values_for
 
 IGNORED = 255  # the class index of pixels that do not count
+STRIP = 2**20  # numbers that are brought to 8 bits at once
 Array = np.ndarray
 
 
@@ -32,15 +33,18 @@ def read_image(path: Path, values: Values | None = None) -> Image.Image:
 
 def as_rgb(decoded: Decoded, values: Values | None = None) -> Image.Image:
     """What was decoded as RGB of 8 bits; black and white as in `read_image`."""
-    low, high = values_for(decoded, values)
-    numbers = decoded.values
+    values, numbers = values_for(decoded, values), decoded.values
     if decoded.palette is not None:
         return decoded.painted(decoded.palette)
-    if decoded.facts.is_deep:
-        numbers = as_bytes_of(numbers, (low, high))
-    elif decoded.facts.top != 255:
-        numbers = as_bytes_of(numbers, (0.0, float(decoded.facts.top)))
-    return Image.fromarray(numbers).convert("RGB") if numbers.ndim == 2 else Image.fromarray(numbers)
+    if not decoded.facts.is_deep and decoded.facts.top == 255:
+        return Image.fromarray(numbers).convert("RGB") if numbers.ndim == 2 else Image.fromarray(numbers)
+    scale = values if decoded.facts.is_deep else (0.0, float(decoded.facts.top))
+    whole = Image.new("RGB", numbers.shape[1::-1])
+    step = max(STRIP // numbers[0].size, 1)
+    for top in range(0, len(numbers), step):  # all at once in double precision would take 8 times as much
+        part = Image.fromarray(as_bytes_of(numbers[top : top + step], scale))
+        whole.paste(part.convert("RGB"), (0, top))
+    return whole
 
 
 def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:

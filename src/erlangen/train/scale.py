@@ -18,7 +18,6 @@ BYTES: Values = (0.0, 255.0)
 DEPTHS = (8, 10, 12, 14, 16)  # bits that sensors and files have
 TRIMMED = 0.002  # of the pixels at either end may be broken
 SAMPLE = 2**22  # pixels of one photograph that are looked at
-STRIP = 2**20  # pixels that are brought to 8 bits at once
 FEW = 1 / 8  # of a depth's numbers: a range that fills less is spread over all shades
 
 
@@ -73,15 +72,10 @@ def as_bytes_of(
 ) -> UInt8[Array, "height width *bands"]:
     """``255 (numbers - low) / (high - low)``, rounded and cut off at both ends; NaN is black."""
     low, high = values
-    whole = np.empty(numbers.shape, np.uint8)
-    step = max(STRIP // max(numbers[:1].size, 1), 1)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN that signals, numbers beyond all bounds
-        for top in range(0, len(numbers), step):
-            part = numbers[top : top + step].astype(np.float64)
-            part = (part - low) * (255 / (high - low))
-            part = np.nan_to_num(part, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
-            whole[top : top + step] = np.rint(part, out=part).clip(0, 255, out=part)
-    return whole
+        shares = (numbers.astype(np.float64) - low) * (255 / (high - low))
+    shares = np.nan_to_num(shares, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    return np.rint(shares, out=shares).clip(0, 255, out=shares).astype(np.uint8)
 
 
 def values_for(decoded: Decoded, learned: Values | None) -> Values:
