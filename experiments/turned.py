@@ -181,7 +181,7 @@ class Experiment:
         _, held_out = self.photographs(0)
         blurred = ThereAndBack(held_out.images, held_out.masks)
         scores = {}
-        for folder in sorted((ROOT / "runs" / self.folder.name / "results").glob("*/model.json")):
+        for folder in sorted((ROOT / "runs" / self.folder.name / "results").glob("*/model.safetensors")):
             model = er.load(folder.parent)
             upright, back = (score_by_angle(model, d, [0])[0.0] for d in (held_out, blurred))
             scores[folder.parent.name] = {"upright": self.score(upright), "45 and back": self.score(back)}

@@ -53,11 +53,12 @@ class Train:
 
     def run(self) -> int:
         from erlangen.train import prepare
+        from erlangen.train.checkpoint import NAME, PAIRED
         from erlangen.train.fit import expect_unused
         from erlangen.train.page import says_equivariance, says_turned, write_run
 
         if not self.resume and not self.overwrite:
-            expect_unused(self.out, "model.json")
+            expect_unused(self.out, NAME, PAIRED)
         training = prepare(
             self.dir, self.settings, out=self.out, resume=self.resume, overwrite=self.overwrite
         )
@@ -101,7 +102,7 @@ class Predict:
     """
 
     model: Model
-    """The folder that `erlangen train` wrote."""
+    """The folder that `erlangen train` wrote, or a .safetensors file that er.save did."""
     images: Images
     """A photograph, or a folder of them."""
     out: Path = Path("predictions")
@@ -135,7 +136,7 @@ class Check:
     """
 
     model: Model
-    """The folder that `erlangen train` wrote."""
+    """The folder that `erlangen train` wrote, or a .safetensors file that er.save did."""
     image: Path | None = None
     """A photograph; without one, a drawn scene."""
     layers: bool = False

@@ -1,6 +1,5 @@
 """What goes wrong at the command line: one line with the file and the mend, an exit code, nothing lost."""
 
-import json
 import os
 import shutil
 
@@ -101,22 +100,6 @@ def test_weights_that_are_no_numbers(tmp_path, capsys, monkeypatch):
     assert "train anew" in error
 
 
-def test_checkpoints_of_others(run, tmp_path, capsys, scenes):
-    folder = er.save(run.model, tmp_path / "net")
-    recipe = json.loads((folder / "model.json").read_text())
-    for change, words in (
-        ({"format": 1}, "has format 1, expected 2; read it with the version of erlangen that wrote it"),
-        ({"domain": {"name": "Sphere"}}, "expected a UNet or Classifier on a Plane"),
-        ({"sha256": "0"}, "is not the file that model.json was written with"),
-        ({"size": "48"}, "model.json asks for what this version does not know (size is '48'"),
-        ({"domain": {"name": "Plane", "rotations": -3}}, "model.json asks for what this version does not"),
-    ):
-        (folder / "model.json").write_text(json.dumps(recipe | change))
-        assert main(["predict", str(folder), str(scenes), "--out", str(tmp_path / "masks")]) == 1
-        assert words in one_line(capsys)
-    assert not (tmp_path / "masks").exists()
-
-
 def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):
     """The first save succeeds, the second finds the disc full; the training goes on from the first."""
     monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
@@ -145,27 +128,6 @@ def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, 
     assert main(["train", str(photographs), "--out", str(tmp_path / "whole"), *FLAGS]) == 0
     whole = er.load(tmp_path / "whole").state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
-
-
-def test_a_full_disc_while_saving_keeps_the_network_that_was_there(run, tmp_path, monkeypatch):
-    """Weights and recipe are two files, and either both are new or both are old."""
-    folder = er.save(run.model, tmp_path / "net")
-    other = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 3, 1), size=48)
-    sync, count = os.fsync, [0]
-
-    def full(descriptor):
-        count[0] += 1
-        if count[0] == 2:
-            raise OSError(28, "No space left on device")
-        sync(descriptor)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match=r"model\.json could not be written.*is unharmed"):
-            er.save(other, folder)
-    again = er.load(folder).state_dict()
-    assert all(torch.equal(again[name], tensor) for name, tensor in run.model.state_dict().items())
-    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
 def no_step(*_):
@@ -355,7 +317,7 @@ def test_a_network_is_not_lost_to_another(photographs, tmp_path, capsys):
     assert main(command) == 0
     before = (tmp_path / "out" / "model.safetensors").read_bytes()
     assert main([*command, "--seed", "5"]) == 1
-    assert "holds model.json of an earlier training" in one_line(capsys)
+    assert "holds model.safetensors of an earlier training" in one_line(capsys)
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
     assert main([*command, "--seed", "5", "--overwrite"]) == 0
     assert (tmp_path / "out" / "model.safetensors").read_bytes() != before

@@ -1,14 +1,12 @@
 """Training, prediction, and what is left on disc."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import erlangen as er
-from erlangen.train import Predictor, Settings, fit, score_by_angle, write_run
+from erlangen.train import Settings, fit, score_by_angle, write_run
 from erlangen.train.angles import inscribed_disc
 from erlangen.train.images import turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
@@ -130,60 +128,6 @@ def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
         assert (options["width"], options["depth"]) == (SMALL["width"], SMALL["depth"])
 
 
-def test_saving_and_loading_keep_every_bit(run, tmp_path):
-    er.save(run.model, tmp_path / "net")
-    again = er.load(tmp_path / "net")
-    x = torch.rand(1, 3, 20, 33)
-    with torch.no_grad():
-        assert torch.equal(again(x), run.model(x))
-    recipe = json.loads((tmp_path / "net" / "model.json").read_text())
-    assert recipe["format"] == 2
-    assert recipe["domain"] == {"name": "Plane", "rotations": 8, "reflections": False, "symmetry": None}
-
-
-def test_checkpoints_that_cannot_be_trusted_are_refused(run, tmp_path):
-    folder = er.save(run.model, tmp_path / "net")
-    recipe, weights = folder / "model.json", folder / "model.safetensors"
-    good, whole = recipe.read_text(), weights.read_bytes()
-    weights.write_bytes(whole[:-8])
-    with pytest.raises(ValueError, match=r"is not the file that model\.json was written with"):
-        er.load(folder)
-    weights.write_bytes(whole)
-    for change, message in [
-        ({"format": 99}, "has format 99, expected 2"),
-        ({"domain": {"name": "Sphere"}}, "expected a UNet or Classifier on a Plane"),
-        ({"model": json.loads(good)["model"] | {"wings": 2}}, "asks for what this version does not know"),
-        ({"model": json.loads(good)["model"] | {"width": 3}}, "does not fit the network"),
-    ]:
-        recipe.write_text(json.dumps(json.loads(good) | change))
-        with pytest.raises(ValueError, match=message):
-            er.load(folder)
-    recipe.write_text("{")
-    with pytest.raises(ValueError, match="holds no network that can be read"):
-        er.load(folder)
-    broken = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1))
-    with torch.no_grad():
-        next(broken.parameters()).fill_(float("nan"))
-    with pytest.raises(ValueError, match=r"hold NaN or infinity.*take a smaller learning rate"):
-        er.save(broken, tmp_path / "nan")
-    with pytest.raises(ValueError, match="expected a UNet or Classifier on the plane"):
-        er.save(Predictor(PlainUNet()), tmp_path / "plain")
-
-
-def test_a_full_disc_leaves_the_old_network(run, tmp_path, monkeypatch):
-    folder = er.save(run.model, tmp_path / "net")
-    before = (folder / "model.safetensors").read_bytes()
-
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="what was there before is unharmed"):
-        er.save(run.model, folder)
-    assert (folder / "model.safetensors").read_bytes() == before
-    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
-
-
 @pytest.mark.parametrize("size", [(100, 70), (31, 48)])
 def test_predictions_have_the_size_of_the_photograph(run, tmp_path, size):
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
@@ -228,7 +172,6 @@ def test_what_a_training_leaves_on_disc(run, tmp_path):
         "curves.png",
         "equivariance.txt",
         "index.html",
-        "model.json",
         "model.safetensors",
         "predictions.png",
         "square.png",

@@ -1,5 +1,7 @@
 """A trained network, with the scale, the colours and the classes of the photographs it learned from."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,6 +21,12 @@ class Predictor(nn.Module):
         values: the numbers that are black and white in the photographs, 0 and 255 for those of 8 bits; None
             where they are not known.
 
+    Photographs may be of another dtype than the network: they are cast to its own when they are scaled.
+
+    Raises:
+        ValueError: for a mean or std that are no tensors of 3 finite numbers, a std that is not positive, and
+            values that are no range.
+
     Shapes: ``(batch, 3, height, width)`` to ``(batch, task.logits, height, width)``, or to
     ``(batch, task.logits)`` where the whole photograph has one class.
     """
@@ -36,16 +44,46 @@ class Predictor(nn.Module):
         values: Values | None = None,
     ) -> None:
         super().__init__()
-        self.values = values
-        self.net, self.size, self.task = net, size, task or Task()
+        for name, statistic in (("mean", mean), ("std", std)):
+            if statistic is not None:
+                _expect_colours(name, statistic)
+        if values is not None and not (
+            len(values) == 2 and all(map(math.isfinite, values)) and values[0] < values[1]
+        ):
+            raise ValueError(f"values is {values!r}, expected (low, high), finite and low < high, or None")
+        self.net, self.size, self.task, self.values = net, size, task or Task(), values
         self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
         self.register_buffer("std", torch.ones(3) if std is None else std)
 
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        return self.net((image - self.mean.view(3, 1, 1)) / self.std.view(3, 1, 1))
+        image = (image - self.mean.view(3, 1, 1)) / self.std.view(3, 1, 1)
+        return self.net(image.to(self.dtype or image.dtype))
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """That of the network's weights; None if it has none."""
+        return next((p.dtype for p in self.net.parameters() if p.is_floating_point()), None)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, {self.task.name}, classes={', '.join(self.task.classes)}"
+
+
+def _expect_colours(name: str, statistic: object) -> None:
+    if not isinstance(statistic, Tensor):
+        raise ValueError(
+            f"{name} is a {type(statistic).__name__}, expected a tensor of 3 numbers, one for each colour; "
+            "torch.as_tensor(...).float() makes one"
+        )
+    if statistic.shape != (3,) or not statistic.is_floating_point():
+        raise ValueError(
+            f"{name} has shape {tuple(statistic.shape)} and is {statistic.dtype}, expected 3 numbers, one "
+            "for each colour; give those of the photographs, as float32"
+        )
+    if not statistic.isfinite().all() or (name == "std" and not (statistic > 0).all()):
+        raise ValueError(
+            f"{name} is {statistic.tolist()}, expected finite numbers{', above 0' * (name == 'std')}; give "
+            "those of the photographs"
+        )
 
 
 def expect_predictor(model: object) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from erlangen.train.checkpoint import FORMAT
 from erlangen.train.settings import Settings
 from erlangen.train.writing import make_folder, write_whole
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from erlangen.train.loop import Training
 
 NAME = "training.safetensors"
+FORMAT = 2
 
 
 def save_training(training: "Training", folder: str | Path) -> Path:

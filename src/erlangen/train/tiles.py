@@ -22,12 +22,17 @@ Span = tuple[slice, slice]  # what a tile sees, and what of the image it answers
 
 @torch.no_grad()
 def answer(model: "Predictor", image: Float[Tensor, "batch 3 height width"], tile: int = TILE) -> Tensor:
-    """The network's logits, in tiles where the image is larger than one; computed where the network is."""
+    """The network's logits, in tiles where the image is larger than one; computed where the network is.
+
+    Those of networks in half precision come as float32, as probabilities and masks want them.
+    """
     model.eval()
     image = image.to(model.mean.device)
     if max(image.shape[-2:]) <= tile or not isinstance(model.net, UNet):
-        return model(image).cpu()
-    return in_tiles(model, image, tile, model.net).cpu()
+        logits = model(image)
+    else:
+        logits = in_tiles(model, image, tile, model.net)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).cpu()
 
 
 def in_tiles(
@@ -57,7 +62,7 @@ def in_tiles(
         for columns, width in spans(image.shape[-1], tile, step, reach):
             y = net(image[..., rows, columns])
             tiles.append((height, width, y[..., within(height, rows), within(width, columns)]))
-    result = image.new_empty(*tiles[0][2].shape[:-2], *image.shape[-2:])
+    result = tiles[0][2].new_empty(*tiles[0][2].shape[:-2], *image.shape[-2:])
     for height, width, y in tiles:
         result[..., height, width] = y
     return result

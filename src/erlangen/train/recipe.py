@@ -1,0 +1,256 @@
+"""A network's recipe: all of it that is no weight, as plain values, each within bounds."""
+
+import json
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from erlangen.models import Classifier, UNet
+from erlangen.spaces import Plane
+from erlangen.train.predictor import Predictor
+from erlangen.train.task import Task
+
+NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier": Classifier}
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one value of a recipe may be, in words and as a test."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+    def __or__(self, other: "Rule") -> "Rule":
+        return Rule(
+            f"{self.expected} or {other.expected}", lambda value: self.holds(value) or other.holds(value)
+        )
+
+
+def whole(least: int, most: int) -> Rule:
+    """A whole number; True and 3.0 are none."""
+    return Rule(
+        f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most
+    )
+
+
+def number(least: float, most: float) -> Rule:
+    """A finite number."""
+    return Rule(
+        f"a number from {least:g} to {most:g}", lambda value: _is_number(value) and least <= value <= most
+    )
+
+
+def one_of(*names: str) -> Rule:
+    """One of some words."""
+    return Rule(
+        " or ".join(f'"{name}"' for name in names), lambda value: type(value) is str and value in names
+    )
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _is_range(value: object) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
+
+
+def _are_names(value: object) -> bool:
+    return (
+        type(value) is list
+        and 2 <= len(value) <= 255
+        and all(type(name) is str and len(name) <= 1000 for name in value)
+    )
+
+
+NOTHING = Rule("null", lambda value: value is None)
+SWITCH = Rule("true or false", lambda value: type(value) is bool)
+SHARED = {  # by both networks
+    "in_channels": whole(3, 3),
+    "out_channels": whole(1, 255),
+    "width": whole(1, 2**16),
+    "depth": whole(0, 16),
+    "exact_shifts": SWITCH,
+    "padding_mode": one_of("zeros", "reflect", "replicate", "circular"),
+    "separable": SWITCH,
+    "kernel_size": NOTHING | whole(1, 127),
+    "radius": NOTHING | number(1e-3, 64),
+    "nonlinearity": one_of("relu", "gated", "polynomial"),
+    "oversampling": number(1, 16),
+    "projection": one_of("mean", "max"),
+}
+MODELS = {
+    "UNet": {"name": one_of("UNet"), **SHARED, "blocks": whole(1, 64)},
+    "Classifier": {"name": one_of("Classifier"), **SHARED, "pooling": one_of("mean", "max")},
+}
+PARTS = {
+    "domain": {
+        "name": one_of("Plane"),
+        "rotations": NOTHING | whole(1, 64),
+        "reflections": SWITCH,
+        "symmetry": NOTHING | one_of("translations", "roto-translations", "isometries"),
+    },
+    "task": {
+        "classes": Rule("2 to 255 names of at most 1000 letters", _are_names),
+        "dense": SWITCH,
+    },
+}
+WHOLE = {
+    "size": NOTHING | whole(1, 2**31),
+    "values": NOTHING | Rule("[low, high]", _is_range),
+}
+NEEDED = {"domain", "model", "task", "size", "name", "in_channels", "out_channels", "classes", "dense"}
+
+
+def recipe_of(model: Predictor) -> dict[str, Any]:
+    """The recipe of a predictor.
+
+    Raises:
+        ValueError: for a network that is no UNet or Classifier on the plane, or one beyond the bounds.
+    """
+    net = model.net
+    if type(net) not in NETWORKS.values() or not isinstance(net.domain, Plane):
+        raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
+    channels = {"in_channels": net.in_channels, "out_channels": net.out_channels}
+    recipe = {
+        "domain": {"name": "Plane", **net.domain.recipe},
+        "model": {"name": type(net).__name__, **channels, **net.options},  # type: ignore[dict-item]
+        "task": {"classes": list(model.task.classes), "dense": model.task.dense},
+        "size": model.size,
+        "values": None if model.values is None else [float(value) for value in model.values],
+    }
+    try:
+        expect_recipe(recipe)
+    except ValueError as error:
+        raise ValueError(f"the network cannot be saved: {error}; build it anew with that") from error
+    return recipe
+
+
+def read_recipe(text: str | bytes) -> dict[str, Any]:
+    """The recipe that JSON holds; its values may be anything yet.
+
+    Raises:
+        ValueError: for what is no JSON object, holds a key twice or no numbers, or is nested too deep.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key occurs twice, expected each once")
+        return found
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number, expected finite ones")
+
+    try:
+        recipe = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("brackets are nested too deep, expected a few levels") from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f"it is {reprlib.repr(recipe)}, expected a JSON object")
+    return recipe
+
+
+def expect_recipe(recipe: Mapping[str, Any]) -> None:
+    """ValueError for a recipe that holds another value than the bounds allow, or that does not fit itself.
+
+    Options of a network may be missing, as of those written before there were such; they are then what
+    they are by default.
+    """
+    _expect(recipe, {**WHOLE, **dict.fromkeys(("domain", "model", "task"), Rule("an object", _is_object))})
+    domain, model, task = (recipe[key] for key in ("domain", "model", "task"))
+    kinds = (model.get("name"), domain.get("name"))
+    if not isinstance(kinds[0], str) or kinds[0] not in NETWORKS or kinds[1] != "Plane":
+        raise ValueError(f"{reprlib.repr(kinds)}, expected a {' or '.join(NETWORKS)} on a Plane")
+    _expect(model, MODELS[kinds[0]])
+    _expect(domain, PARTS["domain"])
+    _expect(task, PARTS["task"])
+    logits = Task(tuple(task["classes"]), task["dense"]).logits
+    if task["dense"] != (kinds[0] == "UNet") or model["out_channels"] != logits:
+        what, kind = ("every pixel", "UNet") if task["dense"] else ("the whole photograph", "Classifier")
+        raise ValueError(
+            f"it is a {kinds[0]} with out_channels={model['out_channels']}, expected a {kind} with {logits} "
+            f"for {len(task['classes'])} classes of {what}"
+        )
+    order = order_of(domain)
+    if order * model.get("oversampling", 2) > 256 or order * (model.get("radius") or 0) > 512:
+        raise ValueError(
+            f"rotations={domain.get('rotations')}, oversampling={model.get('oversampling')} and "
+            f"radius={model.get('radius')} are too many samples, expected fewer"
+        )
+
+
+def expect_borne_out(recipe: Mapping[str, Any], shapes: Shapes) -> None:
+    """ValueError for numbers that tensors of these shapes cannot bear out, before anything is built of them.
+
+    A level and a block have a tensor of their own, a channel has a number, and so have the functions that
+    kernels are summed from: about (kernel_size + 1)^2 / 8 for each entry of the fibre.
+    """
+    domain, model = recipe["domain"], recipe["model"]
+    name = "net.lift.0.weight" if model["name"] == "UNet" else "net.features.0.weight"
+    lift = shapes.get(name, ())
+    if len(lift) != 3:
+        raise ValueError(f"there is no {name} of three axes, expected that of a {model['name']}")
+    longest = max(n for shape in shapes.values() for n in shape)
+    functions = lift[2]
+    mixed = [shape[2] for name, shape in shapes.items() if name.endswith(".mixing") and len(shape) == 3]
+    others = [shape[2] / max(functions, 1) for shape in shapes.values() if len(shape) == 3]
+    taps = (model.get("kernel_size") or 5) + 1
+    for what, needed, there in (
+        ("depth and blocks", (model.get("depth", 0) + 1) * model.get("blocks", 1), len(shapes)),
+        ("width and depth", model.get("width", 1) * 2 ** model.get("depth", 0), longest),
+        ("kernel_size", min(taps**2 / 8, taps / 2 if order_of(domain) == 1 else math.inf), functions),
+        ("rotations", order_of(domain), 1.25 * max(mixed or others) + 4),
+    ):
+        if needed > there:
+            raise ValueError(
+                f"{what} are those of a larger network than that of these tensors ({needed:g} for {there:g})"
+            )
+
+
+def order_of(domain: Mapping[str, Any]) -> int:
+    """How many entries the fibre has; 1 without one."""
+    return (domain.get("rotations") or 1) * (2 if domain.get("reflections") else 1)
+
+
+def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
+    """The predictor of a recipe that holds, on the meta device: names and shapes, and no memory.
+
+    Args:
+        recipe: one that `expect_recipe` lets pass.
+        plane: the plane itself, if there is one, with what it remembers; None builds it.
+
+    Raises:
+        ValueError: for options that do not go together.
+    """
+    domain, model = ({k: v for k, v in recipe[key].items() if k != "name"} for key in ("domain", "model"))
+    task, values = recipe["task"], recipe.get("values")
+    plane = plane or Plane(**domain)  # outside of the meta device, as its tables are
+    with torch.device("meta"):
+        return Predictor(
+            NETWORKS[recipe["model"]["name"]](plane, **model),
+            size=recipe["size"],
+            task=Task(tuple(task["classes"]), task["dense"]),
+            values=None if values is None else (values[0], values[1]),
+        )
+
+
+def _is_object(value: object) -> bool:
+    return type(value) is dict
+
+
+def _expect(part: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
+    unknown = [key for key in part if key not in rules]
+    if unknown:
+        raise ValueError(f"there is no {reprlib.repr(unknown[0])}, expected {', '.join(rules)}")
+    missing = [key for key in rules if key in NEEDED and key not in part]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing, expected {rules[missing[0]].expected}")
+    for key, value in part.items():
+        if not rules[key].holds(value):
+            raise ValueError(f"{key} is {reprlib.repr(value)}, expected {rules[key].expected}")
