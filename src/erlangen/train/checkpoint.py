@@ -106,7 +106,7 @@ def load(path: str | Path) -> Predictor:
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path} holds no network that can be read ({error}); expected the folder that `erlangen train` "
-            f"or er.save wrote, with {NAME}, or that file; copy it anew, or read it with the version of "
+            f"wrote, or er.save, with {NAME}, or that file; copy it anew, or read it with the version of "
             "erlangen that wrote it"
         ) from error
     model.load_state_dict(state, assign=True)
