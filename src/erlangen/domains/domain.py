@@ -167,6 +167,10 @@ class Domain(Sampled):
         closed = self.closed
         return list(closed) if any(closed) and not circular else [True] * len(closed)
 
+    def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
+        """The other axes of which a shift by half is a symmetry that moves the coarse samples between."""
+        return [False] * len(size)
+
     def closing(self, circular: bool) -> list[bool]:
         """The axes that close, those taken to be periodic among them."""
         return [
@@ -187,7 +191,8 @@ class Domain(Sampled):
         """The blurred field on the coarser domain in the phase ``(batch, n)`` of its content, and that."""
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
-        coarse, phase = resample.downsample_by_content(folded, axes, self.closing(circular), around)
+        halves = self.half_shifts(tuple(folded.shape[2:]))
+        coarse, phase = resample.downsample_by_content(folded, axes, self.closing(circular), around, halves)
         return unfold(coarse, rho), phase
 
     def upsample_by_content(
@@ -201,7 +206,8 @@ class Domain(Sampled):
         """The way back from a phase."""
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
-        fine = resample.upsample_by_content(folded, phase, size, axes, self.closing(circular), around)
+        closing, halves = self.closing(circular), self.half_shifts(size)
+        fine = resample.upsample_by_content(folded, phase, size, axes, closing, around, halves)
         return unfold(fine, rho)
 
     def __deepcopy__(self, memo: object) -> "Domain":

@@ -49,6 +49,7 @@ class QuotientGrid(Grid):
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
         self.seams = tuple(seams)
         self.mirrors = [seam for seam in seams if min(seam.signs) < 0]
+        self._mirrored = {axis for seam in self.mirrors for axis, sign in enumerate(seam.signs) if sign < 0}
         fields: list[Field] = ["scalar", "vector", "sign"]
         if geometry.dim == 2:
             fields.append("spin2")
@@ -80,8 +81,14 @@ class QuotientGrid(Grid):
 
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
-        mirrored = {axis for seam in self.mirrors for axis, sign in enumerate(seam.signs) if sign < 0}
-        return [closes and axis not in mirrored for axis, closes in enumerate(super().content_axes(circular))]
+        return [
+            closes and axis not in self._mirrored for axis, closes in enumerate(super().content_axes(circular))
+        ]
+
+    def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
+        # a mirror turns the shift by half round into that by half back, the same where the axis just closes
+        plain = {seam.axis for seam in self.seams if min(seam.signs) > 0}
+        return [axis in self._mirrored & plain and length % 4 == 2 for axis, length in enumerate(size)]
 
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         crossings = self._crossings["scalar" if rho is None else rho.name]

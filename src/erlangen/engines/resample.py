@@ -1,5 +1,6 @@
 """Half the samples and back, on lattices: centred at every size, or in the phase that the content chooses."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -125,6 +126,7 @@ def downsample_by_content(
     axes: Sequence[bool] | None = None,
     periodic: Sequence[bool] | None = None,
     surround: Surround = circular,
+    half_shifts: Sequence[bool] | None = None,
 ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
     r"""Every second sample of the blurred periodic field, in the phase that holds the most energy.
 
@@ -136,6 +138,7 @@ def downsample_by_content(
         axes: those that have a phase; the others are halved about their centre. None for all.
         periodic: the axes that close; None for those that have a phase.
         surround: what lies beyond the ends of axes that close.
+        half_shifts: the other axes whose phase is a shift by half of the axis, made before they are halved.
 
     Reference: Chaman & Dokmanic 2021 (adaptive polyphase sampling).
     """
@@ -148,8 +151,11 @@ def downsample_by_content(
             f"exact_shifts halves periodic axes of {tuple(sizes)} samples, expected even sizes; "
             "choose sizes divisible by 2^depth"
         )
+    phase = torch.zeros(len(x), n, dtype=torch.long, device=x.device)
     if any(others):
-        x = downsample(x, periodic or axes, surround, others)
+        half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
+        every = [downsample(y, periodic or axes, surround, others) for y in _half_shifted(x, half)]
+        x = _strongest(torch.stack(every, 1), half, phase)
     line, one = gaussian(0, x), x.new_ones(1)
     x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
     x = _blur(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
@@ -158,14 +164,27 @@ def downsample_by_content(
         x = x.unflatten(2 + axis + number, (-1, 2))
     phases = [3 + axis + number for number, axis in enumerate(where)]
     space = [dim for dim in range(2, x.dim()) if dim not in phases]
-    x = x.permute(0, *phases, 1, *space).flatten(1, len(phases))  # (batch, 2^k, channel, *half)
-    energy = x.to(torch.float64).square().flatten(2).sum(2)
-    best = energy.argmax(1)  # the phases in binary, the first axis highest
-    chosen = x[torch.arange(len(x), device=x.device), best]
-    bits = [torch.zeros_like(best) for _ in axes]
-    for number, axis in enumerate(reversed(where)):
-        bits[axis] = (best >> number) & 1
-    return chosen, torch.stack(bits, 1)
+    x = x.permute(0, *phases, 1, *space).flatten(1, len(phases)) if where else x[:, None]
+    return _strongest(x, where, phase), phase
+
+
+def _half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int]) -> list[Tensor]:
+    """The field, shifted by half of an axis or not for each of some axes, the last one changing first."""
+    shifted = []
+    for bits in itertools.product((0, 1), repeat=len(axes)):
+        steps = [bit * (x.shape[2 + axis] // 2) for bit, axis in zip(bits, axes, strict=True)]
+        shifted.append(x.roll(steps, [2 + axis for axis in axes]) if any(bits) else x)
+    return shifted
+
+
+def _strongest(
+    x: Float[Tensor, "batch 2^k channel *space"], axes: Sequence[int], phase: Int[Tensor, "batch n"]
+) -> Float[Tensor, "batch channel *space"]:
+    """The phase of some axes that holds the most energy (in binary, the first axis highest), noted down."""
+    best = x.to(torch.float64).square().flatten(2).sum(2).argmax(1)
+    for number, axis in enumerate(reversed(axes)):
+        phase[:, axis] = (best >> number) & 1
+    return x[torch.arange(len(x), device=x.device), best]
 
 
 def upsample_by_content(
@@ -175,6 +194,7 @@ def upsample_by_content(
     axes: Sequence[bool] | None = None,
     periodic: Sequence[bool] | None = None,
     surround: Surround = circular,
+    half_shifts: Sequence[bool] | None = None,
 ) -> Tensor:
     """The way back: the given samples are those of that phase, the others lie linearly between them."""
     n = x.dim() - 2
@@ -190,4 +210,9 @@ def upsample_by_content(
     if all(axes):
         return x
     whole = [given if phased else s for s, given, phased in zip(size, x.shape[2:], axes, strict=True)]
-    return upsample(x, whole, periodic or axes, surround, [not phased for phased in axes])
+    x = upsample(x, whole, periodic or axes, surround, [not phased for phased in axes])
+    for axis, shifts in enumerate(half_shifts or ()):
+        if shifts:
+            back = phase[:, axis].bool().view(-1, *[1] * (n + 1))
+            x = torch.where(back, x.roll(x.shape[2 + axis] // 2, 2 + axis), x)
+    return x
