@@ -3,11 +3,15 @@
 Fields are moved here by hand, on the cylinder of twice the length, not by the library's own `act`.
 """
 
+import math
+
 import pytest
 import torch
 
 import erlangen as er
-from erlangen.domains import KernelSpec, Samples
+from erlangen.domains import KernelSpec, Samples, weighted_sum
+from erlangen.engines import StencilEngine
+from erlangen.spaces.quotient import FlatQuotient, Gluing
 
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 ISOMETRIES = er.Moebius(8.0, 6.0, symmetry="isometries").grid(8, 6)
@@ -209,6 +213,83 @@ def test_networks_with_phases_commute_with_all_shifts(name, symmetry):
         assert max(defect(domain, unet, x, "scalar", "scalar", moves(domain))) <= bar
         for net in logits:
             assert max(defect(domain, net, x, "scalar", None, moves(domain))) <= bar
+
+
+ONE = (1.0, 1.0, 1.0)
+SOLID = {
+    "mirror": {0: (1.0, -1.0, 1.0), 1: ONE, 2: ONE},
+    "half turn": {0: (1.0, -1.0, -1.0), 1: ONE, 2: ONE},
+    "mirrors of mirrors": {0: (1.0, -1.0, 1.0), 1: (1.0, 1.0, -1.0), 2: ONE},
+    "out of order": {2: (-1.0, -1.0, 1.0), 0: (1.0, -1.0, 1.0), 1: ONE},
+    "two mirrors of one axis": {1: (-1.0, 1.0, 1.0), 2: (-1.0, 1.0, 1.0), 0: ONE},
+    "open": {0: (1.0, -1.0, -1.0), 1: ONE},
+}
+
+
+def solid(name, shape):
+    gluings = [Gluing(axis, float(shape[axis]), signs) for axis, signs in SOLID[name].items()]
+    widths = [math.inf if axis in SOLID[name] else float(size) for axis, size in enumerate(shape)]
+    return FlatQuotient(gluings, widths).grid(*shape)
+
+
+def expect_what_it_says(domain, depth, kernel_size=3):
+    """Every row that is labelled exact is, whether samples follow the content or not."""
+    for exact_shifts in (True, False):
+        options = {"kernel_size": kernel_size, "exact_shifts": exact_shifts}
+        x = torch.randn(1, 1, *domain.shape, generator=torch.Generator().manual_seed(0)).double()
+        try:
+            net = er.models.UNet(domain, 1, 1, 2, depth, **options).double()
+            net = er.verify.randomized(net, x)
+        except ValueError:  # odd sizes: every second sample is no grid there
+            assert any(size % 2**depth for size in domain.shape)
+            continue
+        report = er.verify.equivariance(net, x, domain, show=False, gradients=False)
+        rows = [row for row in report.rows if row.kind == "exact here"]
+        shifts = [row for row in rows if row.element.is_shift]
+        assert shifts or not exact_shifts
+        assert max(row.output for row in rows) < 1e-10
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (6, 10), (8, 7), (7, 6)])
+def test_what_is_labelled_exact_on_klein_bottles_is(shape):
+    for build in (er.KleinBottle, er.Moebius):
+        expect_what_it_says(build(*map(float, shape)).grid(*shape), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(8, 8), (12, 6), (12, 14), (12, 20), (16, 12), (14, 12), (9, 9), (12, 13)])
+@pytest.mark.parametrize("symmetry", [None, "isometries"])
+def test_what_is_labelled_exact_on_many_klein_bottles_is(shape, symmetry):
+    for build in (er.KleinBottle, er.Moebius):
+        domain = build(*map(float, shape), symmetry=symmetry).grid(*shape)
+        expect_what_it_says(domain, 1)
+        expect_what_it_says(domain, 2, 3 if min(shape) >= 12 else 1)
+
+
+@pytest.mark.parametrize("name", SOLID)
+def test_what_is_labelled_exact_on_three_dimensional_quotients_is(name):
+    expect_what_it_says(solid(name, (6, 6, 6)), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLID)
+@pytest.mark.parametrize("shape", [(8, 6, 10), (6, 10, 8), (10, 8, 6)])
+def test_what_is_labelled_exact_on_many_three_dimensional_quotients_is(name, shape):
+    expect_what_it_says(solid(name, shape), 1)
+    expect_what_it_says(solid(name, shape), 2, 1)
+
+
+@pytest.mark.parametrize("field", ["scalar", "sign", "vector", "regular"])
+@pytest.mark.parametrize("name", SOLID)
+def test_seams_and_the_geometry_are_one(name, field):
+    """Padding across seams against a sum over all samples, whose frames the geometry carries."""
+    domain = solid(name, (5, 4, 6))
+    spec = KernelSpec(field, field, radius=1.9, rings=2)
+    layer = er.nn.Correlation(domain, 1, 1, radius=1.9, rings=2, in_field=field, out_field=field, bias=False)
+    f = noise(domain, field)[:, :1]
+    sums = weighted_sum(domain, spec.radius, domain.frames.flat)
+    expected = StencilEngine(domain.basis(spec), sums, domain.shape).apply(f, layer.weight.double())
+    torch.testing.assert_close(layer.double()(f), expected, rtol=0, atol=1e-12)
 
 
 def test_networks_that_drop_samples_commute_with_even_shifts_alone():

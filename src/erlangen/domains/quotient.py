@@ -48,8 +48,8 @@ class QuotientGrid(Grid):
         periodic = [axis in closed for axis in range(geometry.dim)]
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
         self.seams = tuple(seams)
-        self.mirrors = [seam for seam in seams if min(seam.signs) < 0]
-        self._mirrored = {axis for seam in self.mirrors for axis, sign in enumerate(seam.signs) if sign < 0}
+        self.mirrors = [seam for seam in map(self._as_crossed, seams) if min(seam.signs) < 0]
+        self._mirrored = {axis for seam in self.seams for axis, sign in enumerate(seam.signs) if sign < 0}
         fields: list[Field] = ["scalar", "vector", "sign"]
         if geometry.dim == 2:
             fields.append("spin2")
@@ -82,8 +82,21 @@ class QuotientGrid(Grid):
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
         return [
-            closes and axis not in self._mirrored for axis, closes in enumerate(super().content_axes(circular))
+            closes and axis not in self._mirrored
+            for axis, closes in enumerate(super().content_axes(circular))
         ]
+
+    def _as_crossed(self, seam: Seam) -> Seam:
+        """With the turns of the seams that mirrored axes lead over, so that mirrors are flips of samples."""
+        signs, left = torch.tensor(seam.signs), list(self.seams)
+        while True:
+            # of the axes that are turned over, one that no other seam turns again
+            over = [s for s in left if signs[s.axis] < 0]
+            beyond = next((s for s in over if all(o.signs[s.axis] > 0 for o in over)), None)
+            if beyond is None:
+                return Seam(seam.axis, tuple(signs.tolist()))
+            left.remove(beyond)
+            signs = signs * torch.tensor(beyond.signs)
 
     def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
         # a mirror turns the shift by half round into that by half back, the same where the axis just closes

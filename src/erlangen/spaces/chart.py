@@ -17,7 +17,7 @@ from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
-from erlangen.spaces.decks import glued, image, nearest_image
+from erlangen.spaces.decks import glued, image, in_order, nearest_image
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
     along_levi_civita,
@@ -119,11 +119,13 @@ class Chart(Numerical):
                     "and low < high"
                 )
         one = torch.eye(dim, dtype=torch.float64)
-        self.decks = [
-            (axis, float(period), (glue or {}).get(axis, one).to(torch.float64))
-            for axis, period in enumerate(self.periods)
-            if period
-        ]
+        self.decks = in_order(
+            [
+                (axis, float(period), (glue or {}).get(axis, one).to(torch.float64))
+                for axis, period in enumerate(self.periods)
+                if period
+            ]
+        )
         expect_metric(self)
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry import Frame
-from erlangen.spaces.decks import nearest_image
+from erlangen.spaces.decks import basis, nearest_image
 from erlangen.spaces.metric import inverse, orthonormal
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def straight_lengths(
     chart: "Chart", p: Float[Tensor, "k n"], q: Float[Tensor, "l n"], i: Tensor, j: Tensor
 ) -> Float[Tensor, "*e"]:
     """The lengths, at p, of the differences of coordinates between the points p_i and q_j."""
-    g, p = chart.metric(p)[i], chart.home(p)[i]
-    d = nearest_image(chart.decks, g, p, chart.home(q)[j]) - p
+    g = chart.metric(p)
+    short, g, p = basis(chart.decks, g)[i], g[i], chart.home(p)[i]
+    d = nearest_image(chart.decks, g, p, chart.home(q)[j], short) - p
     return (d[..., None, :] @ g @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()

@@ -1,6 +1,5 @@
 """Flat quotients of R^n: the cylinder, the torus, the flat Moebius strip, the flat Klein bottle."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
 from erlangen.groups import FiniteFibre, MatrixGroup, StructureGroup
+from erlangen.spaces.decks import in_order, nearest_image
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
 
 
@@ -53,8 +53,13 @@ class FlatQuotient(Geometry):
     ) -> None:
         if symmetry not in (None, "isometries"):
             raise ValueError(f'symmetry is {symmetry!r}, expected None or "isometries"')
-        self.gluings, self.widths, self.name = tuple(gluings), tuple(widths), name
+        self.decks = in_order([(g.axis, g.length, g.matrix) for g in gluings])
+        glued = {g.axis: g for g in gluings}
+        self.gluings = tuple(glued[axis] for axis, _, _ in self.decks)
+        self.widths, self.name = tuple(widths), name
         self.dim = self.ambient = n = len(self.widths)
+        if not self.gluings:
+            raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
         for extent in (*(g.length for g in gluings), *self.widths):
             if not extent > 0:
                 raise ValueError(f"an extent is {extent}, expected a positive length")
@@ -63,8 +68,6 @@ class FlatQuotient(Geometry):
             turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
         self.structure = StructureGroup.finite(turns)
         self.mirrored = {axis for g in self.gluings for axis, sign in enumerate(g.signs) if sign < 0}
-        # images that can be nearest: the mirror image of a point at home may lie one length further away
-        self._copies = [(0, -1, 1, -2, 2) if g.axis in self.mirrored else (0, -1, 1) for g in self.gluings]
         self.length = min(g.length for g in self.gluings)
         self.injectivity_radius = self.length / 2
         if len(self.gluings) == n and not self.mirrored:  # a torus, which shifts move
@@ -105,23 +108,8 @@ class FlatQuotient(Geometry):
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         u, q = self.glue(u), self.home(q)
-        best: Tensor | None = None
-        for copies in itertools.product(*self._copies):
-            image = q
-            for g, copy in reversed(list(zip(self.gluings, copies, strict=True))):
-                if copy:
-                    shift = torch.zeros_like(q)
-                    shift[..., g.axis] = copy * g.length
-                    image = image * torch.tensor(g.signs, dtype=q.dtype, device=q.device) + shift
-            v = (u.basis.mT @ (image - u.point)[..., None])[..., 0]
-            if best is None:
-                best = v
-            else:
-                closer = v.norm(dim=-1) < best.norm(dim=-1) * (1 - 1e-12)  # ties are ties but for rounding
-                best = torch.where(closer[..., None], v, best)
-        if best is None:
-            raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
-        return best
+        d = nearest_image(self.decks, torch.eye(self.dim).to(q), u.point, q) - u.point
+        return (u.basis.mT @ d[..., None])[..., 0]
 
     def home(self, p: Tensor) -> Tensor:
         return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
@@ -135,8 +123,7 @@ class FlatQuotient(Geometry):
         glued = {g.axis: g.length for g in self.gluings}
         low = torch.tensor([0.0 if a in glued else -w / 2 for a, w in enumerate(self.widths)]).double()
         high = torch.tensor([glued.get(a, w / 2) for a, w in enumerate(self.widths)]).double()
-        decks = [(g.axis, g.length, g.matrix) for g in self.gluings]
-        return Cell(low, high, decks)
+        return Cell(low, high, self.decks)
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from erlangen.geometry import Frame
 from erlangen.geometry.derivative import partials
-from erlangen.spaces.decks import image
+from erlangen.spaces.decks import basis, image, order
+from erlangen.spaces.lattices import nearest
 
 if TYPE_CHECKING:
     from erlangen.spaces.chart import Chart
@@ -162,17 +164,42 @@ def estimated_radius(chart: "Chart") -> float:
     x = probes(chart)
     K = float(chart.bivector_curvatures.max())
     radius = math.pi / math.sqrt(K) if K * chart.length**2 > ROUNDING else math.inf
-    for copies in itertools.product((-1, 0, 1), repeat=len(chart.decks)):
-        if any(copies):
-            radius = min(radius, float(_way_round(chart, x, copies).min()) / 2)
-    return radius
+    return min([radius, *(float(_lengths(chart, *ends).min()) / 2 for ends in _once_round(chart, x))])
 
 
-def _way_round(chart: "Chart", x: Tensor, copies: tuple[int, ...]) -> Tensor:
-    """The lengths of the straight lines from x to its image."""
-    end = x
-    for deck, copy in reversed(list(zip(chart.decks, copies, strict=True))):
-        end = image(deck, end, copy)
+def _once_round(chart: "Chart", x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Points, and those images that may be nearest to them: by few turns, and by short translations."""
+    powers = [range(-1, 2) if order(A) == 0 else range(order(A)) for _, _, A in chart.decks]
+    for word in itertools.product(*powers):
+        p = torch.cat([x, _least_moved(chart, word)])
+        g = chart.metric(p)
+        short = basis(chart.decks, g)  # (p, k, n)
+        end = _moved(chart, word, p)
+        end = end - nearest(short, g, end - p) if short.shape[1] else end
+        for copies in itertools.product((-1, 0, 1), repeat=short.shape[1]):
+            if any(word) or any(copies):
+                yield p, end + (short.new_tensor(copies) @ short)
+
+
+def _moved(chart: "Chart", word: tuple[int, ...], x: Tensor) -> Tensor:
+    """x by so many turns of each deck."""
+    for deck, times in reversed(list(zip(chart.decks, word, strict=True))):
+        x = image(deck, x, times)
+    return x
+
+
+def _least_moved(chart: "Chart", word: tuple[int, ...]) -> Tensor:
+    """The point that ``x -> A x + t`` moves least, as the metric at the origin measures it, or none."""
+    one = torch.eye(chart.dim, dtype=torch.float64)
+    t = _moved(chart, word, torch.zeros_like(one[:1]))  # (1, n)
+    turned = (_moved(chart, word, one) - t).T - one
+    half = torch.linalg.cholesky(chart.metric(chart.origin)).T
+    x = chart.home(-(torch.linalg.pinv(half @ turned) @ (half @ t.T)).T)
+    return x[chart.contains(x)]
+
+
+def _lengths(chart: "Chart", x: Tensor, end: Tensor) -> Tensor:
+    """The lengths of straight lines of coordinates."""
     t = (torch.arange(32, dtype=torch.float64)[:, None, None] + 0.5) / 32
     d = end - x
     g = chart.metric(x + t * d)
