@@ -128,16 +128,18 @@ class MatrixGroup:
     def _log(self, g: Tensor) -> Tensor:
         if self.logarithm is not None:
             return self.logarithm(g)
-        X = matrix_log(g)
+        X = matrix_log(g.detach())
         lost = ~X.isfinite().flatten(-2).all(-1)
         if bool(lost.any()):  # a turn by pi: start from an element aside
             aside = self.exp(ASIDE * torch.arange(1.0, self.dim + 1, dtype=torch.float64))
-            X = torch.where(lost[..., None, None], matrix_log(g @ aside.to(g)), X)
+            X = torch.where(lost[..., None, None], matrix_log(g.detach() @ aside.to(g)), X)
         v = self.vee(X)
         lost = ~v.isfinite().all(-1, keepdim=True)
         v = torch.where(lost, 0.0, v)
-        for _ in range(2):  # Newton: exp(v + J^{-1} w) = exp(v) exp(w) to first order
-            w = torch.where(lost, 0.0, self.vee(near_log(self.exp(-v) @ g)))
+        g = torch.where(lost[..., None], torch.eye(self.size).to(g), g)
+        # Newton: exp(v + J^{-1} w) = exp(v) exp(w) to first order; two steps, so two derivatives are right
+        for _ in range(2):
+            w = self.vee(near_log(self.exp(-v) @ g))
             v = v + torch.linalg.lstsq(self.right_jacobian(v), w[..., None]).solution[..., 0]
         return torch.where(lost, math.nan, v)
 

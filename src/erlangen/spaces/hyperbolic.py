@@ -86,9 +86,23 @@ class Hyperbolic(Geometry):
         return Frame(point, u.basis + along[..., :, None] * v[..., None, :])
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
-        c = (u.basis.mT @ _lowered(q)[..., None])[..., 0]  # sinh(t) times the direction
+        c = (u.basis.mT @ _lowered(q - u.point)[..., None])[..., 0]  # sinh(t) times the direction
         sine = c.norm(dim=-1, keepdim=True)
         return c * torch.where(sine < 1e-8, 1.0, torch.asinh(sine) / sine.clamp_min(1e-8))
+
+    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+        r"""``2 asinh(s)`` with ``s = sinh(t / 2)``, to the rounding of coordinates at every distance.
+
+        Where a point is near the origin, ``4 s^2 = |q - p|^2 - (q_0 - p_0)^2 = 2 (cosh t - 1)``; elsewhere,
+        with r and n the distance and the direction from there,
+        ``s^2 = sinh^2((r_q - r_p) / 2) + sinh r_p sinh r_q |n_q - n_p|^2 / 4``. The first coordinate of a
+        point is taken from the others.
+        """
+        x, y = torch.broadcast_tensors(p[..., 1:], q[..., 1:])
+        far = (x.norm(dim=-1) > 1) & (y.norm(dim=-1) > 1)
+        axis = torch.eye(self.dim, dtype=x.dtype, device=x.device)[0]
+        away = (torch.where(far[..., None], z, axis) for z in (x, y))
+        return torch.where(far, _distance_far(*away), _distance_near(x, y))
 
     def components(self, u: Frame, w: Tensor) -> Tensor:
         return u.basis.mT @ _lowered(w.mT).mT
@@ -146,3 +160,35 @@ def _mirrors(n: int) -> Tensor:
 def _lowered(x: Tensor) -> Tensor:
     """x with the sign of x_0 changed: the form ``-x_0 y_0 + x_1 y_1 + ...`` is its dot product with y."""
     return torch.cat([-x[..., :1], x[..., 1:]], -1)
+
+
+def _distance_near(x: Tensor, y: Tensor) -> Tensor:
+    """Between ``(x_0, x)`` and ``(y_0, y)``, one of them near the origin."""
+    d, x_0, y_0 = x - y, _height(x), _height(y)
+    rise = (d * (x + y)).sum(-1) / (x_0 + y_0)  # x_0 - y_0
+    cosine = x_0 * y_0 - (x * y).sum(-1)
+    square = torch.where(cosine > 2, (cosine - 1) / 2, (d.square().sum(-1) - rise.square()) / 4)
+    apart = square > 0
+    return torch.where(apart, 2 * torch.asinh(torch.where(apart, square, 1.0).sqrt()), 0.0)
+
+
+def _distance_far(x: Tensor, y: Tensor) -> Tensor:
+    """Between ``(x_0, x)`` and ``(y_0, y)``, neither of them at the origin."""
+    a, b, x_0, y_0 = x.norm(dim=-1), y.norm(dim=-1), _height(x), _height(y)
+    squares = ((x - y) * (x + y)).sum(-1).abs()  # a^2 - b^2
+    longer = squares / (a + b) + squares / (x_0 + y_0)
+    outward = torch.log1p(longer / torch.minimum(a + x_0, b + y_0))  # asinh(a) - asinh(b), without its sign
+    n, m = x / a[..., None], y / b[..., None]
+    short = torch.where(((y - x).norm(dim=-1) < b)[..., None], y - x, y)
+    across = short - (short * n).sum(-1, keepdim=True) * n  # of y: b sin(angle), m - n without its rounding
+    ahead = (n * m).sum(-1, keepdim=True) > 0
+    middle = torch.where(ahead, n + m, n).norm(dim=-1, keepdim=True)
+    turned = torch.where(
+        ahead, (a / b).sqrt()[..., None] * across / middle, (a * b).sqrt()[..., None] / 2 * (n - m)
+    )
+    return 2 * torch.asinh(torch.cat([torch.sinh(outward / 2)[..., None], turned], -1).norm(dim=-1))
+
+
+def _height(x: Tensor) -> Tensor:
+    """``x_0`` over the other coordinates."""
+    return torch.hypot(x.norm(dim=-1), torch.ones_like(x[..., 0]))

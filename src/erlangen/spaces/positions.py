@@ -106,7 +106,7 @@ def _log(length: float, p: Tensor) -> Tensor:
     sine = n[..., :2].norm(dim=-1)
     angle = torch.atan2(sine, n[..., 2])
     # the turn in the plane of (0, 0, 1) and n; to the antipode any of them leads
-    ratio = torch.where(sine > 0, angle / sine.clamp_min(torch.finfo(p.dtype).tiny), torch.ones_like(angle))
+    ratio = torch.where(sine > 0, angle / torch.where(sine > 0, sine, 1.0), 1.0)
     a, b = -ratio * n[..., 0], -ratio * n[..., 1]
     antipode = (sine < 1e-14) & (n[..., 2] < 0)
     a, b = torch.where(antipode, -math.pi, a), torch.where(antipode, 0.0, b)

@@ -46,11 +46,10 @@ class ProjectivePlane(Sphere):
         return Frame(arrived.point * side, arrived.basis * side[..., None])
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
-        near = torch.where(((u.point * q).sum(-1) < 0)[..., None], -q, q)
-        return super().coordinates(u, near)
+        return super().coordinates(u, _nearer(u.point, q))
 
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        return torch.arccos((p * q).sum(-1).abs().clamp(max=1.0))
+        return super().distance(p, _nearer(p, q))
 
     @property
     def embedding(self) -> Embedding | None:
@@ -122,6 +121,11 @@ class ProjectivePlane(Sphere):
             "this grid covers the sphere, and the projective plane twice, expected half of it; take "
             "er.ProjectivePlane().grid, or give points to erlangen.domains.Samples"
         )
+
+
+def _nearer(p: Tensor, q: Tensor) -> Tensor:
+    """q or -q, which are one point, on the side of p."""
+    return torch.where(((p * q).sum(-1) < 0)[..., None], -q, q)
 
 
 def _side(p: Tensor) -> Tensor:

@@ -121,21 +121,25 @@ class Sphere(Geometry):
         return Frame(point, u.basis + along[..., :, None] * v[..., None, :])
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
-        c = (u.basis.mT @ q[..., None])[..., 0]  # sin(t) times the direction
-        sine, cosine = c.norm(dim=-1), (u.point * q).sum(-1)
-        t = torch.atan2(sine, cosine)
-        v = c * (t / sine.clamp_min(torch.finfo(sine.dtype).tiny))[..., None]
+        cosine = (u.point * q).sum(-1)
+        c = (u.basis.mT @ _aside(u.point, q, cosine)[..., None])[..., 0]  # sin(t) times the direction
+        sine = c.norm(dim=-1)
+        still = sine == 0
+        v = c * torch.where(still, 1.0, torch.atan2(sine, cosine) / torch.where(still, 1.0, sine))[..., None]
         # next to the antipode every direction is as good: take the first axis
         antipode = (sine < 1e-14) & (cosine < 0)
         first = torch.zeros_like(v)
         first[..., 0] = math.pi
-        return torch.where(antipode[..., None], first, torch.where((sine == 0)[..., None], c, v))
+        return torch.where(antipode[..., None], first, v)
 
     def density(self, v: Tensor) -> Tensor:
         return torch.sinc(v.norm(dim=-1) / math.pi) ** (self.dim - 1)
 
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        return torch.arccos((p * q).sum(-1).clamp(-1.0, 1.0))
+        """By sine and cosine: to rounding also where points are close or opposite."""
+        cosine = (p * q).sum(-1)
+        aside = _aside(p, q, cosine)
+        return torch.atan2((aside - (aside * p).sum(-1, keepdim=True) * p).norm(dim=-1), cosine)
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation (or mirror) g, an (n+1) x (n+1) matrix."""
@@ -394,3 +398,8 @@ class Sphere(Geometry):
             raise ValueError(
                 f"this grid lies on S^2, not on S^{self.dim}; give points to erlangen.domains.Samples"
             )
+
+
+def _aside(p: Tensor, q: Tensor, cosine: Tensor) -> Tensor:
+    """``q - p`` or ``q + p``, the shorter: its part orthogonal to p is that of q, without its rounding."""
+    return torch.where((cosine < 0)[..., None], q + p, q - p)

@@ -1,0 +1,180 @@
+"""Distances, logarithms and their gradients to rounding: points that are equal, close, far, opposite."""
+
+import math
+
+import pytest
+import torch
+
+import erlangen as er
+
+ROUNDING = {torch.float32: 1e-6, torch.float64: 4e-15}
+
+
+def unit(*shape, seed=0):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def beside(p, t, seed=1):
+    """Points at the distance t from those of a sphere."""
+    w = unit(*p.shape, seed=seed)
+    w = w - (w * p).sum(-1, keepdim=True) * p
+    return math.cos(t) * p + math.sin(t) * w / w.norm(dim=-1, keepdim=True)
+
+
+def half_angle(p, q):
+    """The angle, in float64, of vectors given to any precision."""
+    p, q = (x.double() / x.double().norm(dim=-1, keepdim=True) for x in (p, q))
+    return 2 * torch.atan2((p - q).norm(dim=-1), (p + q).norm(dim=-1))
+
+
+def gradients(f, p, q):
+    p, q = p.clone().requires_grad_(), q.clone().requires_grad_()
+    f(p, q).sum().backward()
+    return p.grad, q.grad
+
+
+@pytest.mark.parametrize("t", [1e-6, 1e-4, 3e-3, 0.5, 2.0, math.pi - 1e-3, math.pi - 1e-5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_distances_on_spheres_are_right_to_rounding(n, dtype, t):
+    sphere, p = er.Sphere(n), unit(100, n + 1)
+    p, q = p.to(dtype), beside(p, t).to(dtype)
+    bar = max(ROUNDING[dtype], 4e-16 / t)  # of the oracle, which makes unit vectors of its own
+    true = half_angle(p, q)
+    for found in (sphere.distance(p, q), sphere.log(p, q).norm(dim=-1)):
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.double(), true, rtol=bar, atol=0)
+    if n == 2:
+        plane = er.ProjectivePlane()
+        true = torch.minimum(true, half_angle(p, -q))
+        for sign in (1, -1):
+            torch.testing.assert_close(plane.distance(p, sign * q).double(), true, rtol=2 * bar, atol=2e-16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("space", [er.Sphere(2), er.Sphere(3), er.ProjectivePlane()], ids=str)
+def test_gradients_on_spheres_are_finite_everywhere_and_right_where_there_is_one(space, dtype):
+    p = unit(50, space.ambient).to(dtype)
+    for q in (p, -p, p.roll(1, 0), beside(p.double(), 1e-6).to(dtype), -beside(p.double(), 1e-3).to(dtype)):
+        for f in (space.distance, space.log):
+            assert all(bool(x.isfinite().all()) for x in gradients(f, p, q))
+    q = p.roll(1, 0)
+    slope, _ = gradients(space.distance, p, q)
+    along = slope - (slope * p).sum(-1, keepdim=True) * p
+    away = -space.log(p, q) / space.distance(p, q)[:, None]
+    torch.testing.assert_close(along, away, rtol=0, atol=20 * ROUNDING[dtype])
+    for x in gradients(space.distance, p, p):
+        assert float((x - (x * p).sum(-1, keepdim=True) * p).abs().max()) == 0
+
+
+def on_sheet(x):
+    return torch.cat([torch.hypot(x.norm(dim=-1), torch.ones(()).double())[..., None], x], -1)
+
+
+def hyperbolic_distance(p, q):
+    """From all coordinates but the first, with fifty digits."""
+    mp = pytest.importorskip("mpmath")
+    with mp.workdps(50):
+        x, y = ([mp.mpf(float(value)) for value in z[1:]] for z in (p, q))
+        heights = [mp.sqrt(1 + sum(a * a for a in z)) for z in (x, y)]
+        cosine = heights[0] * heights[1] - sum(a * b for a, b in zip(x, y, strict=True))
+        return float(mp.acosh(max(cosine, mp.mpf(1))))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [2, 3])
+def test_distances_in_hyperbolic_space_are_right_to_rounding(n, dtype):
+    space, rounding = er.Hyperbolic(n), ROUNDING[dtype]
+    direction, aside = unit(6, n), unit(6, n, seed=1)
+    for r in (0.0, 1e-3, 0.7, 1.5, 6.0, 14.0):
+        for t in (1e-6, 1e-3, 0.4, 3.0, 16.0):
+            x = math.sinh(r) * direction
+            for y in (math.sinh(r + t) * direction, -math.sinh(t) * direction, x + math.sinh(t) * aside):
+                p, q = on_sheet(x).to(dtype), on_sheet(y).to(dtype)
+                found = space.distance(p, q).double()
+                torch.testing.assert_close(found, space.distance(q, p).double(), rtol=1e-2, atol=1e-2)
+                true = [hyperbolic_distance(a, b) for a, b in zip(p, q, strict=True)]
+                true = torch.tensor(true, dtype=torch.float64)
+                # what the rounding of directions does far out, where circles are long
+                turned = (r > 1) * rounding * torch.minimum(p[:, 0], q[:, 0]).double()
+                inherent = 4 * turned * torch.exp(-true / 2) + 4 * turned**2
+                assert bool(((found - true).abs() <= 8 * rounding * true + inherent).all())
+
+
+@pytest.mark.parametrize("r", [0.0, 0.4, 3.0, 8.0])
+def test_gradients_in_hyperbolic_space_are_finite_and_right(r):
+    space = er.Hyperbolic(2)
+    x = math.sinh(r) * unit(5, 2)
+    for dtype in (torch.float32, torch.float64):
+        p = on_sheet(x).to(dtype)
+        for f in (space.distance, space.log):
+            assert all(bool(g.isfinite().all()) for g in gradients(f, p, p.clone()))
+        assert all(float(g.abs().max()) == 0 for g in gradients(space.distance, p, p.clone()))
+    y = x + 0.3 * math.cosh(r) * unit(5, 2, seed=1)
+    f = lambda a, b: space.distance(on_sheet(a), on_sheet(b))  # noqa: E731
+    # hypot at zero has no slope of its own, so that the origin itself moves by as little
+    assert torch.autograd.gradcheck(f, (x.clone().requires_grad_(), y.clone().requires_grad_()), rtol=1e-4)
+
+
+GROUPS = {
+    "SO(2)": er.groups.SO(2),
+    "SO(3)": er.groups.SO(3),
+    "SO(4)": er.groups.SO(4),
+    "SE(2)": er.groups.SE(2),
+    "SE(3)": er.groups.SE(3),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", GROUPS)
+def test_logarithms_of_groups_have_gradients_at_half_turns_too(name, dtype):
+    """Along the group: ``log(g exp(w)) = log(g) + J^{-1} w``."""
+    group = GROUPS[name]
+    turn = next(
+        i for i, X in enumerate(group.generators) if float(torch.linalg.eigvals(X).imag.abs().max()) > 0.5
+    )
+    for angle in (0.0, 1e-6, 1.0, math.pi - 1e-4, math.pi):
+        v = torch.zeros(group.dim, dtype=torch.float64)
+        v[turn] = angle
+        g = group.exp(v).to(dtype)
+        w = torch.zeros(group.dim, dtype=dtype, requires_grad=True)
+        found = torch.autograd.functional.jacobian(
+            lambda w, g=g: group.log_or_nan(g @ group.exp(w)), w.detach()
+        )
+        log = group.log_or_nan(g).double()
+        expected = torch.linalg.inv(group.right_jacobian(log))
+        bar = 2e-5 if dtype == torch.float32 else 1e-12
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=bar)
+        space = er.GroupSpace(group)
+        p, q = space.origin.to(dtype), g.flatten()
+        assert all(bool(x.isfinite().all()) for x in gradients(space.distance, p, q))
+
+
+def test_second_derivatives_of_logarithms_are_right():
+    group = er.groups.SO(3)
+    v = torch.tensor([0.3, -0.4, 1.2], dtype=torch.float64, requires_grad=True)
+    f = lambda v: group.log_or_nan(group.exp(v)).square().sum()  # noqa: E731
+    hessian = torch.autograd.functional.hessian(f, v)
+    torch.testing.assert_close(hessian, 2 * torch.eye(3).double(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [er.FlatTorus((1.0, 2.0)), er.KleinBottle(), er.Euclidean(2), er.PositionsAndDirections()],
+    ids=str,
+)
+def test_the_slope_of_no_distance_is_zero(space):
+    p = space.origin.double() + (0 if space.dim > 3 else 0.1)
+    q = p.clone().requires_grad_()
+    distance = space.distance(p, q)
+    distance.backward()
+    assert float(distance.detach()) == 0
+    assert float(q.grad.abs().max()) == 0
+
+
+def test_gradients_at_opposite_directions_are_finite():
+    space = er.PositionsAndDirections()
+    q = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0, -1.0]).double().requires_grad_()
+    space.distance(space.origin, q).backward()
+    assert bool(q.grad.isfinite().all())
