@@ -21,7 +21,8 @@ from erlangen.train import (
 from erlangen.train.crops import Crops, _turned
 from erlangen.train.folders import find_images
 from erlangen.train.held_out import split
-from erlangen.train.images import read_image, read_mask, shrink, turned, turned_and_shrunk
+from erlangen.train.images import read_image, shrink, turned, turned_and_shrunk
+from erlangen.train.masks import read_mask
 from erlangen.train.predictor import statistics
 from erlangen.train.scenes import draw
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +10,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from erlangen.train.images import as_bytes, read_image, read_mask, resampled, turned_and_shrunk
+from erlangen.train.images import as_bytes, read_image, resampled, turned_and_shrunk
+from erlangen.train.masks import MaskReading, how_to_read, read_mask
 from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
 
@@ -77,11 +79,20 @@ class Photographs(Data):
         images, masks: files.
         classes: names; of two the first is the background.
         ignore: the value of mask pixels that do not count.
+        reading: how all masks are read; None decides it from these.
     """
 
     masks: tuple[Path, ...]
     classes: tuple[str, ...] = Task.classes
     ignore: int | None = None
+    reading: MaskReading | None = None
+
+    @cached_property
+    def how(self) -> MaskReading:
+        """How masks are read: as told, or decided from these."""
+        if self.reading is not None:
+            return self.reading
+        return how_to_read(self.masks, len(self.classes), self.ignore)
 
     @property
     def task(self) -> Task:
@@ -92,7 +103,7 @@ class Photographs(Data):
         return ("images", "masks")
 
     def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
-        mask = read_mask(self.masks[i], len(self.classes), self.ignore)
+        mask = read_mask(self.masks[i], len(self.classes), self.ignore, self.how)
         if whole != mask.shape[::-1]:
             raise ValueError(
                 f"{self.masks[i]} has {mask.shape[1]} x {mask.shape[0]} pixels, expected "

@@ -1,11 +1,13 @@
 """Which photographs are learned from, and which are held out to score on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from erlangen.train.data import Data, Self, SortedPhotographs
+from erlangen.train.data import Data, Photographs, Self, SortedPhotographs
 from erlangen.train.folders import SPLITS, class_folders, find_data
+from erlangen.train.masks import how_to_read
 
 
 def learned_and_held_out(
@@ -15,7 +17,7 @@ def learned_and_held_out(
     fraction: float = 0.2,
     seed: int = 0,
 ) -> tuple[Data, Data]:
-    """The photographs to learn from and those to score on.
+    """The photographs to learn from and those to score on, whose masks are read alike.
 
     Args:
         data: a folder with ``train`` and ``val``; one that is split at random; or both sets themselves.
@@ -29,15 +31,13 @@ def learned_and_held_out(
     if isinstance(data, tuple):
         if len(data) != 2 or not all(isinstance(part, Data) and len(part) for part in data):
             raise ValueError("data is a tuple, expected (Photographs to learn from, Photographs held out)")
-        _expect_same_task(*data)
-        return data
+        return alike(*data)
     folder, masks = Path(data), (classes, ignore)
     if has_parts(folder):
         training: Data = find_data(folder / "train", *masks)
         if (folder / "val").is_dir():
             held_out = find_data(folder / "val", *masks)
-            _expect_same_task(training, held_out)
-            return training, held_out
+            return alike(training, held_out)
     else:
         training = find_data(folder, *masks)
     if len(training) < 2:
@@ -48,7 +48,7 @@ def learned_and_held_out(
     learned, held_out = split(training, fraction, seed)
     if not len(held_out):
         raise ValueError(f"{folder} has one photograph of each class, expected two of some: one to check on")
-    return learned, held_out
+    return alike(learned, held_out)
 
 
 def has_parts(folder: Path) -> bool:
@@ -87,9 +87,24 @@ def split(data: Self, fraction: float, seed: int) -> tuple[Self, Self]:
     return data.subset(sorted(learned)), data.subset(sorted(held_out))
 
 
-def _expect_same_task(learned: Data, held_out: Data) -> None:
+def alike(learned: Data, held_out: Data) -> tuple[Data, Data]:
+    """Both, with one decision about how the masks of all are read.
+
+    Raises:
+        ValueError: for other classes, or masks that `how_to_read` refuses.
+    """
     if held_out.task != learned.task:
         raise ValueError(
             f"the photographs held out have the classes {', '.join(held_out.task.classes)}, expected those "
             f"of the photographs to learn from: {', '.join(learned.task.classes)}"
         )
+    if not (isinstance(learned, Photographs) and isinstance(held_out, Photographs)):
+        return learned, held_out
+    if learned.ignore != held_out.ignore:
+        raise ValueError(
+            f"the photographs held out ignore the value {held_out.ignore}, expected that of the photographs "
+            f"to learn from: {learned.ignore}"
+        )
+    masks = (*learned.masks, *held_out.masks)
+    reading = learned.reading or how_to_read(masks, len(learned.classes), learned.ignore)
+    return replace(learned, reading=reading), replace(held_out, reading=reading)

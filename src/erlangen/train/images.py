@@ -12,7 +12,6 @@ from torch import Tensor
 from erlangen.train.decoding import Decoded, decode, pixels
 from erlangen.train.scale import Values, as_bytes_of, values_for
 
-IGNORED = 255  # the class index of pixels that do not count
 STRIP = 2**20  # numbers that are brought to 8 bits at once
 Array = np.ndarray
 
@@ -45,63 +44,6 @@ def as_rgb(decoded: Decoded, values: Values | None = None) -> Image.Image:
         part = Image.fromarray(as_bytes_of(numbers[top : top + step], scale))
         whole.paste(part.convert("RGB"), (0, top))
     return whole
-
-
-def read_mask(path: Path, classes: int = 2, ignore: int | None = None) -> UInt8[Array, "height width"]:
-    """The class of every pixel; `IGNORED` where the mask has the value `ignore`.
-
-    Two classes: 1 is what is not zero (nor transparent). More: the values are the classes, from 0 on, in
-    one channel, or as indices into a palette.
-
-    Raises:
-        ValueError: for a file that is no image, or a truncated one, for values that are no classes, and for a
-            mask in colours where one value is not to count.
-    """
-    values, colours, lossy = mask_values(path)
-    if values is None and ignore is not None:
-        raise ValueError(
-            f"{path} is in colours, so no pixel has the value {ignore} that is not to count, expected one "
-            "channel of numbers, or a palette; export it as greyscale or as an indexed PNG"
-        )
-    outside = np.zeros(colours.shape[:2], bool) if ignore is None else values == ignore
-    if lossy and (classes > 2 or ignore is not None):
-        raise ValueError(
-            f"{path} is compressed with loss, expected exact numbers of classes; export it as PNG"
-        )
-    if classes == 2:
-        least = colours.max() / 2 if lossy else 0
-        return np.where(outside, IGNORED, colours.max(-1) > least).astype(np.uint8)
-    if values is None:
-        raise ValueError(
-            f"{path} is in colours, expected the number of the class at every pixel: one channel "
-            f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
-        )
-    strange = np.setdiff1d(values[~outside], np.arange(classes))
-    if strange.size:
-        raise ValueError(
-            f"{path} holds the value {strange[0]:g}, expected 0 to {classes - 1} for {classes} classes; give "
-            f"the number of classes (--classes), or say that it does not count (--ignore {strange[0]:g})"
-        )
-    return np.where(outside, IGNORED, values).astype(np.uint8)
-
-
-def mask_values(path: Path) -> tuple[Array | None, Array, bool]:
-    """A mask's numbers ``(height, width)``, its colours ``(height, width, c)``, and whether it lost some.
-
-    Numbers are values, or indices into a palette; None for a mask in colours. What is transparent is 0.
-
-    Raises:
-        ValueError: for a file that is no image, or a truncated one.
-    """
-    decoded = decode(path, "a mask")
-    values, alpha = decoded.values, decoded.alpha
-    colours = decoded.colours if decoded.colours.ndim == 3 else decoded.colours[..., None]
-    if alpha is not None:
-        colours = colours * (alpha > 0)[..., None]
-        values = values * (alpha > 0 if values.ndim == 2 else (alpha > 0)[..., None])
-    if values.ndim == 3 and not (colours != colours[..., :1]).any():
-        values = values[..., 0]
-    return (values if values.ndim == 2 else None), colours, decoded.facts.lossy
 
 
 def shrink(image: Image.Image, size: int | None) -> Image.Image:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from erlangen.train.images import IGNORED
+from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
 LossName = Literal["cross-entropy+dice", "cross-entropy", "dice", "focal"]

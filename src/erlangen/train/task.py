@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from erlangen.train.images import IGNORED
+from erlangen.train.masks import IGNORED
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,492 @@
+"""Masks as other programs write them, understood by the values of the whole data set.
+
+A mask of one thing says where it is in many ways: 0 and 1, 0 and 255, ids of objects, painted colours, shades
+that compression or resampling left at the edges, opaque and transparent. A file's format tells none of
+them, and neither does one file alone: an empty mask that was compressed holds faint values, and so does
+another one of 0 and 1. So one decision is made from the values of all masks, and kept with the data.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Num, UInt8
+
+from erlangen.train.decoding import Decoded, Facts, decode
+
+Array = np.ndarray
+IGNORED = 255  # the class index of pixels that do not count
+MANY = 32  # more colours or values than that are shades, not classes
+CODED = 4096  # distinct fractions that are told apart in one mask
+EDGE = 1 / 8  # of the range of values: so near an end of it a value is that end, with noise
+MOST = 3 / 4  # of pixels
+ALWAYS_LOSSY = {"JPEG", "MPO", "TIFF"}  # where compression with loss was used, no number is what it was
+FEW = 16  # levels of grey, of which one is more than noise
+BINS = 64  # of a histogram
+STRIP = 2**22  # pixels that are compared at once
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """How the masks of a data set are read.
+
+    Attributes:
+        cut: values above it are the thing; None where the values are the classes.
+        opaque: whether the values are how opaque pixels are, instead of how bright.
+        why: in words, for people.
+        notes: what they should look at.
+    """
+
+    cut: float | None = 0.0
+    opaque: bool = False
+    why: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_mask(
+    path: Path, classes: int = 2, ignore: int | None = None, reading: MaskReading | None = None
+) -> UInt8[Array, "height width"]:
+    """The class of every pixel; `IGNORED` where the mask has the value `ignore`.
+
+    Args:
+        path: the file.
+        classes: 2 for a thing and its background; of more the values are the classes, from 0 on, in one
+            channel, or as indices into a palette.
+        ignore: the value of pixels that do not count.
+        reading: how the data set's masks are read; None decides it from this one.
+
+    Raises:
+        ValueError: for a file that is no image, or a truncated one, for values that are no classes, and for
+            what `how_to_read` refuses.
+    """
+    mask = Mask(path, decode(path, "a mask"))
+    reading = decide([mask.seen(classes, ignore)], classes, ignore) if reading is None else reading
+    outside = np.zeros(mask.numbers.shape[:2], bool) if ignore is None else mask.numbers == ignore
+    if reading.cut is None:
+        index = mask.numbers
+    else:
+        index = (mask.opaque if reading.opaque else mask.shades) > reading.cut
+    return np.where(outside, IGNORED, index).astype(np.uint8)
+
+
+def how_to_read(masks: Sequence[Path], classes: int = 2, ignore: int | None = None) -> MaskReading:
+    """The one decision for all masks of a data set, from the values of all of them.
+
+    Of a thing and its background:
+
+    - where each mask has but one value beside 0, that value is the thing;
+    - values that lie in areas are ids of objects, all of one thing, as painted colours are;
+    - values that lie between the ends along edges alone are what compression or resampling left: what is
+      above half of the range of the data set is the thing;
+    - where all is black and only transparency varies, the opaque is the thing.
+
+    Raises:
+        ValueError: naming the file, for masks that can be read in more than one way, or in none.
+    """
+    return decide(
+        [Mask(path, decode(path, "a mask")).seen(classes, ignore) for path in masks], classes, ignore
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """The file of a mask, decoded."""
+
+    path: Path
+    decoded: Decoded
+
+    @cached_property
+    def stored(self) -> Num[Array, "height width *bands"]:
+        """As they stand in the file: a stored 1 is the thing, even where zero is declared white."""
+        values, facts = self.decoded.values, self.decoded.facts
+        if facts.white_is_zero and values.dtype in (np.uint8, np.uint16):
+            return (2**facts.bits - 1 - values).astype(values.dtype)
+        return values
+
+    @cached_property
+    def numbers(self) -> Num[Array, "height width *bands"]:
+        """Numbers, or indices into a palette, or colours; what is transparent is 0."""
+        values = self.stored
+        if values.ndim == 3 and self.is_grey:
+            values = values[..., 0]
+        if self.decoded.alpha is None:
+            return values
+        there = self.decoded.alpha > 0
+        return values * (there if values.ndim == 2 else there[..., None])
+
+    @cached_property
+    def is_grey(self) -> bool:
+        """Whether colours differ by no more than compression explains."""
+        if self.decoded.values.ndim == 2:
+            return True
+        values = self.decoded.values
+        spread = float((values.max(-1) - values.min(-1)).max(initial=0))
+        return spread <= (EDGE * float(values.max(initial=0)) if self.decoded.facts.lossy else 0)
+
+    @cached_property
+    def shades(self) -> Num[Array, "height width"]:
+        """How bright each pixel is: its number, or its largest colour; what is transparent is 0."""
+        values = self.stored
+        if self.decoded.palette is not None:
+            values = self.decoded.palette.max(-1)[values]
+        elif values.ndim == 3 and self.decoded.facts.lossy:  # which keeps brightness better than colours
+            values = (values @ np.array([0.299, 0.587, 0.114])).round().astype(values.dtype)
+        elif values.ndim == 3:
+            values = values.max(-1)
+        alpha = self.decoded.alpha
+        if alpha is None or (alpha == 255).all():
+            return values
+        return (values * (alpha / 255)).round().astype(values.dtype)
+
+    @property
+    def opaque(self) -> Num[Array, "height width"]:
+        """How opaque each pixel is, 0 to 255."""
+        alpha = self.decoded.alpha
+        return np.full(self.shades.shape, 255, np.uint8) if alpha is None else alpha
+
+    def seen(self, classes: int, ignore: int | None) -> "Seen":
+        """What the decision needs to know of this mask.
+
+        Raises:
+            ValueError: for values that no decision could read.
+        """
+        facts = self.decoded.facts
+        coloured = self.numbers.ndim == 3
+        if ignore is not None and coloured:
+            raise ValueError(
+                f"{self.path} is in colours, so no pixel has the value {ignore} that is not to count, "
+                "expected one channel of numbers, or a palette; export it as greyscale or as an indexed PNG"
+            )
+        if facts.kind == "f" and not np.isfinite(self.stored).all():
+            raise ValueError(
+                f"{self.path} holds NaN or infinity, expected a number at every pixel: 0 where nothing is; "
+                "replace them, or export it as PNG"
+            )
+        if classes > 2:
+            _expect_classes(self.path, facts, self.numbers, classes, ignore)
+            nothing = np.zeros(0, int)
+            return Seen(self.path, facts, nothing, nothing, nothing)
+        shades = self.shades if ignore is None else self.shades[self.numbers != ignore]
+        values, counts = counted(shades)
+        asks = np.count_nonzero(values) > 1 or (facts.lossy and len(values) > 1)
+        flat = areas(self.shades, values) if asks else np.zeros_like(counts)
+        alpha = self.decoded.alpha
+        only_alpha = alpha is not None and bool((alpha != alpha[0, 0]).any()) and not shades.any()
+        return Seen(self.path, facts, values, counts, flat, self.painted(), only_alpha)
+
+    def painted(self) -> frozenset[tuple[int, ...]]:
+        """The colours that occur, of many a few more than `MANY`; none, if all are grey."""
+        if self.decoded.palette is not None:
+            found = self.decoded.palette[np.unique(self.decoded.values)]
+        elif self.numbers.ndim == 3:
+            step = 1 + self.numbers.shape[0] * self.numbers.shape[1] // STRIP
+            found = np.unique(self.numbers[::step].reshape(-1, 3), axis=0)
+        else:
+            return frozenset()
+        if not (found != found[:, :1]).any():
+            return frozenset()
+        return frozenset(tuple(colour) for colour in found[: 2 * MANY].tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The values of one mask, without those that do not count.
+
+    Attributes:
+        path, facts: of the file.
+        values, counts: how bright pixels are, and how many are.
+        flat: how many of them lie in a square of three by three that has the same value all over.
+        colours: that occur, if there are any but grey ones; of more than `MANY`, some.
+        only_alpha: whether all is black, and transparency varies.
+    """
+
+    path: Path
+    facts: Facts
+    values: Num[Array, "n"]
+    counts: Num[Array, "n"]
+    flat: Num[Array, "n"]
+    colours: frozenset[tuple[int, ...]] = frozenset()
+    only_alpha: bool = False
+
+    @property
+    def top(self) -> float:
+        """The largest value."""
+        return float(self.values.max(initial=0))
+
+    @property
+    def thing(self) -> list[float]:
+        """The values that are not 0."""
+        return [float(value) for value in self.values if value != 0]
+
+
+def decide(masks: Sequence[Seen], classes: int = 2, ignore: int | None = None) -> MaskReading:
+    """`how_to_read`, from what was seen of each mask."""
+    if classes > 2:
+        indexed = all("P" in mask.facts.mode for mask in masks)
+        what = "the indices into the palette" if indexed else "the values"
+        return MaskReading(None, why=f"{what} are the classes")
+    if any(mask.only_alpha for mask in masks):
+        return _opaque(masks)
+    values, counts, flat = _together(masks)
+    _expect_positive(masks, values)
+    if all(len(mask.thing) <= 1 for mask in masks) and not _faint(masks):
+        return _two_valued(masks, values)
+    if _are_numbers(masks, values, counts, flat):
+        return _ids(masks, values)
+    return _shades(masks, values, counts, ignore)
+
+
+def _opaque(masks: Sequence[Seen]) -> MaskReading:
+    coloured = [mask for mask in masks if mask.thing]
+    plain = [mask for mask in masks if not mask.only_alpha and mask.facts.mode not in ("RGBA", "LA", "PA")]
+    if coloured or plain:
+        one = next(mask for mask in masks if mask.only_alpha)
+        other = (coloured or plain)[0]
+        raise ValueError(
+            f"{one.path} is black all over and only its transparency varies, {other.path.name} is no such "
+            "mask, expected one kind; export it as greyscale PNG: 0 where nothing is, 255 where the thing is"
+        )
+    why = "by their transparency, since all are black: what is more than half opaque is the thing"
+    return MaskReading(127.5, opaque=True, why=why, notes=(f"the masks are read {why}",))
+
+
+def _two_valued(masks: Sequence[Seen], values: Array) -> MaskReading:
+    """Beside 0 each mask has one value at most, which is the thing whatever it is."""
+    things = Counter(value for mask in masks for value in mask.thing)
+    if not things:
+        return MaskReading(why="all are 0: nothing is the thing")
+    if any(mask.colours for mask in masks):
+        return _ids(masks, values)
+    _expect_background(masks, values)
+    if len(things) == 1:
+        return MaskReading(why=f"0 is the background, {_number(next(iter(things)))} the thing")
+    some = [f"{_number(value)} in {count}" for value, count in things.most_common()]
+    why = f"what is not 0 is the thing: {_listed(some, 4)} of {len(masks)} masks"
+    return MaskReading(why=why, notes=(f"the masks differ in their values, and {why}",))
+
+
+def _ids(masks: Sequence[Seen], values: Array) -> MaskReading:
+    """Numbers of objects, or colours: all of one thing."""
+    _expect_background(masks, values)
+    colours = _colours(masks) - {(0, 0, 0)}
+    if colours:
+        many = "many" if len(colours) > MANY else str(len(colours))
+        why = f"painted in {many} colour{'s' * (len(colours) > 1)}, which all count as the thing"
+        mend = "if they are classes, export the masks as indexed PNG and say how many: --classes"
+        notes = (f"the masks are {why}; {mend}",) if len(colours) > 1 else ()
+        return MaskReading(why=f"what is not black is the thing: {why}", notes=notes)
+    found = [_number(value) for value in values if value != 0]
+    why = f"hold the values {_listed(found, 6)}, which all count as the thing, as ids of objects do"
+    mend = "if they are classes, say how many: --classes"
+    if values[-1] == IGNORED and len(found) <= MANY:
+        mend += f"; if {IGNORED} does not count: --ignore {IGNORED}"
+    return MaskReading(why=f"what is not 0 is the thing: they {why}", notes=(f"the masks {why}; {mend}",))
+
+
+def _shades(masks: Sequence[Seen], values: Array, counts: Array, ignore: int | None) -> MaskReading:
+    """Most near the ends, and some between: what is above half of the range is the thing."""
+    low, high = _ends(values, counts)
+    cut, reach = (low + high) / 2, EDGE * (high - low)
+    one = max(masks, key=lambda mask: len(mask.values))
+    if ignore is not None:
+        lost = "is compressed with loss" if one.facts.lossy else f"holds {len(one.values)} shades"
+        raise ValueError(
+            f"{one.path} {lost}, so that no pixel surely has the value {ignore} that is not to count, "
+            "expected exact numbers of classes; export it as PNG"
+        )
+    bright = counts[values > low + reach].sum()
+    between = counts[np.minimum(np.abs(values - low), np.abs(values - high)) > reach].sum()
+    astray = between > MOST * bright or between > counts.sum() / 2
+    if astray or low + 2 * reach < values[0] < high - reach:
+        raise ValueError(
+            f"{one.path} holds {len(one.values)} values from {_number(one.values[0])} to "
+            f"{_number(one.values[-1])}, and {100 * between / counts.sum():.0f} % of all pixels are near "
+            "neither end, expected 0 where nothing is and one other value where the thing is, or ids of "
+            "objects; export the masks as PNG"
+        )
+    dim = [mask for mask in masks if 0 < mask.top <= cut]
+    for mask in dim:
+        _expect_noise(mask, high)
+    why = (
+        f"cut at half: values lie between {_number(low)} and {_number(high)}, as compression or resampling "
+        f"leaves them ({100 * between / counts.sum():.2g} % of pixels), and above {_number(cut)} is the thing"
+    )
+    if dim:
+        top = max(mask.top for mask in dim)
+        why += f"; {len(dim)} of {len(masks)} masks hold nothing above {_number(top)} and are empty"
+    return MaskReading(cut, why=why, notes=(f"the masks are {why}",))
+
+
+def _ends(values: Array, counts: Array) -> tuple[float, float]:
+    """The two values that the others are noise of, or lie between.
+
+    Where there are but a few levels a noise of one is as large as they are: the most common one is taken.
+    Else the most common above half of the range, since compression and resampling overshoot.
+    """
+    low, high = float(values[0]), float(values[-1])
+    exact = (values == np.round(values)).all()
+    above = values > (0 if exact and high <= FEW else (low + high) / 2)
+    bins = np.round((values[above] - low) * (BINS / (high - low))).astype(int)
+    most = np.bincount(bins, counts[above]).argmax()
+    peak = values[above][bins == most]
+    return min(low, 0.0) if exact else 0.0, float(peak[counts[above][bins == most].argmax()])
+
+
+def _faint(masks: Sequence[Seen]) -> bool:
+    """Whether a mask that lost numbers has but faint ones, compared with the others."""
+    top = max((mask.top for mask in masks), default=0.0)
+    return any(mask.facts.lossy and 0 < mask.top < 2 * EDGE * top for mask in masks)
+
+
+def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Array) -> bool:
+    """Whether values are numbers of objects, which lie in areas, not shades, which lie along edges.
+
+    Raises:
+        ValueError: for numbers that compression changed.
+    """
+    if (values != np.round(values)).any() or values[0] < 0:
+        return False
+    high = float(values[-1])
+    lossy = next((mask for mask in masks if mask.facts.lossy and len(mask.thing) > 1), None)
+    near = EDGE * high
+    inner = (values > near) & (values < high - near)
+    if lossy is None and high <= 2 * MANY:
+        return True
+    if high <= FEW:
+        return False
+    if not inner.any():
+        faint = (values > 0) & (values <= near)
+        few = faint.sum() <= 1 or flat[faint].sum() >= MOST * counts[faint].sum()
+        return few and lossy is None and not _faint(masks)
+    between = counts[inner].sum()
+    if flat[inner].sum() < MOST * between:
+        return False
+    if inner.sum() > MANY and between < counts[values >= high - near].sum():
+        return False  # shades again, enlarged
+    if lossy is not None:
+        raise ValueError(
+            f"{lossy.path} is compressed with loss and holds areas of many values, as ids of objects or "
+            "colours are, expected exact numbers; export it as PNG"
+        )
+    return True
+
+
+def _expect_positive(masks: Sequence[Seen], values: Array) -> None:
+    """ValueError for values below 0, but for what resampling overshoots between fractions."""
+    exact = (values == np.round(values)).all()
+    if len(values) and values[0] < (0 if exact else -values[-1] / 2):
+        one = next(mask for mask in masks if values[0] in mask.values)
+        raise ValueError(
+            f"{one.path} holds the value {_number(values[0])}, expected 0 where nothing is, and values above "
+            f"where the thing is; export it so, or say that it does not count (--ignore {_number(values[0])})"
+        )
+
+
+def _expect_background(masks: Sequence[Seen], values: Array) -> None:
+    """ValueError where several values or colours occur, and none is 0."""
+    colours = sorted(_colours(masks))
+    several = [str(colour) for colour in colours] or [_number(value) for value in values]
+    if len(several) > 1 and values[0] > 0:
+        raise ValueError(
+            f"the masks in {masks[0].path.parent} ({masks[0].path.name} first) hold {_listed(several, 4)}, "
+            f"{'black' if colours else '0'} nowhere, expected it where nothing is; export them as PNG with 0 "
+            "for the background, or say which value does not count (--ignore)"
+        )
+
+
+def _expect_noise(mask: Seen, high: float) -> None:
+    """ValueError for a dark mask whose exact numbers lie in areas: it has another scale, and is not empty."""
+    lit = mask.values > 0
+    areas = len(mask.values) == 2 or mask.flat[lit].sum() >= MOST * mask.counts[lit].sum()
+    if areas and not lit.all() and not mask.facts.lossy:
+        raise ValueError(
+            f"{mask.path} holds areas of values up to {_number(mask.top)}, where others go up to "
+            f"{_number(high)}, expected one scale in all masks; export it as the others"
+        )
+
+
+def _expect_classes(path: Path, facts: Facts, numbers: Array, classes: int, ignore: int | None) -> None:
+    """ValueError for values that are no classes."""
+    if numbers.ndim == 3:
+        raise ValueError(
+            f"{path} is in colours, expected the number of the class at every pixel: one channel "
+            f"of values 0 to {classes - 1}, or a palette; export it as an indexed PNG"
+        )
+    values = counted(numbers)[0].tolist()
+    strange = [value for value in values if value not in range(classes) and value != ignore]
+    if facts.lossy and (strange or facts.format in ALWAYS_LOSSY):
+        raise ValueError(
+            f"{path} is compressed with loss, expected exact numbers of classes; export it as PNG"
+        )
+    if strange:
+        raise ValueError(
+            f"{path} holds the value {_number(strange[0])}, expected 0 to {classes - 1} for {classes} "
+            "classes; give the number of classes (--classes), or say that it does not count "
+            f"(--ignore {_number(strange[0])})"
+        )
+
+
+def counted(values: Array) -> tuple[Array, Array]:
+    """The values that occur, in order, and how often; of very many fractions roundings."""
+    if values.dtype in (np.uint8, np.uint16):
+        counts = np.bincount(values.reshape(-1), minlength=1)
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    found, counts = np.unique(values, return_counts=True)
+    if len(found) > CODED and (found != np.round(found)).any():
+        scale = CODED / 2.0 ** np.ceil(np.log2(np.abs(found).max()))
+        found, place = np.unique(np.round(found * scale) / scale, return_inverse=True)
+        counts = np.bincount(place, counts).astype(int)
+    return found, counts
+
+
+def areas(values: Num[Array, "height width"], found: Array) -> Array:
+    """How many pixels of each value lie in a square of three by three of one value."""
+    counts, step = np.zeros(len(found), int), max(STRIP // values.shape[1], 4)
+    if (found != np.round(found)).any():
+        return counts  # fractions number nothing
+    for top in range(0, values.shape[0], step):
+        before = min(top, 2)
+        part = values[top - before : top + step + 2]  # with two rows more on either side
+        middle = np.ones((max(len(part) - 2, 0), max(part.shape[1] - 2, 0)), bool)
+        flat = np.zeros(part.shape, bool)
+        squares = [
+            (slice(i, len(part) - 2 + i), slice(j, part.shape[1] - 2 + j)) for i in range(3) for j in range(3)
+        ]
+        if middle.size:
+            for square in squares:
+                middle &= part[square] == part[1:-1, 1:-1]
+            for square in squares:
+                flat[square] |= middle
+        own = slice(before, before + step)
+        inside = part[own][flat[own]]
+        place = np.searchsorted(found, inside).clip(max=len(found) - 1)
+        counts += np.bincount(place[found[place] == inside], minlength=len(found))
+    return counts
+
+
+def _together(masks: Sequence[Seen]) -> tuple[Array, Array, Array]:
+    """The values of all masks, how often they occur, and how often in areas."""
+    found = np.concatenate([mask.values for mask in masks])
+    values, place = np.unique(found, return_inverse=True)
+    counts, flat = (
+        np.bincount(place, np.concatenate(numbers), len(values))
+        for numbers in ([mask.counts for mask in masks], [mask.flat for mask in masks])
+    )
+    return values, counts, flat
+
+
+def _colours(masks: Sequence[Seen]) -> frozenset[tuple[int, ...]]:
+    return frozenset[tuple[int, ...]]().union(*(mask.colours for mask in masks))
+
+
+def _listed(words: Sequence[str], count: int) -> str:
+    """The first and, of many, the last."""
+    return ", ".join(words) if len(words) <= count else f"{', '.join(words[: count - 1])} ... {words[-1]}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
