@@ -10,7 +10,7 @@ PACKAGE = ROOT / "src" / "erlangen"
 # an arrow may point to an earlier floor, or stay in its own room
 FLOORS = [
     ["arguments"],
-    ["making", "groups", "conventions"],
+    ["making", "legible", "groups", "conventions"],
     ["geometry", "kernels"],
     ["harmonics"],
     ["engines"],

@@ -1,13 +1,18 @@
 """The command line: train DIR, predict MODEL IMAGES, check MODEL, demo, doctor."""
 
+import io
 import sys
 from collections.abc import Sequence
 
 from erlangen import doctor
+from erlangen.legible import legible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it did what was asked."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal in ASCII shows names in any script
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -20,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"erlangen: {what}; take a smaller --batch, --crop, --size or --tile", file=sys.stderr)  # noqa: T201
         return 1
     except (ValueError, OSError, ImportError) as error:
-        print(f"erlangen: {error}", file=sys.stderr)  # noqa: T201
+        print(legible(f"erlangen: {error}"), file=sys.stderr)  # noqa: T201
         return 1
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from erlangen.legible import legible
 from erlangen.train import Settings
 
 SEEN = 192  # pixels of the photograph that `check` looks at, at most
@@ -256,4 +257,4 @@ def _counted(answers: Iterable[Any], total: int) -> Iterator[Any]:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    print(legible(text))  # noqa: T201

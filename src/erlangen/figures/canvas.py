@@ -2,11 +2,16 @@
 
 import base64
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
+
+from erlangen.legible import legible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +48,7 @@ def blank(axis: Any, title: str = "") -> None:
     axis.set_yticks([])
     for side in axis.spines.values():
         side.set_visible(False)
-    axis.set_title(title, fontsize=10, color=INK, parse_math=False)  # a name may hold dollars
+    axis.set_title(legible(title), fontsize=10, color=INK, parse_math=False)  # a name may hold dollars
 
 
 def save(figure: Any, path: str | Path, dpi: int = 130) -> Path:
@@ -51,7 +56,8 @@ def save(figure: Any, path: str | Path, dpi: int = 130) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if hasattr(figure, "savefig"):
-        figure.savefig(path, dpi=dpi)
+        with _any_script():
+            figure.savefig(path, dpi=dpi)
     elif path.suffix == ".html":
         figure.export_html(str(path))
     else:
@@ -59,8 +65,17 @@ def save(figure: Any, path: str | Path, dpi: int = 130) -> Path:
     return path
 
 
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Names in a script that the font does not have are drawn as boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
 def embedded(figure: "Figure", dpi: int = 110) -> str:
     """The figure as the source of an ``<img>`` that needs no file beside the page."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi)
+    with _any_script():
+        figure.savefig(stream, format="png", dpi=dpi)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

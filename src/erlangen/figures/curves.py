@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from erlangen.figures.canvas import ACCENT, SECOND, figure, save
+from erlangen.legible import legible
 
 
 def history(
@@ -25,7 +26,7 @@ def history(
     left.plot(minutes, [row["loss"] for row in rows], color=ACCENT, marker=".")
     right.plot(minutes, [row["score"] for row in rows], color=SECOND, marker=".")
     for axis, title in ((left, "training loss"), (right, label)):
-        axis.set_title(title, fontsize=10)
+        axis.set_title(legible(title), fontsize=10, parse_math=False)
         axis.set_xlabel("minutes")
         axis.spines[["top", "right"]].set_visible(False)
     right.set_ylim(0, 1)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, blank, figure, save, shown
+from erlangen.legible import legible
 
 COLOURS = [ACCENT, SECOND, "#6b8f2f", "#8f5a2f", "#5b3f8c", MUTED]
 
@@ -111,8 +112,11 @@ def draw_angles(
         )
     axis.set_ylim(low, high)
     axis.yaxis.set_major_locator(MaxNLocator(5))  # few circles: their numbers stand on one line
-    axis.set_title(f"{label} by angle", fontsize=11, pad=12)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=1, fontsize=9, frameon=False)
+    axis.set_title(legible(f"{label} by angle"), fontsize=11, pad=12, parse_math=False)
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 1}
+    legend = axis.legend(axis.get_lines(), [legible(n) for n in scores], fontsize=9, frameon=False, **place)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def turned_camera(
@@ -145,7 +149,7 @@ def turned_camera(
             axis.imshow(shown(images[i]))
             outline(axis, truth[i], "white")
             outline(axis, masks[i], ACCENT)
-        row[0].set_ylabel(name, fontsize=10)
+        row[0].set_ylabel(legible(name), fontsize=10, parse_math=False)
     lines = [Line2D([], [], color=colour) for colour in ("white", ACCENT)]
     look: dict[str, Any] = {"fontsize": 8, "facecolor": INK, "labelcolor": "white", "framealpha": 0.8}
     axes[-1, 0].legend(lines, ["true", "found"], loc="lower left", **look)

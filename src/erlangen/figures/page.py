@@ -1,7 +1,10 @@
 """One page that opens offline."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
+
+from erlangen.legible import legible
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#20242b;"
@@ -13,7 +16,8 @@ STYLE = (
 
 
 def page(path: Path, title: str, sections: Sequence[str]) -> Path:
-    """One HTML file with everything inside."""
+    """One HTML file with everything inside; the title is plain text, sections are HTML."""
+    title = html.escape(title)
     head = f"<!doctype html><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"
-    path.write_text(f"{head}<h1>{title}</h1>\n" + "\n".join(sections) + "\n", "utf-8")
+    path.write_text(legible(f"{head}<h1>{title}</h1>\n" + "\n".join(sections) + "\n"), "utf-8")
     return path

@@ -35,6 +35,8 @@ FORMATS = (
 COLOURED = {"RGB", "RGBA", "LA", "CMYK"}
 LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF"}
 FIRST_IS_WHOLE = {"MPO", "HEIF"}  # what follows are previews and other views of one photograph
+# as decoders of 11 to 20 bytes a pixel hold in 2 GiB; of others Pillow takes 178,956,970 pixels at most
+MOST_PIXELS = {"JPEG2000": 90_000_000, "WEBP": 100_000_000, "AVIF": 140_000_000, "HEIF": 140_000_000}
 STRIP = 2**22  # pixels that are copied at once: an array of the whole is never held twice
 ORDER = "L" if sys.byteorder == "little" else "B"
 NATIVE = {f"{mode};16N": f"{mode};16{ORDER}" for mode in ("RGB", "RGBA")} | {
@@ -254,10 +256,7 @@ def _in_pillow(path: Path, layout: Layout | None) -> Iterator[ImageFile.ImageFil
         try:
             image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
         except Image.DecompressionBombError as error:
-            raise Refused(
-                f"{path} has more pixels than can be read ({error}); expected at most "
-                f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; cut it into parts, or shrink it"
-            ) from error
+            raise _too_large(path, 2 * (Image.MAX_IMAGE_PIXELS or 0)) from error
         except UnidentifiedImageError as error:
             if layout is None:
                 raise OSError("it begins as no image does") from error
@@ -267,11 +266,21 @@ def _in_pillow(path: Path, layout: Layout | None) -> Iterator[ImageFile.ImageFil
             ) from error
         if not isinstance(image, ImageFile.ImageFile):
             raise OSError("it holds no pixels")
+        most = MOST_PIXELS.get(image.format or "")
+        if most is not None and Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > most:
+            raise _too_large(path, most)
         raw = _raw_mode(image)
         if raw in NATIVE and image.tile[0][0] == "libtiff":  # whose numbers are in the machine's order
             _set_raw_mode(image, NATIVE[raw])
         with image:
             yield image
+
+
+def _too_large(path: Path, most: int) -> Refused:
+    return Refused(
+        f"{path} has more pixels than can be read, expected at most {most:,} in a file of its format; cut it "
+        "into parts, or shrink it (in Python, PIL.Image.MAX_IMAGE_PIXELS = None lifts the bound)"
+    )
 
 
 def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Facts:

@@ -1,0 +1,68 @@
+"""Names of files and classes hold anything: they pass through figures, pages and terminals."""
+
+import html
+import io
+import os
+import sys
+
+import torch
+from PIL import Image
+
+import erlangen as er
+from erlangen import figures
+from erlangen.cli import main
+from erlangen.legible import legible
+
+NAMES = [
+    os.fsdecode(b"caf\xe9"),
+    "$x^",
+    "_hidden",
+    "a<b>&'c\"",
+    "\N{HIRAGANA LETTER A}\N{GRINNING FACE}",
+    "two\nlines",
+    "\x1b[31mred\x07",
+    "{0} %s \\n [bold]",
+    "\u202eright to left",
+]
+
+
+def test_figures_and_pages_take_any_name(tmp_path):
+    image, mask, odd = torch.rand(3, 12, 12), torch.eye(12), NAMES[0] + NAMES[1]
+    scores = {name: {0.0: 0.5, 90.0: 0.4} for name in NAMES}
+    sheets = [
+        figures.photographs([image] * len(NAMES), NAMES),
+        figures.angles(scores, label=odd),
+        figures.history([{"minutes": 1.0, "loss": 1.0, "score": 0.5}], label=odd),
+        figures.turned_camera([image], {odd: [mask]}, [mask], [odd], {odd: {0.0: 0.5, 90.0: 0.4}}),
+    ]
+    for i, sheet in enumerate(sheets):
+        assert figures.save(sheet, tmp_path / f"{i}.png", dpi=40).stat().st_size > 1000
+    assert figures.embedded(sheets[0], dpi=40).startswith("data:image/png;base64,")
+    legend = sheets[1].axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [legible(name) for name in NAMES]
+    for name in NAMES:
+        page = figures.page(tmp_path / "a.html", name, ["<p>all</p>"]).read_text("utf-8")
+        assert f"<h1>{html.escape(legible(name))}</h1>" in page
+
+
+def test_what_cannot_be_shown_is_replaced():
+    assert legible(os.fsdecode(b"caf\xe9.png")) == "caf\ufffd.png"
+    assert legible("\x1b[31m\ttab\n") == "\ufffd[31m\ttab\n"
+    assert legible("Kürbis $x_1$ \N{GRINNING FACE}") == "Kürbis $x_1$ \N{GRINNING FACE}"
+
+
+def test_a_terminal_in_ascii(tmp_path, run, monkeypatch):
+    """Files of any name are predicted, on disc under their own bytes; a damaged one is named."""
+    names = ["caf\udce9.png", "\N{HIRAGANA LETTER A}.png", "two\nlines.png", "$x.png"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        Image.new("RGB", (16, 16), (9, 200, 30)).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "bad\udcff.png").write_bytes(b"nothing")
+    er.save(run.model, tmp_path / "net")
+    said = {}
+    for stream in ("stdout", "stderr"):
+        said[stream] = io.BytesIO()
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(said[stream], "ascii", write_through=True))
+    assert main(["predict", str(tmp_path / "net"), str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == sorted(names)
+    assert b"1 of 5 photographs are left out" in said["stderr"].getvalue()
