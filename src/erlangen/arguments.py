@@ -53,9 +53,10 @@ class Range:
 
     def says(self, kind: str, value: Any) -> str:
         """What is expected instead of a value: a kind of number within the bounds."""
-        kind = self.kind or kind
         if self.limit and isinstance(value, int | float) and value > self.high:
-            return f"{kind} of at most {self.high}: {self.limit}"
+            return f"{self.kind or kind} of at most {self.high}: {self.limit}"
+        if self.kind is not None:
+            return self.kind
         high = math.inf if self.limit else self.high
         if math.isfinite(self.low) and math.isfinite(high):
             return f"{kind} between {self.low} and {high}"
@@ -68,6 +69,11 @@ Count = Annotated[int, Range(1, 2**16, limit=TOO_MANY)]
 Length = Annotated[float, Range(above=0, kind="a positive length")]
 Extent = Annotated[float, Range(above=0, finite=False, kind="a positive length, or inf")]
 Positive = Annotated[float, Range(above=0)]
+Size = Annotated[int, Range(1, 2**31 - 1, limit=TOO_MANY)]
+Rings = Annotated[int, Range(1, 2**13, limit=TOO_MANY)]
+Around = Annotated[int, Range(1, 2**14, limit=TOO_MANY)]
+Bandwidth = Annotated[int, Range(high=2**13, limit=TOO_MANY)]
+Dimension = Annotated[int, Range(1, 16, limit="tables of its turns would not fit in memory")]
 Rotations = Annotated[int, Range(1, 512, mend="8 is a good choice", limit=TOO_MANY)]
 Depth = Annotated[int, Range(0, 16, limit="at every level each axis is halved")]
 Steps = Annotated[int, Range(1, 4096, limit="each costs as much as the first")]
@@ -82,12 +88,14 @@ class Expected:
         says: that in words, instead of a value.
         take: the value as it is taken, or REFUSED.
         mend: added to a refusal.
+        is_tensor: whether it is a tensor, or None at most.
         refusal: of a class that has words of its own, ``(name, value)`` to the message.
     """
 
     says: Callable[[Any], str]
     take: Callable[[Any], Any]
     mend: str = ""
+    is_tensor: bool = False
     refusal: Callable[[str, Any], str] | None = None
 
 
@@ -137,10 +145,26 @@ def _taken(name: str, value: Any, asked: Expected | None) -> Any:
 def _refusal(name: str, value: Any, asked: Expected) -> str:
     if asked.refusal is not None:
         return asked.refusal(name, value)
+    if asked.is_tensor and not isinstance(value, Tensor):
+        return _no_tensor(name, value)
     text, mend = asked.says(value), asked.mend
     if isinstance(value, Tensor) and value.dim() == 0 and "number" in text:
         mend = f"{name}.item()"
     return f"{name} is {shown(value)}, expected {text}" + f"; {mend}" * bool(mend)
+
+
+def expect_tensor(x: object, name: str) -> None:
+    """ValueError for an array, a DataArray, a list: tensors come in, and tensors go out."""
+    if not isinstance(x, Tensor):
+        raise ValueError(_no_tensor(name, x))
+
+
+def _no_tensor(name: str, x: object) -> str:
+    called = name.split()[-1]
+    array = f"{called}.values" if hasattr(x, "values") and hasattr(x, "dims") else called
+    mend = f"torch.from_numpy({array})" if hasattr(x, "dtype") else f"torch.as_tensor({called})"
+    of = mend if hasattr(x, "dtype") or isinstance(x, list | tuple) else "torch.as_tensor(...)"
+    return f"{name} is a {type(x).__name__}, expected a tensor: {of}"
 
 
 def shown(value: object) -> str:
@@ -217,7 +241,7 @@ def _any_of(parts: list[Expected | None]) -> Expected | None:
 
     refusal = next((part.refusal for part in known if part.refusal is not None), None)
     mend = next((part.mend for part in known if part.mend), "")
-    return Expected(says, take, mend, refusal)
+    return Expected(says, take, mend, all(part.is_tensor or part is NONE for part in known), refusal)
 
 
 def _sequence(origin: Any, inner: tuple) -> Expected:
@@ -237,8 +261,9 @@ def _sequence(origin: Any, inner: tuple) -> Expected:
     def says(_value: Any) -> str:
         words = ["anything" if part is None else part.says(None) for part in parts]
         if fixed:
-            return f"({', '.join(words)})"
-        return "a sequence" if words in ([], ["anything"]) else f"a sequence, each entry {words[0]}"
+            one = len(set(words)) == 1
+            return f"{len(words)} entries, each {words[0]}" if one else f"({', '.join(words)})"
+        return "a sequence" if words in ([], ["anything"]) else f"a sequence (each {words[0]})"
 
     return Expected(says, take)
 
@@ -255,7 +280,7 @@ def _tensor(annotation: Any) -> Expected | None:
         return value.dim() >= len(axes) - varying if varying else value.dim() == len(axes)
 
     shape = ", ".join(axes) + "," * (len(axes) == 1)
-    return _plain(f"a tensor ({shape})", holds, "of an array or a list: torch.as_tensor(x)")
+    return replace(_plain(f"a tensor ({shape})", holds), is_tensor=True)
 
 
 def _instance(kind: Any) -> Expected | None:
@@ -285,7 +310,7 @@ SIMPLE: dict[Any, Expected | None] = {
     bool: Expected(lambda _: "True or False", _flag),
     str: _plain("a string", lambda value: isinstance(value, str)),
     Callable: _plain("a function", callable),
-    Tensor: _plain("a tensor", lambda value: isinstance(value, Tensor), "torch.as_tensor(x)"),
+    Tensor: replace(_plain("a tensor", lambda value: isinstance(value, Tensor)), is_tensor=True),
     torch.device: _plain('a device, such as "cpu" or "cuda"', _is_device),
     Any: None,
     inspect.Parameter.empty: None,

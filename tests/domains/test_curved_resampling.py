@@ -339,7 +339,7 @@ def test_only_coarser_domains_move_with_a_network():
             lambda: er.nn.Pool(grid(), "max", "scalar")(torch.zeros(1, 1, 16, 8)),
             'pool by reduction="mean"',
         ),
-        (lambda: surface().grid(8, 8, pooling=0.0), "pooling is 0.0, expected a radius"),
+        (lambda: surface().grid(8, 8, pooling=0.0), "pooling is 0.0, expected a positive length"),
         (
             lambda: er.Implicit(full_of_holes, torch.zeros(3), extent=2.0).spread_points(20),
             "take another extent",

@@ -1,5 +1,7 @@
 """Bad points, weights and group elements: what was wrong, what was expected, how to mend it."""
 
+import math
+
 import pytest
 import torch
 
@@ -103,7 +105,9 @@ def test_actions_that_take_no_batches():
     with pytest.raises(ValueError, match=r"the action .* write it for batches"):
         solved(action=lambda g, p: g @ p)
     with pytest.raises(ValueError, match="expected the coordinates of one point, all of them finite"):
-        solved(origin=[0.0, 0.0, float("nan")])
+        solved(origin=torch.tensor([0.0, 0.0, math.nan]))
+    with pytest.raises(ValueError, match=r"origin is \[0.0, 0.0, nan\], expected .*each a finite number"):
+        solved(origin=[0.0, 0.0, math.nan])
 
 
 def test_a_space_without_a_group_says_so():

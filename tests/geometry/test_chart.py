@@ -216,7 +216,10 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
             "the connection is not metric",
         ),
         (lambda: er.Chart(flat, 2, periods=(1.0,)), r"periods is \(1.0,\), expected 2 entries"),
-        (lambda: er.Chart(flat, 2, periods=1.0), "periods is 1.0, expected 2 entries"),
+        (
+            lambda: er.Chart(flat, 2, periods=1.0),
+            "periods is 1.0, expected a sequence",
+        ),
         (lambda: er.Chart(flat, [(0.0, 1.0), None]), "expected the number of coordinates"),
         (lambda: er.Chart(flat, 1, periods=(1.0,), bounds=((0.0, 1.0),)), "expected one of them at most"),
         (
@@ -251,7 +254,7 @@ def test_refusals(build, message):
             "expected a point of the surface",
         ),
         (lambda: er.Implicit(lambda x: x.square().sum(-1), [0.0, 0.0, 0.0]), "has not full rank"),
-        (lambda: er.Ellipsoid((1.0, 2.0, 0.0)), "expected three positive lengths"),
+        (lambda: er.Ellipsoid((1.0, 2.0, 0.0)), "expected 3 entries, each a positive length"),
         (lambda: er.SurfaceOfRevolution(lambda t: (2 + t, t)), "is the profile closed or open"),
         (
             lambda: er.Product(er.Sphere(), er.Chart(flat, 1, periods=(1.0,))),

@@ -160,8 +160,8 @@ def test_what_is_no_group_is_refused(generators, components, message):
     ("build", "message"),
     [
         (lambda: groups.finite(torch.stack([torch.eye(2), 2 * torch.eye(2)])), "products of elements are no"),
-        (lambda: groups.cyclic(0), "the number is 0, expected at least 1"),
-        (lambda: groups.T(0), "the number is 0, expected at least 1"),
+        (lambda: groups.cyclic(0), "order is 0, expected a whole number of at least 1"),
+        (lambda: groups.T(0), "n is 0, expected a whole number of at least 1"),
         (lambda: groups.SO(3).exp(torch.zeros(4)), r"v has 4 components, expected the 3 of SO\(3\)"),
         (
             lambda: groups.SO(3).log(2 * torch.eye(3).double()),

@@ -1,5 +1,6 @@
 """Flat rectangular grids, where torch's convolutions do the work."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Size, checked
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.spec import KernelSpec
@@ -16,6 +18,9 @@ from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 from erlangen.making import making
+
+MOST = 2**31  # samples
+FARTHEST = 512  # samples that a kernel reaches
 
 
 class Grid(Domain):
@@ -32,10 +37,11 @@ class Grid(Domain):
 
     mirrors: Sequence[Seam] = ()  # seams that turn what crosses them over
 
+    @checked
     def __init__(
         self,
         geometry: Geometry,
-        shape: Sequence[int] | None,
+        shape: Sequence[Size] | None,
         steps: Float[Tensor, "n n"],
         *,
         origin: Float[Tensor, "n"] | None = None,
@@ -92,6 +98,12 @@ class Grid(Domain):
                 f"kernel_size={kernel_size}, radius={radius}: expected one of them, such as kernel_size=5"
             )
         if radius is not None:
+            samples = radius / float(self.steps.norm(dim=1).min())
+            if samples > FARTHEST:
+                raise ValueError(
+                    f"radius is {radius}, {samples:.3g} samples of {self}, expected at most {FARTHEST}: more "
+                    "would not fit in memory; take a smaller radius, or a coarser grid"
+                )
             return radius, rings or 3
         if kernel_size == 1:
             return 0.0, 1
@@ -99,6 +111,11 @@ class Grid(Domain):
             raise ValueError(
                 f"kernel_size is {kernel_size}, expected an odd number, so that the kernel has a "
                 f"centre; take {max(kernel_size + 1, 1)}"  # type: ignore[operator]
+            )
+        if kernel_size > 2 * FARTHEST:  # type: ignore[operator]
+            raise ValueError(
+                f"kernel_size is {kernel_size}, expected at most {2 * FARTHEST - 1}: more would not fit in "
+                "memory"
             )
         spacing = float(self.steps.norm(dim=1).min())
         return kernel_size / 2 * spacing, rings or (kernel_size + 1) // 2  # type: ignore[operator]
@@ -191,10 +208,14 @@ class Grid(Domain):
 
 
 def _checked(shape: Sequence[int], n: int) -> tuple[int, ...]:
-    shape = tuple(int(length) for length in shape)
-    if len(shape) != n or min(shape) < 1:
-        raise ValueError(f"shape is {shape}, expected {n} positive sizes")
-    return shape
+    if len(shape) != n:
+        raise ValueError(f"shape is {tuple(shape)}, expected {n} positive sizes, one for each axis")
+    if math.prod(shape) > MOST:
+        raise ValueError(
+            f"a grid of {tuple(shape)} has {math.prod(shape):.2g} samples, expected at most 2^31: more would "
+            "not fit in memory"
+        )
+    return tuple(shape)
 
 
 def _rebuild(arguments: tuple, options: dict) -> Grid:

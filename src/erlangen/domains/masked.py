@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from erlangen.arguments import expect_tensor
 from erlangen.domains.builders import ball_rule, sum_in_view
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.refusals import expect_tensor, refuse_missing
+from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.view import view
 from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table

@@ -59,16 +59,6 @@ def without_grid_options(spec: KernelSpec) -> None:
         )
 
 
-def expect_tensor(x: object, name: str) -> None:
-    """ValueError for an array, a DataArray, a list: tensors come in, and tensors go out."""
-    if isinstance(x, Tensor):
-        return
-    called = name.split()[-1]
-    array = f"{called}.values" if hasattr(x, "values") and hasattr(x, "dims") else called
-    mend = f"torch.from_numpy({array})" if hasattr(x, "dtype") else f"torch.as_tensor({called})"
-    raise ValueError(f"{name} is a {type(x).__name__}, expected a tensor: {mend}")
-
-
 def refuse_missing(f: Tensor) -> None:
     """ValueError for NaN, infinities and what files write where a value is missing; on the processor alone,
     since elsewhere to ask is to wait."""

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.arguments import shown
+from erlangen.arguments import expect_tensor, shown
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.refusals import expect_tensor, refuse_missing
+from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import Symmetry
 from erlangen.geometry import Frame, Geometry

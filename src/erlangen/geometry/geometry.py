@@ -82,13 +82,17 @@ class Geometry(ABC):
     injectivity_radius: float = math.inf
     length: float = 1.0
     group: MatrixGroup | None = None
-    sampling: str = "erlangen.domains.Samples(space, points, weights)"  # what makes a domain of the space
 
     @classmethod
     def refusal(cls, name: str, value: object) -> str:
         """What an argument is told that should be a space."""
         there = f"; take its space, {name}.geometry" if hasattr(value, "geometry") else ""
         return f"{name} is {shown(value)}, expected a space, such as er.Sphere() or er.Euclidean(2){there}"
+
+    @property
+    def sampling(self) -> str:
+        """A call that makes a domain of the space, as one types it."""
+        return "erlangen.domains.Samples(space, points, weights)"
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Length, Rotations, check_fields
 from erlangen.groups.fibre import CircleFibre, Fibre
 from erlangen.groups.structure import StructureGroup, turn
 
@@ -30,12 +31,13 @@ class PlaneFibre(Fibre):
     """
 
     group: StructureGroup
-    rotations: int
-    length: float | None = None
+    rotations: Rotations
+    length: Length | None = None
     inner: CircleFibre = field(init=False)
     plane: Float[Tensor, "n 2"] = field(init=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         Q, X, mirror = _parts(self.group)
         inner = CircleFibre(self.rotations, mirror is not None, self.length)
         angle = 2 * torch.pi * torch.arange(self.rotations, dtype=torch.float64) / self.rotations

@@ -1,35 +1,41 @@
 """The groups that people name: each its generators, and one matrix for each component."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Dimension, Rotations, checked
 from erlangen.groups.lie import MatrixGroup
 from erlangen.groups.structure import StructureGroup
 
 
-def T(n: int) -> MatrixGroup:
+@checked
+def T(n: Dimension) -> MatrixGroup:
     """T(n): the shifts ``x -> x + b`` of R^n, as ``[[1, b], [0, 1]]``."""
-    return semidirect(trivial(_at_least(n, 1)), name=f"T({n})")
+    return semidirect(trivial(n), name=f"T({n})")
 
 
-def SO(n: int, m: int | None = None) -> MatrixGroup:
+@checked
+def SO(n: Dimension, m: Dimension | None = None) -> MatrixGroup:
     """SO(n): the rotations of R^n. SO(p, q): the identity component of the isometries of signature (p, q).
 
     The first p coordinates are those with a plus: SO(1, n) moves hyperbolic space, in the coordinates
     ``x_0^2 - x_1^2 - ... = 1``.
     """
     if m is None:
-        return MatrixGroup(_rotations([1.0] * _at_least(n, 1)), name=f"SO({n})")
-    return MatrixGroup(_rotations([1.0] * _at_least(n, 1) + [-1.0] * m), name=f"SO+({n},{m})")
+        return MatrixGroup(_rotations([1.0] * n), name=f"SO({n})")
+    return MatrixGroup(_rotations([1.0] * n + [-1.0] * m), name=f"SO+({n},{m})")
 
 
-def O(n: int) -> MatrixGroup:  # noqa: E743
+@checked
+def O(n: Dimension) -> MatrixGroup:  # noqa: E743
     """O(n): the rotations and mirrors of R^n."""
-    rotations = _rotations([1.0] * _at_least(n, 1))
+    rotations = _rotations([1.0] * n)
     return MatrixGroup(rotations, StructureGroup.orthogonal(n).components, f"O({n})")
 
 
-def SE(n: int) -> MatrixGroup:
+@checked
+def SE(n: Dimension) -> MatrixGroup:
     """SE(n): the shifts and rotations of R^n; components are (shift, rotation)."""
     if n == 2:
         group = semidirect(SO(2))
@@ -37,29 +43,34 @@ def SE(n: int) -> MatrixGroup:
     return semidirect(SO(n), name=f"SE({n})")
 
 
-def E(n: int) -> MatrixGroup:
+@checked
+def E(n: Dimension) -> MatrixGroup:
     """E(n): the isometries of R^n."""
     return semidirect(O(n), name=f"E({n})")
 
 
-def scalings(n: int) -> MatrixGroup:
+@checked
+def scalings(n: Dimension) -> MatrixGroup:
     """``x -> e^s x`` on R^n."""
     return MatrixGroup(torch.eye(n)[None], name=f"scalings of R^{n}")
 
 
-def SIM(n: int) -> MatrixGroup:
+@checked
+def SIM(n: Dimension) -> MatrixGroup:
     """SIM(n): shifts, rotations and scalings of R^n."""
     X = torch.cat([SO(n).generators, scalings(n).generators])
     return semidirect(MatrixGroup(X), name=f"SIM({n})")
 
 
-def GL(n: int) -> MatrixGroup:
+@checked
+def GL(n: Dimension) -> MatrixGroup:
     """GL(n): all linear maps of R^n that can be undone."""
     X = torch.eye(n * n).unflatten(1, (n, n))
     return MatrixGroup(X, StructureGroup.orthogonal(n).components, f"GL({n})")
 
 
-def SL(n: int) -> MatrixGroup:
+@checked
+def SL(n: Dimension) -> MatrixGroup:
     """SL(n): the linear maps of R^n that keep volumes and sides."""
     X = torch.eye(n * n, dtype=torch.float64).unflatten(1, (n, n))
     i = torch.arange(n * n)
@@ -68,16 +79,18 @@ def SL(n: int) -> MatrixGroup:
     return MatrixGroup(torch.cat([off, diagonal]), name=f"SL({n})")
 
 
-def heisenberg(n: int = 1) -> MatrixGroup:
+@checked
+def heisenberg(n: Dimension = 1) -> MatrixGroup:
     """The Heisenberg group: matrices ``[[1, a, c], [0, 1, b], [0, 0, 1]]`` with a, b in R^n, c a number."""
-    X = torch.zeros(2 * _at_least(n, 1) + 1, n + 2, n + 2)
+    X = torch.zeros(2 * n + 1, n + 2, n + 2)
     for i in range(n):
         X[i, 0, 1 + i] = X[n + i, 1 + i, -1] = 1.0
     X[-1, 0, -1] = 1.0
     return MatrixGroup(X, name=f"Heisenberg({n})")
 
 
-def SU(n: int) -> MatrixGroup:
+@checked
+def SU(n: Dimension) -> MatrixGroup:
     """SU(2): the unit quaternions, acting on R^4 = (1, i, j, k) from the left."""
     if n != 2:
         raise ValueError(f"SU({n}) is not known here, expected SU(2); give MatrixGroup its generators")
@@ -86,14 +99,16 @@ def SU(n: int) -> MatrixGroup:
     return MatrixGroup(torch.stack([i, j, i @ j]), name="SU(2)")
 
 
-def cyclic(order: int) -> MatrixGroup:
+@checked
+def cyclic(order: Rotations) -> MatrixGroup:
     """C_N: the turns of the plane by multiples of 2 pi / N."""
-    return finite(StructureGroup.cyclic(_at_least(order, 1)).components, f"C{order}")
+    return finite(StructureGroup.cyclic(order).components, f"C{order}")
 
 
-def dihedral(order: int) -> MatrixGroup:
+@checked
+def dihedral(order: Rotations) -> MatrixGroup:
     """D_N: C_N with the mirrors; element ``s N + r`` is ``r^r m^s``, with ``m: y -> -y``."""
-    return finite(StructureGroup.dihedral(_at_least(order, 1)).components, f"D{order}")
+    return finite(StructureGroup.dihedral(order).components, f"D{order}")
 
 
 def cube() -> MatrixGroup:
@@ -113,12 +128,14 @@ def icosahedron() -> MatrixGroup:
     return finite(StructureGroup.finite([cycle, fifth]).components, "rotations of the icosahedron")
 
 
-def trivial(n: int) -> MatrixGroup:
+@checked
+def trivial(n: Dimension) -> MatrixGroup:
     """The group of the identity alone."""
     return finite(torch.eye(n)[None], "trivial")
 
 
-def finite(elements: Tensor, name: str = "") -> MatrixGroup:
+@checked
+def finite(elements: Float[Tensor, "k d d"], name: str = "") -> MatrixGroup:
     """A finite group: all its elements, the identity first."""
     size = elements.shape[-1]
     name = name or f"finite group of {len(elements)} elements"
@@ -131,6 +148,7 @@ def finite(elements: Tensor, name: str = "") -> MatrixGroup:
     return group
 
 
+@checked
 def product(*groups: MatrixGroup) -> MatrixGroup:
     """The direct product, as block matrices."""
     sizes = [group.size for group in groups]
@@ -146,6 +164,7 @@ def product(*groups: MatrixGroup) -> MatrixGroup:
     )
 
 
+@checked
 def semidirect(linear: MatrixGroup, name: str = "") -> MatrixGroup:
     """The maps ``x -> A x + b`` of R^n with A in a group of linear maps, as ``[[A, b], [0, 1]]``.
 
@@ -187,9 +206,3 @@ def _blocks(matrices: list[Tensor]) -> Tensor:
 
 def _choices(lists: list[list[Tensor]]) -> list[tuple[Tensor, ...]]:
     return [()] if not lists else [(a, *rest) for a in lists[0] for rest in _choices(lists[1:])]
-
-
-def _at_least(n: int, least: int) -> int:
-    if n < least:
-        raise ValueError(f"the number is {n}, expected at least {least}")
-    return n

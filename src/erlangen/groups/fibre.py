@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Length, Rotations, check_fields
 from erlangen.groups.structure import TOLERANCE, StructureGroup
 
 
@@ -65,6 +66,7 @@ class FiniteFibre(Fibre):
     group: StructureGroup
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.group.is_finite:
             raise ValueError(
                 f"{self.group} has infinitely many elements, expected a finite group; "
@@ -103,15 +105,12 @@ class CircleFibre(Fibre):
         length: the measure of the whole circle; None counts samples (weight 1).
     """
 
-    rotations: int
+    rotations: Rotations
     reflections: bool = False
-    length: float | None = None
+    length: Length | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rotations, int) or self.rotations < 1:
-            raise ValueError(
-                f"rotations is {self.rotations!r}, expected a whole number of at least 1; 8 is a good choice"
-            )
+        check_fields(self)
         build = StructureGroup.dihedral if self.reflections else StructureGroup.cyclic
         object.__setattr__(self, "elements", build(self.rotations).components)
         weight = 1.0 if self.length is None else self.length / self.rotations

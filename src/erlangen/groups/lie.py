@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Count, Length, checked
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.groups.logarithm import matrix_log, near_log
 
@@ -232,7 +233,10 @@ class MatrixGroup:
             v = torch.cat([best, (best[:, None] + spread * noise).flatten(0, 1)])
         return math.pi / fastest if fastest > math.sqrt(TOLERANCE) else math.inf
 
-    def sample(self, count: int, *, radius: float | None = None, seed: int = 0) -> Float[Tensor, "count d d"]:
+    @checked
+    def sample(
+        self, count: Count, *, radius: Length | None = None, seed: int = 0
+    ) -> Float[Tensor, "count d d"]:
         """Random elements, by the Haar measure.
 
         Args:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Dimension, Rotations, check_fields, checked
 from erlangen.groups.naming import name_of
 
 TOLERANCE = 1e-8  # absolute: two orthogonal matrices closer than this are the same element
@@ -29,6 +30,7 @@ class StructureGroup:
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "name", name_of(self.algebra, self.components))
 
     def __repr__(self) -> str:
@@ -75,11 +77,13 @@ class StructureGroup:
         return self.components.to(h)[off.argmin(-1)]
 
     @staticmethod
-    def trivial(n: int) -> "StructureGroup":
+    @checked
+    def trivial(n: Dimension) -> "StructureGroup":
         """The group that turns nothing."""
         return StructureGroup(_no_algebra(n), _identity(n)[None])
 
     @staticmethod
+    @checked
     def finite(generators: Iterable[Tensor]) -> "StructureGroup":
         """The finite group that the given orthogonal matrices generate (their closure under @)."""
         generators = [g.to(torch.float64) for g in generators]
@@ -88,24 +92,28 @@ class StructureGroup:
         return StructureGroup(_no_algebra(n), elements)
 
     @staticmethod
-    def cyclic(order: int) -> "StructureGroup":
+    @checked
+    def cyclic(order: Rotations) -> "StructureGroup":
         """C_N: the turns of the plane by multiples of 2 pi / N, counter-clockwise."""
         return StructureGroup(_no_algebra(2), turn(2 * math.pi * torch.arange(order).double() / order))
 
     @staticmethod
-    def dihedral(order: int) -> "StructureGroup":
+    @checked
+    def dihedral(order: Rotations) -> "StructureGroup":
         """D_N: C_N with the mirrors; element ``s N + r`` is ``r^r m^s``, with ``m: y -> -y``."""
         turns = StructureGroup.cyclic(order).components
         mirror = torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
         return StructureGroup(_no_algebra(2), torch.cat([turns, turns @ mirror]))
 
     @staticmethod
-    def special_orthogonal(n: int) -> "StructureGroup":
+    @checked
+    def special_orthogonal(n: Dimension) -> "StructureGroup":
         """SO(n): all turns."""
         return StructureGroup(_antisymmetric(n), _identity(n)[None])
 
     @staticmethod
-    def orthogonal(n: int) -> "StructureGroup":
+    @checked
+    def orthogonal(n: Dimension) -> "StructureGroup":
         """O(n): all turns and mirrors."""
         mirror = _identity(n)
         mirror[-1, -1] = -1.0

@@ -12,6 +12,7 @@ from torch import Tensor
 from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
 
 MANY, POWERS = 1 << 14, 12  # beyond so many radii the profile is read from polynomials
+MOST = 512  # rings
 EDGE = 0.7  # over which the window falls, in units
 
 
@@ -43,8 +44,11 @@ class Rings:
     def __post_init__(self) -> None:
         if not self.radius > 0:
             raise ValueError(f"radius is {self.radius}, expected a positive length")
-        if self.count < 1:
-            raise ValueError(f"rings is {self.count}, expected at least 1 (the centre)")
+        if not 1 <= self.count <= MOST:
+            raise ValueError(
+                f"rings is {self.count}, expected at least 1 (the centre) and at most {MOST}: more would not "
+                "fit in memory"
+            )
 
     @property
     def unit(self) -> float:

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import expect_tensor
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_tensor, refuse_missing
+from erlangen.domains.refusals import refuse_missing
 
 Reduction = Literal["none", "mean", "sum"]
 

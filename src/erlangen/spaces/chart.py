@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Extent, Length, Range, Rotations, Size, Steps, checked
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Cell, Embedding, Frame, Measure
@@ -39,6 +40,9 @@ from erlangen.spaces.survey import (
 
 Metric = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
+Coordinates = Annotated[
+    int, Range(1, 16, kind="the number of coordinates", mend="bounds and periods are given by name")
+]
 LEGS = 8  # pieces of the straight way from the origin to a point
 
 
@@ -82,26 +86,23 @@ class Chart(Numerical):
         trivial
     """
 
+    @checked
     def __init__(
         self,
         metric: Metric,
-        dim: int,
+        dim: Coordinates,
         *,
-        periods: Sequence[float | None] | None = None,
+        periods: Sequence[Length | None] | None = None,
         bounds: Sequence[tuple[float, float] | None] | None = None,
         glue: Mapping[int, Tensor] | None = None,
         connection: Metric | None = None,
         symmetry: Sequence[Metric] = (),
-        steps: int = 16,
+        steps: Steps = 16,
         measure: Measure = "tangent",
-        injectivity_radius: float | None = None,
+        injectivity_radius: Extent | None = None,
         name: str = "Chart",
         embedding: Embedding | None = None,
     ) -> None:
-        if not isinstance(dim, Integral) or dim < 1:
-            raise ValueError(
-                f"dim is {dim!r}, expected the number of coordinates; bounds and periods are given by name"
-            )
         self._embedding = embedding
         self.dim = self.ambient = dim
         self.periods = _one_for_each_axis("periods", periods, dim)
@@ -130,6 +131,10 @@ class Chart(Numerical):
 
     def __repr__(self) -> str:
         return f"{self.name}, n = {self.dim}"
+
+    @property
+    def sampling(self) -> str:
+        return f".grid({', '.join(['16'] * self.dim)})"
 
     # the metric, and the matrix of transport
 
@@ -339,13 +344,14 @@ class Chart(Numerical):
         """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
         return sectional(self.metric(p), riemann(self.christoffel, p), v, w)
 
+    @checked
     def grid(
         self,
-        *shape: int,
-        rotations: int | None = None,
+        *shape: Size,
+        rotations: Rotations | None = None,
         boundary: Boundary = "zero",
-        nodes: int = 8,
-        pooling: float | None = None,
+        nodes: Steps = 8,
+        pooling: Length | None = None,
     ) -> Gathered:
         """Samples at even distances in coordinates: on axes with a period from zero, else between the edges.
 

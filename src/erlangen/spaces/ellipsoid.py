@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Around, Length, Rings, Rotations, Steps, checked
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Embedding, Frame
@@ -24,7 +25,8 @@ class Ellipsoid(Implicit):
         steps: of Runge and Kutta, for a geodesic.
     """
 
-    def __init__(self, axes: tuple[float, float, float] = (1.0, 1.2, 1.5), *, steps: int = 16) -> None:
+    @checked
+    def __init__(self, axes: tuple[Length, Length, Length] = (1.0, 1.2, 1.5), *, steps: Steps = 16) -> None:
         if len(axes) != 3 or not min(axes) > 0:
             raise ValueError(f"axes are {axes}, expected three positive lengths")
         self.axes = torch.tensor(axes, dtype=torch.float64)
@@ -33,19 +35,24 @@ class Ellipsoid(Implicit):
         super().__init__(Quadric(self.axes), pole, extent=2 * max(axes), steps=steps, name=name)
 
     @property
+    def sampling(self) -> str:
+        return ".grid(16)"
+
+    @property
     def embedding(self) -> Embedding:
         """The unit sphere, stretched."""
         return Embedding(lambda p: p, lambda x: self.axes.to(x) * on_sphere(x), WORLD)
 
+    @checked
     def grid(
         self,
-        latitudes: int,
-        longitudes: int | None = None,
+        latitudes: Rings,
+        longitudes: Around | None = None,
         *,
-        rotations: int | None = None,
+        rotations: Rotations | None = None,
         boundary: Boundary = "zero",
-        nodes: int = 8,
-        pooling: float | None = None,
+        nodes: Steps = 8,
+        pooling: Length | None = None,
     ) -> Gathered:
         """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
 
@@ -100,6 +107,7 @@ class Quadric:
 class Stretched(Interpolation):
     """Reading on the unit sphere, at the point of which p is the stretched one."""
 
+    @checked
     def __init__(self, inner: Interpolation, axes: Float[Tensor, "3"]) -> None:
         self.inner, self.axes = inner, axes
 

@@ -1,14 +1,20 @@
 """R^n, moved by translations, by rotations as well, or by all isometries."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Dimension, Range, Size, checked
 from erlangen.domains import Grid
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import MatrixGroup, StructureGroup, semidirect
 
+ONE_FOR_ALL = (
+    "the same on all axes; for others erlangen.domains.Grid(space, shape, steps), such as "
+    "steps=torch.diag(torch.tensor([3.0, 1.0, 1.0]))"
+)
+Spacing = Annotated[float, Range(above=0, kind="a positive length", mend=ONE_FOR_ALL)]
 Symmetry = Literal["translations", "roto-translations", "isometries"]
 
 
@@ -22,15 +28,14 @@ class Euclidean(Geometry):
         structure: a structure group of your own between those, such as C_8 on the plane.
     """
 
+    @checked
     def __init__(
         self,
-        n: int,
+        n: Dimension,
         symmetry: Symmetry = "translations",
         *,
         structure: StructureGroup | None = None,
     ) -> None:
-        if n < 1:
-            raise ValueError(f"n is {n}, expected a dimension of at least 1")
         self.dim = self.ambient = n
         self.structure = structure or structure_of(symmetry, n)
         self.group = affine_group(self.structure)
@@ -38,6 +43,10 @@ class Euclidean(Geometry):
 
     def __repr__(self) -> str:
         return f"Euclidean({self.dim}), H = {self.structure}"
+
+    @property
+    def sampling(self) -> str:
+        return f".grid({', '.join(['32'] * self.dim)})"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -71,15 +80,14 @@ class Euclidean(Geometry):
     def equivariant_to(self, structure: StructureGroup) -> str:
         return str(affine_group(structure))
 
-    def grid(self, *shape: int, spacing: float = 1.0) -> Grid:
+    @checked
+    def grid(self, *shape: Size, spacing: Spacing = 1.0) -> Grid:
         """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
 
         Args:
             shape: the number of samples on each axis.
             spacing: between neighbours.
         """
-        if not spacing > 0:
-            raise ValueError(f"spacing is {spacing}, expected a positive length")
         return Grid(self, shape, spacing * torch.eye(self.dim).double())
 
 

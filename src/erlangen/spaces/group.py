@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from erlangen.arguments import checked
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, expect_element, expect_group
 from erlangen.groups import MatrixGroup, StructureGroup
@@ -19,6 +20,7 @@ class GroupSpace(Geometry):
         group: the matrix group, such as ``er.groups.SE(2)``.
     """
 
+    @checked
     def __init__(self, group: MatrixGroup) -> None:
         expect_group(group)
         self.group: MatrixGroup = group  # type: ignore[override]
@@ -33,6 +35,10 @@ class GroupSpace(Geometry):
     def element(self, p: Tensor) -> Tensor:
         """The matrix of a point: ``(..., d d)`` to ``(..., d, d)``."""
         return p.unflatten(-1, (self.group.size, self.group.size))
+
+    @property
+    def sampling(self) -> str:
+        return ".samples(elements, weights)"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -62,6 +68,7 @@ class GroupSpace(Geometry):
             expect_element(self.group, g)
         return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
 
+    @checked
     def samples(self, elements: Tensor, weights: Tensor) -> Samples:
         """Group elements ``(*space, d, d)`` with the Haar measure ``(*space)`` of each."""
         return Samples(self, elements.flatten(-2), weights)

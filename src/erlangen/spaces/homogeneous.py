@@ -1,13 +1,14 @@
 """Any homogeneous space: a group, an origin and an action; all else is solved for."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Dimension, Extent, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
@@ -57,18 +58,19 @@ class HomogeneousSpace(Geometry):
     Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019.
     """
 
+    @checked
     def __init__(
         self,
         group: MatrixGroup,
-        origin: Float[Tensor, "m"],
+        origin: Float[Tensor, "m"] | Sequence[float],
         action: Action,
         *,
-        dim: int | None = None,
+        dim: Dimension | None = None,
         points: Float[Tensor, "k m"] | None = None,
         log: Callable[[Tensor], Tensor] | None = None,
         section: Callable[[Tensor], Tensor] | None = None,
         metric: Float[Tensor, "m m"] | None = None,
-        injectivity_radius: float | None = None,
+        injectivity_radius: Extent | None = None,
         measure: Measure = "space",
         name: str = "",
     ) -> None:
@@ -87,6 +89,10 @@ class HomogeneousSpace(Geometry):
 
     def __repr__(self) -> str:
         return self.name or f"{self.group} / {self.stabilizer()}"
+
+    @property
+    def sampling(self) -> str:
+        return ".samples(points, weights)"
 
     # what is solved for
 

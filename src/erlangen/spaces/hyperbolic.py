@@ -2,16 +2,19 @@
 
 import math
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from erlangen.arguments import Around, Dimension, Range, Rings, Rotations, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, StructureGroup
+
+Radius = Annotated[float, Range(above=0, high=100, limit="coordinates grow as exp(radius)")]
 
 
 class Hyperbolic(Geometry):
@@ -28,17 +31,16 @@ class Hyperbolic(Geometry):
         measure: "space" (the hyperbolic area) or "tangent".
     """
 
+    @checked
     def __init__(
         self,
-        n: int = 2,
+        n: Dimension = 2,
         symmetry: Literal["rotations", "isometries"] = "rotations",
         *,
         measure: Measure = "space",
     ) -> None:
         if n < 2:
             raise ValueError(f"n is {n}, expected at least 2; a line is er.Euclidean(1)")
-        if symmetry not in ("rotations", "isometries"):
-            raise ValueError(f'symmetry is {symmetry!r}, expected "rotations" or "isometries"')
         self.dim, self.ambient = n, n + 1
         rotations = symmetry == "rotations"
         self.structure = StructureGroup.special_orthogonal(n) if rotations else StructureGroup.orthogonal(n)
@@ -49,6 +51,10 @@ class Hyperbolic(Geometry):
 
     def __repr__(self) -> str:
         return f"Hyperbolic({self.dim}), H = {self.structure}"
+
+    @property
+    def sampling(self) -> str:
+        return ".disc(radius=2.0, rings=16)" if self.dim == 2 else super().sampling
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -120,8 +126,14 @@ class Hyperbolic(Geometry):
     def mover(self, u: Frame) -> Tensor:
         return torch.cat([u.point[..., None], u.basis], -1)
 
+    @checked
     def disc(
-        self, radius: float, rings: int, samples: int | None = None, *, rotations: int | None = None
+        self,
+        radius: Radius,
+        rings: Rings,
+        samples: Around | None = None,
+        *,
+        rotations: Rotations | None = None,
     ) -> Samples:
         """A disc of H^2 about the origin: rings of equispaced samples, Gauss-Legendre in cosh(r).
 
@@ -134,8 +146,6 @@ class Hyperbolic(Geometry):
             raise ValueError(
                 f"this grid lies on H^2, not on H^{self.dim}; give points to erlangen.domains.Samples"
             )
-        if rings < 1 or not radius > 0:
-            raise ValueError(f"radius={radius} and rings={rings}, expected both above 0")
         samples = samples or 2 * rings
         t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(rings))
         half = (math.cosh(radius) - 1) / 2

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Count, Extent, Length, Rotations, Steps, checked
 from erlangen.domains import Gathered
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
@@ -61,15 +62,16 @@ class Implicit(Geometry):
         SO(2)
     """
 
+    @checked
     def __init__(
         self,
         F: Callable[[Tensor], Tensor],
-        point: Float[Tensor, "N"],
+        point: Float[Tensor, "N"] | Sequence[float],
         *,
-        extent: float | None = None,
-        steps: int = 16,
+        extent: Length | None = None,
+        steps: Steps = 16,
         measure: Measure = "tangent",
-        injectivity_radius: float | None = None,
+        injectivity_radius: Extent | None = None,
         circuits: Sequence[Tensor] = (),
         name: str = "Implicit",
     ) -> None:
@@ -97,6 +99,10 @@ class Implicit(Geometry):
 
     def __repr__(self) -> str:
         return f"{self.name}, n = {self.dim}"
+
+    @property
+    def sampling(self) -> str:
+        return ".samples(space.spread_points(500))"
 
     # the equations
 
@@ -188,14 +194,15 @@ class Implicit(Geometry):
     def _is_found(self, x: Tensor, extent: float) -> Tensor:
         return (self.height(x) < ON * self.extent) & ((x - self.point).abs() < extent).all(-1)
 
+    @checked
     def samples(
         self,
         points: Float[Tensor, "k N"],
         weights: Float[Tensor, "k"] | None = None,
         *,
-        rotations: int | None = None,
-        nodes: int = 8,
-        pooling: float | None = None,
+        rotations: Rotations | None = None,
+        nodes: Steps = 8,
+        pooling: Length | None = None,
     ) -> Gathered:
         """Samples at any points of the surface, between which fields are read by local polynomials.
 
@@ -218,7 +225,8 @@ class Implicit(Geometry):
             )
         return scattered(self, points, weights, rotations, nodes, pooling)
 
-    def spread_points(self, count: int, seed: int = 0) -> Float[Tensor, "count N"]:
+    @checked
+    def spread_points(self, count: Count, seed: int = 0) -> Float[Tensor, "count N"]:
         """Random points of the surface, each the farthest from those before among many.
 
         Raises:

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Rotations, Size, checked
 from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.groups import CircleFibre, StructureGroup
 from erlangen.spaces.euclidean import Euclidean, structure_of
+from erlangen.spaces.euclidean import Symmetry as Group
 
 # images: columns are x to the right, rows are -y
 PIXELS = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
@@ -30,13 +32,14 @@ class Plane(Grid):
         shape: (height, width), or None for any.
     """
 
+    @checked
     def __init__(
         self,
-        rotations: int | None = None,
+        rotations: Rotations | None = None,
         reflections: bool = False,
         *,
-        symmetry: str | None = None,
-        shape: tuple[int, int] | None = None,
+        symmetry: Group | None = None,
+        shape: tuple[Size, Size] | None = None,
     ) -> None:
         if rotations is not None and symmetry is not None:
             raise ValueError(
@@ -206,5 +209,7 @@ def permute_pixels(g: Float[Tensor, "3 3"], f: Tensor) -> Tensor:
     return torch.rot90(f, quarters, (-2, -1))
 
 
-def _rebuild(rotations: int | None, reflections: bool, symmetry: str | None, shape) -> Plane:  # noqa: ANN001
+def _rebuild(
+    rotations: int | None, reflections: bool, symmetry: Group | None, shape: tuple[int, int] | None
+) -> Plane:
     return Plane(rotations, reflections, symmetry=symmetry, shape=shape)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen import groups
+from erlangen.arguments import Length, checked
 from erlangen.domains import Domain, Samples
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.sphere import Sphere
@@ -27,11 +28,8 @@ class PositionsAndDirections(HomogeneousSpace):
     Reference: Duits & Franken 2011; Bekkers et al. 2024 (the same space, other kernels).
     """
 
-    def __init__(self, length: float = 1.0) -> None:
-        if not length > 0:
-            raise ValueError(
-                f"length is {length}, expected a positive one: the shift that counts as a radian"
-            )
+    @checked
+    def __init__(self, length: Length = 1.0) -> None:
         self.length = length
         super().__init__(
             groups.SE(3),
@@ -43,6 +41,10 @@ class PositionsAndDirections(HomogeneousSpace):
             name=f"PositionsAndDirections({'' if length == 1 else f'length={length:g}'})",
         )
 
+    @property
+    def sampling(self) -> str:
+        return ".over(positions), such as er.Euclidean(3, 'roto-translations').grid(8, 8, 8)"
+
     def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
         # a screw motion is no shorter than the straight way, and turns by the angle of the directions
         shift = (p[..., :3] - q[..., :3]).norm(dim=-1) / self.length
@@ -52,6 +54,7 @@ class PositionsAndDirections(HomogeneousSpace):
     def chord(self, radius: float) -> float:
         return max(self.length, 1.0) * radius * (1 + 1e-9)
 
+    @checked
     def over(
         self,
         positions: Domain,

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Rotations, checked
 from erlangen.domains import Domain, Interpolation, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import StructureGroup
@@ -28,6 +29,7 @@ class Product(Geometry):
         SO(2)
     """
 
+    @checked
     def __init__(self, one: Geometry, other: Geometry, *, measure: Measure | None = None) -> None:
         if measure is None and one.measure != other.measure:
             raise ValueError(
@@ -40,6 +42,10 @@ class Product(Geometry):
 
     def __repr__(self) -> str:
         return f"{self.one} x {self.other}"
+
+    @property
+    def sampling(self) -> str:
+        return ".over(one, other), samples of one factor and of the other"
 
     @cached_property
     def structure(self) -> StructureGroup:  # type: ignore[override]
@@ -124,7 +130,8 @@ class Product(Geometry):
         cut = len(g) // 2 if self.one.group is None else self.one.group.size
         return self._joined(self.one.act(g[:cut, :cut], a), self.other.act(g[cut:, cut:], b))
 
-    def over(self, one: Domain, other: Domain, *, rotations: int | None = None) -> Samples:
+    @checked
+    def over(self, one: Domain, other: Domain, *, rotations: Rotations | None = None) -> Samples:
         """Samples of one factor beside those of the other, ``(*space, *space)``.
 
         Args:

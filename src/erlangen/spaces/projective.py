@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Around, Bandwidth, Rings, Rotations, checked
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Measure
 from erlangen.groups import SO
@@ -26,6 +27,7 @@ class ProjectivePlane(Sphere):
 
     injectivity_radius = math.pi / 2
 
+    @checked
     def __init__(self, *, measure: Measure = "space") -> None:
         super().__init__(2, "isometries", measure=measure)
         self.group = SO(3)
@@ -78,14 +80,15 @@ class ProjectivePlane(Sphere):
         g = super().mover(u)
         return torch.cat([g[..., :-1], g[..., -1:] * torch.linalg.det(g)[..., None, None].sign()], -1)
 
+    @checked
     def grid(
         self,
-        latitudes: int,
-        longitudes: int | None = None,
+        latitudes: Rings,
+        longitudes: Around | None = None,
         *,
         kind: str = "gauss-legendre",
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
     ) -> Domain:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Extent, Length, Size, check_fields, checked
 from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
@@ -21,8 +22,11 @@ class Gluing:
     """The deck transformation ``x -> A x + length e_axis``, with A diagonal and A e_axis = e_axis."""
 
     axis: int
-    length: float
+    length: Length
     signs: tuple[float, ...]  # the diagonal of A
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def matrix(self) -> Tensor:
@@ -43,16 +47,15 @@ class FlatQuotient(Geometry):
         symmetry: None, or "isometries" for kernels that the lengthwise mirrors leave alone as well.
     """
 
+    @checked
     def __init__(
         self,
         gluings: Sequence[Gluing],
-        widths: Sequence[float],
+        widths: Sequence[Extent],
         *,
         symmetry: Literal["isometries"] | None = None,
         name: str = "FlatQuotient",
     ) -> None:
-        if symmetry not in (None, "isometries"):
-            raise ValueError(f'symmetry is {symmetry!r}, expected None or "isometries"')
         self.decks = in_order([(g.axis, g.length, g.matrix) for g in gluings])
         glued = {g.axis: g for g in gluings}
         self.gluings = tuple(glued[axis] for axis, _, _ in self.decks)
@@ -60,9 +63,6 @@ class FlatQuotient(Geometry):
         self.dim = self.ambient = n = len(self.widths)
         if not self.gluings:
             raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
-        for extent in (*(g.length for g in gluings), *self.widths):
-            if not extent > 0:
-                raise ValueError(f"an extent is {extent}, expected a positive length")
         turns = [g.matrix for g in self.gluings]
         if symmetry == "isometries":
             turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
@@ -75,6 +75,10 @@ class FlatQuotient(Geometry):
 
     def __repr__(self) -> str:
         return f"{self.name}, H = {self.structure}"
+
+    @property
+    def sampling(self) -> str:
+        return f".grid({', '.join(['32'] * self.dim)})"
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there; of tori, which shifts move."""
@@ -148,7 +152,8 @@ class FlatQuotient(Geometry):
     def mover(self, u: Frame) -> Tensor:
         return super().mover(u) if self.group is None else frame_mover(u)
 
-    def grid(self, *shape: int) -> QuotientGrid:
+    @checked
+    def grid(self, *shape: Size) -> QuotientGrid:
         """Samples at even distances: on glued axes from zero, on the others centred.
 
         A glued axis that another gluing mirrors starts half a step from zero, so that samples have mirror
@@ -161,6 +166,11 @@ class FlatQuotient(Geometry):
         if len(shape) != n or min(shape) < 1:
             raise ValueError(f"shape is {shape}, expected {n} positive sizes")
         glued = {g.axis: g.length for g in self.gluings}
+        endless = [a for a, w in enumerate(self.widths) if a not in glued and math.isinf(w)]
+        if endless:
+            raise ValueError(
+                f"axis {endless[0]} of {self} has no end, expected a width: where should samples end?"
+            )
         spacing = [glued.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
         first = [
             (0.5 if axis in self.mirrored else 0.0) if axis in glued else (1 - size) / 2
@@ -172,9 +182,10 @@ class FlatQuotient(Geometry):
         return QuotientGrid(self, shape, torch.diag(spacing), seams, origin=first * spacing, fibre=fibre)
 
 
+@checked
 def Moebius(
-    length: float = 2.0,
-    width: float = 1.0,
+    length: Length = 2.0,
+    width: Extent = 1.0,
     *,
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:
@@ -192,9 +203,10 @@ def Moebius(
     return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
 
 
+@checked
 def KleinBottle(
-    length: float = 2.0,
-    width: float = 1.0,
+    length: Length = 2.0,
+    width: Length = 1.0,
     *,
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:
@@ -213,9 +225,10 @@ def KleinBottle(
     return FlatQuotient(gluings, (math.inf, math.inf), symmetry=symmetry, name=name)
 
 
+@checked
 def Cylinder(
-    length: float = 2.0,
-    width: float = 1.0,
+    length: Length = 2.0,
+    width: Extent = 1.0,
     *,
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:
@@ -225,8 +238,9 @@ def Cylinder(
     return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
 
 
+@checked
 def FlatTorus(
-    lengths: Sequence[float] = (1.0, 1.0),
+    lengths: Sequence[Length] = (1.0, 1.0),
     *,
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:

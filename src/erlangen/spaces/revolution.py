@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Length, Steps, checked
 from erlangen.geometry import Embedding
 from erlangen.geometry.derivative import partials
 from erlangen.spaces.chart import Chart
 
 
+@checked
 def SurfaceOfRevolution(
     profile: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
     *,
-    period: float | None = None,
+    period: Length | None = None,
     bounds: tuple[float, float] | None = None,
-    steps: int = 16,
+    steps: Steps = 16,
 ) -> Chart:
     r"""The profile ``t -> (rho, z)`` turned about the z axis: coordinates (longitude, t), metric
     ``rho^2 dphi^2 + (rho'^2 + z'^2) dt^2``.
@@ -72,7 +74,8 @@ class Turned:
         return torch.stack([rho * torch.cos(x[..., 0]), rho * torch.sin(x[..., 0]), z.expand_as(rho)], -1)
 
 
-def MappingTorus(angle: float, length: float = 1.0, width: float | None = None) -> Chart:
+@checked
+def MappingTorus(angle: float, length: Length = 1.0, width: Length | None = None) -> Chart:
     """Flat 3-space, glued after a step along z with a turn about it: H is C_n for an angle of 2 pi / n.
 
     Args:
@@ -81,8 +84,6 @@ def MappingTorus(angle: float, length: float = 1.0, width: float | None = None) 
         width: of the square ``|x|, |y| <= width / 2`` beyond which there is nothing; None for all of the
             plane, which has no grid.
     """
-    if width is not None and not width > 0:
-        raise ValueError(f"width is {width}, expected a positive length, or None for no end")
     ends = None if width is None else (-width / 2, width / 2)
     c, s = math.cos(angle), math.sin(angle)
     A = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)

@@ -2,13 +2,23 @@
 
 import math
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
+from erlangen.arguments import (
+    TOO_MANY,
+    Around,
+    Bandwidth,
+    Dimension,
+    Range,
+    Rings,
+    Rotations,
+    checked,
+    expect_tensor,
+)
 from erlangen.domains import Domain
-from erlangen.domains.refusals import expect_tensor
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
 from erlangen.spaces.spherical import (
@@ -63,9 +73,10 @@ class Sphere(Geometry):
 
     injectivity_radius = math.pi
 
+    @checked
     def __init__(
         self,
-        n: int = 2,
+        n: Dimension = 2,
         symmetry: Literal["rotations", "isometries", "axis"] = "rotations",
         *,
         measure: Measure = "space",
@@ -85,6 +96,10 @@ class Sphere(Geometry):
     def __repr__(self) -> str:
         under = f" under {self.group}" * self.structure.is_finite
         return f"Sphere({self.dim}){under}, H = {self.structure}"
+
+    @property
+    def sampling(self) -> str:
+        return ".grid(64)" if self.dim == 2 else super().sampling
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""
@@ -152,14 +167,15 @@ class Sphere(Geometry):
     def chord(self, radius: float) -> float:
         return 2 * math.sin(min(radius, math.pi) / 2) * (1 + 1e-12)
 
+    @checked
     def grid(
         self,
-        latitudes: int,
-        longitudes: int | None = None,
+        latitudes: Rings,
+        longitudes: Around | None = None,
         *,
         kind: str = "gauss-legendre",
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
     ) -> Domain:
@@ -192,7 +208,8 @@ class Sphere(Geometry):
         )
         return domain if mask is None else domain.masked(mask)
 
-    def harmonics(self, degrees: int, *, rotations: int | None = None) -> Coefficients:
+    @checked
+    def harmonics(self, degrees: Bandwidth, *, rotations: Rotations | None = None) -> Coefficients:
         """Fields of degrees l < `degrees` that stay coefficients between layers; see `Coefficients`.
 
         Args:
@@ -207,13 +224,14 @@ class Sphere(Geometry):
             )
         return Coefficients(self.grid(degrees, rotations=rotations))  # type: ignore[arg-type]
 
+    @checked
     def from_latlon(
         self,
         lat: Any,
         lon: Any,
         *,
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """The grid of a file's own latitudes and longitudes, in degrees, shape (lat, lon).
@@ -234,14 +252,15 @@ class Sphere(Geometry):
         domain = rings(self, latitudes, longitudes, first=first, degrees=degrees, rotations=rotations)
         return domain if mask is None else domain.masked(mask)
 
+    @checked
     def healpix(
         self,
-        nside: int,
+        nside: Annotated[int, Range(high=8192, limit=TOO_MANY)],
         *,
         nest: bool = False,
         ring_weights: bool = False,
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """HEALPix, 12 nside^2 pixels of one area.
@@ -262,12 +281,13 @@ class Sphere(Geometry):
         coarse = partial(Sphere.healpix, self, nside // 2, degrees=halved(degrees), **options)
         return self._points(points, weights, degrees, rotations, mask, recipe, None if nside % 2 else coarse)
 
+    @checked
     def icosahedral(
         self,
-        level: int,
+        level: Annotated[int, Range(high=12, limit=TOO_MANY)],
         *,
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """The vertices of an icosahedron halved `level` times, 10 4^level + 2, with their cells' areas.
@@ -286,12 +306,13 @@ class Sphere(Geometry):
         weights = voronoi_areas(self, points)
         return self._points(points, weights, degrees, rotations, mask, recipe, coarse if level else None)
 
+    @checked
     def fibonacci(
         self,
-        n: int,
+        n: Annotated[int, Range(high=2**27, limit=TOO_MANY)],
         *,
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """A spiral of n points, of about equal area each.
@@ -312,13 +333,14 @@ class Sphere(Geometry):
         )
         return self._points(points, weights, degrees, rotations, mask, recipe, coarse)
 
+    @checked
     def samples(
         self,
         points: Tensor,
         weights: Tensor | None = None,
         *,
-        degrees: int | None = None,
-        rotations: int | None = None,
+        degrees: Bandwidth | None = None,
+        rotations: Rotations | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """Your own points.

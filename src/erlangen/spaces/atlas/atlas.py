@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Extent, Length, Rotations, Size, Steps, checked
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
@@ -69,15 +70,16 @@ class Atlas(Numerical):
         SO(2)
     """
 
+    @checked
     def __init__(
         self,
         charts: Sequence[Chart],
         transitions: Mapping[tuple[int, int], Transition],
         *,
         symmetry: Sequence[Isometry] = (),
-        steps: int = 16,
+        steps: Steps = 16,
         measure: Measure = "tangent",
-        injectivity_radius: float | None = None,
+        injectivity_radius: Extent | None = None,
         name: str = "Atlas",
     ) -> None:
         expect_charts(charts, transitions)
@@ -91,6 +93,10 @@ class Atlas(Numerical):
 
     def __repr__(self) -> str:
         return f"{self.name} of {len(self.charts)} charts, n = {self.dim}"
+
+    @property
+    def sampling(self) -> str:
+        return f".grid({', '.join(['16'] * self.dim)})"
 
     def is_same(self, other: Geometry) -> bool:
         return self is other
@@ -320,13 +326,14 @@ class Atlas(Numerical):
 
         return grouped(number_of(u.point), inside, u.point[..., 1:], u.basis[..., 1:, :])
 
+    @checked
     def grid(
         self,
-        *shape: int,
-        rotations: int | None = None,
+        *shape: Size,
+        rotations: Rotations | None = None,
         boundary: Boundary = "zero",
-        nodes: int = 8,
-        pooling: float | None = None,
+        nodes: Steps = 8,
+        pooling: Length | None = None,
     ) -> Gathered:
         """A grid in each chart, at even distances in its coordinates: space axes ``(charts, *shape)``.
 

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from erlangen.arguments import expect_tensor
 from erlangen.domains import Domain, Interpolation, KernelSpec
-from erlangen.domains.refusals import expect_tensor, refuse_missing, without_grid_options
+from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, Reading, Resolution, Scattered, SpectralEngine
 from erlangen.geometry import Frame
