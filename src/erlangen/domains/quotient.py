@@ -182,7 +182,9 @@ class QuotientGrid(Grid):
             gamma = affine(seam.matrix, self._sizes()[seam.axis] * self.steps[seam.axis])
             there = self.geometry.act(g @ gamma, u)
             apart = self.geometry.coordinates(here, there.point).norm(dim=-1)
-            if bool((apart > 1e-9).any()) or bool(((here.basis - there.basis).abs() > 1e-9).any()):
+            if bool((apart > 1e-9 * self.geometry.length).any()) or bool(
+                ((here.basis - there.basis).abs() > 1e-9).any()
+            ):
                 return False
         return True
 

@@ -16,6 +16,8 @@ from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation
 
+EVEN = 1 - 1e-9  # distances that differ by less are the same
+
 
 def reading(source: Domain, u: Frame) -> Stencil:
     """``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``: the source's own interpolation, at frames ``(k,)``."""
@@ -101,9 +103,9 @@ def spread_out(
     owner = torch.zeros(n, dtype=torch.long)
     distance = distances(0)
     while len(chosen) < count:
-        farthest = int(distance.argmax())
+        farthest = int((distance >= EVEN * distance.max()).int().argmax())  # the first of those, on grids
         d = distances(farthest)
-        closer = d < distance
+        closer = d < EVEN * distance
         owner, distance = torch.where(closer, len(chosen), owner), torch.where(closer, d, distance)
         chosen.append(farthest)
     return torch.tensor(chosen), weights.new_zeros(count).index_add(0, owner, weights)

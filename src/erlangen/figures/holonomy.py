@@ -19,7 +19,7 @@ from erlangen.geometry.trips import circle
 from erlangen.groups.structure import turn
 
 SIZES = (1.0, 0.8, 0.6, 0.5)  # of the circles
-SHARE, LONGEST = 0.24, 4.0  # of the injectivity radius
+SHARE, LONGEST = 0.24, 4.0  # of the injectivity radius; where there is none, of lengths of the space
 FAR = 1e3
 DEEP = "#1f5068"
 View = Any  # a Scene, or one of three dimensions
@@ -168,7 +168,7 @@ def _circles(
 ) -> list[Trip]:
     """Circles that face the eye, each as far as may be from the others and from the circuits."""
     geometry = H.geometry
-    radius = SHARE * min(geometry.injectivity_radius, LONGEST)
+    radius = SHARE * min(geometry.injectivity_radius, LONGEST * geometry.length)
     points = _candidates(H, window, seen, radius)
     points = points[_facing(view, seen, geometry.frames(points))]
     if window is not None:

@@ -238,8 +238,9 @@ class Geometry(ABC):
 
     def components(self, u: Frame, w: Float[Tensor, "*#batch m k"]) -> Float[Tensor, "*#batch n k"]:
         """The components in u of tangent vectors at its point, given as columns."""
-        E = u.basis
-        return torch.linalg.solve(E.mT @ E, E.mT @ w)
+        size = u.basis.norm(dim=-2, keepdim=True)  # some axes may be shifts and others turns
+        E = u.basis / size
+        return torch.linalg.solve(E.mT @ E, E.mT @ w) / size.mT
 
     def gauge(self, u: Frame, w: Frame) -> Float[Tensor, "*#batch n n"]:
         """The h with ``w = u h``, for two frames at one point."""

@@ -31,6 +31,8 @@ def invariant_inner_product(
     turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, algebra)) if len(algebra) else algebra
     h = torch.cat([turns, components])
     h = torch.cat([h, torch.linalg.inv(h)])
+    L = torch.eye(n, dtype=torch.float64) if start is None else torch.linalg.cholesky(start)
+    h = L.T @ torch.linalg.solve(L, h.mT).mT  # where `start` is the identity, and no unit matters
     mean = torch.einsum("kai,kbj->ijab", h, h).reshape(n * n, n * n) / len(h)
     for _ in range(SQUARINGS):
         mean = mean @ mean
@@ -38,13 +40,12 @@ def invariant_inner_product(
             return None
     for _ in range(2):  # what rounding has added to a projection
         mean = 3 * mean @ mean - 2 * mean @ mean @ mean
-    start = torch.eye(n, dtype=torch.float64) if start is None else start
-    P = (mean @ start.flatten()).unflatten(0, (n, n))
+    P = (mean @ torch.eye(n, dtype=torch.float64).flatten()).unflatten(0, (n, n))
     P = (P + P.T) / 2
     values = torch.linalg.eigvalsh(P)
     moved = float((h.mT @ P @ h - P).abs().max())
     bounded = float(values[0]) > TOLERANCE * float(values[-1]) and moved <= 1e-6 * float(values[-1])
-    return P if bounded else None
+    return L @ P @ L.T if bounded else None
 
 
 def outside(g: Float[Tensor, "k n n"], X: Float[Tensor, "a n n"]) -> Float[Tensor, "k"]:

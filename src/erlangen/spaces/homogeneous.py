@@ -18,7 +18,8 @@ from erlangen.spaces.orbit import FOUND, Action, Orbit, rank
 from erlangen.spaces.stabilizer import Stabilizer, solve_stabilizer
 
 TOLERANCE = 1e-7
-FARTHEST = 10.0  # an injectivity radius beyond this counts as none
+FARTHEST = 10.0  # lengths of the space, beyond which an injectivity radius counts as none
+STILL = 1e-6  # of a matrix: what turns nothing, such as a shift, does so but for rounding
 
 
 class HomogeneousSpace(Geometry):
@@ -333,6 +334,17 @@ class HomogeneousSpace(Geometry):
         return torch.linalg.det(along.to(v) @ J).abs()
 
     @cached_property
+    def length(self) -> float:  # type: ignore[override]
+        """How far the origin goes while some generator turns, or stretches, matrices by one.
+
+        On R^n, which shifts move, what one unit of a generator shifts it.
+        """
+        X = self.basis
+        speeds, sizes = torch.linalg.eigvals(X).abs().amax(-1), torch.linalg.matrix_norm(X)
+        speeds = torch.where(speeds > STILL * sizes, speeds, 0.0)
+        return 1 / float(speeds.max() if bool((speeds > 0).any()) else sizes.max())
+
+    @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """The length up to which `log_origin` finds the v that one set out with, in many directions."""
         if self._radius is not None:
@@ -342,12 +354,12 @@ class HomogeneousSpace(Geometry):
 
         def is_found(t: float) -> bool:
             found = self.orbit.solve(self.orbit.point(self.exp_origin(t * direction)), self._complement)
-            return bool((found.norm(dim=-1) > t - 1e-6).all())
+            return bool((found.norm(dim=-1) > t - 1e-6 * self.length).all())
 
-        if is_found(FARTHEST):
+        if is_found(FARTHEST * self.length):
             return math.inf
-        low, high = 0.0, FARTHEST
-        while high - low > 1e-3:
+        low, high = 0.0, FARTHEST * self.length
+        while high - low > 1e-3 * self.length:
             middle = (low + high) / 2
             low, high = (middle, high) if is_found(middle) else (low, middle)
         return low

@@ -30,13 +30,13 @@ class PositionsAndDirections(HomogeneousSpace):
 
     @checked
     def __init__(self, length: Length = 1.0) -> None:
-        self.length = length
+        self._shift = length  # that counts as a radian, the unit of this space
         super().__init__(
             groups.SE(3),
             torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
             _move,
             log=partial(_log, length),
-            metric=torch.diag(torch.tensor([length**-2.0] * 3 + [1.0] * 3)),
+            metric=torch.diag(torch.tensor([length**-2.0] * 3 + [1.0] * 3, dtype=torch.float64)),
             injectivity_radius=math.pi,
             name=f"PositionsAndDirections({'' if length == 1 else f'length={length:g}'})",
         )
@@ -47,12 +47,12 @@ class PositionsAndDirections(HomogeneousSpace):
 
     def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
         # a screw motion is no shorter than the straight way, and turns by the angle of the directions
-        shift = (p[..., :3] - q[..., :3]).norm(dim=-1) / self.length
+        shift = (p[..., :3] - q[..., :3]).norm(dim=-1) / self._shift
         half = (p[..., 3:] - q[..., 3:]).norm(dim=-1) / 2
         return torch.hypot(shift, 2 * torch.asin(half.clamp(max=1.0))) * (1 - 1e-9)
 
     def chord(self, radius: float) -> float:
-        return max(self.length, 1.0) * radius * (1 + 1e-9)
+        return max(self._shift, 1.0) * radius * (1 + 1e-9)
 
     @checked
     def over(
