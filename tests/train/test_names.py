@@ -5,6 +5,7 @@ import io
 import os
 import sys
 
+import pytest
 import torch
 from PIL import Image
 
@@ -12,6 +13,7 @@ import erlangen as er
 from erlangen import figures
 from erlangen.cli import main
 from erlangen.legible import legible
+from erlangen.train.folders import find_images
 
 NAMES = [
     os.fsdecode(b"caf\xe9"),
@@ -66,3 +68,44 @@ def test_a_terminal_in_ascii(tmp_path, run, monkeypatch):
     assert main(["predict", str(tmp_path / "net"), str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
     assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == sorted(names)
     assert b"1 of 5 photographs are left out" in said["stderr"].getvalue()
+
+
+def test_links_that_loop_are_walked_once(tmp_path):
+    """To itself, to a folder above, three in a circle, to a folder beside; broken ones are no folders."""
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "x.png")
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "here").symlink_to(tmp_path / "a")
+    for one, other in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / one / "next").symlink_to(tmp_path / other)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "0").symlink_to(tmp_path / "c")
+    (tmp_path / "file.png").symlink_to(tmp_path / "a" / "x.png")
+    found = [str(name) for name in find_images(tmp_path).values()]
+    assert found == ["a/x.png", "b/x.png", "c/x.png", "file.png"]
+    below = [path.resolve() for path in find_images(tmp_path / "c") if not path.is_symlink()]
+    assert sorted(below) == sorted((tmp_path / folder / "x.png").resolve() for folder in "abc")
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path, run):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(ValueError, match=r"1 of 2 photographs are left out.*b\.png cannot be read.*no file"):
+        er.predict(run.model, tmp_path, out=tmp_path / "out")
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    inside = type(tmp_path).iterdir
+
+    def iterdir(path):
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return inside(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", iterdir)
+    with pytest.raises(ValueError, match=r"locked cannot be opened \(Permission denied\), expected a folder"):
+        find_images(tmp_path)

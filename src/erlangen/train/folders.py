@@ -288,14 +288,37 @@ def _common(names: list[str]) -> int:
 
 
 def _images_below(folder: Path, out: Path | None = None) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
+    """The images in a folder and those within, sorted; of a folder with links to it, once."""
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    links = [folder]
+    while links:
+        found += _walked(links.pop(0), out, seen, links)
+    return iter(sorted(found))
+
+
+def _walked(folder: Path, out: Path | None, seen: set[tuple[int, int]], links: list[Path]) -> Iterator[Path]:
+    """The images below that no link leads to; the links to folders are put aside."""
+    try:
+        status, inside = folder.stat(), sorted(folder.iterdir())
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be opened ({error.strerror}), expected a folder that may be read; give the "
+            "right to read it, or take it away"
+        ) from error
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for path in inside:
         if path.name.startswith(".") or (path.name == "masks" and (folder / "images").is_dir()):
             continue
         if path.is_dir():
-            written = is_written(path) or (out is not None and path.resolve() == out.resolve())
-            loop = path.is_symlink() and folder.resolve().is_relative_to(path.resolve())
-            if not written and not loop:
-                yield from _images_below(path, out)
+            if is_written(path) or (out is not None and path.resolve() == out.resolve()):
+                continue
+            if path.is_symlink():
+                links.append(path)
+            else:
+                yield from _walked(path, out, seen, links)
         elif _is_image(path):
             yield path
 
