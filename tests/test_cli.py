@@ -32,7 +32,7 @@ def test_train_predict_check(photographs, tmp_path, capsys):
         assert main([*command, "--device", "nowhere"]) == 1
         assert "device is 'nowhere'" in capsys.readouterr().err
     assert main(["predict", str(out), str(photographs), "--out", str(tmp_path / "masks")]) == 0
-    assert len(list((tmp_path / "masks").iterdir())) == 6
+    assert len(list((tmp_path / "masks").glob("*.png"))) == 6
     capsys.readouterr()
     assert main(["check", str(out), "--html", str(tmp_path / "check.html"), "--layers"]) == 0
     assert "turn 90" in capsys.readouterr().out

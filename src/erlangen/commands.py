@@ -97,6 +97,8 @@ class Predict:
     Segmentation: a mask for each image, PNG of its name and size, 255 where the thing is; of several classes
     their numbers. Classification: the table classes.csv. Folders within are taken as well.
 
+    What it wrote to --out before is replaced; files of others, or changed since, are not.
+
     erlangen predict runs/network new
 
     erlangen predict runs/network orchard.jpg --size 4096
@@ -108,6 +110,8 @@ class Predict:
     """A photograph, or a folder of them."""
     out: Path = Path("predictions")
     """Where the masks, or the table, go."""
+    overwrite: bool = False
+    """Lose what others wrote, or changed, in --out in the place of masks or the table."""
     size: int | None = None
     """Shrink photographs to this longer side, instead of the one of the training."""
     tile: int = 1024
@@ -118,11 +122,15 @@ class Predict:
     def run(self) -> int:
         from erlangen.train import load
         from erlangen.train.device import as_device
-        from erlangen.train.folders import find_images
         from erlangen.train.predict import predict_files
 
-        model, total = load(self.model).to(as_device(self.device)), len(find_images(self.images, self.out))
-        answers = predict_files(model, self.images, self.out, self.size, self.tile)
+        def tell(text: str) -> None:
+            print(f"erlangen: {text}", file=sys.stderr)  # noqa: T201
+
+        model = load(self.model).to(as_device(self.device))
+        total, answers = predict_files(
+            model, self.images, self.out, self.size, self.tile, self.overwrite, tell
+        )
         count = sum(1 for _ in _counted(answers, total))
         what = "masks" if model.task.dense else "classes, in classes.csv,"
         _say(f"{count} {what} in {self.out}")

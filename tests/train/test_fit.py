@@ -203,7 +203,7 @@ def test_folders_of_folders_are_predicted_under_their_names(run, tmp_path):
     (new / "notes.txt").write_text("no photograph")
     masks = tmp_path / "masks"
     assert len(er.predict(run.model, new, out=masks)) == 4
-    written = sorted(p.relative_to(masks).as_posix() for p in masks.rglob("*") if p.is_file())
+    written = sorted(p.relative_to(masks).as_posix() for p in masks.rglob("[!.]*") if p.is_file())
     assert written == ["a.png", "monday/a.jpg.png", "monday/a.png.png", "monday/late/b.png"]
     with Image.open(masks / "monday" / "late" / "b.png") as mask:
         assert mask.size == (30, 20)

@@ -148,11 +148,11 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
     return SortedPhotographs(tuple(images), tuple(labels), tuple(sorted(names)))
 
 
-def find_images(path: str | Path, out: str | Path | None = None) -> dict[Path, Path]:
+def find_images(path: str | Path) -> dict[Path, Path]:
     """An image file itself, or the images in a folder and those within: their paths from there.
 
-    Of a folder that holds ``images``, these alone. Left out are hidden files, the folder `out` if it lies
-    within, and folders that a training wrote.
+    Of a folder that holds ``images``, these only. Left out are hidden files, and folders that a training
+    wrote.
 
     Raises:
         ValueError: if there are none.
@@ -164,7 +164,7 @@ def find_images(path: str | Path, out: str | Path | None = None) -> dict[Path, P
         raise ValueError(f"{path} is no folder, expected a photograph, or a folder of them")
     if (path / "images").is_dir():
         path = path / "images"
-    found = {file: file.relative_to(path) for file in _images_below(path, None if out is None else Path(out))}
+    found = {file: file.relative_to(path) for file in _images_below(path)}
     if not found:
         raise ValueError(f"{path} holds no images, expected PNG, JPEG, TIFF or the like")
     return found
@@ -287,17 +287,17 @@ def _common(names: list[str]) -> int:
     return next(differ, min(map(len, names)))
 
 
-def _images_below(folder: Path, out: Path | None = None) -> Iterator[Path]:
+def _images_below(folder: Path) -> Iterator[Path]:
     """The images in a folder and those within, sorted; of a folder with links to it, once."""
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
     links = [folder]
     while links:
-        found += _walked(links.pop(0), out, seen, links)
+        found += _walked(links.pop(0), seen, links)
     return iter(sorted(found))
 
 
-def _walked(folder: Path, out: Path | None, seen: set[tuple[int, int]], links: list[Path]) -> Iterator[Path]:
+def _walked(folder: Path, seen: set[tuple[int, int]], links: list[Path]) -> Iterator[Path]:
     """The images below that no link leads to; the links to folders are put aside."""
     try:
         status, inside = folder.stat(), sorted(folder.iterdir())
@@ -313,12 +313,12 @@ def _walked(folder: Path, out: Path | None, seen: set[tuple[int, int]], links: l
         if path.name.startswith(".") or (path.name == "masks" and (folder / "images").is_dir()):
             continue
         if path.is_dir():
-            if is_written(path) or (out is not None and path.resolve() == out.resolve()):
+            if is_written(path):
                 continue
             if path.is_symlink():
                 links.append(path)
             else:
-                yield from _walked(path, out, seen, links)
+                yield from _walked(path, seen, links)
         elif _is_image(path):
             yield path
 

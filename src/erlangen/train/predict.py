@@ -1,12 +1,12 @@
 """Prediction: photographs of any size in, probabilities out."""
 
 import csv
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import torch.nn.functional as F
@@ -16,11 +16,13 @@ from torch import Tensor
 from erlangen.train.decoding import Decoded, decode, decode_open
 from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, shrink
+from erlangen.train.outputs import Outputs, one_spelling, some, written_among
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
 from erlangen.train.tiles import TILE, answer
-from erlangen.train.writing import make_folder, write_whole, writing
 
+TABLE = "classes.csv"
+KEEP_EVERY = 30.0  # seconds after which the lines of a table go to the disc
 Answers = Iterator[tuple[Path, Tensor]]  # photographs and their logits
 
 
@@ -31,6 +33,7 @@ def predict(
     out: str | Path | None = None,
     size: int | None = None,
     tile: int = TILE,
+    overwrite: bool = False,
 ) -> list[Tensor]:
     """The probability of the thing at every pixel, or of each class, or of each class of the whole.
 
@@ -39,9 +42,12 @@ def predict(
         images: a file, a folder (and those within), a photograph, or a tensor ``(batch, 3, height, width)``
             in [0, 1] that is used at the size it has.
         out: a folder for masks, PNG of the photographs' names and sizes, in folders as theirs (255 where the
-            thing is, or the class indices), or for ``classes.csv``.
+            thing is, or the class indices), or for ``classes.csv``. What was predicted there before is
+            replaced, and nothing else; it is never taken for photographs.
         size: shrink photographs to this longer side instead of the one that the network was trained at.
         tile: what is larger goes through the network in tiles of about so many pixels, with the same answer.
+        overwrite: lose what others wrote to `out` in the place of masks or the table, or changed there; a
+            warning says what.
 
     Returns:
         For each photograph ``(height, width)``, of the photograph's size; with several classes
@@ -49,7 +55,8 @@ def predict(
 
     Raises:
         ValueError: for files that cannot be read, naming them, with `out` after the others are written; for
-            tensors that are no photographs; for `out` with what is no file.
+            tensors that are no photographs; for `out` with what is no file; for an `out` that holds other
+            files in the place of masks, naming them, before anything is computed.
     """
     expect_predictor(model)
     _expect_sizes(size, tile)
@@ -69,7 +76,11 @@ def predict(
                 predict_logits(model, as_photograph(model, decode_open(images)), size, tile)
             )[0]
         ]
-    return list(predict_files(model, images, out, size, tile))
+    return list(predict_files(model, images, out, size, tile, overwrite)[1])
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
 
 
 def predict_files(
@@ -78,24 +89,81 @@ def predict_files(
     out: str | Path | None = None,
     size: int | None = None,
     tile: int = TILE,
-) -> Iterator[Tensor]:
-    """`predict`, one photograph after the other: of those before, memory holds nothing."""
+    overwrite: bool = False,
+    tell: Callable[[str], None] = _warn,
+) -> tuple[int, Iterator[Tensor]]:
+    """`predict`, one photograph after the other: of those before, memory holds nothing.
+
+    Args:
+        model, images, out, size, tile, overwrite: as of `predict`.
+        tell: hears what is overwritten.
+
+    Returns:
+        How many photographs there are, and their probabilities as they come.
+
+    Raises:
+        ValueError: as `predict` does, for `images` and `out` before anything is computed.
+    """
     expect_predictor(model)
     _expect_sizes(size, tile)
-    found, unread = find_images(images, out), list[str]()
-    aside = None if out is None or len(found) == 1 else unread
+    out = None if out is None else Path(out)
+    found = _photographs(images, out if overwrite else None)
+    outputs = None if out is None else Outputs(out)
+    files = {}
+    if out is not None and outputs is not None:
+        files = mask_files(found, out) if model.task.dense else dict.fromkeys(found, out / TABLE)
+        lost = outputs.claim(dict.fromkeys(files.values()), overwrite)
+        if lost:
+            tell(f"{len(lost)} files in {out} that predict did not write are replaced: {some(lost, out, 20)}")
+    return len(found), _predict_files(model, found, outputs, files, size, tile)
+
+
+def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
+    """Those that `find_images` finds, without what `predict` wrote.
+
+    Raises:
+        ValueError: if nothing is left; for what was written and then changed, which may be a mask as well as
+            a photograph, but in the folder `given_up`.
+    """
+    found = find_images(images)
+    written = written_among(found)
+    left = {path for path in written if given_up and path.resolve().is_relative_to(given_up.resolve())}
+    changed = [path for path, same in written.items() if not same and path not in left]
+    if changed:
+        raise ValueError(
+            f"{len(changed)} files in {images} were written by predict and changed since ({changed[0]} "
+            "first), expected photographs; if they are masks, move them elsewhere, else rename them"
+        )
+    photographs = {path: name for path, name in found.items() if path not in written}
+    if not photographs:
+        raise ValueError(
+            f"{images} holds nothing but what predict wrote ({next(iter(written))} first), expected "
+            "photographs; give the folder of those"
+        )
+    return photographs
+
+
+def _predict_files(
+    model: Predictor,
+    found: dict[Path, Path],
+    outputs: Outputs | None,
+    files: dict[Path, Path],
+    size: int | None,
+    tile: int,
+) -> Iterator[Tensor]:
+    unread = list[str]()
+    aside = None if outputs is None or len(found) == 1 else unread
     photographs = (
         (path, photograph) for path in found if (photograph := _read(model, path, aside)) is not None
     )
     answers = ((path, predict_logits(model, photograph, size, tile)) for path, photograph in photographs)
-    if out is not None and model.task.dense:
-        answers = _with_masks(answers, model.task, mask_files(found, Path(out)))
-    elif out is not None:
-        answers = _with_table(answers, model.task, found, Path(out) / "classes.csv")
+    if outputs is not None:
+        with_files = _with_masks if model.task.dense else _with_table
+        answers = with_files(answers, model.task, outputs, files, found)
     for _, logits in answers:
         yield model.task.probabilities(logits)[0]
-    if unread:
-        what = f"{len(unread)} of {len(found)} photographs are left out, the others are in {out}: "
+    if unread and outputs is not None:
+        what = f"{len(unread)} of {len(found)} photographs are left out, the others are in {outputs.folder}: "
         raise ValueError(what + "; ".join(unread))
 
 
@@ -111,26 +179,42 @@ def predict_logits(
 
 
 def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
-    """Where the mask of each photograph goes; those that differ in their ending alone keep it: a.jpg.png.
+    """Where the mask of each photograph goes; those that differ in their ending only keep it: a.jpg.png.
 
     Raises:
-        ValueError: if a mask would take the place of a photograph, or of another mask.
+        ValueError: if a mask would take the place of a photograph, or of another mask, on any system: names
+            that differ in case or in how accents are spelled only are one.
     """
-    stems = Counter(path.with_suffix("") for path in found)
+    stems = Counter(one_spelling(str(name.with_suffix(""))) for name in found.values())
     masks = {}
     for path, name in found.items():
-        alone = stems[path.with_suffix("")] == 1
-        masks[path] = out / (name.with_suffix(".png") if alone else name.with_name(f"{name.name}.png"))
-    twice = [mask for mask, count in Counter(masks.values()).items() if count > 1]
+        single = stems[one_spelling(str(name.with_suffix("")))] == 1
+        masks[path] = out / (name.with_suffix(".png") if single else name.with_name(f"{name.name}.png"))
+    counts = Counter(one_spelling(str(mask)) for mask in masks.values())
+    twice = [path for path, mask in masks.items() if counts[one_spelling(str(mask))] > 1]
     if twice:
-        raise ValueError(f"{len(twice)} masks would be written twice ({twice[0]} first), rename a photograph")
-    lost = {path.resolve() for path in found} & {mask.resolve() for mask in masks.values()}
+        count = sum(count > 1 for count in counts.values())
+        raise ValueError(
+            f"{count} masks would be written twice ({masks[twice[0]]} first), expected a name of its own for "
+            f"each, on every system; rename a photograph, such as {twice[0]}"
+        )
+    places = {one_spelling(str(place)) for path in found for place in (path.resolve(), _place(path))}
+    lost = [
+        path
+        for path, mask in masks.items()
+        if {one_spelling(str(mask.resolve())), one_spelling(str(_place(mask)))} & places
+    ]
     if lost:
         raise ValueError(
             f"the mask of {min(lost).name} would be written over the photograph; expected another folder "
             f"than {out} for the masks"
         )
     return masks
+
+
+def _place(path: Path) -> Path:
+    """Where a file lies, itself a link or not."""
+    return path.parent.resolve() / path.name
 
 
 def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
@@ -180,30 +264,42 @@ def _expect_photographs(images: Tensor) -> None:
         )
 
 
-def _with_masks(answers: Answers, task: Task, masks: dict[Path, Path]) -> Answers:
+def _with_masks(
+    answers: Answers, task: Task, outputs: Outputs, files: dict[Path, Path], _: dict[Path, Path]
+) -> Answers:
     """Class indices as PNG; 255 where the one thing is."""
     for path, logits in answers:
         values = task.decide(logits)[0].numpy() * (255 if task.is_binary else 1)
         png = BytesIO()
         Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
-        make_folder(masks[path].parent)
-        write_whole(masks[path], png.getvalue())
+        outputs.write(files[path], png.getvalue())
         yield path, logits
 
 
-def _opened(table: Path) -> TextIO:
-    return open(table, "w", newline="", encoding="utf-8", errors="surrogateescape")  # names of any bytes
+def _with_table(
+    answers: Answers, task: Task, outputs: Outputs, files: dict[Path, Path], found: dict[Path, Path]
+) -> Answers:
+    """A line for each photograph: its name, its class, the probability of each class.
 
+    The table goes to the disc whole, now and then and at the end, be it that of an interruption.
+    """
+    text, kept = StringIO(newline=""), time.monotonic()
+    lines = csv.writer(text)
+    lines.writerow(["image", "class", *task.classes])
+    file = None
 
-def _with_table(answers: Answers, task: Task, found: dict[Path, Path], table: Path) -> Answers:
-    """A line for each photograph: its name, its class, the probability of each class."""
-    make_folder(table.parent)
-    with writing(table, "the lines before are there"), _opened(table) as file:
-        lines = csv.writer(file)
-        lines.writerow(["image", "class", *task.classes])
+    def keep(file: Path | None) -> None:
+        if file is not None:
+            outputs.write(file, text.getvalue().encode("utf-8", "surrogateescape"))  # names of any bytes
+
+    try:
         for path, logits in answers:
             probabilities = [f"{p:.4f}" for p in task.probabilities(logits)[0].tolist()]
-            name = task.classes[int(task.decide(logits))]
+            name, file = task.classes[int(task.decide(logits))], files[path]
             lines.writerow([found[path].as_posix(), name, *probabilities])
-            file.flush()
+            if time.monotonic() - kept > KEEP_EVERY:
+                keep(file)
+                kept = time.monotonic()
             yield path, logits
+    finally:
+        keep(file)
