@@ -104,12 +104,16 @@ class Photographs(Data):
 
     def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
         mask = read_mask(self.masks[i], len(self.classes), self.ignore, self.how)
-        if whole != mask.shape[::-1]:
+        self.expect_size(i, whole, mask.shape[::-1])
+        return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size))
+
+    def expect_size(self, i: int, whole: tuple[int, int], mask: tuple[int, int]) -> None:
+        """ValueError for a mask of another width and height than its photograph."""
+        if whole != mask:
             raise ValueError(
-                f"{self.masks[i]} has {mask.shape[1]} x {mask.shape[0]} pixels, expected "
+                f"{self.masks[i]} has {mask[0]} x {mask[1]} pixels, expected "
                 f"{whole[0]} x {whole[1]} as {self.images[i].name}; export it at that size"
             )
-        return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size))
 
 
 @dataclass(frozen=True)

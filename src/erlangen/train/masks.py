@@ -168,14 +168,14 @@ class Mask:
         if classes > 2:
             _expect_classes(self.path, facts, self.numbers, classes, ignore)
             nothing = np.zeros(0, int)
-            return Seen(self.path, facts, nothing, nothing, nothing)
+            return Seen(self.path, facts, nothing, nothing, nothing, nothing)
         shades = self.shades if ignore is None else self.shades[self.numbers != ignore]
         values, counts = counted(shades)
         asks = np.count_nonzero(values) > 1 or (facts.lossy and len(values) > 1)
-        flat = areas(self.shades, values) if asks else np.zeros_like(counts)
+        flat, level = areas(self.shades, values) if asks else np.zeros((2, len(counts)), int)
         alpha = self.decoded.alpha
         only_alpha = alpha is not None and bool((alpha != alpha[0, 0]).any()) and not shades.any()
-        return Seen(self.path, facts, values, counts, flat, self.painted(), only_alpha)
+        return Seen(self.path, facts, values, counts, flat, level, self.painted(), only_alpha)
 
     def painted(self) -> frozenset[tuple[int, ...]]:
         """The colours that occur, of many a few more than `MANY`; none, if all are grey."""
@@ -199,6 +199,7 @@ class Seen:
         path, facts: of the file.
         values, counts: how bright pixels are, and how many are.
         flat: how many of them lie in a square of three by three that has the same value all over.
+        level: how many lie in one whose values are close to each other.
         colours: that occur, if there are any but grey ones; of more than `MANY`, some.
         only_alpha: whether all is black, and transparency varies.
     """
@@ -208,6 +209,7 @@ class Seen:
     values: Num[Array, "n"]
     counts: Num[Array, "n"]
     flat: Num[Array, "n"]
+    level: Num[Array, "n"]
     colours: frozenset[tuple[int, ...]] = frozenset()
     only_alpha: bool = False
 
@@ -230,11 +232,11 @@ def decide(masks: Sequence[Seen], classes: int = 2, ignore: int | None = None) -
         return MaskReading(None, why=f"{what} are the classes")
     if any(mask.only_alpha for mask in masks):
         return _opaque(masks)
-    values, counts, flat = _together(masks)
+    values, counts, flat, level = _together(masks)
     _expect_positive(masks, values)
     if all(len(mask.thing) <= 1 for mask in masks) and not _faint(masks):
         return _two_valued(masks, values)
-    if _are_numbers(masks, values, counts, flat):
+    if _are_numbers(masks, values, counts, flat, level):
         return _ids(masks, values)
     return _shades(masks, values, counts, ignore)
 
@@ -341,7 +343,7 @@ def _faint(masks: Sequence[Seen]) -> bool:
     return any(mask.facts.lossy and 0 < mask.top < 2 * EDGE * top for mask in masks)
 
 
-def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Array) -> bool:
+def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Array, level: Array) -> bool:
     """Whether values are numbers of objects, which lie in areas, not shades, which lie along edges.
 
     Raises:
@@ -349,29 +351,30 @@ def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Arra
     """
     if (values != np.round(values)).any() or values[0] < 0:
         return False
-    high = float(values[-1])
     lossy = next((mask for mask in masks if mask.facts.lossy and len(mask.thing) > 1), None)
+    if lossy is None and values[-1] <= 2 * MANY:
+        return True
+    if values[-1] <= FEW:
+        return False
+    high = _ends(values, counts)[1]
     near = EDGE * high
     inner = (values > near) & (values < high - near)
-    if lossy is None and high <= 2 * MANY:
-        return True
-    if high <= FEW:
-        return False
     if not inner.any():
         faint = (values > 0) & (values <= near)
         few = faint.sum() <= 1 or flat[faint].sum() >= MOST * counts[faint].sum()
         return few and lossy is None and not _faint(masks)
     between = counts[inner].sum()
-    if flat[inner].sum() < MOST * between:
-        return False
-    if inner.sum() > MANY and between < counts[values >= high - near].sum():
+    exact, rough = flat[inner].sum() >= MOST * between, level[inner].sum() >= between / 2
+    if exact and inner.sum() > MANY and between < counts[values >= high - near].sum():
         return False  # shades again, enlarged
-    if lossy is not None:
+    if rough and (lossy is not None or not exact):
+        one = lossy or max(masks, key=lambda mask: len(mask.values))
         raise ValueError(
-            f"{lossy.path} is compressed with loss and holds areas of many values, as ids of objects or "
-            "colours are, expected exact numbers; export it as PNG"
+            f"{one.path} holds areas of several values, as ids of objects or colours are, and they are "
+            f"{'compressed with loss' if lossy else 'no exact numbers'}, expected exact ones; export it "
+            "as PNG from what it was drawn in"
         )
-    return True
+    return exact
 
 
 def _expect_positive(masks: Sequence[Seen], values: Array) -> None:
@@ -443,40 +446,44 @@ def counted(values: Array) -> tuple[Array, Array]:
     return found, counts
 
 
-def areas(values: Num[Array, "height width"], found: Array) -> Array:
-    """How many pixels of each value lie in a square of three by three of one value."""
-    counts, step = np.zeros(len(found), int), max(STRIP // values.shape[1], 4)
-    if (found != np.round(found)).any():
-        return counts  # fractions number nothing
+def areas(values: Num[Array, "height width"], found: Array) -> tuple[Array, Array]:
+    """How many pixels of each value lie in a square of three by three of one value, or of close ones."""
+    counts = np.zeros((2, len(found)), int)
+    if min(values.shape) < 3 or (found != np.round(found)).any():
+        return counts[0], counts[1]  # fractions number nothing
+    step = max(STRIP // values.shape[1], 4)
+    close = EDGE / 2 * (float(found[-1]) - float(found[0]))
     for top in range(0, values.shape[0], step):
         before = min(top, 2)
         part = values[top - before : top + step + 2]  # with two rows more on either side
-        middle = np.ones((max(len(part) - 2, 0), max(part.shape[1] - 2, 0)), bool)
-        flat = np.zeros(part.shape, bool)
-        squares = [
-            (slice(i, len(part) - 2 + i), slice(j, part.shape[1] - 2 + j)) for i in range(3) for j in range(3)
-        ]
-        if middle.size:
-            for square in squares:
-                middle &= part[square] == part[1:-1, 1:-1]
-            for square in squares:
-                flat[square] |= middle
+        if len(part) < 3:
+            continue
+        spread = _nine(part, np.maximum).astype(np.float64) - _nine(part, np.minimum)
         own = slice(before, before + step)
-        inside = part[own][flat[own]]
-        place = np.searchsorted(found, inside).clip(max=len(found) - 1)
-        counts += np.bincount(place[found[place] == inside], minlength=len(found))
-    return counts
+        for count, most in zip(counts, (0, close), strict=True):
+            flat = np.zeros(part.shape, bool)
+            for rows in range(3):
+                for columns in range(3):
+                    place = slice(rows, len(part) - 2 + rows), slice(columns, part.shape[1] - 2 + columns)
+                    flat[place] |= spread <= most
+            inside = part[own][flat[own]]
+            index = np.searchsorted(found, inside).clip(max=len(found) - 1)
+            count += np.bincount(index[found[index] == inside], minlength=len(found))
+    return counts[0], counts[1]
 
 
-def _together(masks: Sequence[Seen]) -> tuple[Array, Array, Array]:
-    """The values of all masks, how often they occur, and how often in areas."""
-    found = np.concatenate([mask.values for mask in masks])
-    values, place = np.unique(found, return_inverse=True)
-    counts, flat = (
-        np.bincount(place, np.concatenate(numbers), len(values))
-        for numbers in ([mask.counts for mask in masks], [mask.flat for mask in masks])
-    )
-    return values, counts, flat
+def _nine(values: Array, best: np.ufunc) -> Array:
+    """The largest or least of every square of three by three."""
+    rows = best(best(values[:-2], values[1:-1]), values[2:])
+    return best(best(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+
+
+def _together(masks: Sequence[Seen]) -> tuple[Array, Array, Array, Array]:
+    """The values of all masks, how often they occur, and how often in areas, flat and level."""
+    values, place = np.unique(np.concatenate([mask.values for mask in masks]), return_inverse=True)
+    numbers = np.concatenate([np.stack([mask.counts, mask.flat, mask.level]) for mask in masks], 1)
+    counts, flat, level = (np.bincount(place, number, len(values)) for number in numbers)
+    return values, counts, flat, level
 
 
 def _colours(masks: Sequence[Seen]) -> frozenset[tuple[int, ...]]:

@@ -1,0 +1,351 @@
+"""How the files of a data set are read, in a table and a picture, before a network learns from them."""
+
+import csv
+import html
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from erlangen import figures
+from erlangen.figures.canvas import INK, MUTED
+from erlangen.train.angles import some
+from erlangen.train.data import Data, Photographs
+from erlangen.train.decoding import Facts, examine
+from erlangen.train.folders import class_file
+from erlangen.train.masks import IGNORED
+from erlangen.train.scale import BYTES
+from erlangen.train.survey import class_counts
+from erlangen.train.task import Task
+from erlangen.train.writing import make_folder, writing
+
+NAMES = ("reading.html", "reading.png", "reading.csv")
+COLOURS = ("#00cfe8", "#ffb400", "#ff2e63", "#9b5de5", "#7ac74f", "#ff7f11", "#f5a6e6", "#3d7dff")
+SIDE, GAP, LINE = 300, 18, 20  # pixels of a photograph in the picture, between them, and of a line of text
+LEARNED, HELD_OUT = 6, 2  # photographs in the picture
+FINE = 2  # how much finer outlines are drawn than shown
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+INTRODUCTION = (
+    "These are photographs as the network sees them, with their masks laid over. Look whether the outlines "
+    "lie where they should, and whether what is tinted is the thing and not its background."
+)
+SORTED = "These are photographs as the network sees them, with the classes of their folders."
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How the files of a data set are read.
+
+    Attributes:
+        rows: what is said about them: a name and a sentence each.
+        files: a row for each photograph, beginning with a row of headings.
+        sheet: some photographs, with their masks laid over.
+        introduction: what the sheet shows.
+        notes: what the user should look at.
+    """
+
+    rows: dict[str, str]
+    files: list[list[str]]
+    sheet: Image.Image
+    introduction: str
+    notes: tuple[str, ...] = ()
+
+    def write(self, folder: str | Path) -> Path:
+        """The page, the picture and the table of all files, in a folder that is made if it is missing.
+
+        Raises:
+            OSError: if the disc is full, naming the folder.
+        """
+        folder, stream = Path(folder), io.BytesIO()
+        page, picture, table = (folder / name for name in NAMES)
+        self.sheet.save(stream, "PNG", optimize=False)
+        make_folder(folder)
+        lines = "".join(
+            f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in self.rows.items()
+        )
+        notes = [f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in self.notes]
+        shown = f'<img alt="Photographs with their masks" src="{picture.name}">'
+        every = f'<p>All files, one by one: <a href="{table.name}">{table.name}</a></p>'
+        with writing(folder, "what was there before is unharmed"):
+            picture.write_bytes(stream.getvalue())
+            with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+                csv.writer(file).writerows(self.files)
+            sections = [f"<p>{self.introduction}</p>", shown, f"<table>{lines}</table>", *notes, every]
+            return figures.page(page, "This is how your files are read", sections)
+
+
+def how_files_are_read(
+    learned: Data,
+    held_out: Data,
+    images: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    size: int | None,
+    notes: tuple[str, ...] = (),
+) -> Reading:
+    """The table and the picture.
+
+    Args:
+        learned, held_out: the photographs.
+        images, truths: those to learn from, loaded at `size`.
+        size: their longer side, at most.
+        notes: what else the user should look at.
+
+    Raises:
+        ValueError: for a file that cannot be read, and for a mask of another size than its photograph.
+    """
+    both = (learned, held_out)
+    facts = [[examine(path) for path in data.images] for data in both]
+    masks = [[examine(path) for path in data.masks] if isinstance(data, Photographs) else [] for data in both]
+    for data, photographs, of_masks in zip(both, facts, masks, strict=True):
+        if isinstance(data, Photographs):
+            for i, (photograph, mask) in enumerate(zip(photographs, of_masks, strict=True)):
+                data.expect_size(i, photograph.size, mask.size)
+    rows = {
+        "files": _kinds([*facts[0], *facts[1]]),
+        "sizes": _sizes([*facts[0], *facts[1]], size),
+        "values": _values(learned),
+        **_treated([*facts[0], *facts[1]], "photographs"),
+        **_of_masks(learned, [*masks[0], *masks[1]]),
+        **_of_classes(learned, truths),
+    }
+    beside = _left_out(both)
+    rows |= {"left out": beside} if beside else {}
+    rows = {name: printable(text) for name, text in rows.items()}
+    files = [["file", "set", "size", "kind", "mask", "kind of mask", *learned.task.classes]]
+    for name, data, photographs, of_masks in zip(("learned", "held out"), both, facts, masks, strict=True):
+        for i, photograph in enumerate(photographs):
+            shares = _shares(learned, truths[i]) if data is learned else [""] * len(learned.task.classes)
+            mask = [str(data.masks[i]), _kind(of_masks[i])] if isinstance(data, Photographs) else ["", ""]
+            files.append(
+                [
+                    str(data.images[i]),
+                    name,
+                    "x".join(map(str, photograph.size)),
+                    _kind(photograph),
+                    *mask,
+                    *shares,
+                ]
+            )
+    introduction = INTRODUCTION if learned.task.dense else SORTED
+    return Reading(rows, files, _sheet(learned, held_out, images, truths, size), introduction, notes)
+
+
+def printable(text: str) -> str:
+    """Names of any bytes as what can be shown."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _kind(facts: Facts) -> str:
+    number = "floating point" if facts.kind == "f" else f"{facts.bits} bit{'s' * (facts.bits > 1)}"
+    return f"{facts.format} {facts.mode}, {number}"
+
+
+def _kinds(facts: Sequence[Facts]) -> str:
+    """How many files there are of each kind."""
+    counts = Counter(_kind(one) for one in facts)
+    return "; ".join(f"{count} {kind}" for kind, count in counts.most_common())
+
+
+def _sizes(facts: Sequence[Facts], size: int | None) -> str:
+    """The smallest and the largest, and what becomes of them."""
+    by_area = sorted({one.size for one in facts}, key=math.prod)
+    ends = by_area if len(by_area) < 2 else [by_area[0], by_area[-1]]
+    text = " to ".join(f"{width} x {height}" for width, height in ends)
+    shrunk = sum(size is not None and max(one.size) > size for one in facts)
+    return text + (f"; {shrunk} shrunk to a longer side of {size}" if shrunk else "")
+
+
+def _values(data: Data) -> str:
+    if data.values is None:
+        return "black and white as each photograph alone tells"
+    low, high = data.values
+    return f"{low:.6g} is black, {high:.6g} white" + (
+        "" if data.values == BYTES else "; what lies beyond is cut off"
+    )
+
+
+def _treated(facts: Sequence[Facts], what: str) -> dict[str, str]:
+    """What was done to some of the files, and what was not."""
+    turned = sum(one.orientation != 1 for one in facts)
+    views = sum(one.pages > 1 for one in facts)
+    profiles = sum(one.profile for one in facts)
+    rows = {
+        f"{what} turned": f"{turned} of {len(facts)}, upright as their EXIF data say" if turned else "",
+        "views": f"of {views} files with several the first one" if views else "",
+        "colour profiles": f"left aside in {profiles} {what}" if profiles else "",
+    }
+    return {name: text for name, text in rows.items() if text}
+
+
+def _of_masks(learned: Data, facts: Sequence[Facts]) -> dict[str, str]:
+    if not isinstance(learned, Photographs):
+        return {}
+    white = sum(one.white_is_zero for one in facts)
+    rows = {"masks": _kinds(facts), "read as": learned.how.why}
+    if white:
+        rows["white is 0"] = f"in {white} masks, where a stored 1 is the thing all the same"
+    turned = _treated(facts, "masks")
+    return rows | {name: text for name, text in turned.items() if name == "masks turned"}
+
+
+def _of_classes(learned: Data, truths: Sequence[Tensor]) -> dict[str, str]:
+    """How much there is of each class."""
+    task, counts = learned.task, class_counts(learned.task, list(truths))
+    shares = [
+        f"{name} {100 * n / max(counts.sum(), 1):.3g} %" for name, n in zip(task.classes, counts, strict=True)
+    ]
+    rows = {"classes": ", ".join(shares) + " of what to learn from"}
+    if task.is_binary:
+        each = [float((truth == 1).sum() / max((truth != IGNORED).sum(), 1)) for truth in truths]
+        without = sum(share == 0 for share in each)
+        rows["each mask"] = (
+            f"{100 * min(each):.3g} to {100 * max(each):.3g} % {task.classes[1]}; {without} without any"
+        )
+    if isinstance(learned, Photographs) and learned.ignore is not None:
+        share = sum(int((truth == IGNORED).sum()) for truth in truths) / sum(
+            truth.numel() for truth in truths
+        )
+        rows["not counted"] = f"the value {learned.ignore}: {100 * share:.3g} % of the pixels to learn from"
+    names = class_file(learned.images[0].parent.parent) if isinstance(learned, Photographs) else None
+    return rows | ({"class names": str(names)} if names and task.classes != Task.classes else {})
+
+
+def _shares(learned: Data, truth: Tensor) -> list[str]:
+    counts = class_counts(learned.task, [truth])
+    return [f"{float(n / max(counts.sum(), 1)):.4f}" for n in counts]
+
+
+def _left_out(both: Iterable[Data]) -> str:
+    """What lies in the folders of the files, and beside them, and is not read."""
+    known: set[Path] = set()
+    for data in both:
+        files = (*data.images, *data.masks) if isinstance(data, Photographs) else data.images
+        known |= {path for file in files for path in (file, *file.parents)}
+    used = {file.parent for data in both for file in data.images}
+    used |= {file.parent for data in both if isinstance(data, Photographs) for file in data.masks}
+    around = used | {folder.parent for folder in used}
+    named = {"classes.txt", *NAMES}
+    beside = [
+        p for folder in sorted(around) if folder.is_dir() for p in sorted(folder.iterdir()) if p not in known
+    ]
+    hidden = [p for p in beside if p.name.startswith(".")]
+    others = [p.name + "/" * p.is_dir() for p in beside if p not in hidden and p.name not in named]
+    texts = [f"{len(others)} others ({', '.join(others[:4])}{', ...' * (len(others) > 4)})"] if others else []
+    texts += [f"{len(hidden)} hidden ones"] if hidden else []
+    return " and ".join(texts)
+
+
+def _sheet(
+    learned: Data, held_out: Data, images: Sequence[Tensor], truths: Sequence[Tensor], size: int | None
+) -> Image.Image:
+    """Some photographs with their masks laid over, four in a row, and what the colours mean."""
+    places = [int(i) for i in torch.linspace(0, len(images) - 1, min(LEARNED, len(images))).round()]
+    shown = [(images[i], truths[i], learned.images[i].name, "") for i in places]
+    few = some(held_out, HELD_OUT)
+    loaded = zip(*few.load(size), few.images, strict=True)
+    shown += [(image, truth, path.name, "held out: ") for image, truth, path in loaded]
+    columns = min(4, len(shown))
+    tiles = [_tile(image, truth) for image, truth, _, _ in shown]
+    captions = [f"{before}{name}" + _caption(learned, truth) for _, truth, name, before in shown]
+    rows = [range(i, min(i + columns, len(shown))) for i in range(0, len(shown), columns)]
+    heights = [max(tiles[i].height for i in row) + LINE + GAP for row in rows]
+    legend = _legend(learned, truths) if learned.task.dense else []
+    width = columns * (SIDE + GAP) + GAP
+    sheet = Image.new("RGB", (width, sum(heights) + GAP + (LINE + GAP) * bool(legend)), "white")
+    pen, font = ImageDraw.Draw(sheet), _font()
+    top = GAP
+    for row, height in zip(rows, heights, strict=True):
+        for column, i in enumerate(row):
+            left = GAP + column * (SIDE + GAP)
+            sheet.paste(tiles[i], (left + (SIDE - tiles[i].width) // 2, top))
+            text = _fitting(printable(captions[i]), font, SIDE)
+            middle = left + (SIDE - pen.textlength(text, font)) / 2
+            pen.text((middle, top + tiles[i].height + 3), text, INK, font)
+        top += height
+    left = GAP
+    for name, colour in legend:
+        pen.rectangle((left, top + 2, left + 14, top + 14), fill=colour, outline=INK)
+        if colour == MUTED:
+            pen.line((left, top + 14, left + 14, top + 2), "white", 2)
+        pen.text((left + 20, top), printable(name), INK, font)
+        left += int(pen.textlength(printable(name), font)) + 20 + 2 * GAP
+    return sheet
+
+
+def _caption(learned: Data, truth: Tensor) -> str:
+    """How much of the thing there is, or the class of the whole."""
+    task = learned.task
+    if not task.dense:
+        return f": {task.classes[int(truth)]}"
+    if task.is_binary:
+        return f", {100 * float((truth == 1).sum()) / max(int((truth != IGNORED).sum()), 1):.3g} %"
+    return ""
+
+
+def _legend(learned: Data, truths: Sequence[Tensor]) -> list[tuple[str, str]]:
+    """Names and colours of the classes but the first, and of what does not count."""
+    names = [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(learned.task.classes[1:])]
+    ignored = any(bool((truth == IGNORED).any()) for truth in truths)
+    return names + ([("does not count", MUTED)] if ignored else [])
+
+
+def _font() -> Font:
+    """That of the other figures, which has more letters than Pillow's own."""
+    try:
+        import matplotlib
+
+        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+    except (ImportError, OSError):
+        return ImageFont.load_default(12)
+
+
+def _fitting(text: str, font: Font, width: int) -> str:
+    """The text, shortened in its middle to a width."""
+    kept = len(text)
+    short = text
+    while font.getlength(short) > width and kept > 4:
+        kept -= 2
+        short = f"{text[: kept // 2]}...{text[-(kept // 2) :]}"
+    return short
+
+
+def _tile(image: Tensor, truth: Tensor) -> Image.Image:
+    """A photograph ``(3, h, w)`` with the outlines of its classes ``(h, w)``, tinted inside."""
+    height, width = image.shape[-2:]
+    scale = SIDE / max(height, width)
+    size = (max(round(width * scale), 1) * FINE, max(round(height * scale), 1) * FINE)
+    enlarge = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC
+    photograph = Image.fromarray(image.permute(1, 2, 0).numpy()).resize(size, enlarge)
+    if truth.dim() == 0:
+        return photograph.reduce(FINE)
+    colours = np.asarray(photograph, dtype=np.float32)
+    labels = np.asarray(Image.fromarray(truth.numpy()).resize(size, Image.Resampling.NEAREST))
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
+    for label in np.unique(labels[labels > 0]):
+        inside = labels == label
+        if label == IGNORED:
+            stripes = ((x + y) // (4 * FINE)) % 2 == 0
+            colours[inside] = 0.35 * colours[inside] + 0.65 * np.where(stripes, 154, 225)[inside][:, None]
+            continue
+        own = np.array(Image.new("RGB", (1, 1), COLOURS[(int(label) - 1) % len(COLOURS)]).getpixel((0, 0)))
+        colours[inside] = 0.82 * colours[inside] + 0.18 * own
+        edge = _edge(inside, FINE)
+        colours[_edge(~inside, FINE // 2) & ~inside] = 255
+        colours[edge] = own
+    return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)).reduce(FINE)
+
+
+def _edge(inside: np.ndarray, width: int) -> np.ndarray:
+    """What is inside, and not farther than `width` from outside; the frame of the picture is no edge."""
+    kept = inside.copy()
+    for _ in range(width):
+        padded = np.pad(kept, 1, mode="edge")
+        kept = kept & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inside & ~kept
