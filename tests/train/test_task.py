@@ -248,13 +248,13 @@ def test_folders_say_what_they_are_for(many, sorted_folder, tmp_path):
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda: Loss(THREE, "mse"), "the loss is 'mse', expected one of cross-entropy"),
+        (lambda: Loss(THREE, "mse"), 'name is .mse., expected "cross-entropy'),
         (lambda: Loss(WHOLE, "dice"), "photographs have one class each"),
         (lambda: Loss(THREE, None, (1.0, 2.0)), r"2 class weights for 3 classes \(a, b, c\)"),
         (lambda: Loss(THREE, None, (1.0, -2.0, 1.0)), "expected numbers of at least 0"),
         (lambda: Settings(balance=True, class_weights=(1.0, 1.0)), "both balance and class_weights"),
         (lambda: Task(("one",)), "1 classes, expected 2 to 255"),
-        (lambda: Settings(classes=1), "classes is 1, expected at least 2"),
+        (lambda: Settings(classes=1), "classes is 1, expected a whole number between 2 and 255"),
     ],
 )
 def test_what_cannot_be_asked_for(act, message):

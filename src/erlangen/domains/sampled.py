@@ -38,9 +38,10 @@ class Sampled(ABC):
         """What an argument is told that should be a domain."""
         if isinstance(value, Geometry):
             return f"{name}: {value} is a space, expected samples of it: such as {value.sampling}"
+        first = "; it comes first, before torch's own arguments" * isinstance(value, int)
         return (
             f"{name} is {shown(value)}, expected a domain, which says where fields live: such as er.Plane(), "
-            "er.Plane(rotations=8) or er.Sphere().grid(64)"
+            f"er.Plane(rotations=8) or er.Sphere().grid(64){first}"
         )
 
     @property

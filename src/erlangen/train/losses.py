@@ -1,12 +1,13 @@
 """What a training minimizes."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from erlangen.arguments import checked
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
@@ -34,13 +35,12 @@ class Loss(nn.Module):
 
     weights: Tensor | None
 
+    @checked
     def __init__(
         self, task: Task, name: LossName | None = None, weights: tuple[float, ...] | None = None
     ) -> None:
         super().__init__()
         name = name or ("cross-entropy+dice" if task.dense else "cross-entropy")
-        if name not in get_args(LossName):
-            raise ValueError(f"the loss is {name!r}, expected one of {', '.join(get_args(LossName))}")
         if "dice" in name and not task.dense:
             raise ValueError(
                 f'the loss is "{name}" and photographs have one class each, expected "cross-entropy"'

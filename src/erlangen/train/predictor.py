@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, checked
 from erlangen.train.scale import Values
 from erlangen.train.task import Task
 
@@ -34,12 +35,13 @@ class Predictor(nn.Module):
     mean: Tensor
     std: Tensor
 
+    @checked
     def __init__(
         self,
         net: nn.Module,
         mean: Float[Tensor, "3"] | None = None,
         std: Float[Tensor, "3"] | None = None,
-        size: int | None = None,
+        size: Count | None = None,
         task: Task | None = None,
         values: Values | None = None,
     ) -> None:

@@ -7,6 +7,7 @@ where up is.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,9 +15,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from erlangen.arguments import Count, Range, checked
 from erlangen.train.data import Photographs
 
 Array = np.ndarray
+Pixels = Annotated[int, Range(8, 8192)]
+Seed = Annotated[int, Range(0)]
 LIGHT = np.array([0.35, 0.75, 0.55]) / np.linalg.norm([0.35, 0.75, 0.55])  # x right, y up, z to us
 SKINS = (  # shaded side, sunlit side
     ((0.42, 0.06, 0.07), (0.86, 0.20, 0.14)),
@@ -41,7 +45,8 @@ class Canvas:
         self.apple[window] = (1 - alpha) * self.apple[window] + alpha * apple
 
 
-def generate(folder: str | Path, count: int, *, size: int = 128, seed: int = 0) -> Photographs:
+@checked
+def generate(folder: str | Path, count: Count, *, size: Pixels = 128, seed: Seed = 0) -> Photographs:
     """Draw `count` scenes into ``folder/images`` and ``folder/masks``.
 
     Args:
@@ -61,7 +66,8 @@ def generate(folder: str | Path, count: int, *, size: int = 128, seed: int = 0) 
     return Photographs(tuple(images / name for name in names), tuple(masks / name for name in names))
 
 
-def example(size: int = 128, seed: int = 0) -> Float[Tensor, "1 3 size size"]:
+@checked
+def example(size: Pixels = 128, seed: Seed = 0) -> Float[Tensor, "1 3 size size"]:
     """One drawn scene within [0, 1], to try a network on."""
     colour, _ = draw(size, np.random.default_rng(seed))
     return torch.from_numpy(colour).permute(2, 0, 1)[None].float()

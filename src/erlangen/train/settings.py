@@ -1,16 +1,19 @@
 """How to train."""
 
 import dataclasses
-import math
 from dataclasses import dataclass, fields
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 
+from erlangen.arguments import TOO_MANY, Count, Depth, Oversampling, Positive, Range, check_fields
 from erlangen.spaces import Plane
 from erlangen.train.losses import LossName
+from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
+
+Share = Annotated[float, Range(0)]
 
 
 @dataclass(frozen=True)
@@ -62,83 +65,51 @@ class Settings:
     """
 
     minutes: float = 20.0
-    epochs: float | None = None
-    steps: int | None = None
-    classes: int | None = None
-    ignore: int | None = None
+    epochs: Positive | None = None
+    steps: Annotated[int, Range(1)] | None = None
+    classes: Annotated[int, Range(2, IGNORED)] | None = None
+    ignore: Annotated[int, Range(0, 255)] | None = None
     loss: LossName | None = None
     class_weights: tuple[float, ...] | None = None
     balance: bool = False
-    seed: int = 0
-    rotations: int = 8
+    seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
+    rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    width: int | None = None
-    depth: int = 3
-    blocks: int = 2
+    width: Count | None = None
+    depth: Depth = 3
+    blocks: Count = 2
     separable: bool = False
-    kernel_size: int = 3
-    oversampling: float = 1
-    size: int = 256
-    crop: int | None = None
-    batch: int = 8
-    lr: float = 1e-2
-    weight_decay: float = 1e-4
-    jitter: float = 0.2
+    kernel_size: Count = 3
+    oversampling: Oversampling = 1
+    size: Count = 256
+    crop: Count | None = None
+    batch: Count = 8
+    lr: Positive = 1e-2
+    weight_decay: Share = 1e-4
+    jitter: Share = 0.2
     flips: bool = True
-    zoom: float = 0.0
+    zoom: Share = 0.0
     turns: float = 0.0
     quarter_turns: bool = False
     validation: float = 0.2
-    looks: int = 10
+    looks: Count = 10
     device: str = "cpu"
     amp: bool = False
 
     def __post_init__(self) -> None:
-        least = {
-            "rotations": 0,
-            "width": 1,
-            "depth": 0,
-            "blocks": 1,
-            "kernel_size": 1,
-            "oversampling": 1,
-            "size": 1,
-            "crop": 1,
-            "batch": 1,
-            "looks": 1,
-            "classes": 2,
-        }
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise ValueError(f"{name} is {value}, expected at least {low}")
+        check_fields(self)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size is {self.kernel_size}, expected an odd number of pixels")
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", tuple(self.class_weights))  # JSON has lists alone
-        for field in fields(self):
-            value = getattr(self, field.name)
-            numbers = value if isinstance(value, tuple) else (value,)
-            if not all(math.isfinite(x) for x in numbers if isinstance(x, float)):
-                raise ValueError(f"{field.name} is {value}, expected a finite number")
-        if not -(2**63) <= self.seed < 2**63:
-            raise ValueError(f"seed is {self.seed}, expected a whole number below 2^63")
         if self.steps is None and self.epochs is None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
-        if self.zoom < 0 or self.jitter < 0:
-            raise ValueError(f"zoom is {self.zoom} and jitter {self.jitter}, expected at least 0")
         if not 0 <= self.turns <= 180:
             raise ValueError(f"turns is {self.turns}, expected an angle between 0 and 180 degrees")
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps is {self.steps}, expected at least 1, or None to train for minutes")
-        if self.epochs is not None and not self.epochs > 0:
-            raise ValueError(f"epochs is {self.epochs}, expected a number above 0, or None")
         if self.steps is not None and self.epochs is not None:
             raise ValueError(f"epochs={self.epochs} and steps={self.steps}, expected one of them")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
-        if not self.lr > 0:
-            raise ValueError(f"lr is {self.lr}, expected a learning rate above 0")
-
         if self.balance and self.class_weights is not None:
             raise ValueError("both balance and class_weights, expected one of them")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from erlangen.arguments import check_fields
 from erlangen.train.masks import IGNORED
 
 
@@ -24,6 +25,7 @@ class Task:
     dense: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 2 <= len(self.classes) <= IGNORED:
             raise ValueError(f"{len(self.classes)} classes, expected 2 to {IGNORED}")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from erlangen.arguments import checked
 from erlangen.domains import Domain, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
@@ -19,6 +20,7 @@ class Constant(ValueError):
     """An output that does not vary, which proves nothing."""
 
 
+@checked
 def equivariance(
     module: nn.Module,
     x: Tensor,

@@ -4,12 +4,13 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.arguments import Count, Length, checked
 from erlangen.domains import Domain
 from erlangen.domains.builders import ray_rule
 from erlangen.domains.spec import Field
@@ -38,6 +39,8 @@ class Defect:
         return f"{self.what}: {self.defect:.2g}{beside}"
 
 
+@checked
+@checked
 def isometry(
     module: nn.Module,
     phi: Isometry,
@@ -74,11 +77,13 @@ def isometry(
     return Defect("isometry", _relative(moved, domain.seen_from(u, y, _output(module, y, domain))), floor)
 
 
+@checked
+@checked
 def gauge(
     module: nn.Module,
     x: Tensor | None = None,
     *,
-    turns: str = "fibre",
+    turns: Literal["fibre", "any"] = "fibre",
     in_field: Field | None = None,
     domain: Domain | None = None,
     seed: int = 0,
@@ -134,6 +139,8 @@ class Refinement:
         return "\n".join([*rows, f"order {self.order:.1f}"])
 
 
+@checked
+@checked
 def refinement(module: nn.Module, domains: Sequence[Domain], f: Callable[[Tensor], Tensor]) -> Refinement:
     """The same weights on finer and finer domains, each of half the distance, against the last one.
 
@@ -159,7 +166,9 @@ def refinement(module: nn.Module, domains: Sequence[Domain], f: Callable[[Tensor
     return Refinement([tuple(d.weights.shape) for d in domains[:-1]], errors)
 
 
-def loop_bound(domain: Domain, radius: float, order: int = 1, places: int = 64) -> float:
+@checked
+@checked
+def loop_bound(domain: Domain, radius: Length, order: int = 1, places: Count = 64) -> float:
     r"""The bound ``|m| max_p int_{|v| < radius} |K| dmu`` of what loops within a kernel do to it.
 
     Transport round a loop inside of the disc turns frames by the curvature that it encloses, at most by this
@@ -182,6 +191,8 @@ def loop_bound(domain: Domain, radius: float, order: int = 1, places: int = 64) 
     return abs(order) * float((K.abs() * J * a).sum(-1).max())
 
 
+@checked
+@checked
 def placed(module: nn.Module, domain: Domain) -> nn.Module:
     """A copy of a module whose layers live on another domain, with the same weights.
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Count, Length, checked
 from erlangen.domains import Domain, KernelSpec, gather, weighted_sum
 from erlangen.domains.spec import Field
 from erlangen.engines import StencilEngine
@@ -15,17 +16,19 @@ from erlangen.geometry import Frame
 Signal = Callable[[Frame], Tensor]
 
 
+@checked
+@checked
 def moved_error(
     domain: Domain,
     signal: Signal,
     g: Float[Tensor, "d d"],
     *,
-    radius: float,
-    rings: int = 3,
+    radius: Length,
+    rings: Count = 3,
     in_field: Field = "scalar",
     out_field: Field = "scalar",
     builder: Literal["weighted_sum", "gather"] = "weighted_sum",
-    count: int = 256,
+    count: Count = 256,
     seed: int = 0,
 ) -> float:
     r"""``max |N(g f)(u) - N(f)(g^{-1} u)| / max |N(f)|`` of a correlation with random weights, at frames u.

@@ -5,7 +5,10 @@ import copy
 import torch
 from torch import nn
 
+from erlangen.arguments import checked
 
+
+@checked
 def randomized(module: nn.Module, x: torch.Tensor | None = None, *, seed: int = 0) -> nn.Module:
     """A copy in eval mode whose zero biases and trivial statistics are random.
 
