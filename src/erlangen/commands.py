@@ -4,12 +4,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from erlangen.legible import legible
 from erlangen.train import Settings
+
+if TYPE_CHECKING:
+    from erlangen.train import Run, Training
 
 SEEN = 192  # pixels of the photograph that `check` looks at, at most
 Folder = Positional[Annotated[Path, arg(metavar="DIR")]]
@@ -30,8 +33,8 @@ class Train:
     DIR/train and DIR/val with such folders: the latter are held out; otherwise a fifth of the photographs is.
 
     Says first what it will cost. Writes the network, its configuration, curves, pictures of predictions, the
-    score when the camera is turned, the equivariance report, and a page of them all. Stopped, it
-    goes on with --resume.
+    score when the camera is turned, the equivariance report, and a page of them all; --minutes are the time
+    that all this takes. Stopped, it goes on with --resume. While it trains, --out holds the best network.
 
     erlangen train photos --minutes 20
 
@@ -54,40 +57,69 @@ class Train:
 
     def run(self) -> int:
         from erlangen.train import prepare
-        from erlangen.train.checkpoint import NAME, PAIRED
-        from erlangen.train.fit import expect_unused
-        from erlangen.train.page import says_equivariance, says_turned, write_run
 
-        if not self.resume and not self.overwrite:
-            expect_unused(self.out, NAME, PAIRED)
         training = prepare(
-            self.dir, self.settings, out=self.out, resume=self.resume, overwrite=self.overwrite
+            self.dir,
+            self.settings,
+            out=self.out,
+            resume=self.resume,
+            overwrite=self.overwrite,
+            page=True,
+            say=_tell,
         )
+        with training.lock:
+            return self._train(training)
+
+    def _train(self, training: "Training") -> int:
+        from erlangen.train.loop import Diverged
+
         facts = training.facts()
         for name, text in facts.items():
-            _say(f"{name:<12} {text}")
+            _tell(name, text)
         for note in training.notes:
-            _say(f"note         {note}")
+            _tell("note", note)
+        diverged = None
         try:
             with _bar(training.model.task.measure) as update:
                 run = training.run(lambda step: update("training", step))
-        except KeyboardInterrupt:
-            print(  # noqa: T201
-                f"erlangen: stopped; the same command with --resume goes on from {self.out}",
-                file=sys.stderr,
-            )
-            return 130
+        except Diverged as error:
+            if error.run is None:
+                raise
+            run, diverged = error.run, error
+        except (KeyboardInterrupt, SystemExit) as stop:
+            _complain(f"stopped; the same command with --resume goes on from {self.out}")
+            return _code(stop)
+        for note in run.notes[len(training.notes) :] if diverged is None else ():
+            _tell("note", note)
         _say("now measuring it on turned photographs, and writing the page")
         try:
-            written = write_run(run, self.out, facts)
-        except KeyboardInterrupt:
-            print(f"erlangen: stopped; the network is in {self.out}, whole", file=sys.stderr)  # noqa: T201
-            return 130
-        _say(says_equivariance(written.report))
-        score, turned = run.history[-1]["score"], says_turned(written.by_angle)
-        _say(f"validation {run.model.task.measure} {score:.3f}; when turned {turned}")
-        _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {written.page}")
+            self._write(run, facts, training.turned)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            _complain(f"stopped; the network is in {self.out}, whole")
+            return _code(stop)
+        except Exception as error:  # whatever befalls the page, the network is there
+            if diverged is not None:
+                _complain(str(diverged))
+            _complain(
+                f"{' '.join(str(error).split()) or type(error).__name__}; the network is in {self.out}, whole, "
+                "and the page is not finished; the same command with --resume writes it"
+            )
+            return 1
+        if diverged is not None:
+            _complain(str(diverged))
+            return 1
         return 0
+
+    def _write(self, run: "Run", facts: dict[str, str], turned: int) -> None:
+        from erlangen.train.page import says_equivariance, says_turned, write_run
+
+        written = write_run(run, self.out, facts, turned)
+        for note in written.notes:
+            _tell("note", note)
+        _say(says_equivariance(written.report))
+        turned_too = says_turned(written.by_angle)
+        _say(f"validation {run.model.task.measure} {run.score:.3f}; when turned {turned_too}")
+        _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {written.page}")
 
 
 @dataclass(frozen=True)
@@ -234,6 +266,7 @@ class _bar:
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[text]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
         )
         self.tasks: dict[str, Any] = {}
         self.scores: dict[str, float] = {}
@@ -244,17 +277,20 @@ class _bar:
         self.progress.stop()
 
     def update(self, name: str, step: Any) -> None:
+        from erlangen.train.cost import in_words
+
         if name not in self.tasks:
-            self.tasks[name] = self.progress.add_task(name, total=1.0, text="")
+            self.tasks[name] = self.progress.add_task(name, total=1.0, text="", left="")
         if step is None:
-            self.progress.update(self.tasks[name], completed=1.0)
+            self.progress.update(self.tasks[name], completed=1.0, left="")
             return
         if step.score is not None:
             self.scores[name] = step.score
         text = f"loss {step.loss:.3f}"
         if name in self.scores:
             text += f"  {self.measure} {self.scores[name]:.3f}"
-        self.progress.update(self.tasks[name], completed=step.fraction, text=text)
+        left = f"{in_words(step.remaining)} left"
+        self.progress.update(self.tasks[name], completed=step.fraction, text=text, left=left)
 
 
 def _counted(answers: Iterable[Any], total: int) -> Iterator[Any]:
@@ -266,3 +302,16 @@ def _counted(answers: Iterable[Any], total: int) -> Iterator[Any]:
 
 def _say(text: str) -> None:
     print(legible(text))  # noqa: T201
+
+
+def _tell(name: str, text: str) -> None:
+    _say(f"{name:<12} {text}")
+
+
+def _complain(text: str) -> None:
+    print(legible(f"erlangen: {text}"), file=sys.stderr)  # noqa: T201
+
+
+def _code(stop: BaseException) -> int:
+    """What shells take a stop for: 130 for Ctrl-C, 143 for SIGTERM."""
+    return stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130

@@ -8,7 +8,7 @@ from erlangen.train.checkpoint import load, save
 from erlangen.train.data import Photographs, SortedPhotographs
 from erlangen.train.fit import fit, prepare
 from erlangen.train.folders import find_data, find_photographs, find_sorted
-from erlangen.train.loop import Run, Training
+from erlangen.train.loop import Diverged, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.page import Written, write_run
 from erlangen.train.predict import predict
@@ -18,6 +18,7 @@ from erlangen.train.settings import Settings
 from erlangen.train.task import Task
 
 __all__ = [
+    "Diverged",
     "Loss",
     "Photographs",
     "Predictor",

@@ -26,7 +26,7 @@ def to_turn(data: Data, size: int | None) -> Data:
 
 
 def some(data: Data, count: int) -> Data:
-    """So many of the photographs, evenly spread."""
+    """So many of the photographs, evenly spread; all, if there are no more."""
     places = torch.linspace(0, len(data) - 1, min(count, len(data)))
     return data.subset([int(i) for i in places.round()])
 

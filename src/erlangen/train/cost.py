@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from erlangen import figures
 from erlangen.train.angles import ANGLES, to_turn, turned_pair
 from erlangen.train.gradient import WARM
 from erlangen.train.images import as_batch
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 TRIALS = 3
 FIELDS = 7  # at once as a network answers: a convolution's two, copies of both in its own order, skips, a sum
 REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
+SHOWN = 8  # photographs on the page
+PICTURES = 8  # as many as a page takes the time of: four, each for the folder and for the page
+COPIES = 5  # of the weights: themselves, their gradients, two moments, the best so far
+LOOKS = 3  # with so many left the page is cut down first
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,13 @@ class Cost:
         seconds: of a step.
         steps: that are left.
         looking: seconds for scoring the photographs held out, all times that are left.
-        proving: seconds for turning some of them, and the report, at the end.
-        bytes: of memory: weights, gradients and the optimizer's moments, all photographs, and either what a
-            step keeps for its backward pass and makes on the way, or what the answer to a whole photograph
-            takes, whichever is more; on a GPU, where a step is recorded, both.
+        proving: seconds for the page: turning some of them, the report, pictures; 0 without one.
+        bytes: of memory: weights, gradients, the optimizer's moments and the best weights so far, all
+            photographs, and either what a step keeps for its backward pass and makes on the way, or what the
+            answer to a whole photograph takes, whichever is more; on a GPU, where a step is recorded, both.
+        looks: how many there will be; where time decides, looks and the page take at most half of it.
+        turned: how many photographs the page will turn; fewer for the same reason.
+        notes: a sentence, if they were cut down.
     """
 
     seconds: float
@@ -40,6 +49,9 @@ class Cost:
     looking: float
     proving: float
     bytes: int
+    looks: int
+    turned: int
+    notes: tuple[str, ...] = ()
 
     @property
     def minutes(self) -> float:
@@ -47,10 +59,10 @@ class Cost:
         return (self.steps * self.seconds + self.looking + self.proving) / 60
 
     def __str__(self) -> str:
+        page = f", {in_words(self.proving)} of turning photographs for the page" if self.proving else ""
         return (
             f"{in_words(60 * self.minutes)}: {self.steps} steps of {in_words(self.seconds)}, "
-            f"{in_words(self.looking)} of scoring, {in_words(self.proving)} of turning photographs for the "
-            f"report; about {self.bytes / 2**30:.2g} GiB of memory"
+            f"{in_words(self.looking)} of scoring{page}; about {self.bytes / 2**30:.2g} GiB of memory"
         )
 
 
@@ -64,32 +76,88 @@ def in_words(seconds: float) -> str:
 
 def measure_cost(trial: "Training") -> Cost:
     """Time and memory of a training, from a few steps of a copy of it, which are lost."""
-    settings, images, step = trial.settings, trial.crops.images, trial.step
-    left = 1 - trial.fraction
+    settings, images = trial.settings, trial.crops.images
     kept, times = 0, []
+    left = None if trial.total is None else trial.total - trial.step
     for _ in range(TRIALS + (WARM if trial.gradient.recordable else 0)):
         start = time.perf_counter()
         with _Kept() as saved:
             trial.advance()
         times.append(time.perf_counter() - start)
         kept = max(kept, saved.bytes)
+    seconds = min(times[1:])
     with _Largest(trial.model) as field:
-        look = _seconds(lambda: answer(trial.model, as_batch(images[:1])))
-    small = [image[:, :REPORTED, :REPORTED] for image in images[:1]]
-    reporting = REPORT * _seconds(lambda: answer(trial.model, as_batch(small)))
-    turned = to_turn(trial.held_out, settings.size)
-    turning = look + _seconds(lambda: turned_pair(trial.model, turned, 0, ANGLES[1]))
+        one = _seconds(lambda: answer(trial.model, as_batch(images[:1])))
+    looks, look = trial.looks - trial.checked, one * len(trial.held_out)
+    turned, turning, report = _page(trial, one) if trial.page else (trial.turned, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
+    if left is None:
+        whole = 60 * settings.minutes - trial.clock.seconds
+        wished = looks, turned
+        looks, turned = _that_fit(whole / 2, looks, look, turned, turning, report)
+        fixed = looks * look + report + turned * turning
+        left = round((whole - fixed) / seconds)
+        notes = _says_cut(settings.minutes, wished, (looks, turned), fixed, whole)
     weights = sum(p.numel() * p.element_size() for p in trial.model.parameters())
     photographs = sum(x.numel() for x in [*images, *trial.crops.truths])
     photographs += round(photographs / len(images) * len(trial.held_out))
-    seconds = min(times[1:])
-    steps = trial.total - step if trial.total else round(60 * settings.minutes * left / seconds)
-    looking = look * len(trial.held_out) * (settings.looks - trial.checked)
-    proving = reporting + turning * len(ANGLES) * len(turned)
     learning, answering = 1.5 * kept, FIELDS * field.bytes
     at_once = sum if trial.gradient.recordable else max  # a recorded step keeps its memory
-    memory = 4 * weights + photographs + at_once((learning, answering))
-    return Cost(seconds, max(steps, 1), looking, proving, round(memory))
+    memory = round(COPIES * weights + photographs + at_once((learning, answering)))
+    proving = report + turned * turning
+    return Cost(seconds, max(left, 1), looks * look, proving, memory, looks, turned, notes)
+
+
+def _page(trial: "Training", one: float) -> tuple[int, float, float]:
+    """The photographs that a page turns, the seconds for each, and those for all else on it."""
+    images, size = trial.crops.images, trial.settings.size
+    small = [image[:, :REPORTED, :REPORTED] for image in images[:1]]
+    report = REPORT * _seconds(lambda: answer(trial.model, as_batch(small)))
+    turned = to_turn(trial.held_out, size)
+    turning = one + _seconds(lambda: turned_pair(trial.model, turned, 0, ANGLES[1]))
+    drawing = 0.0
+    with suppress(ImportError):  # which the page will say, when the network is written
+        figures.history([])  # what is imported for the first one is
+        drawing = _seconds(lambda: figures.embedded(figures.history([])))
+    return (
+        len(turned),
+        turning * len(ANGLES),
+        report + one * min(SHOWN, len(trial.held_out)) + PICTURES * drawing,
+    )
+
+
+def _that_fit(
+    seconds: float, looks: int, look: float, turned: int, turning: float, report: float
+) -> tuple[int, int]:
+    """How many looks, and turned photographs, fit into that time: one of each at least."""
+    while looks * look + turned * turning + report > seconds:
+        if looks > LOOKS:
+            looks -= 1
+        elif turned > 1 and turning:
+            turned -= 1
+        elif looks > 1:
+            looks -= 1
+        else:
+            break
+    return looks, turned
+
+
+def _says_cut(
+    minutes: float, wished: tuple[int, int], held: tuple[int, int], fixed: float, whole: float
+) -> tuple[str, ...]:
+    """A sentence, if looks or the page had to be cut down."""
+    says = []
+    if held[0] < wished[0]:
+        says.append(f"the photographs held out are scored {held[0]} times instead of {wished[0]}")
+    if held[1] < wished[1]:
+        says.append(f"the page turns {held[1]} photographs instead of {wished[1]}")
+    if fixed > whole / 2:
+        says.append(
+            f"scoring and the page take {in_words(fixed)} as they are, which leaves "
+            f"{in_words(max(whole - fixed, 0.0))} to learn in: give more minutes, a smaller size, or fewer "
+            "photographs to score on"
+        )
+    return (f"so that all is done in {minutes:g} minutes, {'; '.join(says)}",) if says else ()
 
 
 def _seconds(task: Callable[[], object]) -> float:

@@ -1,5 +1,7 @@
 """Training: photographs in, a network out."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,10 +11,12 @@ import torch
 from torch import nn
 
 from erlangen.models import Classifier, UNet
+from erlangen.train.clock import Clock
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
 from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.held_out import learned_and_held_out
+from erlangen.train.lock import FolderLock
 from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.predictor import Predictor, statistics
@@ -22,6 +26,8 @@ from erlangen.train.state import NAME as STATE
 from erlangen.train.state import restore_training
 from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
+
+NETWORK = ("model.json", "model.safetensors")  # files of a network, of today and of before
 
 
 def fit(
@@ -38,7 +44,8 @@ def fit(
     r"""Train a network on a folder of photographs.
 
     Minimizes cross-entropy plus ``1 - Dice`` (see `Settings.loss`) with AdamW, the learning rate rising
-    over the first tenth and falling as a cosine, on random crops that are flipped at random.
+    over the first tenth and falling as a cosine, on random crops that are flipped at random. Minutes are the
+    whole time of this call, reading the photographs and scoring included.
 
     Args:
         data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
@@ -46,18 +53,20 @@ def fit(
         settings: see `Settings`; `changes` replace single fields.
         net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
             On a GPU a step of these is recorded as one graph of kernels; of others they are launched singly.
-        out: a folder that a training which is stopped leaves its state in, every half minute.
+        out: a folder for the state, every half minute, which a training that is stopped goes on from, and for
+            the network: the best one so far after each look, in the end the last one. One training at a time.
         resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
             not been stopped; with minutes it goes on for the time that is left.
-        overwrite: lose the training that is in `out`.
+        overwrite: lose the network and the training that are in `out`.
         progress: called after every step.
 
     Returns:
-        A `Run`; its `model` is in eval mode.
+        A `Run`; its `model`, the network at the end, is in eval mode.
 
     Raises:
-        ValueError: for photographs that cannot be used, naming the file; for a loss that is not finite; for
-            an `out` that holds a training, unless told to go on or to lose it.
+        ValueError: for photographs that cannot be used, naming the file; for an `out` that holds a network or
+            a training, unless told to go on or to lose it, or that another training is at work in.
+        Diverged: a ValueError too, for a training that ran away; its `run` has the best network until then.
 
     Example:
         >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
@@ -77,14 +86,46 @@ def prepare(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    page: bool = False,
+    say: Callable[[str, str], None] | None = None,
 ) -> "Training":
-    """All that `fit` does before the first step; its arguments."""
+    """All that `fit` does before the first step; its arguments, and others.
+
+    The folder `out` is locked until `Training.run` ends, or the training is forgotten.
+
+    Args:
+        page: whether `write_run` follows, whose time then is part of ``settings.minutes``.
+        say: called with a name and a sentence as soon as there is something to say: the memory that the
+            training takes, before the photographs are loaded. Without it, a warning where memory lacks.
+    """
     if resume and out is None:
         raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
     if resume and overwrite:
         raise ValueError("both resume and overwrite, expected one of them: go on, or lose what is there")
-    if out is not None and not resume and not overwrite:
-        expect_unused(Path(out), STATE)
+    with Clock() as clock, ExitStack() as undo:
+        lock = None
+        if out is not None:
+            lock = FolderLock(out)
+            undo.callback(lock.release)
+            if not resume and not overwrite:
+                expect_unused(Path(out), *NETWORK, STATE)
+        training = _prepared(data, settings, net, out, lock, clock, page, say)
+        if resume and out is not None:
+            restore_training(training, out)
+        undo.pop_all()
+    return training
+
+
+def _prepared(
+    data: str | Path | tuple[Data, Data],
+    settings: Settings,
+    net: nn.Module | None,
+    out: str | Path | None,
+    lock: FolderLock | None,
+    clock: Clock,
+    page: bool,
+    say: Callable[[str, str], None] | None,
+) -> Training:
     learned, held_out = learned_and_held_out(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
@@ -106,12 +147,13 @@ def prepare(
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
     turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
-    scale = says_values(learned.values) if learned.values else None
-    notes = (*([scale] if scale else []), *survey(learned, images, truths, turns))
-    training = Training(model, loss, Crops(images, truths, settings), settings, held_out, out, notes)
-    if resume and out is not None:
-        restore_training(training, out)
-    return training
+    notes = survey(learned, images, truths, turns)
+    if learned.values:
+        notes = (says_values(learned.values), *notes)
+    if lock is not None and lock.note is not None:
+        notes = (*notes, lock.note)
+    crops = Crops(images, truths, settings)
+    return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
 
 
 def expect_unused(out: Path, *names: str) -> None:

@@ -69,6 +69,13 @@ class Loss(nn.Module):
             terms.append(1 - self._dice(logits, index, counts))
         return torch.stack(terms).sum()
 
+    @torch.no_grad()
+    def of_nothing(self, truth: UInt8[Tensor, "*space"]) -> float:
+        """The loss of an answer that knows nothing, to which all classes are alike: all logits are 0."""
+        device = None if self.weights is None else self.weights.device
+        logits = torch.zeros(1, self.task.logits, *truth.shape, device=device)
+        return float(self(logits, truth[None].to(device)))
+
     def _cross_entropy(self, logits: Tensor, index: Tensor) -> Tensor:
         if self.task.is_binary:
             return F.binary_cross_entropy_with_logits(logits[:, 0], index.to(logits), reduction="none")

@@ -3,9 +3,10 @@
 import csv
 import html
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import torch
 
 import erlangen
 from erlangen import figures, verify
-from erlangen.train.angles import ANGLES, prove, score_by_angle, some, to_turn
-from erlangen.train.checkpoint import save
-from erlangen.train.cost import REPORTED
+from erlangen.train.angles import ANGLES, TURNED, prove, score_by_angle, some, to_turn
+from erlangen.train.cost import REPORTED, SHOWN
+from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.loop import Run
+from erlangen.train.predictor import Predictor
 from erlangen.train.scenes import example
 from erlangen.train.tiles import answer
 from erlangen.train.writing import writing
@@ -47,21 +49,28 @@ CONSTANT = (
 class Written:
     """The page, and what was measured for it: the score by angle, and the equivariance.
 
-    There is no report of a network that answers the same everywhere.
+    There is no report of a network that answers the same everywhere, and there are no scores where no
+    photograph can be read any more; `notes` say which are left out.
     """
 
     page: Path
     by_angle: dict[float, float]
     report: verify.Report | None
+    notes: tuple[str, ...] = ()
 
 
-def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = None) -> Written:
+def write_run(
+    run: Run, folder: str | Path, facts: Mapping[str, str] | None = None, turned: int = TURNED
+) -> Written:
     """The network, its configuration, curves, predictions, equivariance, and a page of them all.
+
+    Photographs that were held out and cannot be read any more are left out, and named on the page.
 
     Args:
         run: what `fit` returned.
         folder: made if it is missing.
         facts: more to write down, such as `Training.facts`.
+        turned: how many photographs are turned, at most.
 
     Raises:
         OSError: if the disc is full; the network is written first.
@@ -70,52 +79,97 @@ def write_run(run: Run, folder: str | Path, facts: Mapping[str, str] | None = No
         >>> run = er.fit("photos", minutes=20)                     # doctest: +SKIP
         >>> er.train.write_run(run, "runs/photos").page            # doctest: +SKIP
     """
-    folder, facts = save(run.model, folder), dict(facts or {})
+    folder, facts, still = run.save(folder), dict(facts or {}), _StillThere(run.held_out, run.model.size)
     configuration = {
         **facts,
-        "notes": list(run.notes),
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "settings": asdict(run.settings),
         "versions": {"erlangen": erlangen.__version__, "torch": torch.__version__},
     }
     with writing(folder, "the network is there, whole"):
-        (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
         _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
-    turned = to_turn(run.held_out, run.model.size)
-    by_angle, report = score_by_angle(run.model, turned, ANGLES), report_of(run)
-    written = Written(folder / "index.html", by_angle, report)
+    by_angle = still.measured(lambda data: _by_angle(run.model, data, turned))
+    report = still.measured(lambda d: report_of(replace(run, held_out=d)))
+    seen = still.measured(lambda d: prediction_figure(replace(run, held_out=d))) if len(still.data) else None
+    notes = still.notes
     with writing(folder, "the network is there, whole"):
+        noted = configuration | {"notes": [*run.notes, *notes]}
+        (folder / "config.json").write_text(json.dumps(noted, indent=2) + "\n", "utf-8")
         angles = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
         _write_csv(folder / "angles.csv", ["degrees", "score"], angles)
         (folder / "equivariance.txt").write_text(f"{says_equivariance(report)}\n", "utf-8")
-        sections = _summary(run, by_angle, facts) + _pictures(run, by_angle, report, folder)
+        sections = _summary(run, by_angle, facts, notes) + _pictures(run, seen, by_angle, report, folder)
         measured = f"<p>{TABLE}</p><pre>{html.escape(says_equivariance(report))}</pre>"
         sections.append(f"<h2>Equivariance, measured</h2>{measured}")
         sections.append(f"<h2>Settings</h2>{_table(configuration['settings'] | configuration['versions'])}")
-        figures.page(written.page, f"A {run.model.task.name} network", sections)
-    return written
+        page = figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
+    return Written(page, by_angle, report, notes)
 
 
-def _summary(run: Run, by_angle: Mapping[float, float], facts: Mapping[str, str]) -> list[str]:
+def _by_angle(model: Predictor, data: Data, turned: int) -> dict[float, float]:
+    """The score at each angle; none, of no photographs."""
+    return score_by_angle(model, some(to_turn(data, model.size), turned), ANGLES) if len(data) else {}
+
+
+class _StillThere:
+    """The photographs held out that can still be read: files change while a training takes its time."""
+
+    def __init__(self, data: Data, size: int | None) -> None:
+        self.data, self.size, self.gone = data, size, list[str]()
+
+    def measured(self, measure: Callable[[Data], Any]) -> Any:
+        """What it gives, of those that are left when it fails."""
+        try:
+            return measure(self.data)
+        except (ValueError, OSError):
+            left = [i for i in range(len(self.data)) if self._reads(i)]
+            if len(left) == len(self.data):
+                raise
+            self.data = self.data.subset(left)
+        return self.measured(measure)
+
+    def _reads(self, i: int) -> bool:
+        try:
+            self.data.load_one(i, self.size)
+        except (ValueError, OSError) as error:
+            self.gone.append(str(error))
+            return False
+        return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence that names what is left out; none, if nothing is."""
+        if not self.gone:
+            return ()
+        what = f"{len(self.gone)} of the photographs held out changed while it trained and are left out here"
+        return (f"{what}: {'; '.join(self.gone)}",)
+
+
+def _summary(
+    run: Run, by_angle: Mapping[float, float], facts: Mapping[str, str], notes: tuple[str, ...]
+) -> list[str]:
     """What came out, from what, and what to know of the photographs."""
-    score = f"{run.history[-1]['score']:.3f}" if run.history else "not measured"
+    score = f"{run.score:.3f}" if math.isfinite(run.score) else "not measured"
     rows = {f"validation {run.model.task.measure}": score, "when turned": says_turned(by_angle), **facts}
-    return [_table(rows), *(f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in run.notes)]
+    return [
+        _table(rows),
+        *(f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in (*run.notes, *notes)),
+    ]
 
 
 def _pictures(
-    run: Run, by_angle: dict[float, float], report: verify.Report | None, folder: Path
+    run: Run, seen: Any, by_angle: dict[float, float], report: verify.Report | None, folder: Path
 ) -> list[str]:
     """Written to the folder, and as sections of the page."""
-    task = run.model.task
-    turned = figures.angles({"this network": by_angle}, label=task.measure)
+    task, pictures = run.model.task, []
+    if seen is not None:
+        words = OUTLINES if task.dense else ""
+        pictures.append(("Photographs it was not shown", words, "predictions.png", seen))
+    if by_angle:
+        turned = figures.angles({"this network": by_angle}, label=task.measure)
+        pictures.append(("When the camera is turned", TURNS, "angles.png", turned))
     curves = figures.history(run.history, label=f"validation {task.measure}")
-    seen = prediction_figure(run)
-    pictures = [
-        ("Photographs it was not shown", OUTLINES if task.dense else "", "predictions.png", seen),
-        ("When the camera is turned", TURNS, "angles.png", turned),
-        ("Curves", "", "curves.png", curves),
-    ]
+    pictures.append(("Curves", "", "curves.png", curves))
     if report is not None and report.square and task.dense:
         title, square = "Turn, then segment; segment, then turn", report.square.picture()
         pictures.append((title, SQUARE, "square.png", square))
@@ -129,6 +183,8 @@ def _pictures(
 
 def says_turned(by_angle: Mapping[float, float]) -> str:
     """The range of scores, in words."""
+    if not by_angle:
+        return "not measured"
     low, high = min(by_angle.values()), max(by_angle.values())
     return f"{low:.3f} to {high:.3f} at {len(by_angle)} angles all around"
 
@@ -138,7 +194,7 @@ def says_equivariance(report: verify.Report | None) -> str:
     return CONSTANT if report is None else str(report)
 
 
-def prediction_figure(run: Run, count: int = 8) -> Any:
+def prediction_figure(run: Run, count: int = SHOWN) -> Any:
     """Held-out photographs with what is predicted and true: outlines, or the names of classes."""
     images, truths = some(run.held_out, count).load(run.model.size)
     task = run.model.task
@@ -157,7 +213,7 @@ def report_of(run: Run) -> verify.Report | None:
     None for a network that answers the same everywhere on both.
     """
     images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED))
-    photographs = [as_batch(images)] if min(images[0].shape[-2:]) >= 32 else []
+    photographs = [as_batch(images)] if images and min(images[0].shape[-2:]) >= 32 else []
     for x in [*photographs, example()]:
         with suppress(verify.Constant):
             return prove(run.model, x)
