@@ -100,9 +100,10 @@ class Train:
         except Exception as error:  # whatever befalls the page, the network is there
             if diverged is not None:
                 _complain(str(diverged))
+            why = " ".join(str(error).split()) or type(error).__name__
             _complain(
-                f"{' '.join(str(error).split()) or type(error).__name__}; the network is in {self.out}, whole, "
-                "and the page is not finished; the same command with --resume writes it"
+                f"{why}; the network is in {self.out}, whole, and the page is not finished; the same command "
+                "with --resume writes it"
             )
             return 1
         if diverged is not None:
