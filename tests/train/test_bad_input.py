@@ -137,7 +137,7 @@ def no_step(*_):
 def test_where_nothing_can_be_written_shows_before_the_work(photographs, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     command = ["train", str(photographs), "--out", str(tmp_path / "file"), *FLAGS]
-    monkeypatch.setattr("erlangen.train.loop.measure_cost", lambda _: "little")
+    monkeypatch.setattr("erlangen.train.loop.Training.cost", lambda _: "little")
     monkeypatch.setattr("erlangen.train.loop.Training.advance", no_step)
     assert main(command) == 1
     assert "file could not be written" in (error := one_line(capsys))
@@ -217,7 +217,7 @@ def test_ctrl_c_before_the_first_step_can_be_resumed(photographs, tmp_path, caps
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("erlangen.train.loop.measure_cost", lambda _: "little")
+        patch.setattr("erlangen.train.loop.Training.cost", lambda _: "little")
         patch.setattr("erlangen.train.loop.class_counts", interrupt)
         patch.setattr("erlangen.train.loop.Training.facts", lambda _: {})
         assert main(command) == 130

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from erlangen.train.loop import Training
 
 TRIALS = 3
+LEARNING = 1.5  # times what a step keeps for its backward pass: what it makes on the way as well
 FIELDS = 7  # at once as a network answers: a convolution's two, copies of both in its own order, skips, a sum
 REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
 SHOWN = 8  # photographs on the page
@@ -81,12 +82,12 @@ def measure_cost(trial: "Training") -> Cost:
     left = None if trial.total is None else trial.total - trial.step
     for _ in range(TRIALS + (WARM if trial.gradient.recordable else 0)):
         start = time.perf_counter()
-        with _Kept() as saved:
+        with Kept() as saved:
             trial.advance()
         times.append(time.perf_counter() - start)
         kept = max(kept, saved.bytes)
     seconds = min(times[1:])
-    with _Largest(trial.model) as field:
+    with Largest(trial.model) as field:
         one = _seconds(lambda: answer(trial.model, as_batch(images[:1])))
     looks, look = trial.looks - trial.checked, one * len(trial.held_out)
     turned, turning, report = _page(trial, one) if trial.page else (trial.turned, 0.0, 0.0)
@@ -101,7 +102,7 @@ def measure_cost(trial: "Training") -> Cost:
     weights = sum(p.numel() * p.element_size() for p in trial.model.parameters())
     photographs = sum(x.numel() for x in [*images, *trial.crops.truths])
     photographs += round(photographs / len(images) * len(trial.held_out))
-    learning, answering = 1.5 * kept, FIELDS * field.bytes
+    learning, answering = LEARNING * kept, FIELDS * field.bytes
     at_once = sum if trial.gradient.recordable else max  # a recorded step keeps its memory
     memory = round(COPIES * weights + photographs + at_once((learning, answering)))
     proving = report + turned * turning
@@ -166,13 +167,13 @@ def _seconds(task: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-class _Largest:
+class Largest:
     """The bytes of the largest field that a layer of a network gives."""
 
     def __init__(self, model: nn.Module) -> None:
         self.layers, self.bytes = [m for m in model.modules() if not list(m.children())], 0
 
-    def __enter__(self) -> "_Largest":
+    def __enter__(self) -> "Largest":
         self.hooks = [layer.register_forward_hook(self._look) for layer in self.layers]
         return self
 
@@ -185,10 +186,10 @@ class _Largest:
             self.bytes = max(self.bytes, output.numel() * output.element_size())
 
 
-class _Kept:
+class Kept:
     """The bytes of the tensors that a forward pass keeps, each storage once."""
 
-    def __enter__(self) -> "_Kept":
+    def __enter__(self) -> "Kept":
         self.storages: dict[int, int] = {}
         self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
         self.hooks.__enter__()

@@ -19,6 +19,7 @@ from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.lock import FolderLock
 from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
+from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
 from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
@@ -129,8 +130,9 @@ def _prepared(
     learned, held_out = learned_and_held_out(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
-    learned, held_out = learned.on_one_scale(held_out)
     task = learned.task
+    say_memory(foresee(learned, held_out, settings, net or default_network(task, settings)), say)
+    learned, held_out = learned.on_one_scale(held_out)
     images, truths = learned.load(settings.size)
     settings = settings.for_photographs(task, images)
     if not class_counts(task, truths).any():
@@ -147,11 +149,10 @@ def _prepared(
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
     turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
-    notes = survey(learned, images, truths, turns)
-    if learned.values:
-        notes = (says_values(learned.values), *notes)
-    if lock is not None and lock.note is not None:
-        notes = (*notes, lock.note)
+    scale = says_values(learned.values) if learned.values else None
+    unlocked = None if lock is None else lock.note
+    said = [scale, *survey(learned, images, truths, turns), unlocked]
+    notes = tuple(note for note in said if note)
     crops = Crops(images, truths, settings)
     return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
 

@@ -361,7 +361,7 @@ class Training:
         score = best.score
         if score is None:
             score = validate(self.model, *held_out)
-            which = "no look came before that, and the untrained network"
+            which = "no look before that found better than the untrained network, which"
             if not self.history:
                 row = {"step": 0, "minutes": 0.0, "loss": self.untrained, "score": score}
                 self.history.append(row)
