@@ -17,7 +17,7 @@ from erlangen.train.data import Data
 from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.lock import FolderLock
-from erlangen.train.loop import Progress, Run, Training
+from erlangen.train.loop import NETWORK, Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
@@ -27,8 +27,6 @@ from erlangen.train.state import NAME as STATE
 from erlangen.train.state import restore_training
 from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
-
-NETWORK = ("model.json", "model.safetensors")  # files of a network, of today and of before
 
 
 def fit(
@@ -67,6 +65,7 @@ def fit(
     Raises:
         ValueError: for photographs that cannot be used, naming the file; for an `out` that holds a network or
             a training, unless told to go on or to lose it, or that another training is at work in.
+        OSError: if the disc is full; what was saved before is there, to go on from.
         Diverged: a ValueError too, for a training that ran away; its `run` has the best network until then.
 
     Example:
@@ -109,7 +108,7 @@ def prepare(
             lock = FolderLock(out)
             undo.callback(lock.release)
             if not resume and not overwrite:
-                expect_unused(Path(out), *NETWORK, STATE)
+                expect_unused(Path(out), *NETWORK[::-1], STATE)
         training = _prepared(data, settings, net, out, lock, clock, page, say)
         if resume and out is not None:
             restore_training(training, out)

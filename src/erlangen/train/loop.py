@@ -33,6 +33,7 @@ from erlangen.train.tiles import answer
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
 RECENT = 50  # steps whose mean loss is shown
+NETWORK = ("model.safetensors", "model.json")  # files of a network; the second one of earlier versions
 FEW = 10  # steps, or a fifth of a training up to RECENT, that tell a runaway from a bad moment
 
 
@@ -101,8 +102,9 @@ class Run:
         if self.best is not None:
             save(self.best, beside)
         else:
-            with suppress(OSError):  # one of an earlier training, if any
-                (beside / "model.safetensors").unlink()
+            with suppress(OSError):  # that of an earlier training, if any
+                for name in NETWORK:
+                    (beside / name).unlink(missing_ok=True)
                 beside.rmdir()
         return written
 
@@ -279,8 +281,8 @@ class Training:
             self._expect_better_than_nothing(WORSE, 1)
         if self.best.is_below(score, loss) and not is_away(self.losses, self.untrained, WORSE):
             self.best = self._now(score)
-            if self.out is not None and _can_be_saved(self.model):
-                save(self.model, self.out)
+            if self.checked < self.looks and self.out is not None and _can_be_saved(self.model):
+                save(self.model, self.out)  # the last one is written in the end
         self.looking = time.monotonic() - start
         return self._where(loss, score)
 
