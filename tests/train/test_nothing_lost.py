@@ -69,16 +69,20 @@ def test_the_best_network_is_kept_beside_the_last(scenes, tmp_path, monkeypatch)
     best = next(seen[i] for i in (1, 2) if same(weights(run.best), seen[i][1]))  # of equals, the smaller loss
     assert same(seen[4][2], best[1]), "until the end the folder holds the best so far"
     assert same(weights(er.load(tmp_path)), seen[4][1])
-    assert same(weights(er.load(tmp_path / "best")), best[1])
+    assert same(weights(er.load(tmp_path / "best.safetensors")), best[1])
     assert any(f"the network of step {best[0]} scored higher than the last one" in n for n in run.notes)
 
 
 def test_the_last_network_is_the_best_where_no_other_is(scenes, tmp_path, monkeypatch):
     scored(monkeypatch, 0.1, 0.7)
-    er.save(er.train.Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1)), tmp_path / "best")
+    er.save(
+        er.train.Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1)), tmp_path / "best.safetensors"
+    )
     run = fit(scenes, steps=2, looks=2, out=tmp_path, overwrite=True, **SMALL)
     assert run.best is None
-    assert not (tmp_path / "best").exists(), "one of an earlier training would be taken for this one's"
+    assert not (tmp_path / "best.safetensors").exists(), (
+        "one of an earlier training would be taken for this one's"
+    )
 
 
 def test_the_best_network_is_resumed(scenes, tmp_path, monkeypatch):

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from erlangen.models import Classifier, UNet
+from erlangen.train.checkpoint import NAME, PAIRED
 from erlangen.train.clock import Clock
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
 from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.lock import FolderLock
-from erlangen.train.loop import NETWORK, Progress, Run, Training
+from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
@@ -108,7 +109,7 @@ def prepare(
             lock = FolderLock(out)
             undo.callback(lock.release)
             if not resume and not overwrite:
-                expect_unused(Path(out), *NETWORK[::-1], STATE)
+                expect_unused(Path(out), NAME, PAIRED, STATE)
         training = _prepared(data, settings, net, out, lock, clock, page, say)
         if resume and out is not None:
             restore_training(training, out)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from erlangen.models import Classifier, UNet
-from erlangen.spaces import Plane
 from erlangen.train.angles import TURNED
 from erlangen.train.checkpoint import save
 from erlangen.train.clock import Clock
@@ -20,8 +19,9 @@ from erlangen.train.cost import Cost, measure_cost
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
 from erlangen.train.gradient import Gradient
-from erlangen.train.images import IGNORED, as_batch
+from erlangen.train.images import as_batch
 from erlangen.train.losses import Loss
+from erlangen.train.masks import IGNORED
 from erlangen.train.predictor import Predictor
 from erlangen.train.runaway import FAR, WORSE, is_away, steps_away
 from erlangen.train.settings import Settings
@@ -33,7 +33,6 @@ from erlangen.train.tiles import answer
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
 RECENT = 50  # steps whose mean loss is shown
-NETWORK = ("model.safetensors", "model.json")  # files of a network; the second one of earlier versions
 FEW = 10  # steps, or a fifth of a training up to RECENT, that tell a runaway from a bad moment
 
 
@@ -96,16 +95,13 @@ class Run:
     best: Predictor | None = None
 
     def save(self, folder: str | Path) -> Path:
-        """Write the network, and the best one beside it in ``best``, if that is another; see `er.save`."""
-        beside = Path(folder) / "best"
+        """Write the network, and ``best.safetensors`` beside it, if the best one is another; see `er.save`."""
+        beside = Path(folder) / "best.safetensors"
         written = save(self.model, folder)
         if self.best is not None:
             save(self.best, beside)
         else:
-            with suppress(OSError):  # that of an earlier training, if any
-                for name in NETWORK:
-                    (beside / name).unlink(missing_ok=True)
-                beside.rmdir()
+            beside.unlink(missing_ok=True)  # that of an earlier training, if any
         return written
 
 
@@ -281,8 +277,9 @@ class Training:
             self._expect_better_than_nothing(WORSE, 1)
         if self.best.is_below(score, loss) and not is_away(self.losses, self.untrained, WORSE):
             self.best = self._now(score)
-            if self.checked < self.looks and self.out is not None and _can_be_saved(self.model):
-                save(self.model, self.out)  # the last one is written in the end
+            if self.checked < self.looks and self.out is not None:  # the last one is written in the end
+                with suppress(ValueError):  # another network than ours: a note will say so
+                    save(self.model, self.out)
         self.looking = time.monotonic() - start
         return self._where(loss, score)
 
@@ -368,11 +365,8 @@ class Training:
                 row = {"step": 0, "minutes": 0.0, "loss": self.untrained, "score": score}
                 self.history.append(row)
         run = self._run_of(self.model, score, (f"this training ran away: {error}",))
-        where = (
-            f"in {self.out}" if self.out is not None and _can_be_saved(self.model) else "`run` of this error"
-        )
         run, kept = self._kept(run)
-        return Diverged(f"{error}; {which} is {where if kept else '`run` of this error'}", run)
+        return Diverged(f"{error}; {which} is in {self.out if kept else '`run` of this error'}", run)
 
     def _finished(self) -> Run:
         """What the training gave, and its network in `out`; no failure there loses it here."""
@@ -396,11 +390,11 @@ class Training:
 
     def _kept(self, run: Run) -> tuple[Run, bool]:
         """The run, with a note if its network could not be written; whether it was."""
-        if self.out is None or not _can_be_saved(run.model):
+        if self.out is None:
             return run, False
         try:
             run.save(self.out)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return replace(run, notes=(*run.notes, str(error))), False
         return run, True
 
@@ -417,10 +411,6 @@ def validate(model: Predictor, images: list[Tensor], truths: list[Tensor], stop:
             stop.check()
         predicted.append(model.task.decide(answer(model, as_batch([image])))[0])
     return model.task.score(predicted, truths)
-
-
-def _can_be_saved(model: Predictor) -> bool:
-    return isinstance(model.net, UNet | Classifier) and isinstance(model.net.domain, Plane)
 
 
 def _rank(score: float) -> float:
