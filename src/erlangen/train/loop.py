@@ -95,7 +95,7 @@ class Run:
     best: Predictor | None = None
 
     def save(self, folder: str | Path) -> Path:
-        """Write the network, and ``best.safetensors`` beside it, if the best one is another; see `er.save`."""
+        """Write the network, and ``best.safetensors`` beside it, if the best is another; see `er.save`."""
         beside = Path(folder) / "best.safetensors"
         written = save(self.model, folder)
         if self.best is not None:
