@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -349,3 +351,50 @@ def test_a_device_that_is_not_there(run, tmp_path, capsys, scenes):
     folder = er.save(run.model, tmp_path / "net")
     assert main(["predict", str(folder), str(scenes), "--device", "cuda:77"]) == 1
     assert "erlangen doctor" in one_line(capsys)
+
+
+def test_one_damaged_photograph_never_stops_the_others(run, tmp_path, monkeypatch):
+    """Whatever a decoder raises, and a photograph that is too large for the memory; but Ctrl-C stops."""
+    for i in range(9):
+        Image.new("RGB", (16, 16)).save(tmp_path / f"{i}.png")
+    errors = [
+        TypeError,
+        KeyError,
+        MemoryError,
+        RuntimeError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        RecursionError,
+    ]
+    opened, asked = Image.open, []
+
+    def open_(file, *args, **kwargs):
+        asked.append(file)
+        if len(asked) <= len(errors):
+            raise errors[len(asked) - 1]
+        return opened(file, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", open_)
+        with pytest.raises(ValueError, match="8 of 9 photographs are left out") as refused:
+            er.predict(run.model, tmp_path, out=tmp_path / "out")
+    assert [name in str(refused.value) for name in ("0.png", "7.png", "8.png")] == [True, True, False]
+    assert [p.name for p in (tmp_path / "out").glob("*.png")] == ["8.png"]
+
+    def forward(self, image):
+        raise RuntimeError("not enough memory: you tried to allocate 9 bytes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "forward", forward)
+        with pytest.raises(
+            ValueError, match=r"0\.png takes more memory than there is, expected less; take a"
+        ):
+            er.predict(run.model, tmp_path, out=tmp_path / "none")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        er.predict(run.model, tmp_path, out=tmp_path / "stopped")

@@ -19,7 +19,8 @@ from PIL import Image, features
 
 from erlangen.train.decoding import examine
 from erlangen.train.folders import find_images, find_photographs
-from erlangen.train.images import read_image, read_mask
+from erlangen.train.images import read_image
+from erlangen.train.masks import read_mask
 
 SECONDS = 10  # of processor time
 MEMORY = 2 * 1024**3  # bytes

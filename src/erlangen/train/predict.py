@@ -153,10 +153,8 @@ def _predict_files(
 ) -> Iterator[Tensor]:
     unread = list[str]()
     aside = None if outputs is None or len(found) == 1 else unread
-    photographs = (
-        (path, photograph) for path in found if (photograph := _read(model, path, aside)) is not None
-    )
-    answers = ((path, predict_logits(model, photograph, size, tile)) for path, photograph in photographs)
+    each = ((path, _answered(model, path, size, tile, aside)) for path in found)
+    answers: Answers = ((path, logits) for path, logits in each if logits is not None)
     if outputs is not None:
         with_files = _with_masks if model.task.dense else _with_table
         answers = with_files(answers, model.task, outputs, files, found)
@@ -232,14 +230,19 @@ def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
     return as_rgb(decoded, model.values)
 
 
-def _read(model: Predictor, path: Path, unread: list[str] | None) -> Image.Image | None:
-    """The photograph; what is wrong with one that is none goes to `unread`, if there is such a list."""
+def _answered(
+    model: Predictor, path: Path, size: int | None, tile: int, unread: list[str] | None
+) -> Tensor | None:
+    """The logits of a file; what is wrong with one that has none goes to `unread`, if there is such."""
     try:
-        return as_photograph(model, decode(path))
-    except ValueError as error:
-        if unread is None:
+        return predict_logits(model, as_photograph(model, decode(path)), size, tile)
+    except (ValueError, MemoryError, RuntimeError) as error:
+        if unread is None or (isinstance(error, RuntimeError) and "memory" not in str(error)):
             raise
-        unread.append(str(error))
+        text = str(error)
+        if not isinstance(error, ValueError):
+            text = f"{path} takes more memory than there is, expected less; take a smaller --size or --tile"
+        unread.append(text)
         return None
 
 
