@@ -25,8 +25,10 @@ def recipe_in(header):
 
 
 def signed(header, data, recipe=None):
-    """The file with this recipe, None for its own, and the digest that it has then."""
-    recipe = {"format": 3, "sha256": BLANK, **(recipe_in(header) if recipe is None else recipe)}
-    recipe["sha256"] = BLANK
-    content = put_together({**header, "__metadata__": {"erlangen": json.dumps(recipe)}}, data)
+    """The file with this recipe, or text of one, None for its own, and the digest that it has then."""
+    if not isinstance(recipe, str):
+        recipe = json.dumps(
+            {"format": 3, **(recipe_in(header) if recipe is None else recipe), "sha256": BLANK}
+        )
+    content = put_together({**header, "__metadata__": {"erlangen": recipe}}, data)
     return content.replace(BLANK.encode(), hashlib.sha256(content).hexdigest().encode(), 1)

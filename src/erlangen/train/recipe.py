@@ -79,7 +79,7 @@ SHARED = {  # by both networks
     "padding_mode": one_of("zeros", "reflect", "replicate", "circular"),
     "separable": SWITCH,
     "kernel_size": NOTHING | whole(1, 127),
-    "radius": NOTHING | number(1e-3, 64),
+    "radius": NOTHING | number(1e-3, 32),
     "nonlinearity": one_of("relu", "gated", "polynomial"),
     "oversampling": number(1, 16),
     "projection": one_of("mean", "max"),
@@ -178,7 +178,7 @@ def expect_recipe(recipe: Mapping[str, Any]) -> None:
             f"for {len(task['classes'])} classes of {what}"
         )
     order = order_of(domain)
-    if order * model.get("oversampling", 2) > 256 or order * (model.get("radius") or 0) > 512:
+    if order * model.get("oversampling", 2) > 256 or order * (model.get("radius") or 0) > 128:
         raise ValueError(
             f"rotations={domain.get('rotations')}, oversampling={model.get('oversampling')} and "
             f"radius={model.get('radius')} are too many samples, expected fewer"
