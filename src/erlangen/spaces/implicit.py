@@ -23,11 +23,10 @@ PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30
 NEAR = 1e-5  # to the surface, relative to its extent, of points that are given as of it
-ON, ORIGIN, RANK = (
-    1e-9,
-    1e-6,
-    1e-9,
-)  # of points that were found, of the origin; of equations that are independent
+# relative to the extent: of points that were found, of the origin that is given
+ON, ORIGIN = 1e-9, 1e-6
+RANK = 1e-9  # of equations that are independent, each scaled to a unit derivative
+ROUNDINGS = 8  # of the given point, that make no derivative
 OCTAVES, HALVINGS = 64, 54
 
 
@@ -75,14 +74,16 @@ class Implicit(Geometry):
         circuits: Sequence[Tensor] = (),
         name: str = "Implicit",
     ) -> None:
-        point = torch.as_tensor(point).to(torch.float64)
+        point = torch.as_tensor(point)
+        eps = torch.finfo(point.dtype).eps if point.is_floating_point() else 0.0
+        point = point.to(torch.float64)
         self._F, self.steps = F, steps
         self.measure, self._radius, self.name = measure, injectivity_radius, name
         self._circuits = list(circuits)
         self.ambient = len(point)
         G, D = partials(self.gradient, point)
         self.dim = self.ambient - len(G)
-        rounding = RANK * D.norm(dim=(0, 2)) * point.norm()
+        rounding = ROUNDINGS * eps * D.norm(dim=(0, 2)) * point.norm()
         is_regular = bool((G.norm(dim=-1) > rounding).all())
         if not (self.dim > 0 and is_regular and float(torch.linalg.svdvals(_unit(G)).min()) > RANK):
             raise ValueError(
@@ -135,10 +136,11 @@ class Implicit(Geometry):
             cosines = torch.linalg.svdvals(normals.mT @ torch.linalg.qr(G.nan_to_num(0.0).mT).Q)
             return ~(cosines.amin(-1) > 0.5**0.5)
 
-        octaves = 2.0 ** torch.arange(-OCTAVES, OCTAVES + 1, dtype=torch.float64)
+        unit = float(self.point.norm()) or 1.0
+        octaves = unit * 2.0 ** torch.arange(-OCTAVES, OCTAVES + 1, dtype=torch.float64)
         first = is_turned(octaves[:, None].expand(-1, len(directions))).int().argmax(0)
         if not bool(first.any()):  # flat: nothing depends on it
-            return 2 * (float(self.point.norm()) or 1.0)
+            return 2 * unit
         low, high = octaves[(first - 1).clamp_min(0)], octaves[first]
         for _ in range(HALVINGS):
             middle = (low + high) / 2

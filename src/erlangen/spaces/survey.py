@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROBES = 1024
 WIDE = 3.0  # half of all probes of an axis without an end lie this close to zero, in units of `open_length`
 LEGS = 8
-DIRECTIONS, OCTAVES, HALVINGS = 32, 64, 54
+DIRECTIONS, OCTAVES, HALVINGS = 64, 64, 54
 EQUAL = 1e-6  # of curvature: what differs by less, or is less relative to the size of the space, is the same
 CHANGED = 0.75  # of the metric, relative to itself at the origin
 ROUNDING = 1e-9  # of a metric relative to itself, of curvature relative to the size of the space
@@ -38,7 +38,7 @@ def probes(chart: "Chart", count: int = PROBES, seed: int = 0) -> Float[Tensor, 
 def open_length(chart: "Chart") -> float:
     """How far from the origin the metric has changed along the axes without an end, inf if there are none.
 
-    Where it never changes, the shortest of the other axes; 1 without them, for then nothing depends on it.
+    Where it never seems to, the shortest of the other axes; without them one step of the coordinates.
     """
     is_open, root = ~(chart.high - chart.low).isfinite(), chart.unit_lengths
     closed = ((chart.high - chart.low) * root)[~is_open].tolist()
@@ -53,12 +53,12 @@ def open_length(chart: "Chart") -> float:
         g = chart.raw_metric(chart.origin + s[..., None] * directions)
         return ((g - here) / (root[:, None] * root)).abs().amax((-2, -1)).nan_to_num(math.inf)
 
-    octaves = 2.0 ** torch.arange(-OCTAVES, OCTAVES + 1, dtype=torch.float64)
+    octaves = root.min() * 2.0 ** (torch.arange(-2 * OCTAVES, 2 * OCTAVES + 1, dtype=torch.float64) / 2)
     changes = change(octaves[:, None].expand(-1, DIRECTIONS))
     most = min(CHANGED, float(changes.max()) / 2)
     first = (changes >= most).int().argmax(0)  # zero where it never changes so much
     if not (most > ROUNDING and bool(first.any())):
-        return min(closed, default=1.0)
+        return min(closed, default=float(root.min()))
     low, high = octaves[(first - 1).clamp_min(0)], octaves[first]
     for _ in range(HALVINGS):
         middle = (low + high) / 2
