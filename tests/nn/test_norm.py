@@ -72,3 +72,82 @@ def test_the_backward_pass_is_given_what_a_gpu_reads():
     assert not in_training
     torch.testing.assert_close(saved_mean, mean)
     torch.testing.assert_close(saved_inverse, torch.rsqrt(var + eps))
+
+
+WITH_NOTHING = {
+    "plane": lambda: er.Plane(shape=(8, 8)),
+    "plane, C8": lambda: er.Plane(rotations=8, shape=(8, 8)),
+    "plane, masked": lambda: er.Plane(rotations=4).masked(torch.ones(8, 8, dtype=torch.bool)),
+    "volume": lambda: er.Euclidean(3).grid(8, 8, 8),
+    "moebius": lambda: er.Moebius(16.0, 12.0).grid(16, 12),
+    "rings": lambda: er.Sphere().grid(8),
+    "rings, lifted": lambda: er.Sphere().grid(8, rotations=3),
+    "rings, masked": lambda: er.Sphere().grid(8, mask=torch.arange(128).view(8, 16) % 5 != 1),
+    "coefficients": lambda: er.Sphere().harmonics(8),
+    "coefficients, lifted": lambda: er.Sphere().harmonics(8, rotations=3),
+    "projective plane": lambda: er.ProjectivePlane().grid(8),
+    "chart": lambda: er.Chart(
+        lambda x: torch.eye(2).to(x).expand(*x.shape, 2), 2, periods=(8.0, 8.0), steps=1
+    ).grid(8, 8),
+}
+
+
+def no_fields(domain, field, channels=2):
+    parts = domain.parts(domain.representation(field))
+    shape = (0, channels, *([] if parts is None else [parts]), *domain.shape)
+    return torch.randn(shape, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", WITH_NOTHING)
+def test_an_empty_batch_is_taken_as_by_torch(name):
+    """No NaN, no error: counted, statistics as they were, a gradient of zeros, in every layer."""
+    domain, theirs = WITH_NOTHING[name](), nn.BatchNorm2d(2)
+    theirs.running_var.fill_(5.0)
+    theirs(torch.randn(0, 2, 3, 3)).sum().backward()
+    for field in dict.fromkeys((domain.default_field, "scalar", "vector")):
+        ours, x = er.nn.Norm(domain, 2, field=field), no_fields(domain, field)
+        ours.running_var.fill_(5.0)
+        y = ours(x)
+        assert y.shape == x.shape
+        y.sum().backward()
+        assert x.grad.shape == x.shape
+        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+        for buffer, value in theirs.state_dict().items():
+            if buffer in ours.state_dict():
+                torch.testing.assert_close(ours.state_dict()[buffer], value)
+        assert ours.eval()(x).shape == x.shape
+    if name == "chart":  # costly, and its layers are those of other samples
+        return
+    reach = {"radius": 1.2} if name == "rings, masked" else {}
+    x = no_fields(domain, "scalar")
+    for nonlinearity in ("relu", "gated", "polynomial"):
+        net = er.models.UNet(domain, 2, 1, width=2, depth=1, nonlinearity=nonlinearity, **reach)
+        for mode in (True, False):
+            y = net.train(mode)(x)
+            assert y.shape == (0, 1, *x.shape[2:])
+            y.sum().backward()
+        assert all(b.isfinite().all() for b in net.buffers())
+        assert all(not p.grad.any() for p in net.parameters() if p.grad is not None)
+
+
+def test_conversion_to_norms_without_a_domain_is_refused():
+    net = er.models.UNet(er.Plane(rotations=4), 3, 1, width=2, depth=1)
+    before = {name: type(module) for name, module in net.named_modules()}
+    with pytest.raises(ValueError, match=r"convert_sync_batchnorm .* would drop its domain.*leave out"):
+        nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert {name: type(module) for name, module in net.named_modules()} == before
+    assert type(nn.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm2d(2))) is nn.SyncBatchNorm
+
+
+def test_polynomials_of_coefficients_weigh_channels_and_not_the_batch():
+    """Whichever way the square is taken, by values or with its harmonics at once."""
+    domain = er.Sphere().harmonics(6)
+    layer = er.nn.Polynomial(domain, 2).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 5.0]]))
+    f = domain.analyze(torch.randn(2, 2, 6, 12).double())
+    a, b = layer.weight[:, :, None, None, None]
+    finer = domain.finer(domain.representation("scalar"), 1.5)
+    square = finer.quadratic(f, torch.zeros(2).double(), torch.ones(2).double())
+    torch.testing.assert_close(layer(f), a * f + b * square)
+    torch.testing.assert_close(super(type(finer), finer).quadratic(f, *layer.weight), layer(f))

@@ -33,8 +33,8 @@ class Resolution(ABC):
 
     def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
         """``down(a up(field) + b up(field)^2)``."""
-        a, b = (w.view(-1, *[1] * (field.dim() - 2)) for w in (a, b))
-        finer = self.up(field)
+        finer = self.up(field)  # samples, of fewer axes than coefficients have
+        a, b = (w.view(-1, *[1] * (finer.dim() - 2)) for w in (a, b))
         return self.down((a + b * finer) * finer)
 
 

@@ -1,6 +1,6 @@
 """Normalization over batch, fibre and space."""
 
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any, NoReturn, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +33,13 @@ class Norm(Equivariant, nn.BatchNorm1d):
         domain: where the field lives.
         num_features: the number of channels.
         field: its type; None for the domain's own.
-        eps, momentum, affine, track_running_stats: as in `torch.nn.BatchNorm2d`.
+        eps, momentum, affine, track_running_stats: as in `torch.nn.BatchNorm2d`. An empty batch counts and
+            changes no statistics, as there.
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
+
+    Raises:
+        ValueError: for ``torch.nn.SyncBatchNorm.convert_sync_batchnorm``, which would drop the domain.
 
     Example:
         >>> import torch, erlangen as er
@@ -68,6 +72,8 @@ class Norm(Equivariant, nn.BatchNorm1d):
     def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(input, self.field, self.num_features)
         by_batch = self.training or self.running_var is None
+        if by_batch and input.shape[0] == 0:
+            return self._of_nothing(input)
         if isinstance(self.domain, HasMoments):
             return self._by_moments(self.domain, input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
@@ -84,6 +90,30 @@ class Norm(Equivariant, nn.BatchNorm1d):
                 mean = folded.new_zeros(folded.shape[1])
             y = F.batch_norm(folded, mean, var, weight, bias, False, 0.0, self.eps)
         return unfold(y, self.rho)
+
+    def _of_nothing(self, x: Tensor) -> Tensor:
+        """An empty batch, as torch's norms take it: counted, and statistics stay; its gradient is zero."""
+        if self.training and self.num_batches_tracked is not None:
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+        for parameter in (self.weight, self.bias):  # of no values: either operation joins it to the graph
+            x = x if parameter is None else x * parameter.to(x).view(-1, *[1] * (x.dim() - 2))
+        return x
+
+    @property
+    def qconfig(self) -> NoReturn:
+        """What torch asks a norm for before it puts one of its own in its place: refused.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"{type(self).__name__}({self.extra_repr()}) is to become another norm, by "
+            "torch.nn.SyncBatchNorm.convert_sync_batchnorm or quantization, which would drop its domain: "
+            "statistics would not be shared along the fibre, nor weighted by areas; expected it as it is: "
+            "leave out the conversion. On several devices each has statistics of its own part of the batch: "
+            "take larger parts"
+        )
 
     def _by_moments(self, domain: "HasMoments", x: Tensor, by_batch: bool) -> Tensor:
         """Of fields that are no values at samples."""

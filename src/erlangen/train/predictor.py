@@ -70,12 +70,7 @@ class Predictor(nn.Module):
         return f"size={self.size}, {self.task.name}, classes={', '.join(self.task.classes)}"
 
 
-def _expect_colours(name: str, statistic: object) -> None:
-    if not isinstance(statistic, Tensor):
-        raise ValueError(
-            f"{name} is a {type(statistic).__name__}, expected a tensor of 3 numbers, one for each colour; "
-            "torch.as_tensor(...).float() makes one"
-        )
+def _expect_colours(name: str, statistic: Tensor) -> None:
     if statistic.shape != (3,) or not statistic.is_floating_point():
         raise ValueError(
             f"{name} has shape {tuple(statistic.shape)} and is {statistic.dtype}, expected 3 numbers, one "

@@ -220,12 +220,16 @@ def _zero(field: Tensor) -> int:
 
 def packed(c: Complex[Tensor, "l m batch channel n"]) -> Float[Tensor, "batch channel part l m"]:
     """Coefficients as a field: a view of the same numbers."""
-    return torch.view_as_real(c.resolve_conj()).permute(2, 3, 4, 5, 0, 1).flatten(2, 3)
+    # an empty batch has strides that no view could have
+    parts = torch.stack([c.real, c.imag], -1) if c.shape[2] == 0 else torch.view_as_real(c.resolve_conj())
+    return parts.permute(2, 3, 4, 5, 0, 1).flatten(2, 3)
 
 
 def unpacked(f: Float[Tensor, "batch channel part l m"]) -> Complex[Tensor, "l m batch channel n"]:
     """The way back."""
     parts = f.unflatten(2, (-1, 2)).permute(4, 5, 0, 1, 2, 3)
+    if parts.shape[2] == 0:  # as above
+        return torch.complex(*parts.unbind(-1))
     even = all(stride % 2 == 0 for stride in parts.stride()[:-1]) and parts.stride(-1) == 1
     return torch.view_as_complex(parts if even else parts.contiguous())
 
