@@ -24,9 +24,10 @@ Images = Positional[Annotated[Path, arg(metavar="IMAGES")]]
 class Train:
     """Train a network on a folder of photographs, and prove its equivariance.
 
-    DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is;
-    with --classes 3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in
-    a line (then --classes is not needed).
+    DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is,
+    or more than half of the range of all masks where compression or resampling left shades; with --classes
+    3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in a line (then
+    --classes is not needed). How the files are read stands in --out/reading.html before the first step.
 
     DIR/CLASS with the photographs of each class: classification.
 
@@ -37,6 +38,8 @@ class Train:
     that all this takes. Stopped, it goes on with --resume. While it trains, --out holds the best network.
 
     erlangen train photos --minutes 20
+
+    erlangen train photos --dry-run
 
     erlangen train photos --minutes 20 --resume
 
@@ -53,6 +56,8 @@ class Train:
     """Go on with the training that was stopped in --out."""
     overwrite: bool = False
     """Replace the network, or the stopped training, that is in --out."""
+    dry_run: bool = False
+    """Say how the files are read, in --out/reading.html with a picture, and stop before the first step."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:
@@ -68,7 +73,15 @@ class Train:
             say=_tell,
         )
         with training.lock:
-            return self._train(training)
+            return self._stop(training) if self.dry_run else self._train(training)
+
+    def _stop(self, training: "Training") -> int:
+        from erlangen.train.reading import NAMES
+
+        for note in training.notes:
+            _tell("note", note)
+        _say(f"files     {self.out / NAMES[0]}\nnothing is trained, since this is a dry run")
+        return 0
 
     def _train(self, training: "Training") -> int:
         from erlangen.train.loop import Diverged

@@ -22,6 +22,7 @@ from erlangen.train.loop import Progress, Run, Training
 from erlangen.train.losses import Loss
 from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
+from erlangen.train.reading import how_files_are_read
 from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
@@ -97,7 +98,8 @@ def prepare(
     Args:
         page: whether `write_run` follows, whose time then is part of ``settings.minutes``.
         say: called with a name and a sentence as soon as there is something to say: the memory that the
-            training takes, before the photographs are loaded. Without it, a warning where memory lacks.
+            training takes, before the photographs are loaded, and how they are read, which stands in `out`
+            as well. Without it, a warning where memory lacks.
     """
     if resume and out is None:
         raise ValueError("resume=True without out=, expected the folder that the stopped training wrote to")
@@ -153,6 +155,12 @@ def _prepared(
     unlocked = None if lock is None else lock.note
     said = [scale, *survey(learned, images, truths, turns), unlocked]
     notes = tuple(note for note in said if note)
+    reading = how_files_are_read(learned, held_out, images, truths, settings.size, notes)
+    if say is not None:
+        for name, text in reading.rows.items():
+            say(name, text)
+    if out is not None:
+        reading.write(out)
     crops = Crops(images, truths, settings)
     return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
 
