@@ -97,11 +97,10 @@ def correlate(
     seen = view(domain, domain if to is None else to)
     if not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
         raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")
-    reach = seen.geometry.injectivity_radius
-    if radius is not None and not 0 < radius <= reach:
+    if radius is not None and not 0 < radius <= seen.geometry.injectivity_radius:
         raise ValueError(
-            f"radius is {radius}, expected a positive length up to the injectivity radius {reach:.6g} of "
-            f"{seen.geometry}, beyond which a kernel would meet itself"
+            f"radius is {radius}, expected a positive length up to {seen.geometry.up_to()}, beyond which a "
+            "kernel would meet itself"
         )
     K = _matrix_kernel(kernel, rho_in, rho_out)
     if not (rho_out.name == "regular" and rho_in.name in ("scalar", "regular")):

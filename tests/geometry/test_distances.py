@@ -1,6 +1,7 @@
 """Distances, logarithms and their gradients to rounding: points that are equal, close, far, opposite."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -178,3 +179,47 @@ def test_gradients_at_opposite_directions_are_finite():
     q = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0, -1.0]).double().requires_grad_()
     space.distance(space.origin, q).backward()
     assert bool(q.grad.isfinite().all())
+
+
+def ellipsoid_pole(z):
+    return torch.tensor([0.0, 0.0, z], dtype=torch.float64)
+
+
+def on_ellipsoid(space, *x):
+    return space.project(torch.tensor(x, dtype=torch.float64), 20)
+
+
+def test_antipodes_to_which_no_way_is_found_are_named():
+    space = er.Ellipsoid((1.0, 1.2, 1.5), steps=2)
+    ball = er.Implicit(lambda x: x.square().sum(-1) - 1e-8, torch.tensor([0.0, 0.0, 1e-4]))
+    north, south = ellipsoid_pole(1.5), ellipsoid_pole(-1.5)
+    for where, p, q in ((space, north, south), (ball, ball.point, -ball.point)):
+        with pytest.raises(ValueError, match=r"no geodesic was found to 1 of 1 points, the first being \["):
+            where.log(p, q)
+        assert bool(where.distance(p, q).isnan())
+    q = torch.stack([on_ellipsoid(space, 0.3, 0.1, 1.4), south, on_ellipsoid(space, 0.1, 0.1, 1.4), south])
+    with pytest.raises(
+        ValueError, match=r"to 2 of 4 points, the first being number 1 \[.*go there in shorter"
+    ):
+        space.log(north, q)
+    pair = er.Product(space, er.FlatTorus((2.0,)), measure="tangent")
+    with pytest.raises(ValueError, match=r"to 1 of 1 points"):
+        pair.log(torch.cat([north, torch.zeros(1).double()]), torch.cat([south, torch.ones(1).double()]))
+    mirrors = er.GroupSpace(er.groups.O(2))
+    with pytest.raises(ValueError, match=r"to 1 of 1 points"):
+        mirrors.log(mirrors.origin, torch.tensor([1.0, 0.0, 0.0, -1.0]).double())
+
+
+@pytest.mark.parametrize("aside", [1e-3, 0.3])
+def test_near_antipodes_a_way_is_a_way_or_is_refused(aside):
+    space = er.Ellipsoid((1.0, 1.2, 1.5), steps=8)
+    p, q = ellipsoid_pole(1.5), on_ellipsoid(space, aside, 0.3 * aside, -1.5)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            v = space.log(p, q)
+    except ValueError as error:
+        assert "no geodesic was found to 1 of 1 points" in str(error)  # noqa: PT017
+        return
+    torch.testing.assert_close(space.exp(p, v), q, rtol=0, atol=1e-6)
+    assert float(v.norm()) >= float((p - q).norm())

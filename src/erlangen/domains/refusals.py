@@ -32,8 +32,8 @@ def expect_reach(geometry: Geometry, radius: float) -> None:
     """ValueError for a radius beyond which a kernel would meet itself."""
     if radius > geometry.injectivity_radius:
         raise ValueError(
-            f"radius is {radius}, beyond the injectivity radius {geometry.injectivity_radius:.6g} of "
-            f"{geometry}, where a kernel would meet itself; take a smaller radius"
+            f"radius is {radius}, beyond {geometry.up_to()}, where a kernel would meet itself; take a "
+            "smaller radius"
         )
 
 

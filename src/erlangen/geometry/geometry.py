@@ -1,6 +1,7 @@
 """The one contract of every space: frames, and how they are carried."""
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
@@ -69,10 +70,12 @@ class Geometry(ABC):
         structure: H.
         measure: "space" integrates over M, with J(v) dv; "tangent" over the tangent space, with dv.
         injectivity_radius: the length |v| below which `carry` from one frame is one-to-one.
+        knows_radius: whether that is known, not estimated from samples.
         length: what a radius is to the sphere: how far one goes until the space has curved, come round or
             ended. All steps, strides and tolerances are relative to it, so that no unit of length is
             preferred. It is 1 for spaces of radius 1, and for R^n, where nothing depends on it.
         group: the group G of matrices that moves the space, as `act` takes them; None if none is named.
+        shoots: whether `coordinates` searches for geodesics, and may find none, or not the shortest.
     """
 
     dim: int
@@ -80,8 +83,10 @@ class Geometry(ABC):
     structure: StructureGroup
     measure: Measure = "space"
     injectivity_radius: float = math.inf
+    knows_radius: bool = True
     length: float = 1.0
     group: MatrixGroup | None = None
+    shoots: bool = False
 
     @classmethod
     def refusal(cls, name: str, value: object) -> str:
@@ -252,9 +257,39 @@ class Geometry(ABC):
         return self.carry(u, self._components_of(u, v)).point
 
     def log(self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]) -> Tensor:
-        """The shortest tangent vector v at p with ``exp(p, v) = q``."""
+        """The shortest tangent vector v at p with ``exp(p, v) = q``.
+
+        Where ways are searched for, a warning tells of those that may not be the shortest.
+
+        Raises:
+            ValueError: naming the points to which no way was found.
+        """
         u = self.frames(p)
-        return u.tangent(self.coordinates(u, q))
+        v = self.coordinates(u, q)
+        self._expect_ways(v, q)
+        return u.tangent(v)
+
+    def up_to(self) -> str:
+        """The injectivity radius, in words."""
+        guessed = "" if self.knows_radius else " (estimated: give injectivity_radius= if you know it)"
+        return f"the injectivity radius {self.injectivity_radius:.6g} of {self}{guessed}"
+
+    def _expect_ways(self, v: Float[Tensor, "*batch n"], q: Float[Tensor, "*#batch m"]) -> None:
+        lost = v.isnan().any(-1)
+        if bool(lost.any()):
+            first = tuple(lost.nonzero()[0].tolist())
+            at = f" number {first[0] if len(first) == 1 else first}" * (lost.dim() > 0)
+            raise ValueError(
+                f"no geodesic was found to {int(lost.sum())} of {lost.numel()} points, the first being{at} "
+                f"{q.expand(*lost.shape, -1)[first].tolist()}; expected them within the injectivity radius "
+                f"of {self}, about {self.injectivity_radius:.3g}: go there in shorter steps"
+            )
+        if self.shoots and bool((v.norm(dim=-1) > self.injectivity_radius).any()):
+            warnings.warn(
+                f"some logarithms are longer than the injectivity radius of {self}, about "
+                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
+                stacklevel=3,
+            )
 
     def parallel_transport(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8  # steps; of lengths
 STEP = 3e-5  # of central differences, in lengths of the space
+ASIDE = 1e-5  # lengths of the space that points may lie off it
 LEAST = 1e-3  # lengths of the space that a first step may have in any case
 SLACK = 1.02  # of lengths by quadrature
 
@@ -67,13 +68,17 @@ def shoot(
     for _ in range(MOST):
         arrived, J = differential(geometry, walk, u, v)
         rest = difference(arrived, q)
-        now = geometry.components(u, rest[..., None])[..., 0].norm(dim=-1)
-        newton = torch.linalg.solve_ex(J, geometry.components(arrived, rest[..., None]))[0][..., 0]
+        seen = geometry.components(u, rest[..., None])[..., 0]
+        now = torch.hypot(seen.norm(dim=-1), (rest - u.tangent(seen)).norm(dim=-1))
+        along = geometry.components(arrived, rest[..., None])
+        newton = torch.linalg.solve_ex(J, along)[0][..., 0]
+        aside = (rest - arrived.tangent(along[..., 0])).norm(dim=-1)  # as at antipodes: no step shows it
         size, length = newton.norm(dim=-1, keepdim=True), v.norm(dim=-1, keepdim=True)
         coordinates = geometry.components(arrived, arrived.point[..., None])[
             ..., 0
         ]  # which have roundings too
         wrong = size[..., 0] / (geometry.length + length[..., 0] + coordinates.norm(dim=-1))
+        wrong = torch.where(aside < ASIDE * geometry.length, wrong, math.inf)
         nearer = now < nearest
         best, nearest = torch.where(nearer[..., None], v, best), torch.where(nearer, now, nearest)
         off = torch.where(nearer, wrong, off)

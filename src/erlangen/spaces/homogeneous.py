@@ -333,6 +333,11 @@ class HomogeneousSpace(Geometry):
         along = torch.linalg.pinv(self._axes) @ self.orbit.at_origin
         return torch.linalg.det(along.to(v) @ J).abs()
 
+    @property
+    def knows_radius(self) -> bool:  # type: ignore[override]
+        """Whether the injectivity radius was given."""
+        return self._radius is not None
+
     @cached_property
     def length(self) -> float:  # type: ignore[override]
         """How far the origin goes while some generator turns, or stretches, matrices by one.

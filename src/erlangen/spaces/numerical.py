@@ -1,6 +1,5 @@
 """Spaces whose geodesics are integrated step by step: what follows from one walk."""
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
@@ -24,6 +23,7 @@ class Numerical(Geometry):
         symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
     """
 
+    shoots = True
     steps: int
     symmetry: tuple[Isometry, ...]
 
@@ -71,20 +71,3 @@ class Numerical(Geometry):
     def density(self, v: Tensor) -> Tensor:
         """J(v) seen from the origin."""
         return self.density_at(self.frames(self.origin), v)
-
-    def log(self, p: Tensor, q: Tensor) -> Tensor:
-        """As everywhere; a warning where it may not be the shortest way, ValueError where none was found."""
-        u = self.frames(p)
-        v = self.coordinates(u, q)
-        if bool(v.isnan().any()):
-            raise ValueError(
-                f"no geodesic was found to some of the points, expected them within the injectivity radius "
-                f"of {self}, about {self.injectivity_radius:.3g}; go there in shorter steps"
-            )
-        if bool((v.norm(dim=-1) > self.injectivity_radius).any()):
-            warnings.warn(
-                f"some logarithms are longer than the injectivity radius of {self}, about "
-                f"{self.injectivity_radius:.3g}: a geodesic is found, perhaps not the shortest",
-                stacklevel=2,
-            )
-        return u.tangent(v)

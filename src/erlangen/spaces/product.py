@@ -66,6 +66,11 @@ class Product(Geometry):
         """The smaller one; loops and curvature are those of the factors, each relative to its own."""
         return min(self.one.length, self.other.length)
 
+    @property
+    def knows_radius(self) -> bool:  # type: ignore[override]
+        """Whether both factors know theirs."""
+        return self.one.knows_radius and self.other.knows_radius
+
     @cached_property
     def origin(self) -> Tensor:
         return torch.cat([self.one.origin, self.other.origin])
@@ -89,6 +94,11 @@ class Product(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         (a, b), (x, y) = self._factors(u), self._points(q)
         return torch.cat([self.one.coordinates(a, x), self.other.coordinates(b, y)], -1)
+
+    def log(self, p: Tensor, q: Tensor) -> Tensor:
+        """Those of the factors side by side, each with what it says of ways that it does not find."""
+        (a, b), (x, y) = self._points(p), self._points(q)
+        return torch.cat([self.one.log(a, x), self.other.log(b, y)], -1)
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
         (a, b), (x, y) = self._factors(u), self._points(q)
