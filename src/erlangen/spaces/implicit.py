@@ -164,7 +164,8 @@ class Implicit(Geometry):
     def length(self) -> float:  # type: ignore[override]
         """The usual radius of curvature in R^N at points that were found, or the extent, if that is less."""
         x = self.found_points()
-        II = self._second_form(Frame(x, self.frame(x)))
+        normals_first = torch.linalg.qr(self.gradient(x).mT, mode="complete").Q
+        II = self._second_form(Frame(x, normals_first[..., self.ambient - self.dim :]))
         bend = float(torch.linalg.matrix_norm(II.flatten(1, 2), 2).median())
         return min(self.extent, 1 / bend) if bend * self.extent > ON else self.extent
 
