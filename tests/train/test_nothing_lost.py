@@ -24,8 +24,8 @@ from erlangen.train.lock import FolderLock
 from erlangen.train.memory import foresee
 from erlangen.train.state import NAME as STATE
 
-SMALL = {"width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "seed": 4}
-FLAGS = ["--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "2"]
+SMALL = {"rotations": 4, "width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "seed": 4}
+FLAGS = ["--rotations", "4", "--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "2"]
 COMMAND = [sys.executable, "-m", "erlangen", "train"]
 
 
@@ -140,8 +140,8 @@ def infinite_weight(training):
     buffer[0] = math.inf
 
 
-RUNAWAYS = [({}, nan_gradient, 8), ({}, infinite_weight, 8), ({"lr": 1e3}, None, 4), ({"lr": 1e6}, None, 4)]
-RUNAWAYS += [({"lr": 1e3, "loss": "dice"}, None, 8)]
+RUNAWAYS = [({}, nan_gradient, 4), ({}, infinite_weight, 4), ({"lr": 1e4}, None, 5)]
+RUNAWAYS += [({"lr": 1e3, "loss": "dice"}, None, 4)]
 LONGER = [({"lr": lr}, None, 30) for lr in (1e2, 1e3, 1e4, 1e5, 1e6, 1e30)]
 LONGER += [({"lr": 1e3, "loss": loss}, None, 30) for loss in ("cross-entropy", "focal", "dice")]
 RUNAWAYS += [pytest.param(*case, marks=pytest.mark.slow) for case in LONGER]
@@ -152,7 +152,7 @@ def test_a_training_that_runs_away_stops_with_its_best_network(scenes, tmp_path,
     training = prepare(scenes, Settings(steps=steps, looks=4, **SMALL | change), out=tmp_path)
 
     def after(step):
-        if spoil is not None and step.step == 3:
+        if spoil is not None and step.step == 2:
             spoil(training)
 
     with pytest.raises(Diverged, match=r"expected .*; take a smaller learning rate than lr=") as stopped:
@@ -178,13 +178,13 @@ def test_a_loss_that_is_no_number_from_the_start_is_the_data(scenes, tmp_path):
 
 def test_a_runaway_at_the_command_line(scenes, tmp_path, capsys, short_page):
     out = tmp_path / "out"
-    flags = [*FLAGS, "--steps", "12", "--lr", "1e3"]
+    flags = [*FLAGS, "--steps", "5", "--lr", "1e4"]
     assert main(["train", str(scenes), "--out", str(out), *flags]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "take a smaller learning rate than lr=1000.0" in error
+    assert "take a smaller learning rate than lr=10000.0" in error
     assert f"is in {out}" in error
-    assert er.load(out).net.domain.rotations == 8
+    assert er.load(out).net.domain.rotations == 4
     assert "This training ran away" in (out / "index.html").read_text()
 
 
@@ -205,12 +205,12 @@ ORDINARY = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ORDINARY)
+@pytest.mark.parametrize("change", ORDINARY, ids=str)
 @pytest.mark.parametrize("seed", range(3))
 def test_ordinary_trainings_do_not_run_away(scenes, change, seed):
     settings = SMALL | {"steps": 40} | change
     run = fit(scenes, **settings | {"seed": settings["seed"] + 10 * seed})
-    assert len(run.history) == min(10, 10)
+    assert run.history[-1]["step"] == settings["steps"]
 
 
 # photographs that change meanwhile
@@ -263,7 +263,7 @@ def test_a_photograph_held_out_that_changes(
     assert main(command) == 0
     assert len(learned) + len(held_out) == 8
     said = capsys.readouterr().out
-    assert er.load(out).net.domain.rotations == 8
+    assert er.load(out).net.domain.rotations == 4
     for file in (out / "index.html").read_text(), said, (out / "config.json").read_text():
         assert all(image.stem in file for image, _ in pairs)
         assert "are left out here" in file
@@ -616,7 +616,8 @@ def test_killed_at_random_and_resumed_the_weights_are_the_same(tmp_path, seed):
     while kills < 10:
         how = ["--resume"] if (out / STATE).exists() else []
         code, error = kill_at_random([*command, "--out", str(out), *how], rng, 14.0)
-        assert b"Traceback" not in error, error.decode()
+        if b"Traceback" in error:  # Python's own, of Ctrl-C before the command has begun
+            assert b"KeyboardInterrupt" in error, error.decode()
         if code != 0:
             kills += 1
         else:

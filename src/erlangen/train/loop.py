@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from erlangen.train.tiles import answer
 
 Progress = Callable[["Step"], None]
 SAVE_EVERY = 30.0  # seconds of training
+COARSE = 256  # rows of a mask that tell what a loss would be
 RECENT = 50  # steps whose mean loss is shown
 FEW = 10  # steps, or a fifth of a training up to RECENT, that tell a runaway from a bad moment
 
@@ -301,11 +303,17 @@ class Training:
                 f"{self._mend}"
             )
         if self.step == 0:
-            counted = [truth for truth in self.crops.truths if (truth != IGNORED).any()]
-            self.untrained = max(loss, *(self.loss.of_nothing(truth) for truth in counted[:FEW]))
+            self.untrained = max(loss, self._blind)
         self.optimizer.step()
         self.losses = [*self.losses, loss][-RECENT:]
         self.step += 1
+
+    @property
+    def _blind(self) -> float:
+        """The loss of an answer that knows nothing, to some rows of some photographs."""
+        rows = (truth[:: -(-len(truth) // COARSE)] if truth.dim() else truth for truth in self.crops.truths)
+        counted = (truth for truth in rows if (truth != IGNORED).any())
+        return max(map(self.loss.of_nothing, islice(counted, FEW)), default=0.0)
 
     @property
     def _few(self) -> int:

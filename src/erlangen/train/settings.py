@@ -21,7 +21,8 @@ class Settings:
     """How to train.
 
     Attributes:
-        minutes: how long to train, unless epochs or steps say otherwise.
+        minutes: how long all takes, reading photographs and scoring included (and the page, at the command
+            line), unless epochs or steps say otherwise.
         epochs: train for so many rounds of the photographs instead.
         steps: train for so many steps instead.
         classes: how many the masks tell apart: 2 for the thing, where they are not zero, and its background;
@@ -59,7 +60,8 @@ class Settings:
             rotations that the network knows.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
-        looks: how often the photographs held out are scored; the last time at the end.
+        looks: how often the photographs held out are scored, the last time at the end; fewer where they would
+            take more than half of the minutes.
         device: where to compute, such as "cpu" or "cuda".
         amp: compute in bfloat16 where that is safe; not faster on most CPUs.
     """
