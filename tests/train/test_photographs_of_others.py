@@ -199,6 +199,10 @@ REFUSED = {
     "colours in floating point": (lambda p: tiff(p, WORD[..., :3].astype(np.float32)), "3 bands of 32 bits"),
     "thumbnail first": (lambda p: tiff(p, BYTE[..., :3], tags=[(254, 1)], pages=2), "a smaller copy"),
     "grey of 16 bits with alpha": (lambda p: png(p, WORD[..., :2], 4), "of which 8 would be lost"),
+    "rows in no strip": (
+        lambda p: tiff(p, BYTE[..., 0], tags=[(278, 4)]),
+        "it is cut off after 4 of 11 rows",
+    ),
     "empty": (lambda p: p.write_bytes(b""), "it is empty"),
     "a web page": (lambda p: p.write_bytes(b"<!DOCTYPE html><p>not found"), "it is a web page"),
     "heic": (lambda p: p.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99)), "pillow-heif"),
@@ -402,3 +406,106 @@ def test_photographs_held_out_have_the_scale_of_those_learned_from(tmp_path):
     deep_set(tmp_path / "val", 250, np.uint8)
     with pytest.raises(ValueError, match=r"val.images.0\.tif holds numbers from .* white at 4095"):
         er.fit(tmp_path, **SMALL)
+
+
+def by_writers(folder):
+    """Photographs by tifffile, OpenCV, imageio and Pillow, and what they hold; None: to be refused."""
+    import cv2
+    import imageio.v3
+    import tifffile
+
+    grey8, rgb8, grey16, rgb16 = BYTE[..., 0], BYTE[..., :3], WORD[..., 0], WORD[..., :3]
+    real, bgr8, bgr16 = grey16.astype(np.float32) / 3, rgb8[..., ::-1], rgb16[..., ::-1]
+    stack = np.stack([grey16] * 4)
+    tiffs = {
+        "grey8": (grey8, {}, grey8),
+        "rgb8 deflate": (rgb8, {"compression": "zlib", "predictor": True, "photometric": "rgb"}, rgb8),
+        "rgba8": (BYTE, {"photometric": "rgb"}, rgb8),
+        "grey16 big-endian": (grey16, {"byteorder": ">"}, grey16),
+        "grey16 tiles": (grey16, {"tile": (16, 16), "compression": "zlib"}, grey16),
+        "rgb16": (rgb16, {"photometric": "rgb"}, rgb16),
+        "rgb16 big-endian deflate": (
+            rgb16,
+            {"byteorder": ">", "compression": "zlib", "photometric": "rgb"},
+            rgb16,
+        ),
+        "rgb8 planes": (np.moveaxis(rgb8, -1, 0), {"photometric": "rgb", "planarconfig": "separate"}, rgb8),
+        "rgb16 planes": (np.moveaxis(rgb16, -1, 0), {"photometric": "rgb", "planarconfig": "separate"}, None),
+        "signed": (grey16.view(np.int16), {}, grey16.view(np.int16)),
+        "signed big-endian deflate": (
+            grey16.view(np.int16),
+            {"byteorder": ">", "compression": "zlib"},
+            grey16.view(np.int16),
+        ),
+        "signed 32 big-endian deflate": (
+            grey16.astype(np.int32) - 9999,
+            {"byteorder": ">", "compression": "zlib"},
+            grey16.astype(np.int32) - 9999,
+        ),
+        "float": (real, {}, real),
+        "float big-endian deflate": (real, {"byteorder": ">", "compression": "zlib"}, real),
+        "double": (real.astype(np.float64), {}, None),
+        "white is zero": (grey8, {"photometric": "miniswhite"}, 255 - grey8),
+        "large": (grey16, {"bigtiff": True}, grey16),
+        "pages": (stack, {}, None),
+        "imagej": (stack, {"imagej": True}, None),
+        "ome": (stack, {"metadata": {"axes": "ZYX"}, "ome": True}, None),
+        "infrared": (BYTE, {"photometric": "rgb", "extrasamples": ["unspecified"]}, None),
+        "eight bands": (np.concatenate([BYTE, BYTE], -1), {"photometric": "minisblack"}, None),
+        "two bands": (BYTE[..., :2], {"photometric": "minisblack", "planarconfig": "contig"}, None),
+    }
+    for name, (array, options, expected) in tiffs.items():
+        tifffile.imwrite(folder / f"{name}.tif", array, **options)
+        yield folder / f"{name}.tif", expected
+    written = {
+        "cv rgb.png": (bgr8, rgb8),
+        "cv rgba.png": (BYTE[..., [2, 1, 0, 3]], rgb8),
+        "cv grey16.png": (grey16, grey16),
+        "cv rgb16.png": (bgr16, rgb16),
+        "cv rgba16.png": (WORD[..., [2, 1, 0, 3]], rgb16),
+        "cv rgb16.tif": (bgr16, rgb16),
+        "cv float.tif": (real, real),
+        "cv colours in float.tif": (np.dstack([real] * 3), None),
+        "cv rgb.bmp": (bgr8, rgb8),
+        "cv rgb.ppm": (bgr8, rgb8),
+        "cv rgb16.ppm": (bgr16, None),
+        "cv grey16.pgm": (grey16, grey16),
+        "cv real.pfm": (real, real),
+        "cv rgb16.jp2": (np.tile(bgr16, (6, 4, 1)), None),
+    }
+    for name, (array, expected) in written.items():
+        assert cv2.imwrite(str(folder / name), array)
+        yield folder / name, expected
+    for name, array in {"io rgb.png": rgb8, "io grey16.tif": grey16, "io rgb.webp": rgb8}.items():
+        imageio.v3.imwrite(folder / name, array, **({"lossless": True} if "webp" in name else {}))
+        yield folder / name, array
+    image = Image.fromarray(rgb8)
+    for ending, options in {"tga": {}, "gif": {}, "tif": {"compression": "tiff_lzw"}}.items():
+        shown = image.quantize(256).convert("RGB") if ending == "gif" else image
+        shown.save(folder / f"pil.{ending}", **options)
+        yield folder / f"pil.{ending}", np.asarray(shown)
+    image.save(folder / "a photograph.png", "JPEG", quality=100)
+    with Image.open(folder / "a photograph.png") as jpeg:
+        yield folder / "a photograph.png", np.asarray(jpeg)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_files_by_the_libraries_of_others(tmp_path):
+    right = refused = 0
+    for path, expected in by_writers(tmp_path):
+        if expected is None:
+            with pytest.raises(ValueError, match="expected") as refusal:
+                read_image(path)
+            assert path.name in str(refusal.value)
+            refused += 1
+            continue
+        decoded = decode(path)
+        np.testing.assert_array_equal(decoded.colours, expected, err_msg=path.name)
+        if not decoded.facts.is_deep:
+            shown = np.asarray(read_image(path))
+            np.testing.assert_array_equal(
+                shown, expected if expected.ndim == 3 else np.dstack([expected] * 3)
+            )
+        right += 1
+    assert (right, refused) == (33, 11)

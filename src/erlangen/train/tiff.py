@@ -50,12 +50,17 @@ class Layout:
 
 
 def read_layout(path: Path) -> Layout:
-    """From the directories of the file alone, whatever its pixels are."""
+    """From the directories of the file alone, whatever its pixels are.
+
+    Raises:
+        ValueError: for a file without a directory, or whose strips end before its rows do.
+    """
     with open(path, "rb") as file:
         directories = _directories(file)
         first = next(directories, None)
         if first is None:
             raise ValueError("it has no directory of tags")
+        _expect_all_rows(first)
         kinds = [_kind(first), *(_kind(directory) for directory in directories)]
     samples = int(first.get(277, 1))
     bits = tuple(int(b) for b in first.get(258, (1,)))
@@ -89,6 +94,20 @@ def _directories(file: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
         directory = ImageFileDirectory_v2(head) if len(seen) > 1 else directory
         directory.load(file)
         yield directory
+
+
+def _expect_all_rows(first: ImageFileDirectory_v2) -> None:
+    """ValueError where rows lie in no strip and no tile: Pillow leaves them black."""
+    columns, rows = int(first.get(256, 0)), int(first.get(257, 0))
+    if 324 in first:
+        across = math.ceil(columns / max(int(first.get(322, columns)), 1))
+        there = len(first[324]) // max(across, 1) * int(first.get(323, rows))
+    elif 273 in first:
+        there = len(first[273]) * int(first.get(278, rows))
+    else:
+        return
+    if there < rows:
+        raise ValueError(f"it is cut off after {there} of {rows} rows")
 
 
 def _kind(directory: ImageFileDirectory_v2) -> int:
