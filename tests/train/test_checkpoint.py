@@ -231,7 +231,7 @@ def test_statistics_that_are_none():
     ):
         with pytest.raises(ValueError, match=words):
             Predictor(network().net, mean, std)
-    for values in ((1.0, 1.0), (0.0, float("inf")), (3,)):
+    for values in ((1.0, 1.0), (0.0, float("inf")), (3,), 3, ("a", "b")):
         with pytest.raises(ValueError, match=r"values is .*expected (.low, high.|2 entries)"):
             Predictor(network().net, values=values)
     for size in (-3, 2.5, True, "48"):

@@ -150,14 +150,42 @@ def kill_predictions():
         at += 1
 
 
+def read_while_two_save():
+    """Every network that is read is one of the two, whole."""
+    models = [network(0), network(1)]
+    answers = [er.predict(model, X)[0] for model in models]
+    with tempfile.TemporaryDirectory() as folder:
+        er.save(models[0], folder)
+        children = []
+        for model in models:
+            children.append(os.fork())
+            if children[-1] == 0:
+                for _ in range(300):
+                    er.save(model, folder)
+                os._exit(0)
+        reads = 0
+        while children:
+            found = er.predict(er.load(folder), X)[0]
+            assert any(torch.equal(found, answer) for answer in answers)
+            reads += 1
+            done, status = os.waitpid(-1, os.WNOHANG)
+            assert status == 0
+            children = [child for child in children if child != done]
+        assert os.listdir(folder) == ["model.safetensors"]
+    return reads
+
+
+WAYS = {"saves": kill_saves, "predictions": kill_predictions, "both": read_while_two_save}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("what", ["saves", "predictions"])
+@pytest.mark.parametrize("what", sorted(WAYS))
 def test_killed_at_every_call(what):
     done = subprocess.run([sys.executable, __file__, what], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 30
+    assert int(done.stdout) > (2 if what == "both" else 30)
 
 
 if __name__ == "__main__":
-    print(kill_saves() if sys.argv[1] == "saves" else kill_predictions())
+    print(WAYS[sys.argv[1]]())

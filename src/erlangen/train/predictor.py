@@ -1,12 +1,12 @@
 """A trained network, with the scale, the colours and the classes of the photographs it learned from."""
 
-import math
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from erlangen.arguments import Count, checked
+from erlangen.arguments import Range, checked
 from erlangen.train.scale import Values
 from erlangen.train.task import Task
 
@@ -41,7 +41,7 @@ class Predictor(nn.Module):
         net: nn.Module,
         mean: Float[Tensor, "3"] | None = None,
         std: Float[Tensor, "3"] | None = None,
-        size: Count | None = None,
+        size: Annotated[int, Range(1)] | None = None,
         task: Task | None = None,
         values: Values | None = None,
     ) -> None:
@@ -49,10 +49,8 @@ class Predictor(nn.Module):
         for name, statistic in (("mean", mean), ("std", std)):
             if statistic is not None:
                 _expect_colours(name, statistic)
-        if values is not None and not (
-            len(values) == 2 and all(map(math.isfinite, values)) and values[0] < values[1]
-        ):
-            raise ValueError(f"values is {values!r}, expected (low, high), finite and low < high, or None")
+        if values is not None and not values[0] < values[1]:
+            raise ValueError(f"values is {values!r}, expected (low, high) with low < high, or None")
         self.net, self.size, self.task, self.values = net, size, task or Task(), values
         self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
         self.register_buffer("std", torch.ones(3) if std is None else std)

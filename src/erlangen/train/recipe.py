@@ -81,7 +81,7 @@ SHARED = {  # by both networks
     "kernel_size": NOTHING | whole(1, 127),
     "radius": NOTHING | number(1e-3, 32),
     "nonlinearity": one_of("relu", "gated", "polynomial"),
-    "oversampling": number(1, 16),
+    "oversampling": number(1, 64),
     "projection": one_of("mean", "max"),
 }
 MODELS = {
