@@ -1,11 +1,13 @@
 """Is a group of matrices bounded? What it then leaves alone, and what lies in it."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 TOLERANCE = 1e-7
-SQUARINGS = 30
+SQUARINGS, BALANCES = 30, 8
 RESTARTS, STEPS, MIXING = (1, 8, 56), 60, 6
 THERE = 1e-9  # what is as close as that has been reached
 
@@ -27,12 +29,13 @@ def invariant_inner_product(
     """
     n = components.shape[-1]
     generator = torch.Generator().manual_seed(0)
+    # where `start` is the identity, and no unit matters; or where axes are as large as each other
+    L = torch.diag(1 / _balancing(algebra, components)) if start is None else torch.linalg.cholesky(start)
+    algebra, components = (L.T @ torch.linalg.solve(L, x.mT).mT for x in (algebra, components))
     t = torch.randn(4, len(algebra), generator=generator, dtype=torch.float64)
     turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, algebra)) if len(algebra) else algebra
     h = torch.cat([turns, components])
     h = torch.cat([h, torch.linalg.inv(h)])
-    L = torch.eye(n, dtype=torch.float64) if start is None else torch.linalg.cholesky(start)
-    h = L.T @ torch.linalg.solve(L, h.mT).mT  # where `start` is the identity, and no unit matters
     mean = torch.einsum("kai,kbj->ijab", h, h).reshape(n * n, n * n) / len(h)
     for _ in range(SQUARINGS):
         mean = mean @ mean
@@ -46,6 +49,21 @@ def invariant_inner_product(
     moved = float((h.mT @ P @ h - P).abs().max())
     bounded = float(values[0]) > TOLERANCE * float(values[-1]) and moved <= 1e-6 * float(values[-1])
     return L @ P @ L.T if bounded else None
+
+
+def _balancing(algebra: Float[Tensor, "a n n"], components: Float[Tensor, "c n n"]) -> Float[Tensor, "n"]:
+    """Units of the n axes in which the matrices are as large above the diagonal as below (Osborne 1960)."""
+    size = algebra.square().sum(0) + components.square().sum(0)
+    size.fill_diagonal_(0.0)
+    scale = torch.ones(len(size), dtype=torch.float64)
+    for _ in range(BALANCES):
+        for i in range(len(size)):
+            across, down = float(size[i].sum()), float(size[:, i].sum())
+            if across > 0 and down > 0:
+                unit = 2.0 ** round(math.log2(across / down) / 4)  # exact to divide by
+                scale[i] *= unit
+                size[i], size[:, i] = size[i] / unit**2, size[:, i] * unit**2
+    return scale
 
 
 def outside(g: Float[Tensor, "k n n"], X: Float[Tensor, "a n n"]) -> Float[Tensor, "k"]:

@@ -14,11 +14,12 @@ from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_g
 from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
-from erlangen.spaces.orbit import FOUND, Action, Orbit, rank
+from erlangen.spaces.orbit import Action, Orbit, rank
 from erlangen.spaces.stabilizer import Stabilizer, solve_stabilizer
 
 TOLERANCE = 1e-7
-FARTHEST = 10.0  # lengths of the space, beyond which an injectivity radius counts as none
+MOST = 64  # points of which it is asked whether they are in the space
+FARTHEST = 8.0  # lengths of the space, beyond which an injectivity radius counts as none
 STILL = 1e-6  # of a matrix: what turns nothing, such as a shift, does so but for rounding
 
 
@@ -188,8 +189,7 @@ class HomogeneousSpace(Geometry):
                 return [f"not transitive: {_short(p)} is moved in other than {self.dim} dimensions"]
         if self.points is not None:
             v = self.orbit.solve(self.points, self.orbit.moving)
-            off = self.orbit.point(self.group.exp(v @ self.orbit.moving.T)) - self.points
-            missed = self.points[off.norm(dim=-1) > TOLERANCE]
+            missed = self.points[~v.isfinite().all(-1)]
             if len(missed):
                 return [f"not transitive: no way leads from the origin to {_short(missed[0])}"]
         return []
@@ -241,7 +241,7 @@ class HomogeneousSpace(Geometry):
     def _linearized(self) -> Tensor:
         """How some elements of the group that keep the origin act on the coordinates about it."""
         h = torch.cat([self.group.exp(self.orbit.still), self.group.components])
-        h = h[(self.orbit.point(h) - self.origin).abs().amax(-1) < TOLERANCE]
+        h = h[(self.orbit.point(h) - self.origin).abs().amax(-1) < TOLERANCE * self.orbit.scale]
         return self.orbit.push_from_origin(h, torch.eye(self.ambient, dtype=torch.float64))
 
     def _some_elements(self, seed: int) -> Tensor:
@@ -277,19 +277,40 @@ class HomogeneousSpace(Geometry):
         """The shortest v with ``exp(v) p0 = p``.
 
         Raises:
-            ValueError: for points that no way was found to.
+            ValueError: for points that are not in the space; for those of it that no way was found to.
         """
         if self._log is not None:
             return self._log(p)
         v = self.orbit.solve(p, self._complement)
-        off = (self.orbit.point(self.exp_origin(v)) - p).abs().amax(-1) / (1 + p.abs().amax(-1))
-        if not bool((off < FOUND).all()):
-            lost = p[~(off < FOUND)]
-            raise ValueError(
-                f"no way was found from the origin to {len(lost)} points, the first being "
-                f"{_short(lost[0])}; expected points of the space: bring them onto it, or give log="
-            )
+        lost = ~v.isfinite().all(-1)
+        if bool(lost.any()):
+            self._refuse_lost(p[lost])
         return v
+
+    def _refuse_lost(self, lost: Float[Tensor, "k m"]) -> None:
+        """ValueError that tells points that are not in the space from those that no way is found to."""
+        some = lost[:MOST]
+        off, ended = self.orbit.nearest(some)
+        elsewhere = ended & (off > 0)
+        reasons = []
+        if bool(elsewhere.any()):
+            first, nearest = _short(some[elsewhere][0]), float(off[elsewhere][0])
+            reasons.append(
+                f"{int(elsewhere.sum())} of them not in the space, such as {first}, which {self.group} moves "
+                f"no nearer to the origin than {nearest:.2g} (expected points of the space: bring them onto "
+                "it)"
+            )
+        if not bool(elsewhere.all()):
+            first = _short(some[~elsewhere][0])
+            reasons.append(
+                f"{int((~elsewhere).sum())} of them in the space, such as {first}, where no exp(v) was seen "
+                "to lead in double precision (expected nearer ones: give log=)"
+            )
+        raise ValueError(
+            f"no way was found from the origin to {len(lost)} points, the first being {_short(lost[0])}; "
+            + f"of {MOST} of them " * (len(lost) > MOST)
+            + ", and ".join(reasons)
+        )
 
     def frame(self, p: Tensor) -> Tensor:
         return self.orbit.push_from_origin(self.section(p), self._axes)
@@ -358,7 +379,8 @@ class HomogeneousSpace(Geometry):
         direction = torch.cat([one, -one, sphere_rule(self.dim, 4 if self.dim < 4 else 2)[0]])
 
         def is_found(t: float) -> bool:
-            found = self.orbit.solve(self.orbit.point(self.exp_origin(t * direction)), self._complement)
+            points = self.orbit.point(self.exp_origin(t * direction))
+            found = self.orbit.solve(points, self._complement, far=False)
             return bool((found.norm(dim=-1) > t - 1e-6 * self.length).all())
 
         if is_found(FARTHEST * self.length):
