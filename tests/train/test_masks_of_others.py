@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from erlangen.train import Settings, find_photographs, prepare
+from erlangen.train import find_photographs
+from erlangen.train.decoding import turned_upright
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.masks import IGNORED, how_to_read, read_mask
+from erlangen.train.survey import survey
 
 EMPTY = np.zeros((40, 56), bool)
 
@@ -229,8 +231,6 @@ def test_a_mask_is_turned_as_its_own_exif_says(tmp_path, orientation, kind):
     truth, exif = discs(), Image.Exif()
     exif[274] = orientation
     undo = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
-    from erlangen.train.decoding import turned_upright
-
     held = turned_upright(truth, undo)
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
@@ -347,8 +347,8 @@ def test_what_is_learned_from_and_what_is_held_out_are_read_alike(tmp_path):
     assert held_out.subset([1]).reading == learned.reading
     with pytest.raises(ValueError, match="near neither end"):
         replace(held_out, reading=None).load(None)
-    notes = prepare(tmp_path, Settings(steps=1, width=2, depth=1, size=32)).notes
-    assert any("the masks are cut at half" in note for note in notes)
+    loaded = learned.load(32)
+    assert any("the masks are cut at half" in note for note in survey(learned, *loaded, turns=False))
     other = replace(held_out, ignore=9)
     with pytest.raises(ValueError, match="held out ignore the value 9, expected that of"):
         learned_and_held_out((learned, other))

@@ -149,3 +149,13 @@ def test_all_kinds_of_data_are_shown(tmp_path, kind):
     assert all(line.isprintable() for line in reading.rows.values())
     assert reading.sheet.height > 30
     assert len(reading.files) == 1 + (10 if kind == "classes" else count)
+
+
+def test_a_link_in_the_folder_is_replaced_not_followed(photographs, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in NAMES:
+        (tmp_path / name).write_text("of another")
+        (tmp_path / "out" / name).symlink_to(tmp_path / name)
+    reading_of(photographs).write(tmp_path / "out")
+    assert all((tmp_path / name).read_text() == "of another" for name in NAMES)
+    assert not any((tmp_path / "out" / name).is_symlink() for name in NAMES)

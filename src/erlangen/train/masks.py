@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
+from PIL import Image
 
 from erlangen.train.decoding import Decoded, Facts, decode
 
@@ -64,12 +65,13 @@ def read_mask(
     """
     mask = Mask(path, decode(path, "a mask"))
     reading = decide([mask.seen(classes, ignore)], classes, ignore) if reading is None else reading
-    outside = np.zeros(mask.numbers.shape[:2], bool) if ignore is None else mask.numbers == ignore
     if reading.cut is None:
-        index = mask.numbers
+        index = mask.numbers.astype(np.uint8)
     else:
-        index = (mask.opaque if reading.opaque else mask.shades) > reading.cut
-    return np.where(outside, IGNORED, index).astype(np.uint8)
+        index = ((mask.opaque if reading.opaque else mask.shades) > reading.cut).astype(np.uint8)
+    if ignore is not None:
+        index[mask.numbers == ignore] = IGNORED
+    return index
 
 
 def how_to_read(masks: Sequence[Path], classes: int = 2, ignore: int | None = None) -> MaskReading:
@@ -123,19 +125,22 @@ class Mask:
         if self.decoded.values.ndim == 2:
             return True
         values = self.decoded.values
-        spread = float((values.max(-1) - values.min(-1)).max(initial=0))
+        bands = [values[..., band] for band in range(3)]  # numpy is slow along so short an axis
+        spread = float((np.maximum.reduce(bands) - np.minimum.reduce(bands)).max(initial=0))
         return spread <= (EDGE * float(values.max(initial=0)) if self.decoded.facts.lossy else 0)
 
     @cached_property
     def shades(self) -> Num[Array, "height width"]:
         """How bright each pixel is: its number, or its largest colour; what is transparent is 0."""
-        values = self.stored
+        values, lossy = self.stored, self.decoded.facts.lossy
         if self.decoded.palette is not None:
             values = self.decoded.palette.max(-1)[values]
-        elif values.ndim == 3 and self.decoded.facts.lossy:  # which keeps brightness better than colours
-            values = (values @ np.array([0.299, 0.587, 0.114])).round().astype(values.dtype)
+        elif (
+            values.ndim == 3 and lossy and values.dtype == np.uint8
+        ):  # brightness is kept better than colours
+            values = np.asarray(Image.fromarray(values).convert("L"))
         elif values.ndim == 3:
-            values = values.max(-1)
+            values = np.maximum.reduce([values[..., band] for band in range(3)])
         alpha = self.decoded.alpha
         if alpha is None or (alpha == 255).all():
             return values
@@ -180,7 +185,7 @@ class Mask:
     def painted(self) -> frozenset[tuple[int, ...]]:
         """The colours that occur, of many a few more than `MANY`; none, if all are grey."""
         if self.decoded.palette is not None:
-            found = self.decoded.palette[np.unique(self.decoded.values)]
+            found = self.decoded.palette[counted(self.decoded.values)[0]]
         elif self.numbers.ndim == 3:
             step = 1 + self.numbers.shape[0] * self.numbers.shape[1] // STRIP
             found = np.unique(self.numbers[::step].reshape(-1, 3), axis=0)
@@ -435,7 +440,10 @@ def _expect_classes(path: Path, facts: Facts, numbers: Array, classes: int, igno
 def counted(values: Array) -> tuple[Array, Array]:
     """The values that occur, in order, and how often; of very many fractions roundings."""
     if values.dtype in (np.uint8, np.uint16):
-        counts = np.bincount(values.reshape(-1), minlength=1)
+        flat, length = values.reshape(-1), int(np.iinfo(values.dtype).max) + 1
+        counts = np.zeros(length, int)
+        for start in range(0, flat.size, STRIP):  # numpy copies what it counts to 8 bytes a number
+            counts += np.bincount(flat[start : start + STRIP], minlength=length)
         found = np.flatnonzero(counts)
         return found, counts[found]
     found, counts = np.unique(values, return_counts=True)

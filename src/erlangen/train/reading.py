@@ -74,7 +74,9 @@ class Reading:
         notes = [f"<p>{html.escape(note[0].upper() + note[1:])}.</p>" for note in self.notes]
         shown = f'<img alt="Photographs with their masks" src="{picture.name}">'
         every = f'<p>All files, one by one: <a href="{table.name}">{table.name}</a></p>'
-        with writing(folder, "what was there before is unharmed"):
+        with writing(folder, "no network and no training there was changed"):
+            for path in (page, picture, table):
+                path.unlink(missing_ok=True)  # a link there is replaced, not followed
             picture.write_bytes(stream.getvalue())
             with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 csv.writer(file).writerows(self.files)
