@@ -111,7 +111,7 @@ def correlate(
         kind = torch.promote_types(f.dtype, torch.complex64) if total.is_complex() else f.dtype
         return target.hide(_shaped(total, kind, rho_out, target))
     if to is not None:
-        raise ValueError("f is a function and to= is given, expected samples; or leave to= away")
+        raise ValueError("f is a function and to= is given, expected samples; or leave to= out")
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
     return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)
@@ -191,8 +191,8 @@ def _refuse_if_moved(
         raise ValueError(
             f"the structure group {seen.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
             f"rho_in(h)^-1| is {moved:.2g} of max |K|, expected at most {LARGEST_DEFECT:g}, or the result "
-            "would depend on the frames. Symmetrize it (erlangen.kernels.symmetrize, with space.structure), "
-            'or lift: out_field="regular" takes any kernel'
+            "would depend on the frames. Symmetrize it (erlangen.kernels.symmetrize(kernel, "
+            'domain.geometry.structure)), or lift: with a fibre, out_field="regular" takes any kernel'
         )
 
 

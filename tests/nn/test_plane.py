@@ -150,7 +150,7 @@ def test_refusals():
         (lambda: er.nn.Correlation(plane, 3, 4, 3, padding=(1, 2)), "the same on every axis"),
         (lambda: er.nn.Correlation(plane, 3, 4, 3, stride=2, dilation=2), "would not keep its centre"),
         (lambda: er.nn.Correlation(plane, 3, 4, 3, in_field="fibre"), "field is 'fibre', expected"),
-        (lambda: er.nn.Lift(er.Plane(), 3, 4, 3), "has no fibre; build it with rotations=8"),
+        (lambda: er.nn.Lift(er.Plane(), 3, 4, 3), "has no fibre; build it with rotations=8: er.Plane"),
         (lambda: er.Plane(8, symmetry="isometries"), "rotations=N already names the symmetry"),
         (lambda: er.Plane(reflections=True), "expected rotations=N beside it"),
         (lambda: er.nn.Project(plane, "sum"), 'expected "max" or "mean"'),
@@ -178,7 +178,7 @@ def test_refusals():
             "fibre_band is -1, expected .* at least 0",
         ),
         (lambda: er.nn.Correlation(plane, 3, 4, 1, stride=2), "sees nothing; take kernel_size=3"),
-        (lambda: er.Plane(rotations=8.0), "expected a whole number of at least 1; 8 is a good choice"),
+        (lambda: er.Plane(rotations=8.0), "expected a whole number of at least 1 or None; 8 is a good"),
         (
             lambda: er.models.UNet(plane, 3, 1, nonlinearity="gelu"),
             'expected "relu", "gated"',

@@ -30,7 +30,8 @@ def between(source: Domain, target: Domain, spec: KernelSpec) -> Engine:
     if not seen.is_one_space and (spec.in_field, spec.out_field) != ("scalar", "scalar"):
         raise ValueError(
             f"from {source.geometry} to {target.geometry} fields are scalar, not {spec.in_field} and "
-            f"{spec.out_field}; a lifted field is a scalar one on the group: to=er.GroupSpace(...).samples()"
+            f"{spec.out_field}; a lifted field is a scalar one on the group: "
+            "to=er.GroupSpace(group).samples(elements, weights)"
         )
     expect_reach(seen.geometry, spec.radius)
     basis = KernelBasis.build(

@@ -10,7 +10,7 @@ from torch import Tensor
 from erlangen.domains.spec import KernelSpec
 from erlangen.geometry import Geometry
 from erlangen.groups import StructureGroup
-from erlangen.kernels import KernelBasis
+from erlangen.kernels import KernelBasis, Rings
 
 if TYPE_CHECKING:
     from erlangen.domains.domain import Domain
@@ -22,9 +22,16 @@ LARGE, NEAR = 1e29, 4e-3  # below it nothing stands for a missing value; as bflo
 def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> None:
     """ValueError for a basis without kernels."""
     if len(basis) == 0:
+        larger = Rings(basis.rings.n, 1.0, 4)
+        if len(KernelBasis.build(H, larger, basis.rho_in, basis.rho_out, spec.band_in, spec.band_out)) == 0:
+            raise ValueError(
+                f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields, of any size; "
+                "expected other types of field, or a smaller H"
+            )
         raise ValueError(
             f"H = {H} allows no kernel from {spec.in_field} to {spec.out_field} fields at radius "
-            f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings"
+            f"{spec.radius} with {spec.rings} rings; expected one at least: take more rings, or a larger "
+            "kernel_size"
         )
 
 

@@ -85,7 +85,7 @@ class Sampled(ABC):
             if self.fibre is None:
                 raise ValueError(
                     f"a regular field needs samples of H = {self.geometry.structure}, but this domain has "
-                    "no fibre; build it with rotations=8, or stay with scalar fields"
+                    f"no fibre; {self.geometry.lifting}stay with scalar fields"
                 )
             return regular(self.fibre)
         makers = {"scalar": trivial, "vector": partial(standard, self.dim), "sign": determinant}

@@ -20,6 +20,12 @@ from erlangen.geometry.holonomy import Holonomy, holonomy_of
 from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
+FIBRES = {  # finite groups of n x n turns
+    2: "Finite groups of turns are fibres: er.Plane(rotations=4)",
+    3: "Finite groups of turns are fibres: H = er.groups.StructureGroup.finite(group.components), "
+    "and erlangen.domains.Grid(er.Euclidean(3, structure=H), shape, torch.eye(3), "
+    "fibre=er.groups.FiniteFibre(H))",
+}
 SMALL = 0.1  # a turn that has one logarithm
 TOLERANCE = 1e-5  # single precision is good enough
 
@@ -37,7 +43,7 @@ def expect_group(group: MatrixGroup) -> None:
     if group.dim == 0:
         raise ValueError(
             f"{group} is finite: every point has none beside it that the group leads to; expected a group "
-            "with generators. Finite groups of turns are fibres: er.Plane(rotations=4)"
+            f"with generators, such as er.groups.SE(2). {FIBRES.get(group.size, '')}"
         )
 
 
@@ -98,6 +104,14 @@ class Geometry(ABC):
     def sampling(self) -> str:
         """A call that makes a domain of the space, as one types it."""
         return "erlangen.domains.Samples(space, points, weights)"
+
+    @property
+    def lifting(self) -> str:
+        """How domains of the space get a fibre, as one types it; nothing where H turns no frames."""
+        H = self.structure
+        if H.is_finite:
+            return "give it fibre=er.groups.FiniteFibre(space.structure), or " * (len(H.components) > 1)
+        return "build it with rotations=8, or " * (len(H.algebra) == 1)
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:

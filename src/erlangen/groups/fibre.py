@@ -132,7 +132,8 @@ class CircleFibre(Fibre):
         mirrored = torch.linalg.det(h) < 0
         if not self.reflections and bool(mirrored.any()):
             raise ValueError(
-                "a frame is mirrored, but this fibre holds turns only; build the domain with reflections=True"
+                "a frame is mirrored, but this fibre holds turns only; build planes with reflections=True, "
+                'other spaces with symmetry="isometries"'
             )
         angle = torch.atan2(h[..., 1, 0], h[..., 0, 0])  # of r^r m^s: its first column
         offset = angle[..., None] - self._angles

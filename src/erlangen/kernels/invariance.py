@@ -73,8 +73,7 @@ def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel
     """
     if not isinstance(group, StructureGroup):
         raise ValueError(
-            f"the group is {group!r}, expected the structure group that kernels see: space.structure, or "
-            "space.stabilizer().isotropy"
+            f"the group is {group!r}, expected the structure group that kernels see: space.structure"
         )
     n = group.dim
     if group.is_finite or (len(group.algebra) == 1 and n > 2):

@@ -15,6 +15,11 @@ ONE_FOR_ALL = (
     "steps=torch.diag(torch.tensor([3.0, 1.0, 1.0]))"
 )
 Spacing = Annotated[float, Range(above=0, kind="a positive length", mend=ONE_FOR_ALL)]
+VOLUMES = (
+    "in volumes a fibre is all of a finite H = er.groups.StructureGroup.finite(er.groups.cube().components): "
+    "erlangen.domains.Grid(er.Euclidean(3, structure=H), shape, torch.eye(3), "
+    "fibre=er.groups.FiniteFibre(H)); or "
+)
 Symmetry = Literal["translations", "roto-translations", "isometries"]
 
 
@@ -47,6 +52,14 @@ class Euclidean(Geometry):
     @property
     def sampling(self) -> str:
         return f".grid({', '.join(['32'] * self.dim)})"
+
+    @property
+    def lifting(self) -> str:
+        if self.dim == 2:
+            return "build it with rotations=8: er.Plane(rotations=8), or "
+        if self.dim == 3 and (len(self.structure.components) == 1 or not self.structure.is_finite):
+            return VOLUMES
+        return super().lifting
 
     def stabilizer(self) -> StructureGroup:
         """The symmetries that keep a point, as they turn the frames there."""

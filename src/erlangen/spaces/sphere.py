@@ -82,7 +82,7 @@ class Sphere(Geometry):
         measure: Measure = "space",
     ) -> None:
         if n < 2:
-            raise ValueError(f"n is {n}, expected at least 2; a circle is er.Cylinder's first axis")
+            raise ValueError(f"n is {n}, expected at least 2; a circle is er.FlatTorus((2 * math.pi,))")
         if symmetry not in SYMMETRIES or (symmetry == "axis" and n != 2):
             raise ValueError(
                 f'symmetry is {symmetry!r} on S^{n}, expected "rotations" or "isometries", or on S^2 "axis"'
