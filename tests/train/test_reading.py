@@ -88,7 +88,7 @@ def test_masks_that_were_mended_are_told(tmp_path):
     assert rows["white is 0"] == "in 4 masks, where a stored 1 is the thing all the same"
     assert rows["read as"] == "0 is the background, 1 the thing"
     assert rows["not counted"].startswith("the value 255: 0.167 %")
-    assert rows["left out"] == "1 others (notes.md) and 1 hidden ones"
+    assert rows["left out"] == "notes.md; 1 hidden"
     assert rows["sizes"] == "30 x 20"
 
 

@@ -135,9 +135,7 @@ class Mask:
         values, lossy = self.stored, self.decoded.facts.lossy
         if self.decoded.palette is not None:
             values = self.decoded.palette.max(-1)[values]
-        elif (
-            values.ndim == 3 and lossy and values.dtype == np.uint8
-        ):  # brightness is kept better than colours
+        elif values.ndim == 3 and lossy and values.dtype == np.uint8:  # which keeps brightness best
             values = np.asarray(Image.fromarray(values).convert("L"))
         elif values.ndim == 3:
             values = np.maximum.reduce([values[..., band] for band in range(3)])

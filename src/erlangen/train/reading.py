@@ -235,9 +235,9 @@ def _left_out(both: Iterable[Data]) -> str:
     ]
     hidden = [p for p in beside if p.name.startswith(".")]
     others = [p.name + "/" * p.is_dir() for p in beside if p not in hidden and p.name not in named]
-    texts = [f"{len(others)} others ({', '.join(others[:4])}{', ...' * (len(others) > 4)})"] if others else []
-    texts += [f"{len(hidden)} hidden ones"] if hidden else []
-    return " and ".join(texts)
+    texts = [", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")]
+    texts += [f"{len(hidden)} hidden" if hidden else ""]
+    return "; ".join(text for text in texts if text)
 
 
 def _sheet(
