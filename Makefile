@@ -21,6 +21,7 @@ lint: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m erlangen.conventions > docs/conventions.md
+	$(BIN)/python docs/images/draw.py
 
 format: .venv/ready
 	$(BIN)/ruff check --fix src tests experiments examples
