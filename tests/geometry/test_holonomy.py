@@ -7,6 +7,7 @@ import torch
 from metrics import TURN, bump, flat, in_bent, polar, stereographic, torus
 
 import erlangen as er
+from erlangen.geometry.holonomy import expect_orthogonal
 from erlangen.groups.closure import closure
 
 MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
@@ -133,3 +134,53 @@ def turn(axis, angle):
 )
 def test_closures(elements, name):
     assert str(closure(torch.zeros(0, 3, 3).double(), torch.stack(elements))) == name
+
+
+def cone(part):
+    """Flat, with so much of a whole turn about its tip."""
+
+    def metric(x):
+        return torch.diag_embed(torch.stack([torch.ones_like(x[..., 0]), (part * x[..., 0]) ** 2], -1))
+
+    return er.Chart(metric, dim=2, bounds=((0.5, 1.5), None), periods=(None, TURN), steps=4)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(1 / 200, "C200"), (3 / 500, "C500"), (131 / 400, "C400"), (0.5**0.5, "SO(2)"), (0.9999, "SO(2)")],
+)
+def test_turns_of_a_high_order_are_named_or_said_to_be_cut_off(part, name):
+    H = cone(part).holonomy()
+    assert str(H) == name
+    assert repr(H) == (name if name != "SO(2)" else "SO(2) (or finite, with turns of an order above 500)")
+    assert H.is_dense == (name == "SO(2)")
+    assert len(H.structure.components) == (1 if H.is_dense else int(name[1:]))
+
+
+def test_layers_on_a_cone_of_a_high_order_work_or_are_refused():
+    space = cone(1 / 200)
+    grid, radius = space.grid(6, 8, nodes=4), 0.9 * space.injectivity_radius
+    x = torch.randn(1, 2, 6, 8)
+    assert er.nn.Correlation(grid, 2, 3, radius=radius)(x).shape == (1, 3, 6, 8)
+    assert er.nn.Lift(grid, 2, 1, radius=radius)(x).shape == (1, 1, 200, 6, 8)
+    with pytest.raises(ValueError, match=r"40,000 coefficients of degree 0 under H = C200, expected at most"):
+        er.nn.Correlation(grid, 1, 1, radius=radius, rings=1, in_field="regular", out_field="regular")
+    with pytest.raises(ValueError, match="structure group C200 moves this kernel"):
+        er.correlate(grid, lambda v: 1 + v[..., 0] / radius, x[0, 0], radius=radius)
+
+
+def test_a_regular_piece_of_a_cone_given_by_an_equation():
+    def F(x):
+        return x[..., :2].square().sum(-1) - x[..., 2] ** 2
+
+    point, turn = torch.tensor([1.0, 0.0, 1.0]), TURN * torch.arange(1, 25).double() / 24
+    round_the_tip = torch.stack([turn.cos(), turn.sin(), torch.ones_like(turn)], -1)
+    piece = er.Implicit(F, point, extent=0.5, circuits=[round_the_tip], steps=8)
+    assert str(piece.holonomy()) == "SO(2)"  # turns by 360 degrees over the root of 2
+    assert str(er.Implicit(F, point, extent=0.5, steps=8).holonomy()) == "trivial"
+    lost = torch.eye(2).double().repeat(3, 1, 1)
+    lost[1] = torch.nan
+    with pytest.raises(
+        ValueError, match=r"1 of 3 loops on Implicit, n = 2 lead to where it is not regular.*extent="
+    ):
+        expect_orthogonal(piece, lost)

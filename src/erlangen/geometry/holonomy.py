@@ -10,7 +10,7 @@ from torch import Tensor
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.trips import Trip, round_circles, round_circuit
 from erlangen.groups import StructureGroup
-from erlangen.groups.closure import closure, lie_closure
+from erlangen.groups.closure import HIGHEST, closure, lie_closure
 from erlangen.groups.logarithm import matrix_log
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Holonomy:
         circuit_turns: h for each.
         from_loops: the dimension of the Lie algebra that the contractible loops generate.
         from_curvature: the dimension of what curvature along the paths generates (Ambrose and Singer).
+        is_dense: whether the group is the closure of turns of which no power was known as the identity.
     """
 
     geometry: "Geometry" = field(repr=False)
@@ -51,9 +52,14 @@ class Holonomy:
     circuit_turns: list[Tensor] = field(repr=False)
     from_loops: int
     from_curvature: int
+    is_dense: bool = False
+
+    def __str__(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
-        return self.name
+        dense = f" (or finite, with turns of an order above {HIGHEST})"
+        return self.name + dense * self.is_dense
 
     @property
     def name(self) -> str:
@@ -92,20 +98,31 @@ def holonomy_of(geometry: "Geometry") -> Holonomy:
     circuits = geometry.circuits()
     round_trips = [geometry.gauge(start, geometry.along(start, circuit)) for circuit in circuits]
     elements = torch.stack(round_trips) if round_trips else h[:0]
-    _expect_orthogonal(geometry, torch.cat([h, elements]))
+    expect_orthogonal(geometry, torch.cat([h, elements]))
     small = h[(h - torch.eye(geometry.dim).to(h)).abs().amax((-2, -1)) < NEAR]
     logs = matrix_log(small)
     R = geometry.relative_curvature(u).flatten(0, 2)
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
-    structure = closure(torch.cat([one, other]), elements, TOLERANCE)
-    return Holonomy(geometry, structure, start, kept, loops, h, circuits, round_trips, len(one), len(other))
+    algebra = lie_closure(torch.cat([one, other]), elements, TOLERANCE)
+    structure = closure(algebra, elements, TOLERANCE)
+    is_dense = len(structure.algebra) > len(algebra)
+    dims = len(one), len(other)
+    return Holonomy(geometry, structure, start, kept, loops, h, circuits, round_trips, *dims, is_dense)
 
 
 def _repeated(u: Frame, count: int) -> Frame:
     return Frame(u.point.expand(count, -1), u.basis.expand(count, -1, -1))
 
 
-def _expect_orthogonal(geometry: "Geometry", h: Float[Tensor, "c n n"]) -> None:
+def expect_orthogonal(geometry: "Geometry", h: Float[Tensor, "c n n"]) -> None:
+    """ValueError for what frames come back from loops with, unless it keeps lengths and angles."""
+    lost = int((~h.isfinite().flatten(1).all(1)).sum())
+    if lost:
+        raise ValueError(
+            f"{lost} of {len(h)} loops on {geometry} lead to where it is not regular, such as the tip of a "
+            "cone, expected loops within it; leave such places out by extent= or bounds=, or give the "
+            "injectivity_radius= that it has without them"
+        )
     off = float((h.mT @ h - torch.eye(h.shape[-1]).to(h)).abs().max()) if len(h) else 0.0
     if not off < 1e-4:
         raise ValueError(

@@ -9,7 +9,7 @@ from torch import Tensor
 from erlangen.groups.compact import outside
 
 TOLERANCE = 1e-6
-MOST = 400  # no element of a finite group that is named here has a higher order
+MOST = 1001  # no element of a finite group that is named here has a higher order
 
 
 def name_of(algebra: Tensor, components: Tensor) -> str:
@@ -58,7 +58,7 @@ def _finite(elements: Tensor) -> str:
     count = len(elements)
     if count == 1:
         return "trivial"
-    orders = [_order(g) for g in elements]
+    orders = _orders(elements)
     if count == 2 and bool(torch.linalg.det(elements[1]) < 0):
         return "Z2: reflection"
     if count in orders:
@@ -76,13 +76,14 @@ def _finite(elements: Tensor) -> str:
     return f"finite group of {count} elements"
 
 
-def _order(g: Tensor) -> int:
-    power, one = g, torch.eye(len(g)).to(g)
-    for order in range(1, MOST):
-        if bool(((power - one).abs() < TOLERANCE).all()):
-            return order
+def _orders(g: Tensor) -> list[int]:
+    """The least power of each that is the identity; 0 where there is none below `MOST`."""
+    found, power, one = torch.zeros(len(g), dtype=torch.long), g, torch.eye(g.shape[-1]).to(g)
+    for order in range(1, min(MOST, len(g) + 1)):  # which divides the number of elements
+        back = ((power - one).abs() < TOLERANCE).flatten(1).all(1) & (found == 0)
+        found[back] = order
         power = power @ g
-    return 0
+    return found.tolist()
 
 
 def _connected(X: Tensor) -> str | None:

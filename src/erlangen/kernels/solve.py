@@ -9,6 +9,7 @@ from torch import Tensor
 from erlangen.groups import Fibre, Representation, StructureGroup
 from erlangen.kernels.harmonics import canonical_basis, harmonics, sphere_rule
 
+LARGEST = 1 << 15  # coefficients of a kernel, whose projector has so many rows and columns
 TOLERANCE = 1e-6  # absolute: a relative one finds nothing where every kernel is allowed
 
 
@@ -24,11 +25,20 @@ def solve(
 
     Returns:
         An orthonormal basis of the solutions (the same one on every machine).
+
+    Raises:
+        ValueError: for kernels with too many coefficients to solve for.
     """
     n = group.dim
     count = harmonics(n, degree)(torch.zeros(n, dtype=torch.float64)).shape[-1]
     if count == 0:
         return torch.zeros(0, 0, rho_out.dim, rho_in.dim, dtype=torch.float64)
+    size = count * rho_out.dim * rho_in.dim
+    if size > LARGEST:
+        raise ValueError(
+            f"a kernel from {rho_in.name} to {rho_out.name} fields has {size:,} coefficients of degree "
+            f"{degree} under H = {group}, expected at most {LARGEST:,}; take scalar fields on one side"
+        )
     if rho_out.fibre is not None:
         candidates = _rows_carried_round(rho_out.fibre, rho_in, degree, count)
     elif rho_in.fibre is not None:
