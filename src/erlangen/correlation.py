@@ -4,7 +4,7 @@
 groups, geometry, kernels and domains; never an engine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from erlangen.groups import Representation
 from erlangen.kernels import defect
 
 Kernel = Callable[..., Tensor]
-Signal = Tensor | np.ndarray | Sequence | Callable[..., Tensor]  # samples, or a function of points
+Signal = Tensor | np.ndarray | list | tuple | Callable[..., Tensor]  # samples, or a function of points
 
 LARGEST_DEFECT = 1e-6
 

@@ -166,7 +166,7 @@ def hole():
             lambda: SPHERE.healpix(2, degrees=7),
             "48 samples carry at most degrees below 6.*take a smaller",
         ),
-        (lambda: SPHERE.fibonacci(100, degrees=0), "the bandwidth is 0"),
+        (lambda: SPHERE.fibonacci(100, degrees=0), "degrees is 0, expected a whole number"),
         (hole, r"samples do not carry degrees below 7.*as weakly as others.*smaller bandwidth"),
         (lambda: SPHERE.grid(6, degrees=7), "carry degrees below 6; take at most that"),
         (lambda: SPHERE.grid(7, kind="equiangular", degrees=7), "carry degrees below 6; take at most that"),

@@ -130,7 +130,7 @@ def test_more_refusals():
     ball = er.Sphere().grid(8)
     with pytest.raises(AttributeError, match="a field with gaps has no harmonics of its own"):
         _ = ball.masked(torch.arange(8)[:, None].expand(8, 16) > 2).analyze
-    with pytest.raises(ValueError, match="the bandwidth is 0"):
+    with pytest.raises(ValueError, match="degrees is 0, expected a whole number"):
         er.Sphere().grid(8, degrees=0)
     with pytest.raises(ValueError, match="expected a whole number"):
         er.Sphere().grid(8, degrees=4.0)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.arguments import Dimension, Rotations, check_fields, checked
+from erlangen.arguments import Dimension, Rotations, check_fields, checked, shown
 from erlangen.groups.naming import name_of
 
 TOLERANCE = 1e-8  # absolute: two orthogonal matrices closer than this are the same element
@@ -32,6 +32,14 @@ class StructureGroup:
     def __post_init__(self) -> None:
         check_fields(self)
         object.__setattr__(self, "name", name_of(self.algebra, self.components))
+
+    @classmethod
+    def refusal(cls, name: str, value: object) -> str:
+        """What an argument is told that should be a structure group."""
+        return (
+            f"{name} is {shown(value)}, expected a structure group, which turns frames: such as "
+            "space.structure, or er.groups.StructureGroup.cyclic(4)"
+        )
 
     def __repr__(self) -> str:
         return self.name

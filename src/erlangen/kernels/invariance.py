@@ -1,14 +1,17 @@
 """Kernels that a user writes: how far H moves them, and how to make them invariant."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.arguments import Range, checked
 from erlangen.groups import Representation, StructureGroup
 from erlangen.kernels.harmonics import sphere_rule
 
+Nodes = Annotated[int, Range(1, 1024, limit="more would not fit in memory")]
 Kernel = Callable[[Tensor], Tensor]
 GOLDEN = (5**0.5 - 1) / 2
 MOST_TURNS = 60
@@ -62,7 +65,8 @@ def defect(
     return worst / largest
 
 
-def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel:
+@checked
+def symmetrize(kernel: Kernel, group: StructureGroup, count: Nodes = 64) -> Kernel:
     r"""The invariant part of a kernel: ``v -> mean over h in H of k(h v)``.
 
     A finite group is averaged over exactly; circles of turns by `count` of them; SO(n) and O(n) over the
@@ -71,10 +75,6 @@ def symmetrize(kernel: Kernel, group: StructureGroup, count: int = 64) -> Kernel
     Raises:
         ValueError: for a group that is none of these.
     """
-    if not isinstance(group, StructureGroup):
-        raise ValueError(
-            f"the group is {group!r}, expected the structure group that kernels see: space.structure"
-        )
     n = group.dim
     if group.is_finite or (len(group.algebra) == 1 and n > 2):
         elements = group.components if group.is_finite else _circles(group, count)

@@ -15,7 +15,8 @@ Reduction = Literal["none", "mean", "sum"]
 
 def mean(domain: Domain, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
     """``int f dmu / int dmu``, over what a mask leaves visible."""
-    return domain.mean(_seen(domain, field))
+    field = _seen(domain, field, "field")
+    return domain.mean(field)
 
 
 def mse_loss(
@@ -36,7 +37,8 @@ def mse_loss(
         >>> round(er.nn.mse_loss(ball, torch.zeros(2, 1, 8, 16), torch.ones(2, 1, 8, 16)).item(), 4)
         1.0
     """
-    return _reduced(domain.mean_square(_difference(domain, input, target)), reduction)
+    difference = _difference(domain, input, target)
+    return _reduced(domain.mean_square(difference), reduction)
 
 
 def l1_loss(
@@ -46,23 +48,30 @@ def l1_loss(
     reduction: Reduction = "mean",
 ) -> Tensor:
     """``int |f - g| dmu / int dmu``; arguments as those of `mse_loss`."""
-    return _reduced(domain.mean_absolute(_difference(domain, input, target)), reduction)
+    difference = _difference(domain, input, target)
+    return _reduced(domain.mean_absolute(difference), reduction)
 
 
 def _difference(domain: Domain, input: Tensor, target: Tensor) -> Tensor:
+    input, target = _seen(domain, input, "input"), _seen(domain, target, "target")
     if input.shape != target.shape:
         raise ValueError(
             f"the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}, expected one "
             "shape (*batch, *space)"
         )
-    return _seen(domain, input) - _seen(domain, target)
+    return input - target
 
 
-def _seen(domain: Domain, field: Tensor) -> Tensor:
+def _seen(domain: Domain, field: Tensor, name: str) -> Tensor:
     """The field, zeros where it is hidden; ValueError for other shapes and missing values."""
     if not isinstance(domain, Domain):
         raise ValueError(Domain.refusal("domain", domain))
-    expect_tensor(field, "the field")
+    expect_tensor(field, f"the {name}")
+    if field.dim() < domain.space_axes:
+        raise ValueError(
+            f"the {name} has shape {tuple(field.shape)}, expected (*batch, *space) with "
+            f"{domain.space_axes} axes of space"
+        )
     domain.expect(tuple(field.shape[-domain.space_axes :]))
     seen = domain.hide(field if field.is_floating_point() else field.to(torch.get_default_dtype()))
     refuse_missing(seen)

@@ -419,7 +419,7 @@ class HomogeneousSpace(Geometry):
 
 def _expect_batches(group: MatrixGroup, origin: Tensor, action: Action) -> None:
     """ValueError for an origin that is no point, and an action that does not take batches."""
-    if origin.dim() != 1 or not bool(origin.isfinite().all()):
+    if origin.dim() != 1 or not len(origin) or not bool(origin.isfinite().all()):
         raise ValueError(
             f"the origin is {origin.tolist()}, expected the coordinates of one point, all of them finite"
         )

@@ -81,6 +81,10 @@ class Implicit(Geometry):
         point = torch.as_tensor(point)
         eps = torch.finfo(point.dtype).eps if point.is_floating_point() else 0.0
         point = point.to(torch.float64)
+        if not len(point) or not bool(point.isfinite().all()):
+            raise ValueError(
+                f"point is {point.tolist()}, expected the coordinates of a point of the surface, all finite"
+            )
         self._F, self.steps = F, steps
         self.measure, self._radius, self.name = measure, injectivity_radius, name
         self._circuits = list(circuits)

@@ -356,7 +356,10 @@ class Sphere(Geometry):
         points = points.to(torch.float64)
         if not bool(points.isfinite().all()):
             lost = (~points.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-            raise ValueError(f"{len(lost)} points are not finite, the first at {lost[0]}; leave them away")
+            raise ValueError(
+                f"{len(lost)} points are not finite, the first at {lost[0]}, expected unit vectors; leave "
+                "those out"
+            )
         if points.dim() != 2 or points.shape[1] != 3:
             raise ValueError(
                 f"points have shape {tuple(points.shape)}, expected (n, 3), unit vectors; from latitude and "

@@ -72,7 +72,7 @@ class Settings:
     classes: Annotated[int, Range(2, IGNORED)] | None = None
     ignore: Annotated[int, Range(0, 255)] | None = None
     loss: LossName | None = None
-    class_weights: tuple[float, ...] | None = None
+    class_weights: tuple[Share, ...] | None = None
     balance: bool = False
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
