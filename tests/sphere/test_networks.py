@@ -15,6 +15,7 @@ from rotations import rotation, values_at
 
 L = 16
 BALL = er.Sphere().grid(L, rotations=8)
+UNET_BALL = er.Sphere().grid(L, rotations=5)
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
 
@@ -41,6 +42,100 @@ def error(net: nn.Module) -> float:
     w = BALL.weights / BALL.weights.sum()
     spread = expected - (expected * w).sum((-1, -2), keepdim=True)
     return float(((found - expected).square() * w).sum() / (spread.square() * w).sum()) ** 0.5
+
+
+# README's figures: errors of U-Nets with random biases and statistics of such fields, at most and at least
+UNETS = {
+    "the default": ({}, 0.5, 1e-2),
+    "ReLU at 4 times the samples": ({"oversampling": 4}, 5e-2, 1e-3),
+    "gates": ({"nonlinearity": "gated"}, 1e-2, 1e-4),
+    "gates at 4 times the samples": ({"nonlinearity": "gated", "oversampling": 4}, 3e-4, 1e-6),
+    "gates at 6 times the samples": ({"nonlinearity": "gated", "oversampling": 6}, 1e-4, 1e-9),
+    "polynomials": ({"nonlinearity": "polynomial"}, 1e-11, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "polynomials" else pytest.param(name, marks=pytest.mark.slow) for name in UNETS]
+)
+def test_unets_under_any_rotation(name):
+    options, most, least = UNETS[name]
+    net = er.models.UNet(UNET_BALL, 2, 2, width=4, depth=2, **options).double()
+    net = er.verify.randomized(net, falling())
+    errors = [error(net) for _ in range(3)]
+    assert least <= max(errors) < most
+
+
+def rebiased(net: nn.Module, seed: int) -> nn.Module:
+    """Random biases and weights a little off, with the statistics of a network that nothing was shown."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            noise = torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p)
+            p.add_(0.5 * noise if "bias" in name else 0.1 * noise * p.std())
+    return net.eval()
+
+
+POLYNOMIAL = {
+    "SO(3)": (lambda: er.Sphere().grid(16, rotations=5), (1, 1, 16, 32)),
+    "S2": (lambda: er.Sphere().grid(16), (1, 1, 16, 32)),
+    "coefficients": (lambda: er.Sphere().harmonics(16, rotations=5), (1, 1, 2, 16, 16)),
+    "HEALPix": (lambda: er.Sphere().healpix(8, degrees=16, rotations=5), (1, 1, 768)),
+    "photographs": (lambda: er.Plane(rotations=8), (1, 1, 48, 48)),
+}
+CASES = [
+    pytest.param(
+        name, depth, marks=() if (name, depth) in {("SO(3)", 2), ("coefficients", 2)} else pytest.mark.slow
+    )
+    for name in POLYNOMIAL
+    for depth in (1, 2, 3)
+]
+
+
+@pytest.mark.parametrize(("name", "depth"), CASES)
+def test_polynomial_networks_stay_finite_before_norms_know_their_fields(name, depth):
+    make, shape = POLYNOMIAL[name]
+    domain = make()
+    for seed, dtype in ((0, torch.float64), (1, torch.float32)):
+        torch.manual_seed(seed)
+        net = er.models.UNet(domain, 1, 2, width=4, depth=depth, nonlinearity="polynomial")
+        y = rebiased(net.to(dtype), seed)(torch.randn(shape, dtype=dtype)).detach()
+        assert 1e-3 < float(y.abs().max()) < 3e3
+
+
+def test_polynomial_networks_train():
+    torch.manual_seed(0)
+    domain = er.Sphere().grid(8, rotations=5)
+    net = er.models.UNet(domain, 1, 1, width=4, depth=1, nonlinearity="polynomial")
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-2)
+    x = torch.randn(4, 1, 8, 16)
+    for _ in range(5):
+        loss = net(x).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert bool(loss.isfinite())
+    assert float(net.eval()(x).detach().abs().max()) < 1e3
+
+
+def test_limited_polynomials_are_polynomials_of_fields_within_the_limit():
+    """To the bit; beyond it of the field scaled down, which no rotation notices."""
+    f = falling()
+    f = f / f.square().mean().sqrt()
+    plain, limited = (
+        er.nn.Polynomial(BALL, 2, field="scalar", limit=limit).double() for limit in (None, 4.0)
+    )
+    assert torch.equal(limited(f), plain(f))
+    root = er.nn.mean(BALL, (100 * f).square()).sqrt()[..., None, None]
+    torch.testing.assert_close(limited(100 * f), plain(400 * f / root), rtol=1e-12, atol=1e-12)
+    assert (
+        error(
+            er.verify.randomized(nn.Sequential(er.nn.Polynomial(BALL, 2, field="scalar", limit=0.1).double()))
+        )
+        < 1e-10
+    )
+    with pytest.raises(ValueError, match="limit is 0, expected a positive number"):
+        er.nn.Polynomial(BALL, 2, limit=0)
 
 
 @pytest.mark.parametrize("degree", [2, 3])

@@ -10,6 +10,7 @@ from erlangen.domains import Domain
 from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU
 
 Nonlinearity = Literal["relu", "gated", "polynomial"]
+LIMIT = 4.0  # of the root mean square of what is squared, which norms that know their fields make about 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Style:
         if self.nonlinearity == "gated":
             return Gated(domain, channels, oversampling=self.oversampling)
         if self.nonlinearity == "polynomial":
-            return Polynomial(domain, channels)
+            return Polynomial(domain, channels, limit=LIMIT)
         return ReLU(domain, oversampling=self.oversampling)
 
 

@@ -32,9 +32,10 @@ class UNet(Equivariant, nn.Module):
         kernel_size: of all correlations, in samples (5 on lattices, unless told); or
         radius: in units of the space at the finest level; with neither, kernels on the sphere's grids are
             global.
-        nonlinearity: "relu" (on a finer fibre), "gated" (exact at every angle of the plane) or "polynomial"
-            (of degree 2; exact at every angle of the plane, and by harmonics under every rotation; signals
-            may grow fast until norms have learned their size).
+        nonlinearity: "relu" (on a finer fibre; on the sphere it aliases by per cents), "gated" (exact at
+            every angle of the plane, and with oversampling=6 to 1e-5 under rotations of the sphere) or
+            "polynomial" (of degree 2; exact at every angle of the plane, and by harmonics under every
+            rotation; fields of more than 4 times the size that norms make are scaled down to that).
         oversampling: how much finer the samples are for ReLUs and gates: the fibre's, and on the sphere
             latitudes and longitudes too.
         projection: "mean" or "max" over the fibre.

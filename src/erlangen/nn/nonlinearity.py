@@ -97,6 +97,10 @@ class Polynomial(Pointwise):
         channels: each has its w.
         degree: at least 2.
         field: "scalar" or "regular"; None for the domain's own.
+        limit: fields of a larger root mean square, over space and fibre, are scaled down to it first, each
+            channel of each sample by itself: an invariant, so that nothing is less exact. Squares of squares
+            are large where running statistics do not fit, such as those of a network that nothing was shown
+            yet. None takes fields as they are.
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
@@ -109,10 +113,14 @@ class Polynomial(Pointwise):
         degree: Degree = 2,
         field: Field | None = None,
         *,
+        limit: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        if limit is not None and not limit > 0:
+            raise ValueError(f"limit is {limit}, expected a positive number, such as 8, or None for no limit")
         super().__init__(domain, self._power, field, oversampling=(degree + 1) / 2)
+        self.limit = limit
         self.weight = nn.Parameter(torch.empty(degree, channels, device=device, dtype=dtype))
         self.reset_parameters()
 
@@ -125,10 +133,19 @@ class Polynomial(Pointwise):
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
         field = self.domain.hide(field)
+        if self.limit is not None:
+            field = self._limited(field, self.limit)
         finer = self.domain.finer(self.rho, self.oversampling)
         if finer is None or len(self.weight) > 2:
             return super().forward(field)
         return finer.quadratic(field, *self.weight)
+
+    def _limited(self, field: Tensor, limit: float) -> Tensor:
+        """The field, no larger than that."""
+        square = self.domain.mean_square(field)
+        square = square.mean(2) if square.dim() == 3 else square  # along the fibre as well
+        scale = torch.sqrt(limit**2 / square.clamp_min(limit**2))  # 1, to the bit, of most
+        return field * scale.view(*scale.shape, *[1] * (field.dim() - 2)).to(field.dtype)
 
     def _power(self, field: Tensor) -> Tensor:
         rows = self.weight.view(*self.weight.shape, *[1] * (field.dim() - 2))
