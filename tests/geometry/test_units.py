@@ -335,3 +335,21 @@ def test_points_that_are_the_same_are_told_by_their_own_coordinates():
         with pytest.raises(ValueError, match="are the same"):
             Samples(small, c * torch.cat([apart, apart[1:2] * (1 + 1e-9)]), torch.ones(4))
     assert space.length == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("c", [2.0**20, EARTH, 1e-4])
+def test_homogeneous_spaces_in_any_unit(c):
+    def said(c):
+        move = {"group": er.groups.SO(3), "action": lambda g, p: (g @ p[..., None])[..., 0]}
+        space = er.HomogeneousSpace(origin=c * torch.tensor([0.0, 0.0, 1.0]).double(), **move)
+        ball = er.Sphere().grid(6)
+        domain = space.samples(c * ball.points, c**2 * ball.weights)
+        radius = torch.tensor(space.injectivity_radius / c, dtype=torch.float64)
+        return {"H": str(space.stabilizer()), "radius": radius} | of_layer(
+            domain, 2 * c, torch.Generator().manual_seed(0)
+        )
+
+    one = said(1.0)
+    assert float(one["radius"]) == pytest.approx(math.pi, abs=2e-3)
+    expect_same(one, said(c), c in EXACT)

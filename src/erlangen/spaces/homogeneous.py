@@ -169,7 +169,7 @@ class HomogeneousSpace(Geometry):
     def _no_action(self) -> list[str]:
         g, h = self._some_elements(0), self._some_elements(1)
         twice, once = self.action(g, self.orbit.point(h)), self.orbit.point(g @ h)
-        off = float((twice - once).abs().max() / (1 + once.abs().max()))
+        off = float((twice - once).abs().max() / (self.orbit.scale + once.abs().max()))
         return [] if off <= TOLERANCE else [f"no action: (g h) p and g (h p) differ by {off:.2g}"]
 
     def _not_transitive(self) -> list[str]:
@@ -227,13 +227,14 @@ class HomogeneousSpace(Geometry):
         p = self.orbit.point(self._some_elements(2))
         if self._log is not None and self.orbit.rank == self.dim:
             off = float((self.orbit.point(self.exp_origin(self._log(p))) - p).abs().max())
-            if not off <= 1e-6:
+            if not off <= 1e-6 * self.orbit.scale:
                 return [f"exp(log(p)) does not take the origin to p: it is off by {off:.2g}"]
         if self._section is None:
             return []
         g = self._section(p)
         off, outside = float((self.orbit.point(g) - p).abs().max()), float(self.group.defect(g).max())
-        faults = [] if off <= 1e-6 else [f"the section does not take the origin to p: it is off by {off:.2g}"]
+        missed = not off <= 1e-6 * self.orbit.scale
+        faults = [f"the section does not take the origin to p: it is off by {off:.2g}"] if missed else []
         if not outside <= 1e-6:
             faults.append(f"the section leaves the group {self.group}, by {outside:.2g}")
         return faults
