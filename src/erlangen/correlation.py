@@ -85,13 +85,13 @@ def correlate(
     rho_in, rho_out = domain.representation(in_field), (to or domain).representation(out_field)
     if not callable(f):
         f = _numbers(f)
-        domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
         axes = domain.space_axes + rho_in.has_axis
         if f.dim() < axes or (rho_in.has_axis and f.shape[-axes] != rho_in.dim):
             raise ValueError(
                 f"f has shape {tuple(f.shape)}, expected (*batch, {rho_in.dim}, *space) for {in_field} "
-                f"fields, with the space axes {domain.shape}"
+                f"fields, with {domain.space_axes} space axes"
             )
+        domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
         f = domain.hide(f)
         refuse_missing(f)
     seen = view(domain, domain if to is None else to)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Count, Length, Pixels, checked
 from erlangen.figures.canvas import ACCENT, INK, SECOND, save
 from erlangen.figures.letter import letter
 from erlangen.figures.scene import Embedding, scene, strip_embedding
@@ -19,11 +20,12 @@ from erlangen.spaces.spherical.coordinates import on_sphere
 Kernel = Callable[[Tensor], Tensor]
 
 
+@checked
 def parallel_transport(
     corners: Tensor | None = None,
     w: Tensor | None = None,
     *,
-    pixels: int = 800,
+    pixels: Pixels = 800,
     interactive: bool = False,
     path: str | Path | None = None,
 ) -> Any:
@@ -69,11 +71,12 @@ def parallel_transport(
     return canvas if path is None else save(canvas, path)
 
 
+@checked
 def exponential_map(
     p: Tensor | None = None,
-    radius: float = 1.2,
+    radius: Length = 1.2,
     *,
-    pixels: int = 800,
+    pixels: Pixels = 800,
     interactive: bool = False,
     path: str | Path | None = None,
 ) -> Any:
@@ -117,13 +120,14 @@ def exponential_map(
     return canvas if path is None else save(canvas, path)
 
 
+@checked
 def round_the_strip(
     kernel: Kernel | None = None,
     *,
-    places: int = 7,
-    radius: float = 0.45,
+    places: Count = 7,
+    radius: Length = 0.45,
     embedding: Embedding = strip_embedding,
-    pixels: int = 900,
+    pixels: Pixels = 900,
     interactive: bool = False,
     path: str | Path | None = None,
 ) -> Any:

@@ -4,12 +4,13 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from erlangen.arguments import Pixels, Range, checked
 from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, figure, save
 from erlangen.figures.cell import about, draw_cell, ends
 from erlangen.figures.scene import Scene, scene
@@ -29,14 +30,15 @@ SMALL = 0.1  # of the picture's size
 FACING = 0.45
 
 
+@checked
 def holonomy_loops(
     space: Geometry | Holonomy,
     *,
-    loops: int = 3,
+    loops: Annotated[int, Range(0, 100)] = 3,
     embedding: Embedding | None = None,
     azimuth: float | None = None,
     elevation: float | None = None,
-    pixels: int = 800,
+    pixels: Pixels = 800,
     interactive: bool = False,
     path: str | Path | None = None,
 ) -> Any:

@@ -7,17 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from erlangen.arguments import Count, Length, checked
 from erlangen.correlation import correlate
 from erlangen.figures.canvas import ACCENT, MUTED, SECOND, figure, save
 from erlangen.spaces import Euclidean
 
 
+@checked
 def smoothing(
     f: Tensor | None = None,
     kernel: Callable[[Tensor], Tensor] | None = None,
     *,
-    spacing: float = 0.05,
-    places: int = 4,
+    spacing: Length = 0.05,
+    places: Count = 4,
     path: str | Path | None = None,
 ) -> Any:
     r"""A signal f, the kernel at some places of the line, and ``(k * f)(x) = int k(y - x) f(y) dy``.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from erlangen.arguments import checked
 from erlangen.models import Classifier, UNet
 from erlangen.train.checkpoint import NAME, PAIRED
 from erlangen.train.clock import Clock
@@ -31,6 +32,7 @@ from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
 
 
+@checked
 def fit(
     data: str | Path | tuple[Data, Data],
     settings: Settings | None = None,
@@ -74,12 +76,11 @@ def fit(
         >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
         >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
     """
-    if settings is not None and not isinstance(settings, Settings):
-        raise ValueError(f"settings is {settings!r}, expected er.train.Settings(...), or its fields by name")
     settings = replace(settings or Settings(), **changes)
     return prepare(data, settings, net=net, out=out, resume=resume, overwrite=overwrite).run(progress)
 
 
+@checked
 def prepare(
     data: str | Path | tuple[Data, Data],
     settings: Settings,

@@ -247,8 +247,9 @@ def _answered(
 
 
 def _expect_sizes(size: int | None, tile: int) -> None:
-    if (size is not None and size < 1) or tile < 1:
-        raise ValueError(f"size is {size} and tile {tile}, expected pixels, at least 1")
+    whole = all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in (size or 1, tile))
+    if size == 0 or not whole:
+        raise ValueError(f"size is {size} and tile {tile}, expected pixels, a whole number of at least 1")
 
 
 def _expect_photographs(images: Tensor) -> None:

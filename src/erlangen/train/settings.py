@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from torch import Tensor
 
-from erlangen.arguments import TOO_MANY, Count, Depth, Oversampling, Positive, Range, check_fields
+from erlangen.arguments import TOO_MANY, Count, Depth, Oversampling, Positive, Range, check_fields, shown
 from erlangen.spaces import Plane
 from erlangen.train.losses import LossName
 from erlangen.train.masks import IGNORED
@@ -114,6 +114,11 @@ class Settings:
             raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
         if self.balance and self.class_weights is not None:
             raise ValueError("both balance and class_weights, expected one of them")
+
+    @classmethod
+    def refusal(cls, name: str, value: object) -> str:
+        """What an argument is told that should be settings."""
+        return f"{name} is {shown(value)}, expected er.train.Settings(...), or its fields by name"
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "Settings":
