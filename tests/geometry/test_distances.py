@@ -223,3 +223,18 @@ def test_near_antipodes_a_way_is_a_way_or_is_refused(aside):
         return
     torch.testing.assert_close(space.exp(p, v), q, rtol=0, atol=1e-6)
     assert float(v.norm()) >= float((p - q).norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("signs", [(-1.0, -1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0)])
+def test_logarithms_of_exact_half_turns_have_gradients(signs, dtype):
+    group, g = er.groups.SO(3), torch.diag(torch.tensor(signs, dtype=dtype))
+    found = torch.autograd.functional.jacobian(
+        lambda w: group.log(g @ group.exp(w)), torch.zeros(3, dtype=dtype)
+    )
+    v = group.log(g)
+    assert float(v.norm()) == pytest.approx(math.pi, rel=1e-6)
+    expected = torch.linalg.inv(group.right_jacobian(v.double()))
+    torch.testing.assert_close(
+        found.double(), expected, rtol=0, atol=2e-5 if dtype == torch.float32 else 1e-12
+    )
