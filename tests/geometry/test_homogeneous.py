@@ -422,5 +422,5 @@ def test_a_group_of_several_components_on_itself(group):
 def test_what_leads_nowhere_is_no_group_of_a_space():
     with pytest.raises(ValueError, match="C4 is finite"):
         er.GroupSpace(groups.cyclic(4))
-    with pytest.raises(ValueError, match=r"the group is 'SO\(3\)', expected a MatrixGroup"):
+    with pytest.raises(ValueError, match=r"group is 'SO\(3\)', expected a MatrixGroup"):
         er.HomogeneousSpace("SO(3)", torch.ones(3), lambda g, p: p)
