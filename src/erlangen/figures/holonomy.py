@@ -215,10 +215,15 @@ def _turned_to(towards: Tensor, seen: Embedding, u: Frame) -> Frame:
 
 
 def _candidates(H: Holonomy, window: Any, seen: Embedding, radius: float) -> Tensor:
-    """Points all over the space, or near the origin where the picture has no end."""
-    if window is not None or seen.patch is not None:
-        return H.paths[:, -1]
+    """Points all over the space or its window, or near the origin where the picture has no end."""
     draw = torch.Generator().manual_seed(0)
+    if window is not None:
+        low, high = window
+        share = torch.rand(len(H.paths), len(low), generator=draw, dtype=torch.float64)
+        points = low + share * (high - low)
+        return points[H.geometry.contains(points)]
+    if seen.patch is not None:
+        return H.paths[:, -1]
     v = torch.randn(len(H.paths), H.geometry.dim, generator=draw, dtype=torch.float64)
     v = 1.6 * radius * v / v.norm(dim=-1, keepdim=True)
     u = Frame(H.frame.point.expand(len(v), -1), H.frame.basis.expand(len(v), -1, -1))
