@@ -273,7 +273,7 @@ def test_a_shift_by_the_length_counts_as_a_radian():
     torch.testing.assert_close(lengths, torch.tensor([0.0, 1.0, torch.pi / 2]).double())
     q = space.orbit.point(space.group.sample(20, radius=1.0))
     torch.testing.assert_close(space.orbit.solve(q, space._complement), space.log_origin(q))
-    with pytest.raises(ValueError, match="expected a positive one"):
+    with pytest.raises(ValueError, match=r"length is 0\.0, expected a positive length"):
         er.PositionsAndDirections(length=0.0)
 
 

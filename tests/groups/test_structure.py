@@ -63,7 +63,7 @@ def test_any_angle_turns_a_band_limited_function_exactly(rotations):
 
 def test_mirrors_need_reflections():
     mirror = torch.diag(torch.tensor([1.0, -1.0])).double()
-    with pytest.raises(ValueError, match="build the domain with reflections=True"):
+    with pytest.raises(ValueError, match="build planes with reflections=True"):
         CircleFibre(4).regular(mirror)
 
 

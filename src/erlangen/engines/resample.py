@@ -178,7 +178,7 @@ def _half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int])
 
 
 def _strongest(
-    x: Float[Tensor, "batch 2^k channel *space"], axes: Sequence[int], phase: Int[Tensor, "batch n"]
+    x: Float[Tensor, "batch phases channel *space"], axes: Sequence[int], phase: Int[Tensor, "batch n"]
 ) -> Float[Tensor, "batch channel *space"]:
     """The phase of some axes that holds the most energy (in binary, the first axis highest), noted down."""
     best = x.to(torch.float64).square().flatten(2).sum(2).argmax(1)
