@@ -113,3 +113,16 @@ def test_a_kernel_that_would_meet_itself_is_refused_and_the_radius_called_an_est
         er.nn.Correlation(samples, 1, 1, radius=0.65)
     told = implicit(lambda x: x[..., :2].square().sum(-1) - 0.04, 0.2, 0, 0, injectivity_radius=0.6)
     assert told.up_to() == "the injectivity radius 0.6 of Implicit, n = 2"
+
+
+def test_samples_that_the_radius_does_not_know_are_refused():
+    """A ring that is thick where the origin lies, and thin on the other side."""
+
+    def ring(x):
+        thickness = 0.4 + 0.3 * torch.atan2(x[..., 1], x[..., 0]).cos()
+        return (x[..., :2].norm(dim=-1) - 3) ** 2 + x[..., 2] ** 2 - thickness**2
+
+    space = implicit(ring, 3.7, 0.0, 0.0)
+    there = torch.tensor([[-3.1, 0.0, 0.0], [3.7, 0.0, 0.0]], dtype=torch.float64)
+    with pytest.raises(ValueError, match="1 points lie outside of the box"):
+        space.samples(there, torch.ones(2))

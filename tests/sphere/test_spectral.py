@@ -99,6 +99,15 @@ def test_refusals():
         er.nn.Polynomial(BALL, 1, 1)
 
 
+@pytest.mark.parametrize("rotations", [1, 2, 3])
+@pytest.mark.parametrize("field", ["vector", "spin2"])
+def test_few_samples_of_the_fibre_limit_regular_fields_only(rotations, field):
+    """Vectors turn once and spin 2 twice as fast as frames, whatever the fibre holds."""
+    few, none = (er.Sphere().grid(6, rotations=n) for n in (rotations, None))
+    layers = [er.nn.Correlation(d, 1, 1, in_field=field, out_field=field) for d in (few, none)]
+    assert layers[0].weight.shape == layers[1].weight.shape
+
+
 def test_the_mean_over_the_sphere_is_invariant():
     f, pool = Field("scalar", L, 3), er.nn.GlobalPool(BALL)
     torch.testing.assert_close(pool(f(BALL, rotation())), pool(f(BALL)), atol=1e-13, rtol=0)

@@ -102,13 +102,15 @@ class Correlation(nn.Module):
         reach, count = domain.reach(_whole("kernel_size", kernel_size), radius, rings)
         limit = domain.fibre.default_band if domain.fibre is not None else None
         band = fibre_band if fibre_band is not None else limit
+        # a band is one of samples along the fibre, which other fields have none of
+        band_in, band_out = (band if field == "regular" else None for field in (in_field, out_field))
         spec = KernelSpec(
             in_field,
             out_field,
             radius=reach,
             rings=count,
-            band_in=band,
-            band_out=band,
+            band_in=band_in,
+            band_out=band_out,
             stride=_whole("stride", stride),
             padding="same" if padding == "same" else _whole("padding", padding, least=0),
             dilation=_whole("dilation", dilation),

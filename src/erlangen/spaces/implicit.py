@@ -27,6 +27,7 @@ NEWTON = 30
 NEAR = 1e-5  # to the surface, relative to its extent, of points that are given as of it
 # relative to the extent: of points that were found, of the origin that is given
 ON, ORIGIN = 1e-9, 1e-6
+BEYOND = 1.01  # how far points may lie, in extents
 RANK = 1e-9  # of equations that are independent, each scaled to a unit derivative
 ROUNDINGS = 8  # of the given point, that make no derivative
 OCTAVES, HALVINGS = 64, 54
@@ -203,7 +204,7 @@ class Implicit(Geometry):
     def _onto(self, x: Tensor) -> Tensor:
         """Points near the surface brought onto it, in the box; the origin for those that do not arrive."""
         x = self.project(x, POLISH)
-        return torch.where(self._is_found(x, 1.01 * self.extent)[..., None], x, self.point)
+        return torch.where(self._is_found(x, BEYOND * self.extent)[..., None], x, self.point)
 
     def _normals(self, x: Tensor) -> Float[Tensor, "*batch N k"]:
         """Orthonormal ones."""
@@ -229,7 +230,7 @@ class Implicit(Geometry):
         generator = torch.Generator().manual_seed(seed)
         box = 2 * torch.rand(count, self.ambient, generator=generator, dtype=torch.float64) - 1
         x = self.project(self.point + self.extent * box, NEWTON)
-        return torch.cat([self.point[None], x[self._is_found(x, 1.01 * self.extent)]])
+        return torch.cat([self.point[None], x[self._is_found(x, BEYOND * self.extent)]])
 
     def _is_found(self, x: Tensor, extent: float) -> Tensor:
         return (self.height(x) < ON * self.extent) & ((x - self.point).abs() < extent).all(-1)
@@ -254,7 +255,8 @@ class Implicit(Geometry):
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
 
         Raises:
-            ValueError: for points off the surface.
+            ValueError: for points off the surface, or outside of the box of `extent`, of which alone the
+                injectivity radius is known, unless that was given.
         """
         x = torch.as_tensor(points, dtype=torch.float64)
         if not float(self.height(x).max()) < NEAR * self.extent:
@@ -262,6 +264,13 @@ class Implicit(Geometry):
             raise ValueError(
                 f"F is {off:.2g} at one of the points, expected points of the surface, with F = 0; bring "
                 "them onto it: space.project(points)"
+            )
+        away = (x - self.point).abs().amax(-1)
+        if self._radius is None and not float(away.max()) <= BEYOND * self.extent:
+            raise ValueError(
+                f"{int((away > BEYOND * self.extent).sum())} points lie outside of the box of extent "
+                f"{self.extent:.4g} about the origin, where the injectivity radius was sought, expected "
+                f"points in it; say how far the surface goes: extent={float(away.max()):.4g}"
             )
         return scattered(self, points, weights, rotations, nodes, pooling)
 

@@ -15,7 +15,6 @@ from erlangen.models import Classifier, UNet
 from erlangen.train.checkpoint import NAME, PAIRED
 from erlangen.train.clock import Clock
 from erlangen.train.crops import Crops
-from erlangen.train.data import Data
 from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.lock import FolderLock
@@ -34,7 +33,7 @@ from erlangen.train.task import Task
 
 @checked
 def fit(
-    data: str | Path | tuple[Data, Data],
+    data: str | Path | tuple,  # of two `Data`
     settings: Settings | None = None,
     *,
     net: nn.Module | None = None,
@@ -82,7 +81,7 @@ def fit(
 
 @checked
 def prepare(
-    data: str | Path | tuple[Data, Data],
+    data: str | Path | tuple,  # of two `Data`
     settings: Settings,
     *,
     net: nn.Module | None = None,
@@ -121,7 +120,7 @@ def prepare(
 
 
 def _prepared(
-    data: str | Path | tuple[Data, Data],
+    data: str | Path | tuple,  # of two `Data`
     settings: Settings,
     net: nn.Module | None,
     out: str | Path | None,
