@@ -133,7 +133,10 @@ class Train:
         _say(says_equivariance(written.report))
         turned_too = says_turned(written.by_angle)
         _say(f"validation {run.model.task.measure} {run.score:.3f}; when turned {turned_too}")
-        _say(f"network   {self.out}\npicture   {self.out / 'predictions.png'}\npage      {written.page}")
+        _say(f"network   {self.out}")
+        if written.picture is not None:
+            _say(f"picture   {written.picture}")
+        _say(f"page      {written.page}")
 
 
 @dataclass(frozen=True)

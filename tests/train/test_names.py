@@ -12,8 +12,10 @@ from PIL import Image
 import erlangen as er
 from erlangen import figures
 from erlangen.cli import main
-from erlangen.legible import legible
+from erlangen.legible import legible, legible_line
+from erlangen.train import find_data, generate
 from erlangen.train.folders import find_images
+from erlangen.train.reading import how_files_are_read
 
 NAMES = [
     os.fsdecode(b"caf\xe9"),
@@ -51,6 +53,26 @@ def test_what_cannot_be_shown_is_replaced():
     assert legible(os.fsdecode(b"caf\xe9.png")) == "caf\ufffd.png"
     assert legible("\x1b[31m\ttab\n") == "\ufffd[31m\ttab\n"
     assert legible("Kürbis $x_1$ \N{GRINNING FACE}") == "Kürbis $x_1$ \N{GRINNING FACE}"
+
+
+def test_how_files_of_any_name_are_read(tmp_path):
+    """In the picture, with photographs and classes of such names, each in one line."""
+    assert legible_line("two\nlines\t\r\u2029") == r"two\nlines\t" + "\ufffd" + r"\u2029"
+    for k, name in enumerate(NAMES):
+        for i in range(2):
+            file = tmp_path / "sorted" / name / f"{name}{i}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (9, 20 * k, 30)).save(file)
+    generate(tmp_path / "pairs", len(NAMES), size=16, seed=3)
+    for folder in ("images", "masks"):
+        for name, file in zip(NAMES, sorted((tmp_path / "pairs" / folder).iterdir()), strict=True):
+            file.rename(file.with_name(f"{name}{file.suffix}"))
+    (tmp_path / "pairs" / "classes.txt").write_text("none\n\ta \t b\n")
+    for data in (find_data(tmp_path / "sorted"), find_data(tmp_path / "pairs")):
+        reading = how_files_are_read(data, data, *data.load(16), 16)
+        page = reading.write(tmp_path / "out")
+        assert page.stat().st_size > 500
+        assert not any("\n" in text for text in reading.rows.values())
 
 
 def test_a_terminal_in_ascii(tmp_path, run, monkeypatch):

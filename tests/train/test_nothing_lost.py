@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from erlangen.train.cost import Cost, _that_fit
 from erlangen.train.lock import NAME as LOCK
 from erlangen.train.lock import FolderLock
 from erlangen.train.memory import foresee
+from erlangen.train.page import PICTURES, write_run
 from erlangen.train.state import NAME as STATE
 
 SMALL = {"rotations": 4, "width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "seed": 4}
@@ -271,6 +273,22 @@ def test_a_photograph_held_out_that_changes(
     for file in (out / "index.html").read_text(), said, (out / "config.json").read_text():
         assert all(image.stem in file for image, _ in pairs)
         assert "are left out here" in file
+    assert ("predictions.png" in said) == (out / "predictions.png").exists() == (not all_of_them)
+
+
+def test_no_picture_of_an_earlier_network_stays(scenes, run, tmp_path, short_page):
+    """Where no photograph held out can be read there are no predictions, be it those of before."""
+    photographs, out = shutil.copytree(scenes, tmp_path / "photographs"), tmp_path / "out"
+    _, held_out = er.train.held_out.learned_and_held_out(photographs, seed=0)
+    out.mkdir()
+    for name in PICTURES:
+        (out / name).write_bytes(b"old")
+    for image in held_out.images:
+        image.unlink()
+    written = write_run(replace(run, held_out=held_out), out)
+    assert written.picture is None
+    assert [name for name in PICTURES if (out / name).exists()] == ["curves.png"]
+    assert (out / "curves.png").read_bytes() != b"old"
 
 
 @pytest.mark.slow

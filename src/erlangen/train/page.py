@@ -24,6 +24,7 @@ from erlangen.train.scenes import example
 from erlangen.train.tiles import answer
 from erlangen.train.writing import writing
 
+PICTURES = ("predictions.png", "angles.png", "curves.png", "square.png")
 OUTLINES = "White: what is true. In colour: what the network finds."
 TURNS = (
     "The score of photographs that were turned by each angle, on the disc that every turn keeps inside. A "
@@ -49,14 +50,15 @@ CONSTANT = (
 class Written:
     """The page, and what was measured for it: the score by angle, and the equivariance.
 
-    There is no report of a network that answers the same everywhere, and there are no scores where no
-    photograph can be read any more; `notes` say which are left out.
+    There is no report of a network that answers the same everywhere, and there are no scores and no picture
+    of predictions where no photograph can be read any more; `notes` say which are left out.
     """
 
     page: Path
     by_angle: dict[float, float]
     report: verify.Report | None
     notes: tuple[str, ...] = ()
+    picture: Path | None = None
 
 
 def write_run(
@@ -103,7 +105,8 @@ def write_run(
         sections.append(f"<h2>Equivariance, measured</h2>{measured}")
         sections.append(f"<h2>Settings</h2>{_table(configuration['settings'] | configuration['versions'])}")
         page = figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
-    return Written(page, by_angle, report, notes)
+    picture = None if seen is None else folder / PICTURES[0]
+    return Written(page, by_angle, report, notes, picture)
 
 
 def _by_angle(model: Predictor, data: Data, turned: int) -> dict[float, float]:
@@ -160,7 +163,7 @@ def _summary(
 def _pictures(
     run: Run, seen: Any, by_angle: dict[float, float], report: verify.Report | None, folder: Path
 ) -> list[str]:
-    """Written to the folder, and as sections of the page."""
+    """Written to the folder, in the place of those of an earlier network, and as sections of the page."""
     task, pictures = run.model.task, []
     if seen is not None:
         words = OUTLINES if task.dense else ""
@@ -173,6 +176,8 @@ def _pictures(
     if report is not None and report.square and task.dense:
         title, square = "Turn, then segment; segment, then turn", report.square.picture()
         pictures.append((title, SQUARE, "square.png", square))
+    for name in PICTURES:
+        (folder / name).unlink(missing_ok=True)
     for _, _, name, picture in pictures:
         figures.save(picture, folder / name)
     return [

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from erlangen import figures
 from erlangen.figures.canvas import INK, MUTED
-from erlangen.legible import legible
+from erlangen.legible import legible_line
 from erlangen.train.angles import some
 from erlangen.train.data import Data, Photographs
 from erlangen.train.decoding import Facts, examine
@@ -120,7 +120,7 @@ def how_files_are_read(
     }
     beside = _left_out(both)
     rows |= {"left out": beside} if beside else {}
-    rows = {name: legible(text) for name, text in rows.items()}
+    rows = {name: legible_line(text) for name, text in rows.items()}
     files = [["file", "set", "size", "kind", "mask", "kind of mask", *learned.task.classes]]
     for name, data, photographs, of_masks in zip(("learned", "held out"), both, facts, masks, strict=True):
         for i, photograph in enumerate(photographs):
@@ -263,17 +263,18 @@ def _sheet(
         for column, i in enumerate(row):
             left = GAP + column * (SIDE + GAP)
             sheet.paste(tiles[i], (left + (SIDE - tiles[i].width) // 2, top))
-            text = _fitting(legible(captions[i]), font, SIDE)
+            text = _fitting(legible_line(captions[i]), font, SIDE)
             middle = left + (SIDE - pen.textlength(text, font)) / 2
             pen.text((middle, top + tiles[i].height + 3), text, INK, font)
         top += height
     left = GAP
     for name, colour in legend:
+        text = legible_line(name)
         pen.rectangle((left, top + 2, left + 14, top + 14), fill=colour, outline=INK)
         if colour == MUTED:
             pen.line((left, top + 14, left + 14, top + 2), "white", 2)
-        pen.text((left + 20, top), legible(name), INK, font)
-        left += int(pen.textlength(legible(name), font)) + 20 + 2 * GAP
+        pen.text((left + 20, top), text, INK, font)
+        left += int(pen.textlength(text, font)) + 20 + 2 * GAP
     return sheet
 
 
