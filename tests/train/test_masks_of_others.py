@@ -352,3 +352,38 @@ def test_what_is_learned_from_and_what_is_held_out_are_read_alike(tmp_path):
     other = replace(held_out, ignore=9)
     with pytest.raises(ValueError, match="held out ignore the value 9, expected that of"):
         learned_and_held_out((learned, other))
+
+
+def with_alpha(values, alpha):
+    return Image.merge("LA", (Image.fromarray(values), Image.fromarray(alpha)))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_does_not_count_may_be_transparent(tmp_path, classes):
+    """It is left out, whether a viewer shows it or not."""
+    values = np.where(discs(0), 255, discs(1)).astype(np.uint8)
+    shown = np.where(values == 255, 0, 255).astype(np.uint8)
+    image = Image.fromarray(values)
+    indexed = image.copy()
+    indexed.putpalette([k for index in range(256) for k in (index, 0, 0)])
+    files = [
+        *written(tmp_path / "palette", [indexed], transparency=255),
+        *written(tmp_path / "grey", [with_alpha(values, shown)]),
+        *written(tmp_path / "colours", [with_alpha(values, shown).convert("RGBA")]),
+    ]
+    for path in files:
+        assert np.array_equal(read([path], classes=classes, ignore=255)[0][0], values)
+
+
+@pytest.mark.parametrize("ending", ["png", "tga"])
+def test_transparency_all_over_says_nothing(tmp_path, ending):
+    """Where no other mask is drawn by it: programs leave a fourth band at 0."""
+    truth, clear, full = [discs(0), discs(1), ~EMPTY], 0, 255
+    for alphas in ([clear] * 3, [full, clear, clear]):
+        images = [grey(m).convert("RGB") for m in truth]
+        for image, alpha in zip(images, alphas, strict=True):
+            image.putalpha(alpha)
+        assert overlap(read(written(tmp_path, images, ending))[0], truth) == 1
+    images[0].putalpha(grey(truth[0]))
+    with pytest.raises(ValueError, match=r"1\.\w+ is transparent all over, and something is drawn"):
+        read(written(tmp_path, images, ending))

@@ -8,7 +8,7 @@ another one of 0 and 1. So one decision is made from the values of all masks, an
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -37,12 +37,15 @@ class MaskReading:
     Attributes:
         cut: values above it are the thing; None where the values are the classes.
         opaque: whether the values are how opaque pixels are, instead of how bright.
+        clear_is_empty: whether a mask that is transparent all over is empty, since others are drawn by
+            transparency; else its colours count.
         why: in words, for people.
         notes: what they should look at.
     """
 
     cut: float | None = 0.0
     opaque: bool = False
+    clear_is_empty: bool = False
     why: str = ""
     notes: tuple[str, ...] = ()
 
@@ -66,11 +69,13 @@ def read_mask(
     mask = Mask(path, decode(path, "a mask"))
     reading = decide([mask.seen(classes, ignore)], classes, ignore) if reading is None else reading
     if reading.cut is None:
-        index = mask.numbers.astype(np.uint8)
+        index = mask.numbered(ignore).astype(np.uint8)
+    elif mask.is_clear and reading.clear_is_empty:
+        index = np.zeros(mask.numbers.shape[:2], np.uint8)
     else:
         index = ((mask.opaque if reading.opaque else mask.shades) > reading.cut).astype(np.uint8)
     if ignore is not None:
-        index[mask.numbers == ignore] = IGNORED
+        index[mask.numbered(ignore) == ignore] = IGNORED
     return index
 
 
@@ -110,14 +115,26 @@ class Mask:
 
     @cached_property
     def numbers(self) -> Num[Array, "height width *bands"]:
-        """Numbers, or indices into a palette, or colours; what is transparent is 0."""
+        """Numbers, or indices into a palette, or colours, transparent or not."""
         values = self.stored
-        if values.ndim == 3 and self.is_grey:
-            values = values[..., 0]
-        if self.decoded.alpha is None:
-            return values
-        there = self.decoded.alpha > 0
-        return values * (there if values.ndim == 2 else there[..., None])
+        return values[..., 0] if values.ndim == 3 and self.is_grey else values
+
+    def numbered(self, ignore: int | None) -> Num[Array, "height width *bands"]:
+        """The same; what is transparent is 0, but for what does not count, which viewers need not show."""
+        if self.alpha is None or self.numbers.ndim == 3:
+            return self.numbers
+        return np.where((self.alpha > 0) | (self.numbers == ignore), self.numbers, 0)
+
+    @cached_property
+    def is_clear(self) -> bool:
+        """Whether all is transparent, so that alpha shows nothing."""
+        return self.decoded.alpha is not None and not self.decoded.alpha.any()
+
+    @cached_property
+    def alpha(self) -> Num[Array, "height width"] | None:
+        """How opaque each pixel is, 0 to 255; None where it says nothing."""
+        alpha = self.decoded.alpha
+        return None if alpha is None or self.is_clear or (alpha == 255).all() else alpha
 
     @cached_property
     def is_grey(self) -> bool:
@@ -139,10 +156,9 @@ class Mask:
             values = np.asarray(Image.fromarray(values).convert("L"))
         elif values.ndim == 3:
             values = np.maximum.reduce([values[..., band] for band in range(3)])
-        alpha = self.decoded.alpha
-        if alpha is None or (alpha == 255).all():
+        if self.alpha is None:
             return values
-        return (values * (alpha / 255)).round().astype(values.dtype)
+        return (values * (self.alpha / 255)).round().astype(values.dtype)
 
     @property
     def opaque(self) -> Num[Array, "height width"]:
@@ -169,24 +185,37 @@ class Mask:
                 "replace them, or export it as PNG"
             )
         if classes > 2:
-            _expect_classes(self.path, facts, self.numbers, classes, ignore)
+            _expect_classes(self.path, facts, self.numbered(ignore), classes, ignore)
             nothing = np.zeros(0, int)
             return Seen(self.path, facts, nothing, nothing, nothing, nothing)
-        shades = self.shades if ignore is None else self.shades[self.numbers != ignore]
+        shades = self.shades if ignore is None else self.shades[self.numbered(ignore) != ignore]
         values, counts = counted(shades)
         asks = np.count_nonzero(values) > 1 or (facts.lossy and len(values) > 1)
         flat, level = areas(self.shades, values) if asks else np.zeros((2, len(counts)), int)
-        alpha = self.decoded.alpha
-        only_alpha = alpha is not None and bool((alpha != alpha[0, 0]).any()) and not shades.any()
-        return Seen(self.path, facts, values, counts, flat, level, self.painted(), only_alpha)
+        drawn = self.alpha is not None and bool((self.alpha != self.alpha[0, 0]).any())
+        return Seen(
+            self.path,
+            facts,
+            values,
+            counts,
+            flat,
+            level,
+            self.painted(),
+            drawn,
+            drawn and not shades.any(),
+            self.is_clear,
+        )
 
     def painted(self) -> frozenset[tuple[int, ...]]:
         """The colours that occur, of many a few more than `MANY`; none, if all are grey."""
         if self.decoded.palette is not None:
-            found = self.decoded.palette[counted(self.decoded.values)[0]]
+            there = slice(None) if self.alpha is None else self.alpha > 0
+            found = self.decoded.palette[counted(self.decoded.values[there])[0]]
         elif self.numbers.ndim == 3:
             step = 1 + self.numbers.shape[0] * self.numbers.shape[1] // STRIP
-            found = np.unique(self.numbers[::step].reshape(-1, 3), axis=0)
+            some = self.numbers[::step]
+            some = some if self.alpha is None else some * (self.alpha[::step, :, None] > 0)
+            found = np.unique(some.reshape(-1, 3), axis=0)
         else:
             return frozenset()
         if not (found != found[:, :1]).any():
@@ -204,7 +233,9 @@ class Seen:
         flat: how many of them lie in a square of three by three that has the same value all over.
         level: how many lie in one whose values are close to each other.
         colours: that occur, if there are any but grey ones; of more than `MANY`, some.
-        only_alpha: whether all is black, and transparency varies.
+        drawn: whether transparency varies.
+        only_alpha: whether it does, and all is black.
+        clear: whether all is transparent; the values are those that are hidden.
     """
 
     path: Path
@@ -214,7 +245,9 @@ class Seen:
     flat: Num[Array, "n"]
     level: Num[Array, "n"]
     colours: frozenset[tuple[int, ...]] = frozenset()
+    drawn: bool = False
     only_alpha: bool = False
+    clear: bool = False
 
     @property
     def top(self) -> float:
@@ -233,6 +266,9 @@ def decide(masks: Sequence[Seen], classes: int = 2, ignore: int | None = None) -
         indexed = all("P" in mask.facts.mode for mask in masks)
         what = "the indices into the palette" if indexed else "the values"
         return MaskReading(None, why=f"{what} are the classes")
+    if any(mask.drawn for mask in masks) and any(mask.clear for mask in masks):
+        shown = [_hidden(mask) if mask.clear else mask for mask in masks]
+        return replace(decide(shown, classes, ignore), clear_is_empty=True)
     if any(mask.only_alpha for mask in masks):
         return _opaque(masks)
     values, counts, flat, level = _together(masks)
@@ -242,6 +278,22 @@ def decide(masks: Sequence[Seen], classes: int = 2, ignore: int | None = None) -
     if _are_numbers(masks, values, counts, flat, level):
         return _ids(masks, values)
     return _shades(masks, values, counts, ignore)
+
+
+def _hidden(mask: Seen) -> Seen:
+    """A mask that is transparent all over, among others that are drawn by transparency: an empty one.
+
+    Raises:
+        ValueError: for one whose hidden colours vary.
+    """
+    if len(mask.values) > 1:
+        raise ValueError(
+            f"{mask.path} is transparent all over, and something is drawn in what it hides, where the "
+            "transparency of others counts, expected one kind; export it as greyscale PNG without "
+            "transparency: 0 where nothing is, 255 where the thing is"
+        )
+    nothing = np.zeros(len(mask.values), int)
+    return replace(mask, values=nothing, flat=nothing, level=nothing, colours=frozenset(), clear=False)
 
 
 def _opaque(masks: Sequence[Seen]) -> MaskReading:
