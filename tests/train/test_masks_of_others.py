@@ -387,3 +387,56 @@ def test_transparency_all_over_says_nothing(tmp_path, ending):
     images[0].putalpha(grey(truth[0]))
     with pytest.raises(ValueError, match=r"1\.\w+ is transparent all over, and something is drawn"):
         read(written(tmp_path, images, ending))
+
+
+def test_indices_without_colours_of_their_own_count_themselves(tmp_path):
+    truth = [discs(0), discs(1), EMPTY, ~EMPTY]
+    for number, colours in enumerate(([], [0, 0, 0], [0] * 768)):
+        images = [grey(m, 1) for m in truth]
+        for image in images:
+            image.putpalette(colours)
+        found, how = read(written(tmp_path / str(number), images))
+        assert all(np.array_equal(a, b) for a, b in zip(found, truth, strict=True))
+        assert how.notes == ()
+
+
+def test_an_index_darker_than_0_is_noted(tmp_path):
+    images = [grey(discs(0), 1), grey(discs(1), 1)]
+    images[0].putpalette([255, 255, 255, 0, 0, 0])
+    images[1].putpalette([0, 0, 0, 255, 255, 255])
+    found, how = read(written(tmp_path, images))
+    assert np.array_equal(found[0], ~discs(0))
+    assert np.array_equal(found[1], discs(1))
+    assert "in 1 of 2 masks (0.png first) an index of the palette is darker than the index 0" in how.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [
+        ("webp", {"quality": 40}),
+        ("webp", {"quality": 100}),
+        ("webp", {"exif": b"Exif\0\0"}),  # an extended file
+        ("jp2", {"irreversible": True}),
+        ("jp2", {"irreversible": True, "quality_mode": "rates", "quality_layers": [40]}),
+    ],
+)
+def test_classes_under_loss_are_refused_though_they_are_in_range(tmp_path, ending, options):
+    numbers = Image.fromarray(discs(0).astype(np.uint8) + discs(1))
+    (path,) = written(tmp_path, [numbers], ending, **options)
+    with pytest.raises(ValueError, match=rf"0\.{ending} is compressed with loss, expected exact numbers"):
+        read_mask(path, 3)
+    exact = {"lossless": True, "exif": b"Exif\0\0"} if ending == "webp" else {}
+    (path,) = written(tmp_path, [numbers], ending, **exact)
+    assert np.array_equal(read_mask(path, 3), numbers)
+
+
+@pytest.mark.parametrize(("ending", "options"), [("jpg", {"quality": 90}), ("webp", {"quality": 90})])
+def test_colours_under_loss_do_not_vanish(tmp_path, ending, options):
+    """Blue is all but black in brightness: a file of it beside white ones, and a part of one."""
+    truth = [discs(0), discs(1), EMPTY]
+    white, blue = painted(truth[0], (255, 255, 255)), painted(truth[1], (0, 0, 255))
+    both = np.maximum(painted(discs(0), (255, 255, 255)), painted(discs(1), (0, 0, 255)))
+    files = [white, blue, painted(EMPTY, (0, 0, 0)), Image.fromarray(both)]
+    found, _ = read(written(tmp_path, files, ending, **options))
+    assert overlap(found, [*truth, discs(0) | discs(1)]) > 0.97
+    assert not found[2].any()

@@ -33,7 +33,7 @@ FORMATS = (
     "HEIF",
 )
 COLOURED = {"RGB", "RGBA", "LA", "CMYK"}
-LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF"}
+LOSSY = {"JPEG", "MPO", "AVIF", "HEIF"}
 FIRST_IS_WHOLE = {"MPO", "HEIF"}  # what follows are previews and other views of one photograph
 # as decoders of 11 to 20 bytes a pixel hold in 2 GiB; of others Pillow takes 178,956,970 pixels at most
 MOST_PIXELS = {"JPEG2000": 90_000_000, "WEBP": 100_000_000, "AVIF": 140_000_000, "HEIF": 140_000_000}
@@ -286,6 +286,7 @@ def _too_large(path: Path, most: int) -> Refused:
 def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Facts:
     """From the head; what would be lost in silence is refused."""
     name, bits, top = image.format or "", BITS.get(image.mode, 8), 255
+    lossy = name in LOSSY or (layout is not None and layout.lossy)
     pages = layout.pages if layout else int(getattr(image, "n_frames", 1))
     if pages > 1 and name not in FIRST_IS_WHOLE:
         raise Refused(
@@ -299,7 +300,9 @@ def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Fac
             bits = file.read(25)[24]
         bits = 8 if image.mode in ("P", "PA") else bits
     elif name == "JPEG2000":
-        bits = _bits_of_jpeg2000(path)
+        bits, lossy = _code_of_jpeg2000(path)
+    elif name == "WEBP":
+        lossy = _is_lossy_webp(path)
     elif name == "PPM" and image.mode != "F":
         arguments = image.tile[0][3]
         top = arguments[1] if isinstance(arguments, tuple) and len(arguments) == 2 else 2**bits - 1
@@ -320,7 +323,7 @@ def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Fac
         pages=pages,
         orientation=orientation,
         kind=_kind(image, layout),
-        lossy=name in LOSSY or (layout is not None and layout.lossy),
+        lossy=lossy,
         white_is_zero=layout is not None and layout.photometric == 0,
         profile="icc_profile" in image.info,
     )
@@ -348,13 +351,31 @@ def _expect_whole(layout: Layout, path: Path) -> None:
         )
 
 
-def _bits_of_jpeg2000(path: Path) -> int:
-    """From the size marker of its code stream: the bits of the first band."""
+def _code_of_jpeg2000(path: Path) -> tuple[int, bool]:
+    """From the head of its code stream: the bits of the first band, and whether its wavelet rounds."""
     with open(path, "rb") as file:
         head = file.read(2**16)
     start = head.find(b"\xff\x4f\xff\x51")
     (depth,) = struct.unpack_from(">B", head, start + 42)
-    return (depth & 0x7F) + 1
+    place = start + 2
+    while place + 13 < len(head):
+        marker, length = struct.unpack_from(">HH", head, place)
+        if marker == 0xFF52:  # how coefficients are coded: the wavelet 0 is of fractions, 1 of integers
+            return (depth & 0x7F) + 1, head[place + 13] == 0
+        place += 2 + length
+    return (depth & 0x7F) + 1, False
+
+
+def _is_lossy_webp(path: Path) -> bool:
+    """Whether a chunk of it, or of its one frame, is compressed with loss."""
+    with open(path, "rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name in (b"VP8 ", b"VP8L"):
+                return name == b"VP8 "
+            file.seek(16 if name == b"ANMF" else length + length % 2, 1)
+    return True
 
 
 def _orientation(image: Image.Image) -> int:
@@ -368,7 +389,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _decoded(image: Image.Image, facts: Facts, layout: Layout | None, path: Path) -> Decoded:
     """Pixels to numbers."""
-    if facts.bits > 8 and not facts.lossy and facts.format and image.mode in COLOURED:
+    whole = not facts.lossy or facts.format == "JPEG2000"  # other decoders of what is lossy have but 8 bits
+    if facts.bits > 8 and whole and facts.format and image.mode in COLOURED:
         values, alpha = _deep_colours(facts, layout, path)
     else:
         values, alpha = _values(image, facts, layout)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
-from PIL import Image
 
 from erlangen.train.decoding import Decoded, Facts, decode
 
@@ -24,7 +23,7 @@ MANY = 32  # more colours or values than that are shades, not classes
 CODED = 4096  # distinct fractions that are told apart in one mask
 EDGE = 1 / 8  # of the range of values: so near an end of it a value is that end, with noise
 MOST = 3 / 4  # of pixels
-ALWAYS_LOSSY = {"JPEG", "MPO", "TIFF"}  # where compression with loss was used, no number is what it was
+MAY_BE_EXACT = {"AVIF", "HEIF"}  # whose files do not say; elsewhere loss leaves no number what it was
 FEW = 16  # levels of grey, of which one is more than noise
 BINS = 64  # of a histogram
 STRIP = 2**22  # pixels that are compared at once
@@ -147,13 +146,32 @@ class Mask:
         return spread <= (EDGE * float(values.max(initial=0)) if self.decoded.facts.lossy else 0)
 
     @cached_property
+    def palette(self) -> Num[Array, "256 3"] | None:
+        """The colours of indices; None where they do not tell the indices apart, so that these count."""
+        palette = self.decoded.palette
+        if palette is None or self.alpha is not None:
+            return palette
+        found = palette[counted(self.decoded.values)[0]]
+        return palette if palette.any() and len(np.unique(found, axis=0)) == len(found) else None
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the index 0 occurs, and another one is darker."""
+        if self.palette is None or self.alpha is not None:
+            return False
+        found = counted(self.decoded.values)[0]
+        bright = self.palette[found].max(-1)
+        return bool(found[0] == 0 and (bright < bright[0]).any())
+
+    @cached_property
     def shades(self) -> Num[Array, "height width"]:
-        """How bright each pixel is: its number, or its largest colour; what is transparent is 0."""
-        values, lossy = self.stored, self.decoded.facts.lossy
-        if self.decoded.palette is not None:
-            values = self.decoded.palette.max(-1)[values]
-        elif values.ndim == 3 and lossy and values.dtype == np.uint8:  # which keeps brightness best
-            values = np.asarray(Image.fromarray(values).convert("L"))
+        """How bright each pixel is: its number, or its largest colour; what is transparent is 0.
+
+        The largest also under loss, which keeps brightness best: blue is all but black in brightness.
+        """
+        values = self.stored
+        if self.palette is not None:
+            values = self.palette.max(-1)[values]
         elif values.ndim == 3:
             values = np.maximum.reduce([values[..., band] for band in range(3)])
         if self.alpha is None:
@@ -204,13 +222,14 @@ class Mask:
             drawn,
             drawn and not shades.any(),
             self.is_clear,
+            self.is_inverted,
         )
 
     def painted(self) -> frozenset[tuple[int, ...]]:
         """The colours that occur, of many a few more than `MANY`; none, if all are grey."""
-        if self.decoded.palette is not None:
+        if self.palette is not None:
             there = slice(None) if self.alpha is None else self.alpha > 0
-            found = self.decoded.palette[counted(self.decoded.values[there])[0]]
+            found = self.palette[counted(self.decoded.values[there])[0]]
         elif self.numbers.ndim == 3:
             step = 1 + self.numbers.shape[0] * self.numbers.shape[1] // STRIP
             some = self.numbers[::step]
@@ -236,6 +255,7 @@ class Seen:
         drawn: whether transparency varies.
         only_alpha: whether it does, and all is black.
         clear: whether all is transparent; the values are those that are hidden.
+        inverted: whether an index of a palette is darker than the index 0.
     """
 
     path: Path
@@ -248,6 +268,7 @@ class Seen:
     drawn: bool = False
     only_alpha: bool = False
     clear: bool = False
+    inverted: bool = False
 
     @property
     def top(self) -> float:
@@ -266,9 +287,23 @@ def decide(masks: Sequence[Seen], classes: int = 2, ignore: int | None = None) -
         indexed = all("P" in mask.facts.mode for mask in masks)
         what = "the indices into the palette" if indexed else "the values"
         return MaskReading(None, why=f"{what} are the classes")
+    reading = _one_thing(masks, ignore)
+    inverted = [mask for mask in masks if mask.inverted]
+    if not inverted:
+        return reading
+    note = (
+        f"in {len(inverted)} of {len(masks)} masks ({inverted[0].path.name} first) an index of the palette "
+        "is darker than the index 0: colours count, so that the brighter is the thing; if 0 is the "
+        "background, export the masks with a palette that begins with black"
+    )
+    return replace(reading, notes=(*reading.notes, note))
+
+
+def _one_thing(masks: Sequence[Seen], ignore: int | None) -> MaskReading:
+    """Of a thing and its background."""
     if any(mask.drawn for mask in masks) and any(mask.clear for mask in masks):
         shown = [_hidden(mask) if mask.clear else mask for mask in masks]
-        return replace(decide(shown, classes, ignore), clear_is_empty=True)
+        return replace(_one_thing(shown, ignore), clear_is_empty=True)
     if any(mask.only_alpha for mask in masks):
         return _opaque(masks)
     values, counts, flat, level = _together(masks)
@@ -475,7 +510,7 @@ def _expect_classes(path: Path, facts: Facts, numbers: Array, classes: int, igno
         )
     values = counted(numbers)[0].tolist()
     strange = [value for value in values if value not in range(classes) and value != ignore]
-    if facts.lossy and (strange or facts.format in ALWAYS_LOSSY):
+    if facts.lossy and (strange or facts.format not in MAY_BE_EXACT):
         raise ValueError(
             f"{path} is compressed with loss, expected exact numbers of classes; export it as PNG"
         )
