@@ -1,6 +1,7 @@
 """Folders as other programs, systems and people lay them out: right, or refused by name."""
 
 import re
+import shutil
 import unicodedata
 
 import pytest
@@ -60,6 +61,56 @@ def test_classes_may_hold_folders(tmp_path):
 def test_what_lies_one_folder_further_in(tmp_path):
     put(tmp_path, *(f"data/{part}/{i}.png" for part in ("images", "masks") for i in range(3)))
     refused(tmp_path, "holds no photographs, but", f"give {tmp_path / 'data'}")
+
+
+@pytest.mark.parametrize(
+    ("names", "mask"),
+    [
+        (("{i}{c}/image.png", "{i}{c}/mask.png"), "0a/mask.png"),
+        (("{c}/{i}.jpg", "{c}/{i}_mask.png"), "a/0_mask.png"),
+        (("{c}/b ({i}).png", "{c}/b ({i})_mask.png", "{c}/b ({i})_mask_1.png"), "a/b (0)_mask_1.png"),
+        (("{c}/Image_{i}.jpg", "{c}/Mask_{i}.png"), "a/Mask_0.png"),
+        (("{c}/day/{i}.jpg", "{c}/day/{i}-GroundTruth.png"), "a/day/0-GroundTruth.png"),
+        (("{c}/{i}Photo.jpg", "{c}/{i}Label.png"), "a/0Label.png"),
+    ],
+)
+def test_masks_beside_photographs_are_no_classes(tmp_path, names, mask):
+    put(tmp_path, *(name.format(c=c, i=i) for name in names for c in "ab" for i in range(3)))
+    refused(tmp_path, f"{tmp_path / mask} seems to be the mask of", "take the masks away to learn classes")
+
+
+def test_masks_in_a_folder_of_their_own_are_no_class(tmp_path):
+    """Told by the name of one folder, or by pictures of a few values in one of them."""
+    for name in ("annotated", "TrainMasks", "ground truth", "x_seg"):
+        put(tmp_path / name, *(f"{part}/{i}.png" for part in ("original", name) for i in range(3)))
+        refused(tmp_path / name, f"{name} seems to hold masks", "rename original to images")
+    generate(tmp_path / "drawn", 3, size=32, seed=3)
+    (tmp_path / "drawn" / "images").rename(tmp_path / "drawn" / "x")
+    (tmp_path / "drawn" / "masks").rename(tmp_path / "drawn" / "y")
+    refused(tmp_path / "drawn", "y seems to hold masks", "rename x to images and y to masks", "two classes")
+
+
+def test_classes_may_share_names(tmp_path):
+    """Photographs and drawings; words that stand for masks in both folders, or in a few of the files."""
+    for k, names in enumerate([("cat", "dog"), ("with_mask", "without_mask"), ("a", "b", "gt")]):
+        put(tmp_path / f"{k}", *(f"{name}/{i}.jpg" for name in names for i in range(3)))
+        assert len(find_data(tmp_path / f"{k}").classes) == len(names)
+    put(tmp_path / "0", "cat/2 mask.jpg")
+    assert len(find_data(tmp_path / "0")) == 7
+    (tmp_path / "photographs").mkdir()
+    for name in ("cat", "dog"):
+        generate(tmp_path / "scenes", 3, size=32, seed=3)
+        shutil.move(tmp_path / "scenes" / "images", tmp_path / "photographs" / name)
+    assert find_data(tmp_path / "photographs").classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(("link", "to"), [("c", "a"), ("b/more", "../a"), ("b/9.png", "../a/1.png")])
+def test_a_link_gives_no_photograph_two_classes(tmp_path, link, to):
+    put(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    (tmp_path / "a" / "again.png").symlink_to("1.png")
+    assert find_data(tmp_path).classes == ("a", "b")
+    (tmp_path / link).symlink_to(to)
+    refused(tmp_path, "are one file, by a link, in the classes a and " + link[0], "take the link away")
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])

@@ -1,12 +1,16 @@
 """Where photographs lie: the folders that a user may give."""
 
+import re
 import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from erlangen.train.data import Photographs, SortedPhotographs
+from erlangen.train.decoding import decode
 from erlangen.train.task import Task
 
 ENDINGS = {
@@ -23,6 +27,9 @@ MASKS = {
     *("ground_truth", "ground-truth", "gtfine", "segmentation", "segmentations", "segmentationclass"),
     *("segmentationobject", "seg", "target", "targets", "1st_manual"),
 }
+ANNOTATED = {*MASKS, "annotated", "annot", "segmented", "truth"}  # words in the names of folders with masks
+FEW = 8  # values of a mask, at most, where nothing but they tell it from a photograph
+LOOKED_AT = 5  # pictures of a folder, to tell that
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 DRAWN_ELSEWHERE = {  # what is true of photographs, but in no picture
     ".txt": "text, as YOLO writes: boxes or outlines",
@@ -122,7 +129,8 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
     """The photographs in ``folder/CLASS/``, for each class a folder of its name.
 
     Raises:
-        ValueError: for fewer than two classes, or one without photographs.
+        ValueError: for fewer than two classes, or one without photographs; for a photograph in two classes;
+            for masks among the photographs.
     """
     folder = Path(folder)
     folders = class_folders(folder)
@@ -145,7 +153,10 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
             raise ValueError(f"{path} holds no images, expected those of the class {name}")
         images += files
         labels += [label] * len(files)
-    return SortedPhotographs(tuple(images), tuple(labels), tuple(sorted(names)))
+    names = tuple(sorted(names))
+    _expect_one_class_each(images, [names[label] for label in labels])
+    _expect_no_masks(folder, folders, images)
+    return SortedPhotographs(tuple(images), tuple(labels), names)
 
 
 def find_images(path: str | Path) -> dict[Path, Path]:
@@ -243,6 +254,99 @@ def _holds_pairs(folder: Path) -> bool:
     if not images or (len(inside) == 1 and files_in(folder)):
         return False
     return bool(MASKS & set(inside)) or (len(inside) == 1 and len(files_in(images[0])) == 1)
+
+
+def _expect_one_class_each(images: list[Path], names: list[str]) -> None:
+    """ValueError for a file that links put into two classes."""
+    first: dict[tuple[int, int], tuple[Path, str]] = {}
+    for image, name in zip(images, names, strict=True):
+        try:
+            status = image.stat()
+        except OSError:
+            continue  # a link that leads nowhere, which is named where it is read
+        if not status.st_ino:
+            continue  # of a file system without such numbers
+        other, before = first.setdefault((status.st_dev, status.st_ino), (image, name))
+        if before != name:
+            raise ValueError(
+                f"{other} and {image} are one file, by a link, in the classes {before} and {name}; expected "
+                "each photograph in one class; take the link away"
+            )
+
+
+def _expect_no_masks(folder: Path, folders: list[Path], images: list[Path]) -> None:
+    """ValueError for masks beside their photographs, or in a folder of their own that is no class."""
+    together: dict[Path, list[Path]] = {}
+    for image in images:
+        together.setdefault(image.parent, []).append(image)
+    for inside in together.values():
+        pair = _beside(inside)
+        if pair is not None:
+            image, mask = pair
+            raise ValueError(
+                f"{mask} seems to be the mask of {image.name} beside it, not a photograph of a class; "
+                f"expected all photographs in {folder / 'images'}, and for each one mask of its stem in "
+                f"{folder / 'masks'}; move them there, or take the masks away to learn classes"
+            )
+    masks = _of_masks(*folders) if len(folders) == 2 else None
+    if masks is not None:
+        photographs = next(path for path in folders if path != masks)
+        raise ValueError(
+            f"{photographs} and {masks} hold files of equal stems, and {masks.name} seems to hold masks, "
+            f"not photographs of a class; expected images and masks; rename {photographs.name} to images and "
+            f"{masks.name} to masks, or the files, if these are two classes"
+        )
+
+
+def _beside(files: list[Path]) -> tuple[Path, Path] | None:
+    """A photograph and its mask by their names, if at least half of the photographs there have one."""
+    photographs: dict[tuple[str, ...], Path] = {}
+    masks: dict[tuple[str, ...], Path] = {}
+    for file in files:
+        words = _words(file.stem)
+        at = next((i for i, word in enumerate(words) if word in MASKS), None)
+        if at is None:
+            photographs[_without(PHOTOGRAPHS, words)] = file
+        else:  # a_mask and mask_a; with a number behind it, if there are several
+            masks[_without(PHOTOGRAPHS, words[:at]) or _without(PHOTOGRAPHS, words[at + 1 :])] = file
+    both = sorted(photographs.keys() & masks.keys())
+    return (photographs[both[0]], masks[both[0]]) if both and 2 * len(both) >= len(photographs) else None
+
+
+def _of_masks(one: Path, other: Path) -> Path | None:
+    """Which of two folders holds the masks of the other, if stems are equal and names or pictures tell."""
+    files = [{same_name(p.stem): p for p in files_in(path)} for path in (one, other)]
+    if not files[0] or files[0].keys() != files[1].keys():
+        return None
+    named = [path for path in (one, other) if ANNOTATED & set(_words(path.name))]
+    if named:
+        return named[0] if len(named) == 1 else None
+    stems = sorted(files[0])[:LOOKED_AT]
+    drawn = [
+        path
+        for path, inside in zip((one, other), files, strict=True)
+        if all(_is_drawn(inside[stem]) for stem in stems)
+    ]
+    return drawn[0] if len(drawn) == 1 else None
+
+
+def _is_drawn(file: Path) -> bool:
+    """Whether a picture has so few values that it is no photograph."""
+    try:
+        values = decode(file).values.ravel()
+    except (ValueError, MemoryError):
+        return False  # which is named where it is read
+    return len(np.unique(values[:: max(len(values) // 2**18, 1)])) <= FEW
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """Letters and numbers of a name without what stands between, in small letters: a_Mask1 is a, mask, 1."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
+    return tuple(re.findall(r"[^\W\d_]+|\d+", re.sub(r"ground[\W_]*truth", "groundtruth", apart)))
+
+
+def _without(left_out: set[str], words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if word not in left_out)
 
 
 def _some(paths: Iterable[Path], count: int = 3) -> str:
