@@ -23,6 +23,7 @@ PLACES = [
     ("deep/er/net", os.fsencode),
     ("net.safetensors", Path),
     ("new/other.safetensors", str),
+    ("OTHER.SafeTensors", Path),
     ("no\udcffutf8", Path),
 ]
 WHOLE = Task(("cat", "dog"), dense=False)
@@ -71,7 +72,7 @@ def test_the_command_line_predicts_with_a_network_in_the_form_before(scenes, tmp
 def test_saving_and_loading_keep_every_bit(tmp_path, where, kind):
     model, path = network(seed=5), tmp_path / where
     assert er.save(model, kind(path)) == path
-    file = path if where.endswith("safetensors") else path / "model.safetensors"
+    file = path if where.lower().endswith("safetensors") else path / "model.safetensors"
     assert names(file.parent) == [file.name]
     again = er.load(kind(path))
     with torch.no_grad():
@@ -323,10 +324,12 @@ def test_what_was_edited_or_damaged_shows(tmp_path):
         (edited("", "sha256", BLANK), "its digest is another"),
         (put_together(swapped, data), "its digest is another"),
         (whole[:-4] + b"\0\0\0\0", "its digest is another"),
-        (whole[:-8], "something was cut off or added"),
-        (whole + whole, "something was cut off or added"),
-        (whole[:7], "expected the length of a header"),
-        (b"", "expected the length of a header"),
+        (whole[:-8], f"net.safetensors was cut off: it has {len(whole) - 8} bytes, expected {len(whole)}"),
+        (whole + whole, "net.safetensors had something added"),
+        (whole[:7], "net.safetensors was cut off: it has 7 bytes"),
+        (whole[:8], "net.safetensors was cut off: it has 8 bytes"),
+        (whole[:99], "net.safetensors was cut off: it has 99 bytes"),
+        (b"", "net.safetensors is empty, expected a header"),
         ((2**62).to_bytes(8, "little") + whole[8:], "expected the length of a header"),
         (put_together(b"[" * 10**5, b""), "brackets are nested too deep"),
         (put_together(b'{"a":' * 5000, b""), "brackets are nested too deep"),
@@ -341,6 +344,8 @@ def test_what_was_edited_or_damaged_shows(tmp_path):
         refused(file, words)
     file.write_bytes(whole)
     er.load(file)
+    file.unlink()
+    refused(file, "there is no file net.safetensors")
 
 
 def changed_tensors(change):
@@ -412,7 +417,7 @@ def test_the_form_before_goes_through_the_same_checks(tmp_path, capsys, scenes):
     refused(folder, "no model.json beside it")
     (folder / "model.json").write_text(json.dumps(recipe))
     (folder / "model.safetensors").write_bytes(weights[:-8])
-    refused(folder, "something was cut off or added")
+    refused(folder, "model.safetensors was cut off")
     (folder / "model.safetensors").unlink()
     refused(folder, "there is no file model.safetensors")
     refused(tmp_path / "nowhere", "holds no network that can be read")

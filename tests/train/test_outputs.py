@@ -91,6 +91,20 @@ def test_the_command_line_says_what_it_overwrites(models, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_names_too_long_for_masks_are_refused_before_anything_is_computed(models, tmp_path, monkeypatch):
+    """Two endings make a name longer than that of its photograph."""
+    for ending in ("jpg", "bmp"):
+        photograph(tmp_path / "in" / "deeper" / f"{'y' * 251}.{ending}")
+    photograph(tmp_path / "in" / "a.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(PREDICT, "answer", no_answer)
+        with pytest.raises(ValueError, match=r"^2 names .* too long \(y*\.bmp\.png first, of 259 bytes\)"):
+            er.predict(models[0], tmp_path / "in", out=tmp_path / "out")
+    (tmp_path / "in" / "deeper" / f"{'y' * 251}.jpg").unlink()
+    er.predict(models[0], tmp_path / "in", out=tmp_path / "out")
+    assert sorted(contents(tmp_path / "out")) == ["a.png", f"deeper/{'y' * 251}.png"]
+
+
 def test_its_own_files_are_replaced_until_somebody_changes_them(models, tmp_path):
     for name in ("a.jpg", "in/b.png"):
         photograph(tmp_path / "new" / name)

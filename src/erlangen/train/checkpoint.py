@@ -37,7 +37,8 @@ def save(model: Predictor, path: str | Path) -> Path:
     Args:
         model: what `fit` returns.
         path: a folder, made if it is missing, for ``path/model.safetensors``; or a name that ends in
-            ``.safetensors``. A link there is replaced, and what it points to stays as it is.
+            ``.safetensors``, in small letters or capitals. A link there is replaced, and what it points to
+            stays as it is.
 
     Returns:
         The path.
@@ -64,7 +65,7 @@ def save(model: Predictor, path: str | Path) -> Path:
     _expect_numbers(state, "the training diverged: take a smaller learning rate")
     packed = pack(state, {KEY: json.dumps(recipe)})
     packed = packed.replace(BLANK.encode(), hashlib.sha256(packed).hexdigest().encode(), 1)
-    file = path / NAME if path.is_dir() or path.suffix != ".safetensors" else path
+    file = _file_of(path)
     make_folder(file.parent)
     write_whole(file, packed)
     _remove_pair(file)
@@ -91,10 +92,10 @@ def load(path: str | Path) -> Predictor:
 
     path = _as_path(path)
     try:
-        file = path if path.is_file() else path / NAME
+        file = path if path.is_file() else _file_of(path)
         older = _bytes_of_pair(file)  # first, since `save` removes it
         with open(_expect_file(file), "rb") as opened:
-            header, text, tensors = _read_header(opened)
+            header, text, tensors = _read_header(opened, file.name)
             recipe = _read_recipe(text, older)
             expect_borne_out(recipe, {name: shape for name, (_, shape) in tensors.items()})
             model = build(recipe)
@@ -117,6 +118,11 @@ def _as_path(path: object) -> Path:
     if not isinstance(path, str | bytes | os.PathLike):
         raise ValueError(f"the path is a {type(path).__name__}, expected a str or Path")
     return Path(os.fsdecode(path))
+
+
+def _file_of(path: Path) -> Path:
+    """The file that a path stands for."""
+    return path / NAME if path.is_dir() or path.suffix.lower() != ".safetensors" else path
 
 
 def _expect_file(file: Path) -> Path:
@@ -146,13 +152,17 @@ def _remove_pair(file: Path) -> None:
             file.with_name(PAIRED).unlink()
 
 
-def _read_header(file: BinaryIO) -> tuple[bytes, str | None, Tensors]:
+def _read_header(file: BinaryIO, name: str) -> tuple[bytes, str | None, Tensors]:
     """The bytes before the weights; the recipe in them, if there is one; names, dtypes and shapes."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
-    if len(start) < 8 or not 2 <= length <= min(LONGEST, size - 8):
-        raise ValueError(f"{NAME} begins with {start.hex()}, expected the length of a header")
+    if not start:
+        raise ValueError(f"{name} is empty, expected a header and weights")
+    if len(start) == 8 and not 2 <= length <= LONGEST:
+        raise ValueError(f"{name} begins with {start.hex()}, expected the length of a header")
+    if len(start) < 8 or length > size - 8:
+        raise ValueError(f"{name} was cut off: it has {size} bytes, expected a header and weights")
     header = file.read(length)
     entries = read_recipe(header.decode())
     metadata = entries.pop("__metadata__", {})
@@ -160,11 +170,13 @@ def _read_header(file: BinaryIO) -> tuple[bytes, str | None, Tensors]:
     if text is not None and not isinstance(text, str):
         raise ValueError(f"the recipe is {reprlib.repr(text)}, expected text")
     tensors, end = {}, 0
-    for name, entry in entries.items():
-        dtype, shape, stop = _entry(name, entry)
-        tensors[name], end = (dtype, shape), max(end, stop)
-    if 8 + length + end != size:
-        raise ValueError(f"it has {size} bytes, expected {8 + length + end}: something was cut off or added")
+    for key, entry in entries.items():
+        dtype, shape, stop = _entry(key, entry)
+        tensors[key], end = (dtype, shape), max(end, stop)
+    whole = 8 + length + end
+    if size != whole:
+        happened = "was cut off" if size < whole else "had something added"
+        raise ValueError(f"{name} {happened}: it has {size} bytes, expected {whole}")
     return start + header, text, tensors
 
 

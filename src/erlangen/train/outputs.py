@@ -1,5 +1,6 @@
 """What `predict` wrote to a folder, noted there, so that it replaces nothing else and reads none of it."""
 
+import errno
 import hashlib
 import json
 import os
@@ -66,7 +67,7 @@ class Outputs:
 
         Raises:
             ValueError: for what others wrote in these places, be it under names that differ in case or in
-                how accents are spelled only; for links on the way.
+                how accents are spelled only; for links on the way; for names that the system does not take.
             OSError: if nothing can be written to the folder.
         """
         files = list(files)
@@ -96,6 +97,13 @@ class Outputs:
             )
         self.given_up = set(foreign)
         make_folder(self.folder)
+        long = [file for file in files if _is_too_long(self.folder / file.name)]
+        if long:
+            raise ValueError(
+                f"{len(long)} names of files to be written are too long ({long[0].name} first, of "
+                f"{len(os.fsencode(long[0].name))} bytes), expected what the system takes; give those "
+                "photographs shorter names"
+            )
         with writing(self.notes):
             os.close(os.open(self.notes, APPENDING, 0o666))
         sync_folder(self.folder)
@@ -161,6 +169,15 @@ def some(files: Iterable[Path], folder: Path, count: int = 3) -> str:
     """The first few, by their paths from a folder."""
     names = [file.relative_to(folder).as_posix() for file in files]
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def _is_too_long(file: Path) -> bool:
+    """Whether the system does not take the name, of which it says so where no such file is, too."""
+    try:
+        os.lstat(file)
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def _by_spelling(folder: Path) -> dict[str, list[Path]]:
