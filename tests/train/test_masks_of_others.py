@@ -440,3 +440,28 @@ def test_colours_under_loss_do_not_vanish(tmp_path, ending, options):
     found, _ = read(written(tmp_path, files, ending, **options))
     assert overlap(found, [*truth, discs(0) | discs(1)]) > 0.97
     assert not found[2].any()
+
+
+@pytest.mark.parametrize("top", [1, 8])
+@pytest.mark.parametrize("quality", [75, 95])
+def test_dark_compressed_masks_beside_bright_ones_are_refused(tmp_path, top, quality):
+    (bright,) = written(tmp_path / "a", [grey(discs(0))])
+    (dark,) = written(tmp_path / "b", [grey(discs(1), top)], "jpg", quality=quality)
+    with pytest.raises(
+        ValueError, match=r"0\.jpg holds areas of values up to \d+, where others go up to 255"
+    ):
+        how_to_read([bright, dark])
+
+
+@pytest.mark.parametrize("top", [15, 63])
+def test_few_shades_at_edges_are_shades(tmp_path, top):
+    fine = [grey(discs(k, (256, 288), 3)).resize((72, 64), Image.Resampling.BOX) for k in range(3)]
+    few = [np.round(np.asarray(image) * (top / 255)).astype(np.uint8) for image in fine]
+    found, how = read(written(tmp_path, [Image.fromarray(values) for values in few]))
+    assert overlap(found, [np.asarray(image) > 127 for image in fine]) > 0.97
+    assert "cut at half" in how.why
+    thin = np.zeros((64, 64), np.uint8)
+    for k in range(1, 16):
+        thin[4 * k, 3:60] = k
+        thin[4 * k : 4 * k + 1 + k // 5, 3:60] = k
+    assert np.array_equal(read(written(tmp_path / "ids", [Image.fromarray(thin)]))[0][0], thin > 0)

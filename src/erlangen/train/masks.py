@@ -21,6 +21,7 @@ Array = np.ndarray
 IGNORED = 255  # the class index of pixels that do not count
 MANY = 32  # more colours or values than that are shades, not classes
 CODED = 4096  # distinct fractions that are told apart in one mask
+BLACK_IS_ZERO = {"JPEG", "MPO", "TIFF"}  # under loss too, where the colours of others round to 1
 EDGE = 1 / 8  # of the range of values: so near an end of it a value is that end, with noise
 MOST = 3 / 4  # of pixels
 MAY_BE_EXACT = {"AVIF", "HEIF"}  # whose files do not say; elsewhere loss leaves no number what it was
@@ -205,11 +206,11 @@ class Mask:
         if classes > 2:
             _expect_classes(self.path, facts, self.numbered(ignore), classes, ignore)
             nothing = np.zeros(0, int)
-            return Seen(self.path, facts, nothing, nothing, nothing, nothing)
+            return Seen(self.path, facts, nothing, nothing, nothing, nothing, nothing)
         shades = self.shades if ignore is None else self.shades[self.numbered(ignore) != ignore]
         values, counts = counted(shades)
         asks = np.count_nonzero(values) > 1 or (facts.lossy and len(values) > 1)
-        flat, level = areas(self.shades, values) if asks else np.zeros((2, len(counts)), int)
+        flat, level, slope = areas(self.shades, values) if asks else np.zeros((3, len(counts)), int)
         drawn = self.alpha is not None and bool((self.alpha != self.alpha[0, 0]).any())
         return Seen(
             self.path,
@@ -218,6 +219,7 @@ class Mask:
             counts,
             flat,
             level,
+            slope,
             self.painted(),
             drawn,
             drawn and not shades.any(),
@@ -251,6 +253,7 @@ class Seen:
         values, counts: how bright pixels are, and how many are.
         flat: how many of them lie in a square of three by three that has the same value all over.
         level: how many lie in one whose values are close to each other.
+        slope: how many have a larger value beside them, and a smaller one.
         colours: that occur, if there are any but grey ones; of more than `MANY`, some.
         drawn: whether transparency varies.
         only_alpha: whether it does, and all is black.
@@ -264,6 +267,7 @@ class Seen:
     counts: Num[Array, "n"]
     flat: Num[Array, "n"]
     level: Num[Array, "n"]
+    slope: Num[Array, "n"]
     colours: frozenset[tuple[int, ...]] = frozenset()
     drawn: bool = False
     only_alpha: bool = False
@@ -306,11 +310,11 @@ def _one_thing(masks: Sequence[Seen], ignore: int | None) -> MaskReading:
         return replace(_one_thing(shown, ignore), clear_is_empty=True)
     if any(mask.only_alpha for mask in masks):
         return _opaque(masks)
-    values, counts, flat, level = _together(masks)
+    values, counts, flat, level, slope = _together(masks)
     _expect_positive(masks, values)
     if all(len(mask.thing) <= 1 for mask in masks) and not _faint(masks):
         return _two_valued(masks, values)
-    if _are_numbers(masks, values, counts, flat, level):
+    if _are_numbers(masks, values, counts, flat, level, slope):
         return _ids(masks, values)
     return _shades(masks, values, counts, ignore)
 
@@ -328,7 +332,9 @@ def _hidden(mask: Seen) -> Seen:
             "transparency: 0 where nothing is, 255 where the thing is"
         )
     nothing = np.zeros(len(mask.values), int)
-    return replace(mask, values=nothing, flat=nothing, level=nothing, colours=frozenset(), clear=False)
+    return replace(
+        mask, values=nothing, flat=nothing, level=nothing, slope=nothing, colours=frozenset(), clear=False
+    )
 
 
 def _opaque(masks: Sequence[Seen]) -> MaskReading:
@@ -433,7 +439,9 @@ def _faint(masks: Sequence[Seen]) -> bool:
     return any(mask.facts.lossy and 0 < mask.top < 2 * EDGE * top for mask in masks)
 
 
-def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Array, level: Array) -> bool:
+def _are_numbers(
+    masks: Sequence[Seen], values: Array, counts: Array, flat: Array, level: Array, slope: Array
+) -> bool:
     """Whether values are numbers of objects, which lie in areas, not shades, which lie along edges.
 
     Raises:
@@ -442,13 +450,13 @@ def _are_numbers(masks: Sequence[Seen], values: Array, counts: Array, flat: Arra
     if (values != np.round(values)).any() or values[0] < 0:
         return False
     lossy = next((mask for mask in masks if mask.facts.lossy and len(mask.thing) > 1), None)
-    if lossy is None and values[-1] <= 2 * MANY:
-        return True
-    if values[-1] <= FEW:
-        return False
     high = _ends(values, counts)[1]
     near = EDGE * high
     inner = (values > near) & (values < high - near)
+    if lossy is None and values[-1] <= 2 * MANY:  # small ids may be thin, a rim is one value between two
+        return inner.sum() <= 2 or slope[inner].sum() < MOST * counts[inner].sum()
+    if values[-1] <= FEW:
+        return False
     if not inner.any():
         faint = (values > 0) & (values <= near)
         few = faint.sum() <= 1 or flat[faint].sum() >= MOST * counts[faint].sum()
@@ -491,10 +499,16 @@ def _expect_background(masks: Sequence[Seen], values: Array) -> None:
 
 
 def _expect_noise(mask: Seen, high: float) -> None:
-    """ValueError for a dark mask whose exact numbers lie in areas: it has another scale, and is not empty."""
+    """ValueError for a dark mask whose numbers lie in areas: it has another scale, and is not empty."""
     lit = mask.values > 0
-    areas = len(mask.values) == 2 or mask.flat[lit].sum() >= MOST * mask.counts[lit].sum()
-    if areas and not lit.all() and not mask.facts.lossy:
+    areas = mask.flat[lit].sum() >= MOST * mask.counts[lit].sum()
+    if mask.facts.lossy:  # noise in blocks is flat too, but leaves no areas of 0
+        parts = mask.values >= mask.top / 2, ~lit
+        areas = all(mask.flat[part].sum() >= mask.counts[part].sum() / 4 for part in parts)
+        areas &= mask.top > 2 or mask.facts.format in BLACK_IS_ZERO
+    else:
+        areas |= len(mask.values) == 2
+    if areas and not lit.all():
         raise ValueError(
             f"{mask.path} holds areas of values up to {_number(mask.top)}, where others go up to "
             f"{_number(high)}, expected one scale in all masks; export it as the others"
@@ -539,11 +553,12 @@ def counted(values: Array) -> tuple[Array, Array]:
     return found, counts
 
 
-def areas(values: Num[Array, "height width"], found: Array) -> tuple[Array, Array]:
-    """How many pixels of each value lie in a square of three by three of one value, or of close ones."""
-    counts = np.zeros((2, len(found)), int)
+def areas(values: Num[Array, "height width"], found: Array) -> Num[Array, "3 n"]:
+    """How many pixels of each value lie in a square of three by three of one value, or of close ones, and
+    how many in the middle of one that holds larger and smaller ones."""
+    counts = np.zeros((3, len(found)), int)
     if min(values.shape) < 3 or (found != np.round(found)).any():
-        return counts[0], counts[1]  # fractions number nothing
+        return counts  # fractions number nothing
     step = max(STRIP // values.shape[1], 4)
     close = EDGE / 2 * (float(found[-1]) - float(found[0]))
     for top in range(0, values.shape[0], step):
@@ -551,18 +566,21 @@ def areas(values: Num[Array, "height width"], found: Array) -> tuple[Array, Arra
         part = values[top - before : top + step + 2]  # with two rows more on either side
         if len(part) < 3:
             continue
-        spread = _nine(part, np.maximum).astype(np.float64) - _nine(part, np.minimum)
+        most, least, middle = _nine(part, np.maximum), _nine(part, np.minimum), part[1:-1, 1:-1]
+        spread = most.astype(np.float64) - least
         own = slice(before, before + step)
-        for count, most in zip(counts, (0, close), strict=True):
-            flat = np.zeros(part.shape, bool)
+        where = np.zeros((3, *part.shape), bool)
+        where[2, 1:-1, 1:-1] = (least < middle) & (middle < most)
+        for place, bound in zip(where, (0, close), strict=False):
             for rows in range(3):
                 for columns in range(3):
-                    place = slice(rows, len(part) - 2 + rows), slice(columns, part.shape[1] - 2 + columns)
-                    flat[place] |= spread <= most
-            inside = part[own][flat[own]]
+                    corner = slice(rows, len(part) - 2 + rows), slice(columns, part.shape[1] - 2 + columns)
+                    place[corner] |= spread <= bound
+        for count, place in zip(counts, where, strict=True):
+            inside = part[own][place[own]]
             index = np.searchsorted(found, inside).clip(max=len(found) - 1)
             count += np.bincount(index[found[index] == inside], minlength=len(found))
-    return counts[0], counts[1]
+    return counts
 
 
 def _nine(values: Array, best: np.ufunc) -> Array:
@@ -571,12 +589,13 @@ def _nine(values: Array, best: np.ufunc) -> Array:
     return best(best(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
-def _together(masks: Sequence[Seen]) -> tuple[Array, Array, Array, Array]:
-    """The values of all masks, how often they occur, and how often in areas, flat and level."""
+def _together(masks: Sequence[Seen]) -> tuple[Array, ...]:
+    """The values of all masks, how often they occur, and how often flat, level and on a slope."""
     values, place = np.unique(np.concatenate([mask.values for mask in masks]), return_inverse=True)
-    numbers = np.concatenate([np.stack([mask.counts, mask.flat, mask.level]) for mask in masks], 1)
-    counts, flat, level = (np.bincount(place, number, len(values)) for number in numbers)
-    return values, counts, flat, level
+    numbers = np.concatenate(
+        [np.stack([mask.counts, mask.flat, mask.level, mask.slope]) for mask in masks], 1
+    )
+    return values, *(np.bincount(place, number, len(values)) for number in numbers)
 
 
 def _colours(masks: Sequence[Seen]) -> frozenset[tuple[int, ...]]:
