@@ -20,7 +20,7 @@ from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.reach import reach
 from erlangen.spaces.scattered import scattered
 
-SAMPLES, POLISH, CLIMBS = 512, 4, 12  # of the search for the reach
+SAMPLES, POLISH, CLIMBS = 512, 6, 12  # of the search for the reach
 PROBES, CANDIDATES, STIRS = 256, 8, 3
 LEGS, BULGE = 8, 0.37
 NEWTON = 30

@@ -18,7 +18,7 @@ Bending = Callable[[Tensor], Tensor]  # to the largest normal curvature there
 PAIRS, PLACES, TRIES, ROUNDS = 24, 8, 24, 28
 SHRINK = 0.75
 FARTHEST = 8  # steps of so many sizes lead to other parts
-DIGITS = 1e6  # roundings of coordinates that a distance from a tangent plane has at least
+DIGITS = 1e10  # roundings of coordinates that a distance from a tangent plane has; nearer pairs curve
 
 
 def reach(
