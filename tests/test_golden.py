@@ -33,3 +33,8 @@ def test_states():
 @pytest.mark.parametrize("name", recipes.GROUPS)
 def test_groups(name):
     assert str(recipes.GROUPS[name]()) == recipes.recorded("groups")[name]
+
+
+@pytest.mark.parametrize("name", recipes.SAVED)
+def test_saved_networks(name):
+    close(recipes.of_saved(name), recipes.recorded("answers")[name], 1e-10)

@@ -2,7 +2,7 @@
 
 Numbers are made without a random generator, so that they are the same wherever and whenever they are made. An
 answer is kept as a few inner products with such numbers. ``python tests/golden/recipes.py [PART ...]``
-records anew, when a change is meant.
+records anew, when a change is meant; the saved networks stay as they were written, by `write_network`.
 """
 
 import json
@@ -201,7 +201,52 @@ def groups() -> dict[str, str]:
     return {name: str(solve()) for name, solve in GROUPS.items()}
 
 
-PARTS: dict[str, Callable[[], Any]] = {"layers": layers, "losses": losses, "states": states, "groups": groups}
+PHOTOGRAPHS, WHOLE = er.train.Task(), er.train.Task(("left", "right"), dense=False)
+SAVED: dict[str, Callable[[], nn.Module]] = {
+    "unet_c4": lambda: er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1),
+    "unet_d4_full": lambda: er.models.UNet(er.Plane(4, True), 3, 1, 1, 1, separable=False, kernel_size=3),
+    "unet_c6_gated": lambda: er.models.UNet(
+        er.Plane(rotations=6), 3, 1, 1, 1, nonlinearity="gated", blocks=2
+    ),
+    "unet_isotropic": lambda: er.models.UNet(er.Plane(), 3, 1, 3, 2, padding_mode="reflect"),
+    "unet_any_kernel": lambda: er.models.UNet(
+        er.Plane(symmetry="translations"), 3, 1, 2, 1, padding_mode="circular", exact_shifts=True
+    ),
+    "classifier_c4": lambda: er.models.Classifier(er.Plane(rotations=4), 3, 2, 2, 1, pooling="max"),
+}
+
+
+def network_file(name: str) -> Path:
+    """A network that was saved when the answers were recorded."""
+    return HERE / "networks" / f"{name}.safetensors"
+
+
+def write_network(name: str) -> None:
+    """Save a network as if trained: with random weights, biases and statistics."""
+    net = er.verify.randomized(SAVED[name]())
+    mean, std = torch.tensor([0.4, 0.5, 0.3]), torch.tensor([0.2, 0.3, 0.25])
+    task = WHOLE if name.startswith("classifier") else PHOTOGRAPHS
+    er.save(er.train.Predictor(net, mean, std, task=task), network_file(name))
+
+
+def answers() -> dict[str, list[float]]:
+    """Of the saved networks, to a photograph of noise."""
+    return {name: of_saved(name) for name in SAVED}
+
+
+def of_saved(name: str) -> list[float]:
+    """The answer of one, computed in float64."""
+    model = er.load(network_file(name)).double()
+    return inner(model(numbers(1, 3, 12, 16, key=3) / 2 + 0.5))
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "layers": layers,
+    "losses": losses,
+    "states": states,
+    "groups": groups,
+    "answers": answers,
+}
 
 
 def recorded(part: str) -> Any:
