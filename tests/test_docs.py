@@ -85,3 +85,23 @@ def test_tables_hold_what_was_measured(name):
         assert cells[1] == f"{row['parameters']:,}"
         assert cells[4].startswith(f"{row['upright']:.3f}")
         assert cells[6] == f"{row['worst of the 24']:.3f} to {row['best of the 24']:.3f}"
+
+
+def sentences(text):
+    """Those of a page, without code; a cell of a table, an item of a list and a heading end one too."""
+    text = re.sub(r"```.*?```", "\n\n", text, flags=re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"(?m)^(#+ .*|\|.*)$", lambda line: "\n\n" + line[0].replace("|", "\n\n") + "\n\n", text)
+    for block in re.split(r"\n\s*\n|\n[-*] ", text):
+        yield from (sentence.split() for sentence in re.split(r"(?<=[.!?])[*_]*\s+", block))
+
+
+def test_sentences_of_the_readme_are_short():
+    long = [" ".join(s) for s in sentences((ROOT / "README.md").read_text("utf-8")) if len(s) >= 25]
+    assert long == []
+
+
+def test_the_readme_has_its_pictures():
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(pictures) >= 2
+    assert all((ROOT / picture).exists() for picture in pictures)
