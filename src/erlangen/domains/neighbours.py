@@ -29,6 +29,7 @@ def within(
     reach = geometry.chord(radius)
     distance = geometry.distance_nearby_of_pairs if roughly else geometry.distance_of_pairs
     rows, columns = [], []
+    # cells find who may be near by coordinates; then a bound, where there is a cheap one; then the distance
     for row, column in _candidates(p, q, reach) if math.isfinite(reach) else _all_pairs(len(p), len(q)):
         bound = geometry.distance_at_least(p[row], q[column])
         if bound is not None:
@@ -50,12 +51,14 @@ def nearest(
     """Rough distances and indices of the `count` samples q nearest to each p, the nearest first."""
     if math.isinf(geometry.chord(0.0)) or len(q) <= 4 * count:
         return _nearest_of_all(geometry, p, q, count)
+    # a radius that holds enough for a few points holds enough for most; the others ask all samples
     some = p[torch.linspace(0, len(p) - 1, min(len(p), 32)).long()]
     radius = 1.2 * float(_nearest_of_all(geometry, some, q, count)[0].max())
     row, column = within(geometry, p, q, radius, roughly=True)
     d = geometry.distance_nearby_of_pairs(p, q, row, column)
+    # by row, then by distance: two stable sorts, the last key first
     order = torch.argsort(d, stable=True)
-    order = order[torch.argsort(row[order], stable=True)]  # by row, then by distance
+    order = order[torch.argsort(row[order], stable=True)]
     found = torch.bincount(row, minlength=len(p))
     enough = found >= count
     first = torch.cat([found.new_zeros(1), found.cumsum(0)[:-1]])
@@ -84,14 +87,16 @@ def _all_pairs(k: int, n: int) -> Iterator[tuple[Tensor, Tensor]]:
 def _candidates(p: Tensor, q: Tensor, reach: float) -> Iterator[tuple[Tensor, Tensor]]:
     """The pairs in neighbouring cells, whose sides are `reach`: three cells on the last axis are one run."""
     low, high = q.amin(0), q.amax(0)
-    axes = (high - low).topk(min(AXES, q.shape[1])).indices
-    side = max(reach, float((high - low).max()) / (1 << 18), 1e-300)
+    axes = (high - low).topk(min(AXES, q.shape[1])).indices  # along which samples spread most
+    side = max(reach, float((high - low).max()) / (1 << 18), 1e-300)  # keys of cells stay below 2^63
+    # an empty cell on every side, so that neighbours of a cell are cells and keys never wrap round
     here, there = (torch.floor((x - low)[:, axes] / side).long() + 2 for x in (p, q))
     span = there.amax(0) + 3
     here = torch.minimum(here.clamp_min(0), span - 1)  # far away: into an empty cell
     strides = torch.ones_like(span)
     for axis in range(len(axes) - 2, -1, -1):
         strides[axis] = strides[axis + 1] * span[axis + 1]
+    # sorted by key, the samples of three cells in a row along the last axis lie side by side
     key, order = ((there * strides).sum(-1)).sort(stable=True)
     corners = itertools.product((-1, 0, 1), repeat=len(axes) - 1)
     offsets = torch.tensor(
@@ -101,7 +106,7 @@ def _candidates(p: Tensor, q: Tensor, reach: float) -> Iterator[tuple[Tensor, Te
     first = torch.searchsorted(key, middle - 1)
     counts = torch.searchsorted(key, middle + 1, right=True) - first
     total = counts.sum(1).cumsum(0)
-    start = 0
+    start = 0  # as many points at a time as have CHUNK candidates
     while start < len(p):
         done = int(total[start - 1]) if start else 0
         stop = max(start + 1, int(torch.searchsorted(total, done + CHUNK)))

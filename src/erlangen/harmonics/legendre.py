@@ -43,14 +43,17 @@ def project(
     zero = len(columns_of(orders)) // 2
     for n, part, found in _by_order(tables, orders, degrees):
         if n == 0:
+            # scalars: w_lm is even or odd at the equator, so half of the rings and two sums will do
             parts = _rings(x[:, part], weights, degrees)
             for m0, m1, table in found:
+                # tables are real: real and imaginary parts are columns of one product
                 y = torch.bmm(table, _real(parts[m0:m1].flatten(0, 1)))  # (m group, r, q re)
                 y = torch.view_as_complex(y.view(m1 - m0, 2, -1, count, 2))
                 _turn(y, m0, -phase, *((1, 2) if doubled else (1, 1)))
                 for rows, here in _rows(result[..., zero], y, m0, m1):
                     rows.copy_(here)
         else:
+            # w^-n(theta) = (-1)^(l + m) w^n(pi - theta): one table, and rings from the other pole for -n
             parts = _spin_rings(x[:, part], x[:, part + 1], weights, degrees)
             places = _place(orders, n)
             for m0, m1, table in found:
@@ -92,11 +95,12 @@ def synthesize(
             parts = c.new_empty(degrees, 2, (rings + 1) // 2, count)
             for m0, m1, table in found:
                 y = c.new_empty(m1 - m0, 2, table.shape[1], count)
-                y[:, :, -1] = 0  # of one parity there may be a row less
+                y[:, :, -1] = 0  # of one parity there may be a row less; NaN there times zero would be NaN
                 for rows, here in _rows(c[..., zero], y, m0, m1):
                     here.copy_(rows)
                 torch.bmm(table.mT, _real(y.flatten(0, 1)), out=_real(parts[m0:m1].flatten(0, 1)))
-            _turn(parts, 0, phase, *((1, 1) if doubled else (1, 0.5)))  # irfft takes m > 0 twice
+            # irfft takes m > 0 twice, for m and for -m; where each number counts once, half of it goes in
+            _turn(parts, 0, phase, *((1, 1) if doubled else (1, 0.5)))
             _from_rings(parts, weights, x[:, part])
         else:
             parts = c.new_empty(degrees, rings, 2, count)
@@ -138,7 +142,7 @@ def _real(z: Tensor) -> Tensor:
 def _rings(x: Tensor, weights: Tensor | None, degrees: int) -> Tensor:
     """Orders 0 <= m < `degrees` on the northern rings, of the even and the odd part, ``(m, group, j, q)``."""
     rings = x.shape[1]
-    half, odd = (rings + 1) // 2, rings % 2
+    half, odd = (rings + 1) // 2, rings % 2  # a ring on the equator is its own mirror image: all even
     y = x.new_empty(len(x), 2, half, x.shape[2])
     north, south = x[:, : half - odd], _mirrored(x[:, half:])
     torch.add(north, south, out=y[:, 0, : half - odd])
@@ -149,6 +153,7 @@ def _rings(x: Tensor, weights: Tensor | None, degrees: int) -> Tensor:
     if weights is not None:
         y *= weights[:half, None]
     spectrum = torch.fft.rfft(y)
+    # orders come first, since the products are batched over them: as one gather of rows of the transpose
     m = torch.arange(degrees, device=x.device)[:, None]
     rows = torch.arange(2 * half, device=x.device) * spectrum.shape[3] + m
     return _transposed(spectrum.flatten(1)).index_select(0, rows.flatten()).view(degrees, 2, half, -1)
@@ -174,7 +179,7 @@ def _from_rings(parts: Tensor, weights: Tensor | None, x: Tensor) -> None:
 
 def _spin_rings(C: Tensor, S: Tensor, weights: Tensor | None, degrees: int) -> Tensor:
     """Orders -m of F^-n, which are conjugate to F^n's, and m from the other pole, ``(m, j, which, q)``."""
-    z = torch.complex(C, S)
+    z = torch.complex(C, S)  # F^-n = C + i S: one complex transform holds n and -n
     if weights is not None:
         z *= weights[:, None]
     rings, longitudes = z.shape[1:]
@@ -191,6 +196,7 @@ def _from_spin_rings(parts: Tensor, weights: Tensor | None, C: Tensor, S: Tensor
     spectrum = parts.new_empty(count, rings, longitudes)
     here = torch.conj_physical(parts[:, :, 0]).permute(2, 1, 0)
     other = _mirrored(parts[:, :, 1]).permute(2, 1, 0)
+    # F^-n takes its orders m > 0 from the column -n, those below 0 from n, and m = 0 from both
     spectrum[..., 1:degrees] = other[..., 1:]
     spectrum[..., degrees : longitudes - degrees + 1] = 0
     spectrum[..., longitudes - degrees + 1 :] = here[..., 1:].flip(-1)
@@ -215,6 +221,7 @@ def _mirrored(x: Tensor) -> Tensor:
 def _rows(c: Tensor, y: Tensor, m0: int, m1: int) -> list[tuple[Tensor, Tensor]]:
     """Where the rows of a product belong among the coefficients: views of c ``(l, m, q)`` and y."""
     pairs = []
+    # degrees of one parity are every other row, and begin at the same one for every other order
     for m in range(min(2, m1 - m0)):
         for group in range(2):
             rows = c[m0 + parity(m, group) :: 2, m0 + m : m1 : 2]

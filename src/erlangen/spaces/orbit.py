@@ -135,12 +135,14 @@ class Orbit:
         target = p.reshape(-1, len(self.origin)).to(torch.float64)
         unit = float(torch.linalg.matrix_norm(M, 2)) if M.numel() else 1.0
         M = M / unit  # lengths in units of the group, whatever those of the space are
+        # Newton from the nearest entry of a table finds most; but that way may not be the shortest one
         V, images, spacing = self._table(M)
         starts = torch.cdist(target, images).topk(min(STARTS, len(V)), largest=False).indices
         best, cost = self._newton(V[starts[:, 0]], target, M)
         other = V[starts[:, 1:]]  # (p, k, n)
         elsewhere = (other - best.nan_to_num()[:, None]).norm(dim=-1) > 2 * spacing
         again = elsewhere & (other.norm(dim=-1) < cost[:, None] + spacing)
+        # one more start for what was found; all of them for what was not
         again = (again & (again.cumsum(-1) <= 1)) | cost.isinf()[:, None]
         which, k = again.nonzero(as_tuple=True)
         v, length = self._newton(other[which, k], target[which], M)
@@ -181,7 +183,7 @@ class Orbit:
         one = 1e-14 * torch.eye(M.shape[1], dtype=torch.float64)
         gap, miss, size = self._missed(v, target, M)
         reach = torch.ones(len(v), dtype=torch.float64)
-        active = torch.arange(len(v))
+        active = torch.arange(len(v))  # those that still move: most are done after a few steps
         for _ in range(STEPS):
             floor = EXACT * (size[active] + 100 * self.scale)
             active = active[miss[active].norm(dim=-1) > floor]
@@ -246,6 +248,7 @@ class Orbit:
 
     def _followed(self, target: Float[Tensor, "k m"], M: Tensor) -> Float[Tensor, "k n"]:
         """The v along a path of points from the origin to each of them; nan where it is lost on the way."""
+        # the group itself shows a way back to the origin; v is then continued along it, point by point
         steps, left, _ = self._approach(target)
         v = target.new_zeros(len(target), M.shape[1])
         v[left > SEEN * self.scale] = math.nan
@@ -253,7 +256,7 @@ class Orbit:
             if not bool(v.isfinite().any()):
                 break
             todo = v.isfinite().all(-1)
-            for pieces in PIECES:
+            for pieces in PIECES:  # where one step is too long, the same one in pieces
                 here = v[todo]
                 for left in torch.arange(pieces).flip(0) / pieces:
                     there = self.action(self.group.exp(-left * w[todo]), x[todo])
@@ -299,7 +302,7 @@ class Orbit:
         steps: list[tuple[Tensor, Tensor]] = []
         history = [far]
         for _ in range(APPROACHES if self.group.dim else 0):
-            B = self.velocities(x)
+            B = self.velocities(x)  # Gauss and Newton: the step of the group that comes nearest to the origin
             w = (torch.linalg.pinv(B, rtol=1e-12) @ (x - self.origin)[..., None])[..., 0]
             length = w.norm(dim=-1)
             w = w * (reach / length.clamp_min(1e-300)).clamp(max=1)[:, None]
