@@ -384,7 +384,7 @@ def test_points_beyond_the_space_are_named():
         ValueError, match=r"no way was found from the origin to 1 points, the first being \(2, 0, 0\)"
     ):
         space.frame(torch.tensor([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).double())
-    with pytest.raises(ValueError, match="samples the turns of a plane"):
+    with pytest.raises(ValueError, match="rotations is 8 where H = "):
         er.PositionsAndDirections().samples(torch.zeros(1, 6), torch.ones(1), rotations=8)
     with pytest.raises(ValueError, match="expected an even number: no ring on the equator"):
         er.ProjectivePlane().grid(5)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from erlangen.groups import SE, CircleFibre, FiniteFibre, StructureGroup
+from erlangen.groups import SE, CircleFibre, FiniteFibre, PlaneFibre, StructureGroup, fibre_of
 from erlangen.groups.structure import turn
 
 
@@ -75,6 +75,30 @@ def test_elements_outside_of_a_finite_group_are_refused():
         FiniteFibre(StructureGroup.special_orthogonal(2))
     with pytest.raises(ValueError, match="rotations is 0"):
         CircleFibre(0)
+
+
+def test_a_structure_group_has_one_fibre():
+    dihedral, circle = StructureGroup.dihedral, StructureGroup.special_orthogonal
+    about_z = StructureGroup(circle(3).algebra[:1], torch.eye(3).double()[None])
+    strip = StructureGroup.finite([torch.diag(torch.tensor([1.0, -1.0]))])
+    for H, options, kind, count in (
+        (StructureGroup.trivial(2), {}, type(None), 0),
+        (circle(2), {}, type(None), 0),
+        (circle(2), {"rotations": 5, "reflections": False}, CircleFibre, 5),
+        (StructureGroup.orthogonal(2), {"rotations": 5, "reflections": True}, CircleFibre, 10),
+        (about_z, {"rotations": 5}, PlaneFibre, 5),
+        (strip, {"reflections": True}, FiniteFibre, 2),
+        (dihedral(4), {}, FiniteFibre, 8),
+        (dihedral(4), {"rotations": 4}, CircleFibre, 8),
+    ):
+        fibre = fibre_of(H, **options)
+        assert isinstance(fibre, kind)
+        assert fibre is None or len(fibre) == count
+    for H in (StructureGroup.cyclic(8), StructureGroup.trivial(2), circle(3), strip):
+        with pytest.raises(ValueError, match=r"rotations is 4 where H = .*, expected None: the fibre"):
+            fibre_of(H, 4)
+    with pytest.raises(ValueError, match=r"reflections is True where H = SO\(2\), expected False or None: "):
+        fibre_of(circle(2), 8, True)
 
 
 def test_frequencies_add_up_to_everything():

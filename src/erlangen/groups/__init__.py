@@ -3,6 +3,7 @@
 Imports nothing of the library. Everything is a matrix: elements are ``(..., d, d)``, composition is ``@``.
 """
 
+from erlangen.groups.choice import fibre_of
 from erlangen.groups.circle import PlaneFibre
 from erlangen.groups.families import (
     GL,
@@ -58,6 +59,7 @@ __all__ = [
     "cyclic",
     "determinant",
     "dihedral",
+    "fibre_of",
     "finite",
     "heisenberg",
     "icosahedron",

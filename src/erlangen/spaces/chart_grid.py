@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.domains import Gathered, Interpolation, Sampled, lagrange
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame
-from erlangen.groups import CircleFibre, Fibre, FiniteFibre, PlaneFibre, StructureGroup
+from erlangen.groups import StructureGroup, fibre_of
 from erlangen.spaces.metric import inverse
 
 if TYPE_CHECKING:
@@ -62,20 +62,6 @@ def chart_grid(
         recipe=partial(chart_grid, chart, shape, **options, pooling=pooling),
         coarse_recipe=partial(chart_grid, chart, half, **options, pooling=pooling and 2 * pooling),
     )
-
-
-def fibre_of(H: StructureGroup, rotations: int | None) -> Fibre | None:
-    """All of a finite group (None if it is trivial), so many samples of SO(2) or O(2)."""
-    if rotations is None:
-        return FiniteFibre(H) if H.is_finite and len(H.components) > 1 else None
-    if H.is_finite:
-        raise ValueError(
-            f"rotations is {rotations}, expected None where H = {H}: the fibre is all of a finite group, and "
-            "samples are taken of SO(2) and O(2)"
-        )
-    if H.dim != 2:
-        return PlaneFibre(H, rotations, 2 * math.pi)
-    return CircleFibre(rotations, bool((torch.linalg.det(H.components) < 0).any()), 2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)

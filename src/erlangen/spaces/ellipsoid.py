@@ -11,7 +11,7 @@ from erlangen.arguments import Around, Length, Rings, Rotations, Steps, checked
 from erlangen.domains import Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Embedding, Frame
-from erlangen.spaces.chart_grid import fibre_of
+from erlangen.groups import fibre_of
 from erlangen.spaces.implicit import Implicit
 from erlangen.spaces.sphere import WORLD, Sphere
 from erlangen.spaces.spherical.coordinates import on_sphere

@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.arguments import Dimension, Extent, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
-from erlangen.groups import CircleFibre, Fibre, FiniteFibre, MatrixGroup, StructureGroup
+from erlangen.groups import MatrixGroup, StructureGroup, fibre_of
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.orbit import Action, Orbit, rank
@@ -406,16 +406,7 @@ class HomogeneousSpace(Geometry):
             weights: their measure.
             rotations: samples of the fibre, where H is SO(2) or O(2); a finite H is its own fibre.
         """
-        H = self.structure
-        fibre: Fibre | None = FiniteFibre(H) if H.is_finite and len(H.components) > 1 else None
-        if rotations is not None:
-            if H.is_finite or H.dim != 2:
-                raise ValueError(
-                    f"rotations={rotations} samples the turns of a plane, but H is {H} in {H.dim} "
-                    "dimensions; leave it away"
-                )
-            fibre = CircleFibre(rotations, len(H.components) > 1, 2 * math.pi)
-        return Samples(self, points, weights, fibre=fibre)
+        return Samples(self, points, weights, fibre=fibre_of(self.structure, rotations))
 
 
 def _expect_batches(group: MatrixGroup, origin: Tensor, action: Action) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.arguments import Around, Dimension, Range, Rings, Rotations, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
-from erlangen.groups import SO, CircleFibre, MatrixGroup, StructureGroup
+from erlangen.groups import SO, MatrixGroup, StructureGroup, fibre_of
 
 Radius = Annotated[float, Range(above=0, high=100, limit="coordinates grow as exp(radius)")]
 
@@ -155,9 +155,7 @@ class Hyperbolic(Geometry):
         out = torch.sqrt(height**2 - 1)
         points = torch.stack([height, out * angle.cos(), out * angle.sin()], -1)
         weights = (half * w * 2 * math.pi / samples)[:, None].expand(-1, samples)
-        mirrored = self.structure.has_mirrors
-        fibre = CircleFibre(rotations, mirrored, 2 * math.pi) if rotations else None
-        return Samples(self, points, weights, fibre=fibre)
+        return Samples(self, points, weights, fibre=fibre_of(self.structure, rotations))
 
 
 def _mirrors(n: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from erlangen.arguments import Rotations, Size, checked
 from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.spec import Field
-from erlangen.groups import CircleFibre, StructureGroup
+from erlangen.groups import StructureGroup, fibre_of
 from erlangen.spaces.euclidean import Euclidean, structure_of
 from erlangen.spaces.euclidean import Symmetry as Group
 
@@ -52,13 +52,12 @@ class Plane(Grid):
                 "isotropic kernels (Plane()) are mirror-symmetric anyway"
             )
         self.rotations, self.reflections, self.symmetry = rotations, reflections, symmetry
-        fibre = None
         if rotations is None:
             structure = structure_of(symmetry or "isometries", 2)
         else:
-            fibre = CircleFibre(rotations, reflections)
             build = StructureGroup.dihedral if reflections else StructureGroup.cyclic
             structure = build(rotations)
+        fibre = fibre_of(structure, rotations)
         super().__init__(Euclidean(2, structure=structure), shape, PIXELS, fibre=fibre)
         self._readings: dict[tuple, tuple[Tensor, Tensor]] = {}
 

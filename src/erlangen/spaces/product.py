@@ -9,8 +9,7 @@ from torch import Tensor
 from erlangen.arguments import Rotations, checked
 from erlangen.domains import Domain, Interpolation, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
-from erlangen.groups import StructureGroup
-from erlangen.spaces.chart_grid import fibre_of
+from erlangen.groups import StructureGroup, fibre_of
 
 
 class Product(Geometry):

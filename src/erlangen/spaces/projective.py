@@ -9,7 +9,7 @@ from torch import Tensor
 from erlangen.arguments import Around, Bandwidth, Rings, Rotations, checked
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Measure
-from erlangen.groups import SO
+from erlangen.groups import SO, fibre_of
 from erlangen.spaces.projective_grid import HalfRings
 from erlangen.spaces.sphere import Builder, Sphere
 from erlangen.spaces.spherical import KINDS, RingSamples, halved
@@ -110,7 +110,7 @@ class ProjectivePlane(Sphere):
         domain = HalfRings(
             self,
             RingSamples(Sphere(), KINDS[kind](latitudes), longitudes, degrees=degrees),
-            fibre=self._fibre(rotations),
+            fibre=fibre_of(self.structure, rotations),
             builder=builder,
             recipe=partial(build, latitudes, longitudes, degrees=degrees),
             coarse_recipe=partial(build, latitudes // 2, longitudes // 2, degrees=halved(degrees))

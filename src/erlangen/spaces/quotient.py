@@ -12,7 +12,7 @@ from erlangen.arguments import Extent, Length, Size, check_fields, checked
 from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
-from erlangen.groups import FiniteFibre, MatrixGroup, StructureGroup
+from erlangen.groups import MatrixGroup, StructureGroup, fibre_of
 from erlangen.spaces.decks import in_order, nearest_image
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
 
@@ -177,7 +177,7 @@ class FlatQuotient(Geometry):
             for axis, size in enumerate(shape)
         ]
         spacing, first = (torch.tensor(x, dtype=torch.float64) for x in (spacing, first))
-        fibre = FiniteFibre(self.structure) if len(self.structure.components) > 1 else None
+        fibre = fibre_of(self.structure)
         seams = [Seam(g.axis, g.signs) for g in self.gluings]
         return QuotientGrid(self, shape, torch.diag(spacing), seams, origin=first * spacing, fibre=fibre)
 

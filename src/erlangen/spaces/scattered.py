@@ -8,8 +8,8 @@ from torch import Tensor
 
 from erlangen.domains import Gathered, nearest
 from erlangen.geometry import Frame, Geometry
+from erlangen.groups import fibre_of
 from erlangen.kernels.harmonics import sphere_area, sphere_rule
-from erlangen.spaces.chart_grid import fibre_of
 
 NEIGHBOURS, DIRECTIONS = 24, 128
 

@@ -20,7 +20,7 @@ from erlangen.arguments import (
 )
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
-from erlangen.groups import SO, CircleFibre, MatrixGroup, O, StructureGroup
+from erlangen.groups import SO, MatrixGroup, O, StructureGroup, fibre_of
 from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
@@ -403,20 +403,12 @@ class Sphere(Geometry):
             self,
             points,
             weights,
-            fibre=self._fibre(rotations),
+            fibre=fibre_of(self.structure, rotations),
             degrees=degrees,
             recipe=recipe,
             coarse_recipe=coarse,
         )
         return domain if mask is None else domain.masked(mask)
-
-    def _fibre(self, rotations: int | None) -> CircleFibre | None:
-        if rotations and self.structure.is_finite:
-            raise ValueError(
-                f'rotations={rotations} samples turns of frames, of which symmetry="axis" knows none: '
-                "expected rotations=None with oriented kernels, or er.Sphere()"
-            )
-        return CircleFibre(rotations, self.structure.has_mirrors, 2 * math.pi) if rotations else None
 
     def _expect_surface(self) -> None:
         if self.dim != 2:

@@ -11,8 +11,9 @@ from torch import Tensor
 from erlangen.domains import Gathered, Interpolation, Sampled
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame
+from erlangen.groups import fibre_of
 from erlangen.spaces.atlas.cover import grouped, number_of
-from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, fibre_of, turns_between
+from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, turns_between
 from erlangen.spaces.metric import inverse
 
 if TYPE_CHECKING:

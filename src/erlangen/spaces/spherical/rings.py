@@ -14,7 +14,7 @@ from erlangen.domains.builders import gather, weighted_sum
 from erlangen.domains.resampling import Resampler, averaging, neighbour_distance
 from erlangen.engines import Folded, RingOperator, Scattered, SparseOperator, Stencil
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation
+from erlangen.groups import Fibre, Representation, fibre_of
 from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
 from erlangen.spaces.spherical.harmonic import Harmonic
 from erlangen.spaces.spherical.latitudes import Latitudes
@@ -170,7 +170,7 @@ def rings(
         longitudes,
         first=first,
         degrees=degrees,
-        fibre=sphere._fibre(rotations),
+        fibre=fibre_of(sphere.structure, rotations),
         builder=builder,
         recipe=partial(rings, sphere, latitudes, longitudes, degrees=degrees, **options),
         coarse_recipe=partial(_half_of_rings, sphere, latitudes, longitudes, degrees, **options),
