@@ -8,7 +8,7 @@ import torch
 import erlangen as er
 from erlangen.figures.camera import Camera
 from erlangen.figures.letter import letter
-from erlangen.figures.scene import strip_embedding
+from erlangen.figures.surfaces import strip_embedding
 
 
 def test_smoothing_draws_the_signal_and_its_correlation():

@@ -9,10 +9,16 @@ import torch
 
 import erlangen as er
 from erlangen.figures.camera import Camera
-from erlangen.figures.scene import parameters, scene, torus_embedding
+from erlangen.figures.scene import scene
+from erlangen.figures.surfaces import parameters
 from erlangen.spaces.sphere import WORLD, on_sphere
 
 ROUND = [(0.0, 2 * math.pi)] * 2
+
+
+def torus(x, R=2.0, r=0.8):
+    u, v = x.unbind(-1)
+    return torch.stack([(R + r * v.cos()) * u.cos(), (R + r * v.cos()) * u.sin(), r * v.sin()], -1)
 
 
 def camera(embedding, extent, azimuth, elevation, pixels=120):
@@ -52,8 +58,8 @@ def test_the_sphere_hides_its_back_and_every_pixel_is_found():
 
 
 def test_a_torus_hides_itself():
-    eye = camera(torus_embedding, ROUND, 0, 20)
-    near_inside, far_inside = torus_embedding(torch.tensor([[0.0, math.pi], [math.pi, math.pi]]).double())
+    eye = camera(torus, ROUND, 0, 20)
+    near_inside, far_inside = torus(torch.tensor([[0.0, math.pi], [math.pi, math.pi]]).double())
     assert not eye.visible(near_inside[None])[0]  # behind the front of the tube
     assert eye.visible(far_inside[None])[0]  # seen through the hole
 
@@ -73,7 +79,7 @@ def test_a_hidden_curve_is_faint():
 
 def test_three_dimensions_say_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyvista", None)
-    with pytest.raises(ImportError, match="pip install pyvista, or leave interactive=True away"):
+    with pytest.raises(ImportError, match="pip install pyvista, or leave out interactive=True"):
         er.figures.parallel_transport(interactive=True)
 
 

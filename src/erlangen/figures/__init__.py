@@ -2,9 +2,9 @@
 
 from erlangen.figures.canvas import embedded, save, shown
 from erlangen.figures.carried import exponential_map, parallel_transport, round_the_strip
-from erlangen.figures.curves import history
 from erlangen.figures.defects import Bar, defects
-from erlangen.figures.holonomy import holonomy_loops
+from erlangen.figures.history import history
+from erlangen.figures.holonomy_loops import holonomy_loops
 from erlangen.figures.lifted import lifted
 from erlangen.figures.overlay import angles, photographs, predictions, turned_camera
 from erlangen.figures.page import page

@@ -11,7 +11,8 @@ from torch import Tensor
 from erlangen.arguments import Count, Length, Pixels, checked
 from erlangen.figures.canvas import ACCENT, INK, SECOND, save
 from erlangen.figures.letter import letter
-from erlangen.figures.scene import Embedding, scene, strip_embedding
+from erlangen.figures.scene import scene
+from erlangen.figures.surfaces import Place, strip_embedding
 from erlangen.geometry import Frame
 from erlangen.spaces import Moebius, Sphere
 from erlangen.spaces.sphere import WORLD
@@ -126,7 +127,7 @@ def round_the_strip(
     *,
     places: Count = 7,
     radius: Length = 0.45,
-    embedding: Embedding = strip_embedding,
+    embedding: Place = strip_embedding,
     pixels: Pixels = 900,
     interactive: bool = False,
     path: str | Path | None = None,
@@ -168,7 +169,7 @@ def round_the_strip(
     return canvas if path is None else save(canvas, path)
 
 
-def _laid(embedding: Embedding, strip: Any, u: Frame, v: Tensor) -> Tensor:
+def _laid(embedding: Place, strip: Any, u: Frame, v: Tensor) -> Tensor:
     """Components v in the frame u, on the strip in space."""
     frames = Frame(u.point.expand(len(v), -1), u.basis.expand(len(v), -1, -1))
     return embedding(strip.carry(frames, v).point)

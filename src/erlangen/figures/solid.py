@@ -1,4 +1,4 @@
-"""The same scenes in three dimensions, to turn with the mouse: by pyvista, where it is installed."""
+"""A scene in three dimensions, to turn with the mouse: by pyvista, where it is installed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from erlangen.figures.camera import Camera
 from erlangen.figures.canvas import INK
-from erlangen.figures.scene import LINES, Embedding, parameters
+from erlangen.figures.surfaces import LINES, Place, parameters
 
 PAPER = "#fbf6ec"
 
 
 class Solid(Camera):
-    """One surface, and curves, arrows and dots on it, as `erlangen.figures.scene.Scene` has them.
+    """One surface, and curves, arrows and dots on it, as `erlangen.figures.drawn.Drawn` has them.
 
     Args:
         azimuth, elevation, pixels: as in `Camera`: where the eye is at first.
@@ -33,7 +33,7 @@ class Solid(Camera):
         except ImportError as error:
             raise ImportError(
                 "interactive pictures need pyvista, which is not installed; pip install pyvista, or leave "
-                "interactive=True away"
+                "out interactive=True"
             ) from error
         super().__init__(azimuth, elevation, min(pixels, 200))
         self.pyvista = pyvista
@@ -42,7 +42,7 @@ class Solid(Camera):
 
     def surface(
         self,
-        embedding: Embedding,
+        embedding: Place,
         extent: Sequence[tuple[float, float]],
         counts: tuple[int, int] = (24, 12),
         fine: int = 6,

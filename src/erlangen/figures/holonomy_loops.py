@@ -13,7 +13,8 @@ from torch import Tensor
 from erlangen.arguments import Pixels, Range, checked
 from erlangen.figures.canvas import ACCENT, INK, MUTED, SECOND, figure, save
 from erlangen.figures.cell import about, draw_cell, ends
-from erlangen.figures.scene import Scene, scene
+from erlangen.figures.drawn import Drawn
+from erlangen.figures.scene import scene
 from erlangen.geometry import Embedding, Frame, Geometry, Holonomy, Trip
 from erlangen.geometry.derivative import partials
 from erlangen.geometry.trips import circle
@@ -23,7 +24,7 @@ SIZES = (1.0, 0.8, 0.6, 0.5)  # of the circles
 SHARE, LONGEST = 0.24, 4.0  # of the injectivity radius; where there is none, of lengths of the space
 FAR = 1e3
 DEEP = "#1f5068"
-View = Any  # a Scene, or one of three dimensions
+View = Any  # Drawn or Solid
 INSIDE = 0.84  # the ring of mirrored ones
 ON_THE_WAY = 8, 4  # frames that are shown, and on a small circle
 SMALL = 0.1  # of the picture's size
@@ -74,7 +75,7 @@ def holonomy_loops(
         view.finish(title)
     else:
         canvas, ((left, right),) = figure(1, 2, 10.4, 6.6, gridspec_kw={"width_ratios": [2.3, 1]})
-        view = Scene(left, *eye, pixels)
+        view = Drawn(left, *eye, pixels)
         draw_loops(view, H, seen, loops)
         view.finish()
         draw_group(right, H)
@@ -295,7 +296,7 @@ def draw_group(axis: Any, H: Holonomy) -> None:
     n = H.structure.dim
     found = torch.cat([torch.eye(n).double()[None], H.turns, *(h[None] for h in H.circuit_turns)])
     flat = n == 2
-    view = Scene(axis, *((-90.0, 90.0) if flat else (35.0, 25.0)))
+    view = Drawn(axis, *((-90.0, 90.0) if flat else (35.0, 25.0)))
     t = torch.linspace(0, 2 * math.pi, 181, dtype=torch.float64)
     circle = torch.stack([t.cos(), t.sin(), 0 * t], -1)
     rims = [circle, INSIDE * circle] if flat else [circle, circle[:, [2, 0, 1]], circle[:, [1, 2, 0]]]

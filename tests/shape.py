@@ -1,0 +1,145 @@
+"""The shape of a package, read from its source alone: nothing is imported, nothing runs."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+Trees = dict[str, ast.Module]  # by the dotted name of each file
+
+
+def trees_of(package: Path) -> Trees:
+    """The files of a package, such as src/erlangen."""
+    return {_dotted(path, package.parent): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+
+
+def _dotted(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+# who imports whom
+
+
+def imports_of(trees: Trees) -> dict[str, set[str]]:
+    """The files that each file imports: at its top, within functions, for type checkers, and by name."""
+    return {name: set(_imported(tree, trees)) - {name} for name, tree in trees.items()}
+
+
+def _imported(tree: ast.Module, trees: Trees) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in trees)
+        elif isinstance(node, ast.ImportFrom) and node.module in trees:
+            files = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from files & set(trees)
+            if files - set(trees):
+                yield node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from {ast.literal_eval(arg) for arg in node.args if isinstance(arg, ast.Constant)} & set(
+                trees
+            )
+
+
+def circles_of(imports: dict[str, set[str]]) -> list[list[str]]:
+    """The files that import each other, circle by circle."""
+    reached = {name: _reached(name, imports) for name in imports}
+    circles = {tuple(sorted(b for b in reached[a] if a in reached[b])) for a in imports if a in reached[a]}
+    return [list(circle) for circle in sorted(circles)]
+
+
+def _reached(name: str, imports: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = {name}
+    while waiting:
+        waiting = set().union(*(imports[one] for one in waiting)) - found
+        found |= waiting
+    return found
+
+
+# who reaches for whose private names
+
+
+def private_uses_of(trees: Trees) -> list[str]:
+    """Where ``x._name`` is used of an x that is neither ``self`` nor of a class of the same file."""
+    found = ((name, line, use) for name, tree in trees.items() for line, use in _private(tree))
+    return [f"{name}:{line} {use}" for name, line, use in sorted(found)]
+
+
+def _private(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    here = set(_given(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"import {a.name}") for a in node.names if _is_private(a.name))
+        elif isinstance(node, ast.Attribute) and (_is_private(node.attr) or node.attr == "__dict__"):
+            owner = ast.unparse(node.value)
+            own = owner in {"self", "cls", "super()"}
+            if not own and not (node.attr in here and owner in classes | {"other"}):
+                yield node.lineno, ast.unparse(node)
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "vars"
+            and ast.unparse(node) != "vars(self)"
+        ):
+            yield node.lineno, ast.unparse(node)
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def _given(tree: ast.Module) -> Iterator[str]:
+    """The names of functions and attributes that a file gives."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.AnnAssign):
+            yield ast.unparse(node.target)
+
+
+# inheritance
+
+
+def ancestry_of(trees: Trees) -> dict[str, list[str]]:
+    """For each class the longest line of its ancestors within the package, itself first."""
+    classes = {
+        f"{name}.{node.name}": node
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def line(full: str) -> list[str]:
+        module = full.rpartition(".")[0]
+        bases = (_resolved(ast.unparse(base), module, trees) for base in classes[full].bases)
+        return [full, *max((line(base) for base in bases if base in classes), key=len, default=[])]
+
+    return {full: line(full) for full in classes}
+
+
+def _resolved(name: str, module: str, trees: Trees) -> str:
+    """The full name of what a file calls by a name, followed through what others only pass on."""
+    first, _, rest = name.partition("[")[0].partition(".")
+    for node in trees[module].body:
+        for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+            if first == (alias.asname or alias.name):
+                source = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+                full = f"{source}.{rest}".rstrip(".")
+                owner, _, last = full.rpartition(".")
+                return _resolved(last, owner, trees) if owner in trees else full
+    return f"{module}.{name}"
+
+
+# sizes
+
+
+def sizes_of(trees: Trees) -> dict[str, int]:
+    """The lines of each function, from its ``def`` to its last line, docstring and comments among them."""
+    return {
+        f"{name}.{node.name}:{node.lineno}": node.end_lineno - node.lineno + 1
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno
+    }
