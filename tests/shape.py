@@ -60,21 +60,20 @@ def _reached(name: str, imports: dict[str, set[str]]) -> set[str]:
 
 
 def private_uses_of(trees: Trees) -> list[str]:
-    """Where ``x._name`` is used of an x that is neither ``self`` nor of a class of the same file."""
+    """Where ``x._name`` is used of an x that is neither ``self`` nor defined in the same file."""
     found = ((name, line, use) for name, tree in trees.items() for line, use in _private(tree))
     return [f"{name}:{line} {use}" for name, line, use in sorted(found)]
 
 
 def _private(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    own = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))} | {"other"}
     here = set(_given(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, f"import {a.name}") for a in node.names if _is_private(a.name))
         elif isinstance(node, ast.Attribute) and (_is_private(node.attr) or node.attr == "__dict__"):
             owner = ast.unparse(node.value)
-            own = owner in {"self", "cls", "super()"}
-            if not own and not (node.attr in here and owner in classes | {"other"}):
+            if owner not in {"self", "cls", "super()"} and not (owner in own and node.attr in here):
                 yield node.lineno, ast.unparse(node)
         elif (
             isinstance(node, ast.Call)

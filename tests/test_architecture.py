@@ -9,7 +9,7 @@ from paths import ROOT
 PACKAGE = ROOT / "src" / "erlangen"
 # an arrow may point to an earlier floor, or stay in its own room
 FLOORS = [
-    ["arguments"],
+    ["arguments", "version"],
     ["making", "legible", "groups", "conventions"],
     ["geometry", "kernels"],
     ["harmonics"],

@@ -20,8 +20,7 @@ def percentile(values: list[int], share: float) -> int:
 
 @pytest.mark.xfail(
     reason="atlas <-> grid; chart <-> chart_grid, close, survey; geometry <-> curves, holonomy, trips; "
-    "domain <-> between, builders, interpolation, masked, refusals, sampled, view; scene <-> scene3d; "
-    "loop <-> cost, state; erlangen <-> train, page",
+    "domain <-> between, builders, interpolation, masked, refusals, sampled, view; loop <-> cost, state",
 )
 def test_no_files_import_each_other_in_a_circle():
     """Imports within functions and those for type checkers are imports."""
@@ -29,8 +28,8 @@ def test_no_files_import_each_other_in_a_circle():
 
 
 @pytest.mark.xfail(
-    reason="domains/masked, quotient, refusals; engines/scattered; harmonics/transform; kernels/rings; "
-    "spaces/atlas/atlas, close, survey, spherical/coefficients, harmonic, rings; verify/manifold, randomize",
+    reason="domains/masked, quotient; spaces/atlas/atlas, close, survey, spherical/coefficients, harmonic, "
+    "rings; verify/manifold",
 )
 def test_private_names_stay_within_their_file():
     assert private_uses_of(TREES) == []

@@ -31,8 +31,7 @@ from erlangen.spaces import (
     Sphere,
     SurfaceOfRevolution,
 )
-
-__version__ = "0.1.0"
+from erlangen.version import __version__ as __version__
 
 # the main job needs Pillow and others: imported when it is used
 _TRAIN = ("fit", "load", "predict", "save")

@@ -5,13 +5,13 @@ import platform
 
 import torch
 
+from erlangen.version import __version__
+
 EXTRAS = ("tyro", "rich", "torchmetrics", "PIL", "safetensors", "matplotlib")
 
 
 def examine() -> int:
     """Print versions, devices and missing packages; 1 if some are missing."""
-    from erlangen import __version__
-
     lines = [
         f"erlangen  {__version__}, python {platform.python_version()}, {platform.platform()}",
         f"torch     {torch.__version__}, {torch.get_num_threads()} threads",

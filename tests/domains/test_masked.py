@@ -1,6 +1,7 @@
 """Missing samples: never read, never written; windows; what is divided by the visible mass."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -226,3 +227,20 @@ def test_missing_values_without_a_mask_are_refused():
 def test_bad_masks_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make(er.Sphere().grid(4))
+
+
+def test_missing_values_are_not_looked_for_where_nobody_may_look():
+    """`torch.func.vmap` gives no numbers; other transforms do, and find what is missing."""
+    samples = er.Sphere().healpix(1)
+
+    def checked(f):
+        samples.check(f, "scalar")
+        return 2 * f
+
+    f = torch.randn(3, 1, 1, 12)
+    f[0, 0, 0, 0] = math.nan
+    torch.testing.assert_close(torch.func.vmap(checked)(f[1:]), 2 * f[1:])
+    torch.func.vmap(checked)(f)
+    torch.func.grad(lambda f: checked(f).sum())(f[1])
+    with pytest.raises(ValueError, match="1 of 12 values of the field are NaN"):
+        torch.func.grad(lambda f: checked(f).sum())(f[0])

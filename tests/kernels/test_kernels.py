@@ -51,8 +51,8 @@ def test_rings_are_blurred_spheres(n):
         gauss = torch.exp(-(v[:, None] - rho * x).square().sum(-1) / (2 * 0.75**2))
         blurred = torch.einsum("vq,q,qc->vc", gauss, w, Y(x))
         r = v.norm(dim=-1)
-        found = rings._blurred(rho, degree, r)[:, None] * rings.angular(degree, v)
-        window = rings._window(r)[:, None]
+        found = rings.blurred(rho, degree, r)[:, None] * rings.angular(degree, v)
+        window = rings.window(r)[:, None]
         torch.testing.assert_close(found, blurred * window, rtol=0, atol=1e-12)
 
 

@@ -188,9 +188,8 @@ class Scattered:
         degrees = most = max(1, int(DENSE * math.sqrt(weights.numel()) + 1e-9))
         while degrees >= FEWEST * most:
             found = cls(theta, phi, weights, degrees)
-            low, high = found._find_range(SCALAR)
+            low, high = found.spectrum(SCALAR)
             if high < EASY * low or degrees == 1:
-                found._ranges[SCALAR.orders] = low, high
                 return found
             degrees = max(1, int(0.9 * degrees))
         raise ValueError(
@@ -200,20 +199,24 @@ class Scattered:
         )
 
     def range(self, frequencies: Frequencies) -> tuple[float, float]:
-        """The smallest and the largest eigenvalue of the normal matrix; ValueError if they are far apart."""
-        found = self._ranges.get(frequencies.orders)
-        if found is None:
-            found = self._ranges[frequencies.orders] = self._find_range(frequencies)
-        low, high = found
+        """As `spectrum`; ValueError if the ends are far apart."""
+        low, high = self.spectrum(frequencies)
         if not high < WORST * low:
             raise ValueError(
                 f"the {self.weights.value.numel()} samples do not carry degrees below {self.degrees}: some "
                 f"fields of them are seen {math.sqrt(high / low):.3g} times as weakly as others, expected at "
                 f"most {math.sqrt(WORST):.2g} times; take a smaller bandwidth (degrees=), or fill the holes"
             )
+        return low, high
+
+    def spectrum(self, frequencies: Frequencies) -> tuple[float, float]:
+        """The smallest and the largest eigenvalue of the normal matrix, found once."""
+        found = self._ranges.get(frequencies.orders)
+        if found is None:
+            found = self._ranges[frequencies.orders] = self._find_spectrum(frequencies)
         return found
 
-    def _find_range(self, of: Frequencies) -> tuple[float, float]:
+    def _find_spectrum(self, of: Frequencies) -> tuple[float, float]:
         dtype = torch.get_default_dtype()
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, 1, len(of.into), len(self._theta), dtype=dtype, generator=generator)

@@ -68,14 +68,15 @@ class Rings:
     def profile(self, rho: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape, with ``int |psi|^2 dv = unit^-n``."""
         if r.numel() < MANY or r.dtype != torch.float64 or r.requires_grad:
-            blurred = self._blurred(rho, degree, r)
+            blurred = self.blurred(rho, degree, r)
         else:
             blurred = _read(_pieces(self, rho, degree).to(r.device), r / self.radius)
         if degree:
             blurred = torch.where(r > 0, blurred, 0.0)
-        return blurred * self._window(r) / _norm(self, rho, degree)
+        return blurred * self.window(r) / _norm(self, rho, degree)
 
-    def _blurred(self, rho: float, degree: int, r: Tensor) -> Tensor:
+    def blurred(self, rho: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The sum of the class's formula for R_{j,l}, by quadrature over t, before the window."""
         t, w = (x.to(r) for x in gegenbauer_rule(self.n, 48))
         blur = 0.75 * self.unit
         wave = w * legendre(self.n, degree, t)
@@ -95,7 +96,8 @@ class Rings:
         """The distance at which the window begins to fall: kernels are smooth on both sides of it."""
         return max(self.radius - EDGE * self.unit, 0.0)
 
-    def _window(self, r: Tensor) -> Tensor:
+    def window(self, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """One up to the shoulder, falling to zero at the radius as a squared sine."""
         edge = EDGE * self.unit
         inside = ((self.radius - r) / edge).clamp(0.0, 1.0)
         return torch.sin(inside * math.pi / 2) ** 2
@@ -106,7 +108,7 @@ def _norm(rings: Rings, rho: float, degree: int) -> float:
     """What makes ``int |psi|^2 dv = unit^-n``, so that a coefficient has no dimension."""
     t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(96))
     r = rings.radius * (t + 1) / 2
-    power = (rings._blurred(rho, degree, r) * rings._window(r)).square() * r ** (rings.n - 1)
+    power = (rings.blurred(rho, degree, r) * rings.window(r)).square() * r ** (rings.n - 1)
     total = sphere_area(rings.n) * (power * w).sum() * rings.radius / 2
     return math.sqrt(float(total) * math.prod([rings.unit] * rings.n))
 
@@ -117,7 +119,7 @@ def _pieces(rings: Rings, rho: float, degree: int) -> Float[Tensor, "power piece
     count = 4 * rings.count + 4
     nodes = np.cos(np.pi * (np.arange(POWERS) + 0.5) / POWERS)
     r = (torch.arange(count)[:, None] + (torch.from_numpy(nodes) + 1) / 2) * rings.radius / count
-    values = rings._blurred(rho, degree, r).numpy()  # (piece, node)
+    values = rings.blurred(rho, degree, r).numpy()  # (piece, node)
     fits = np.polynomial.chebyshev.chebfit(nodes, values.T, POWERS - 1)
     return torch.from_numpy(_powers() @ fits)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-import erlangen
 from erlangen import figures, verify
 from erlangen.train.angles import ANGLES, TURNED, prove, score_by_angle, some, to_turn
 from erlangen.train.cost import REPORTED, SHOWN
@@ -23,6 +22,7 @@ from erlangen.train.predictor import Predictor
 from erlangen.train.scenes import example
 from erlangen.train.tiles import answer
 from erlangen.train.writing import writing
+from erlangen.version import __version__
 
 PICTURES = ("predictions.png", "angles.png", "curves.png", "square.png")
 OUTLINES = "White: what is true. In colour: what the network finds."
@@ -86,7 +86,7 @@ def write_run(
         **facts,
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "settings": asdict(run.settings),
-        "versions": {"erlangen": erlangen.__version__, "torch": torch.__version__},
+        "versions": {"erlangen": __version__, "torch": torch.__version__},
     }
     with writing(folder, "the network is there, whole"):
         _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)

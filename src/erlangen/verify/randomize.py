@@ -1,6 +1,7 @@
 """A module that has something to hide: random biases and statistics, as after training."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,5 +52,6 @@ def _learn_statistics(module: nn.Module, x: torch.Tensor) -> None:
         norm.momentum = momentum
 
 
-def _norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+def _norms(module: nn.Module) -> list[Any]:
+    kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
+    return [m for m in module.modules() if isinstance(m, kinds)]
