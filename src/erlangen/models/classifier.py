@@ -13,7 +13,7 @@ from erlangen.nn import GlobalPool, Pool, Project
 from erlangen.nn.equivariant import Equivariant
 
 
-class Classifier(Equivariant, nn.Module):
+class Classifier(Equivariant):
     r"""An invariant classifier: lift, residual blocks with pooling between, project, pool, classify.
 
     Args:

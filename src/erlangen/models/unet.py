@@ -13,7 +13,7 @@ from erlangen.nn import Correlation, Down, Project, Up
 from erlangen.nn.equivariant import Equivariant
 
 
-class UNet(Equivariant, nn.Module):
+class UNet(Equivariant):
     r"""An equivariant U-Net: lift, encode, decode with skips, project; any size in, the same size out.
 
     On a domain with a fibre all inner fields are regular, ``width 2^level`` of them at each level; without,

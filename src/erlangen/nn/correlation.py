@@ -13,13 +13,14 @@ from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain, KernelSpec
 from erlangen.domains.spec import Field, PaddingMode
 from erlangen.engines import Engine
+from erlangen.nn.equivariant import Equivariant
 
 Frequency = Annotated[int, Range(0)]
 LARGEST_STEP = 4096  # of stride, padding and dilation, in samples
 MOST_WEIGHTS = 2**30  # 4 GiB
 
 
-class Correlation(nn.Module):
+class Correlation(Equivariant):
     r"""``(k * f)(u) = int k(v, h) f(carry(u, v) h) J(v) dv dh + bias`` with ``k = sum_b w_b psi_b``.
 
     The arguments of `torch.nn.Conv2d`, in its order, with the domain first. Kernels respect the structure
@@ -168,11 +169,6 @@ class Correlation(nn.Module):
         text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
         text += ", separable=True" * self.separable + f", to={self.to_domain}" * (self.to_domain is not None)
         return text + f', equivariant_to="{self.equivariant_to}"'
-
-    @property
-    def equivariant_to(self) -> str:
-        """The name of the group that the layer commutes with."""
-        return self.domain.equivariant_to(self.spec, self.to_domain)
 
 
 class Lift(Correlation):

@@ -16,7 +16,7 @@ from erlangen.nn.equivariant import Equivariant
 Degree = Annotated[int, Range(2, 16, mend="the first is a line, take 2 or 3")]
 
 
-class Pointwise(Equivariant, nn.Module):
+class Pointwise(Equivariant):
     r"""A function of each value, at more samples: ``F -> P phi(U F)``.
 
     U samples the fibre `oversampling` times as fine, P brings the result back to the frequencies that
@@ -159,7 +159,7 @@ class Polynomial(Pointwise):
         return f'{self.domain}, {channels}, degree={degree}, field="{self.field}"'
 
 
-class Gated(Equivariant, nn.Module):
+class Gated(Equivariant):
     r"""``F -> F sigmoid(a mean_h F + b rms_h F + c)``: exact at every angle of the fibre, on every field.
 
     The mean and the root mean square along the fibre are invariants, so the gate is a scalar field.

@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from erlangen.arguments import Oversampling, checked
 from erlangen.domains import Domain
@@ -13,7 +13,7 @@ from erlangen.nn.equivariant import Equivariant
 Reduction = Literal["max", "mean"]
 
 
-class Project(Equivariant, nn.Module):
+class Project(Equivariant):
     r"""``f(p) = max_h F(p, h)`` or ``mean_h F(p, h)``: regular fields to scalars.
 
     The mean is exact at every angle. The maximum is the one over a finer fibre, so that it changes little
@@ -58,7 +58,7 @@ class Project(Equivariant, nn.Module):
         return f'{self.domain}, "{self.reduction}"'
 
 
-class GlobalPool(Equivariant, nn.Module):
+class GlobalPool(Equivariant):
     r"""A number for each channel: the mean or the maximum over the space, weighted by its measure.
 
     Args:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from erlangen.arguments import checked
 from erlangen.domains import Domain, sample_below
@@ -12,7 +12,7 @@ from erlangen.engines import Table
 from erlangen.nn.equivariant import Equivariant
 
 
-class Pullback(Equivariant, nn.Module):
+class Pullback(Equivariant):
     r"""The trivial lift: ``F(p') = f(pi(p'))``, a scalar field on G/H read as one on G/H', with H' in H.
 
     Args:
@@ -41,7 +41,7 @@ class Pullback(Equivariant, nn.Module):
         return f"{self.domain}, to={self.to_domain}"
 
 
-class Pushforward(Equivariant, nn.Module):
+class Pushforward(Equivariant):
     r"""The mean or maximum over what lies above: ``f(p) = mean or max of F(p') over pi(p') = p``.
 
     Args:

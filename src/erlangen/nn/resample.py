@@ -4,7 +4,7 @@ import math
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from erlangen.arguments import checked
 from erlangen.domains import Domain
@@ -16,7 +16,7 @@ from erlangen.nn.project import Reduction
 MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
-class Down(Equivariant, nn.Module):
+class Down(Equivariant):
     r"""Half the samples on each axis: after a Gaussian against aliasing or, where the domain has harmonics,
     cut at the coarser band.
 
@@ -65,7 +65,7 @@ class Down(Equivariant, nn.Module):
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
 
 
-class Up(Equivariant, nn.Module):
+class Up(Equivariant):
     r"""From the coarser domain back: linear on lattices, by harmonics on the sphere's grids, else by the
     coarser domain's own interpolation.
 
@@ -101,7 +101,7 @@ class Up(Equivariant, nn.Module):
         return f'{self.domain}, field="{self.field}"'
 
 
-class Pool(Equivariant, nn.Module):
+class Pool(Equivariant):
     r"""Local pooling: the maximum over neighbours (or nothing, for the mean), then `Down`.
 
     Args:

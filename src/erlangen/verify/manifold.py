@@ -40,7 +40,6 @@ class Defect:
 
 
 @checked
-@checked
 def isometry(
     module: nn.Module,
     phi: Isometry,
@@ -77,7 +76,6 @@ def isometry(
     return Defect("isometry", _relative(moved, domain.seen_from(u, y, _output(module, y, domain))), floor)
 
 
-@checked
 @checked
 def gauge(
     module: nn.Module,
@@ -140,7 +138,6 @@ class Refinement:
 
 
 @checked
-@checked
 def refinement(module: nn.Module, domains: Sequence[Domain], f: Callable[[Tensor], Tensor]) -> Refinement:
     """The same weights on finer and finer domains, each of half the distance, against the last one.
 
@@ -167,7 +164,6 @@ def refinement(module: nn.Module, domains: Sequence[Domain], f: Callable[[Tensor
 
 
 @checked
-@checked
 def loop_bound(domain: Domain, radius: Length, order: int = 1, places: Count = 64) -> float:
     r"""The bound ``|m| max_p int_{|v| < radius} |K| dmu`` of what loops within a kernel do to it.
 
@@ -191,7 +187,6 @@ def loop_bound(domain: Domain, radius: Length, order: int = 1, places: Count = 6
     return abs(order) * float((K.abs() * J * a).sum(-1).max())
 
 
-@checked
 @checked
 def placed(module: nn.Module, domain: Domain) -> nn.Module:
     """A copy of a module whose layers live on another domain, with the same weights.
