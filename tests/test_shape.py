@@ -19,7 +19,7 @@ def percentile(values: list[int], share: float) -> int:
 
 
 @pytest.mark.xfail(
-    reason="atlas <-> grid; chart <-> chart_grid, close, survey; geometry <-> curves, holonomy, trips; "
+    reason="chart <-> chart_grid, close, survey; geometry <-> curves, holonomy, trips; "
     "domain <-> between, builders, interpolation, masked, refusals, sampled, view; loop <-> cost, state",
 )
 def test_no_files_import_each_other_in_a_circle():

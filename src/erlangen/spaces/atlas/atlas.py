@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,12 @@ from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
+from erlangen.groups import fibre_of
+from erlangen.spaces.atlas.broken_lines import BrokenLines
 from erlangen.spaces.atlas.cover import Cover, Transition, grouped, number_of, raised
-from erlangen.spaces.atlas.grid import atlas_grid
-from erlangen.spaces.atlas.guess import Guess
+from erlangen.spaces.atlas.faults import expect_charts, faults
+from erlangen.spaces.atlas.grid import AtlasInterpolation, grid_of
 from erlangen.spaces.atlas.nerve import Nerve
-from erlangen.spaces.atlas.survey import expect_charts, faults
 from erlangen.spaces.chart import LEGS, Chart, straight
 from erlangen.spaces.metric import inverse, orthonormal
 from erlangen.spaces.numerical import Isometry, Numerical
@@ -123,11 +124,6 @@ class Atlas(Numerical):
         x = self.cover.seen_in(chart, p)
         return torch.where(self.cover.inside(chart, x)[..., None], x, math.nan)
 
-    def unity(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
-        """The share of the chart in which p is written, zero at its edges: a partition of unity."""
-        share = [self.cover.share(b, self.cover.seen_in(b, p)) for b in range(len(self.charts))]
-        return torch.stack(share).gather(0, number_of(p)[None])[0] / sum(share)
-
     def glue(self, u: Frame) -> Frame:
         return self.cover.written(u, self.cover.best(u.point))
 
@@ -219,14 +215,14 @@ class Atlas(Numerical):
             apart = self.cover.common(u.point, q) < 0  # about as far as a broken line
             if bool(apart.any()):
                 far = u.at(apart)
-                d[apart] = far.tangent(self._guess(far, q[apart]))
+                d[apart] = far.tangent(self._broken_lines(far, q[apart]))
             return d
 
-        return shoot(self, walk, u, q, self._guess(u, q), rest)
+        return shoot(self, walk, u, q, self._broken_lines(u, q), rest)
 
     @cached_property
-    def _guess(self) -> Guess:
-        return Guess(self.cover, self.nerve, self.room)
+    def _broken_lines(self) -> BrokenLines:
+        return BrokenLines(self.cover, self.nerve, self.room)
 
     def log(self, p: Tensor, q: Tensor) -> Tensor:
         self.expect_points(q)
@@ -349,7 +345,21 @@ class Atlas(Numerical):
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
-        return atlas_grid(self, shape, rotations, boundary, nodes, pooling)
+        points, weights, readings = grid_of(self.cover, shape)
+        half = [-(-size // 2) for size in shape]
+        recipe = partial(Atlas.grid, self, rotations=rotations, boundary=boundary, nodes=nodes)
+        return Gathered(
+            self,
+            points,
+            weights,
+            AtlasInterpolation(self.cover, self.structure, readings),
+            fibre=fibre_of(self.structure, rotations),
+            boundary=boundary,
+            nodes=nodes,
+            pooling=pooling,
+            recipe=partial(recipe, *shape, pooling=pooling),
+            coarse_recipe=partial(recipe, *half, pooling=pooling and 2 * pooling),
+        )
 
     # what the search for holonomy asks
 

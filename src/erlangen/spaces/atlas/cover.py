@@ -65,6 +65,11 @@ class Cover:
         bump = torch.where(t.isinf(), 1.0, t).prod(-1).prod(-1) ** FLAT
         return torch.where(self.inside(a, x), bump, 0.0)
 
+    def unity(self, p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
+        """The share of the chart in which p is written, zero at its edges: a partition of unity."""
+        share = [self.share(b, self.seen_in(b, p)) for b in range(len(self.charts))]
+        return torch.stack(share).gather(0, number_of(p)[None])[0] / sum(share)
+
     def _to_edges(self, a: int, x: Tensor) -> Float[Tensor, "*batch n 2"]:
         """To both ends of each axis, in halves of the box; inf for walls."""
         low, high = self.charts[a].low.to(x), self.charts[a].high.to(x)

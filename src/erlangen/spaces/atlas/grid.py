@@ -1,62 +1,35 @@
-"""Samples of an atlas: a grid in each chart, weighted by a partition of unity, read in the best chart."""
+"""A grid in each chart, weighted by a partition of unity, and read in the best chart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from erlangen.domains import Gathered, Interpolation, Sampled
-from erlangen.domains.gathered import Boundary
+from erlangen.domains import Interpolation, Sampled
 from erlangen.geometry import Frame
-from erlangen.groups import fibre_of
-from erlangen.spaces.atlas.cover import grouped, number_of
+from erlangen.groups import StructureGroup
+from erlangen.spaces.atlas.cover import Cover, grouped, number_of
 from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, turns_between
 from erlangen.spaces.metric import inverse
 
-if TYPE_CHECKING:
-    from erlangen.spaces.atlas.atlas import Atlas
 
-
-def atlas_grid(
-    atlas: "Atlas",
-    shape: tuple[int, ...],
-    rotations: int | None,
-    boundary: Boundary,
-    nodes: int,
-    pooling: float | None = None,
-) -> Gathered:
-    """What `Atlas.grid` makes."""
-    if len(shape) != atlas.dim or min(shape) < TAPS:
-        raise ValueError(
-            f"shape is {shape}, expected {atlas.dim} sizes of at least {TAPS}, of each chart's grid"
-        )
+def grid_of(cover: Cover, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, list[ChartInterpolation]]:
+    """Points ``(charts, *shape, m)``, weights ``(charts, *shape)``, and how each chart's samples are read."""
     readings, points, weights = [], [], []
-    for a, chart in enumerate(atlas.charts):
+    dim = cover.charts[0].dim
+    if len(shape) != dim or min(shape) < TAPS:
+        raise ValueError(f"shape is {shape}, expected {dim} sizes of at least {TAPS}, of each chart's grid")
+    for a, chart in enumerate(cover.charts):
         step = (chart.high - chart.low) / torch.tensor(shape, dtype=torch.float64)
         first = chart.low + step / 2
         axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
         x = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        points.append(atlas.point(x, a))
-        weights.append(atlas.unity(points[-1]) * chart.volume(x) * step.prod())
-        closed = torch.zeros(atlas.dim, dtype=torch.bool)
+        points.append(cover.point(a, x))
+        weights.append(cover.unity(points[-1]) * chart.volume(x) * step.prod())
+        closed = torch.zeros(dim, dtype=torch.bool)
         readings.append(ChartInterpolation(chart, shape, first, step, closed))
-    half = tuple(-(-size // 2) for size in shape)
-    options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
-    return Gathered(
-        atlas,
-        torch.stack(points),
-        torch.stack(weights),
-        AtlasInterpolation(atlas, readings),
-        fibre=fibre_of(atlas.structure, rotations),
-        boundary=boundary,
-        nodes=nodes,
-        pooling=pooling,
-        recipe=partial(atlas_grid, atlas, shape, **options, pooling=pooling),
-        coarse_recipe=partial(atlas_grid, atlas, half, **options, pooling=pooling and 2 * pooling),
-    )
+    return torch.stack(points), torch.stack(weights), readings
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +37,17 @@ class AtlasInterpolation(Interpolation):
     """Cubic in the coordinates of the chart in which a point has the most room.
 
     Args:
-        atlas: the space.
+        cover: the charts and the maps between them.
+        structure: H, to which turns between frames belong.
         readings: of the charts, all with as many samples.
     """
 
-    atlas: "Atlas"
+    cover: Cover
+    structure: StructureGroup
     readings: list[ChartInterpolation]
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        home = self.atlas.home(p)
+        home = self.cover.home(p)
 
         def inside(a: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
             def read(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +62,7 @@ class AtlasInterpolation(Interpolation):
         return a * int(torch.tensor(self.readings[a].shape).prod())
 
     def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
-        home = self.atlas.glue(u)
+        home = self.cover.written(u, self.cover.best(u.point))
 
         def inside(a: int) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
             def carry(x: Tensor, E: Tensor) -> tuple[Tensor, ...]:
@@ -99,4 +74,4 @@ class AtlasInterpolation(Interpolation):
         parts = home.point[..., 1:], home.basis[..., 1:, :]
         index, weight, E, side = grouped(number_of(home.point), inside, *parts)
         dual = inverse(domain.frames.basis[..., 1:, :].flatten(0, -3))[index]
-        return index, weight, turns_between(self.atlas.structure, dual, E, side)
+        return index, weight, turns_between(self.structure, dual, E, side)

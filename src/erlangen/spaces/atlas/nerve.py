@@ -82,7 +82,7 @@ class Nerve:
         return self.cover.point(a, self.cover.charts[a].origin)
 
     def path(self, a: int) -> Float[Tensor, "k m"]:
-        """From the middle of chart 0, which is left away, to that of another, along the tree."""
+        """From the middle of chart 0, which is left out, to that of another, along the tree."""
         points = []
         while a:
             before, number = self.tree[a]

@@ -1,4 +1,4 @@
-"""A look at an atlas before it is used: do charts agree where they overlap, do they reach everywhere."""
+"""What may be wrong with an atlas: charts that disagree where they overlap, or do not reach everywhere."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

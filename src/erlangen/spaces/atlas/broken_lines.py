@@ -17,7 +17,7 @@ HELD = 1 << 20  # lengths at once
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class BrokenLines:
     """The shortest of all broken lines: straight in coordinates, bent at stations in the overlaps.
 
     Attributes:
