@@ -158,13 +158,6 @@ def test_what_a_refusal_says_to_type_works(name):
     assert use(eval(value if keyword.isidentifier() else code, {**NAMES, **names})) is not False
 
 
-def test_a_stabilizer_is_asked_only_where_it_is_solved_for():
-    """Those of named spaces are structure groups themselves, and have no `isotropy`."""
-    with pytest.raises(ValueError, match="expected a structure group") as refusal:
-        er.kernels.symmetrize(lopsided, er.groups.SO(2))
-    assert "isotropy" not in str(refusal.value)
-
-
 @pytest.mark.parametrize(
     "space",
     [

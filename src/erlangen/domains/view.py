@@ -109,7 +109,7 @@ def structure_over(fine: Geometry, coarse: Geometry) -> StructureGroup | None:
     off = coarse.group.defect(fine.group.exp(SMALL * torch.eye(fine.group.dim, dtype=torch.float64)))
     if max([*off.tolist(), *coarse.group.defect(fine.group.components).tolist()]) > TOLERANCE:
         return None
-    H, u = fine.isotropy_group(), coarse.frames(coarse.origin)
+    H, u = fine.stabilizer(), coarse.frames(coarse.origin)
     turns = H.exp(SMALL * torch.eye(H.dim, dtype=torch.float64))
     kept = [coarse.act(h, u) for h in (turns, H.components)]
     moved = [float((w.point - u.point).abs().max()) for w in kept if len(w.point)]

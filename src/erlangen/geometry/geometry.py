@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 from jaxtyping import Float, Int
@@ -17,7 +17,7 @@ from erlangen.geometry.derivative import partials
 from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.holonomy import Holonomy, holonomy_of
-from erlangen.groups import MatrixGroup, StructureGroup, matrix_log
+from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
 FIBRES = {  # finite groups of n x n turns
@@ -141,9 +141,12 @@ class Geometry(ABC):
         Raises:
             ValueError: where no group is named.
         """
+        self._refuse_group()
+
+    def _refuse_group(self) -> NoReturn:
         raise ValueError(
-            f"{self} names no group of matrices that moves it, expected one such as SE(n) on R^n; "
-            "use er.HomogeneousSpace(group, origin, action)"
+            f"{self} names no group of matrices that moves it everywhere, expected one such as SE(n) on R^n; "
+            "use er.HomogeneousSpace(group, origin, action), or see holonomy()"
         )
 
     @property
@@ -155,14 +158,22 @@ class Geometry(ABC):
         """The element s(p) of the group that moves the origin's frame to the one chosen at p."""
         return self.mover(self.frames(p))
 
-    def isotropy_group(self) -> MatrixGroup:
-        """H as it lies in the group: the elements that keep the origin."""
-        p, E = self.frames(self.origin)
-        turns, jumps = (
+    def stabilizer(self) -> Stabilizer:
+        """H as it lies in the group: the elements that keep the origin, and how they turn the frame there.
+
+        Raises:
+            ValueError: where no group moves the space.
+        """
+        if self.group is None:
+            self._refuse_group()
+        H, (p, E) = self.structure, self.frames(self.origin)
+        turned, jumped = (
             self.mover(Frame(p.expand(len(h), -1), E @ h))
-            for h in (torch.matrix_exp(SMALL * self.structure.algebra), self.structure.components)
+            for h in (torch.matrix_exp(SMALL * H.algebra), H.components)
         )
-        return MatrixGroup(matrix_log(turns) / SMALL, jumps)
+        root = torch.eye(self.dim, dtype=torch.float64)
+        generators = matrix_log(turned) / SMALL
+        return Stabilizer(generators, jumped, H.name, turns=H.algebra, jumps=H.components, root=root)
 
     def expect_symmetry(self, g: Float[Tensor, "d d"]) -> None:
         """ValueError for a matrix that does not move frames to frames."""

@@ -36,6 +36,7 @@ from erlangen.groups.representation import (
     traceless,
     trivial,
 )
+from erlangen.groups.stabilizer import Stabilizer
 from erlangen.groups.structure import StructureGroup
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "O",
     "PlaneFibre",
     "Representation",
+    "Stabilizer",
     "StructureGroup",
     "T",
     "cube",

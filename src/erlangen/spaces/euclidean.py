@@ -61,10 +61,6 @@ class Euclidean(Geometry):
             return VOLUMES
         return super().lifting
 
-    def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn the frames there."""
-        return self.structure
-
     def frame(self, p: Tensor) -> Tensor:
         identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
         return identity.expand(*p.shape[:-1], -1, -1)

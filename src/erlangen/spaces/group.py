@@ -40,10 +40,6 @@ class GroupSpace(Geometry):
     def sampling(self) -> str:
         return ".samples(elements, weights)"
 
-    def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn the frames there."""
-        return self.structure
-
     def frame(self, p: Tensor) -> Tensor:
         axes = self.element(p)[..., None, :, :] @ self.group.generators.to(p)  # (..., n, d, d)
         return axes.flatten(-2).mT

@@ -11,11 +11,11 @@ from torch import Tensor
 from erlangen.arguments import Dimension, Extent, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
-from erlangen.groups import MatrixGroup, StructureGroup, fibre_of
+from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, fibre_of
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.orbit import Action, Orbit, rank
-from erlangen.spaces.stabilizer import Stabilizer, solve_stabilizer
+from erlangen.spaces.stabilizer import solve_stabilizer
 
 TOLERANCE = 1e-7
 MOST = 64  # points of which it is asked whether they are in the space
@@ -255,9 +255,6 @@ class HomogeneousSpace(Geometry):
 
     def expect_symmetry(self, g: Tensor) -> None:
         expect_element(self.group, g)
-
-    def isotropy_group(self) -> MatrixGroup:
-        return self.stabilizer()
 
     @property
     def has_closed_section(self) -> bool:

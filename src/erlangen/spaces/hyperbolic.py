@@ -56,10 +56,6 @@ class Hyperbolic(Geometry):
     def sampling(self) -> str:
         return ".disc(radius=2.0, rings=16)" if self.dim == 2 else super().sampling
 
-    def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn the frames there."""
-        return self.structure
-
     @cached_property
     def origin(self) -> Tensor:
         return torch.eye(self.ambient, dtype=torch.float64)[0]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,7 +12,7 @@ from erlangen.arguments import Extent, Length, Size, check_fields, checked
 from erlangen.domains import QuotientGrid
 from erlangen.engines import Seam
 from erlangen.geometry import Cell, Frame, Geometry
-from erlangen.groups import MatrixGroup, StructureGroup, fibre_of
+from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.spaces.decks import in_order, nearest_image
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
 
@@ -80,14 +80,6 @@ class FlatQuotient(Geometry):
     def sampling(self) -> str:
         return f".grid({', '.join(['32'] * self.dim)})"
 
-    def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn the frames there; of tori, which shifts move."""
-        if self.group is None:
-            raise ValueError(
-                f"{self} names no group that moves it everywhere, expected a torus; see holonomy()"
-            )
-        return self.structure
-
     def frame(self, p: Tensor) -> Tensor:
         identity = torch.eye(self.dim, dtype=p.dtype, device=p.device)
         return identity.expand(*p.shape[:-1], -1, -1)
@@ -141,13 +133,13 @@ class FlatQuotient(Geometry):
         super().expect_symmetry(g)
         expect_affine(g)
 
-    def isotropy_group(self) -> MatrixGroup:
+    def stabilizer(self) -> Stabilizer:
         """The shifts once round as well, which stand for all that they generate."""
-        H = super().isotropy_group()
+        H = super().stabilizer()
         once = torch.eye(self.dim + 1, dtype=torch.float64).repeat(len(self.gluings), 1, 1)
         for shift, g in zip(once, self.gluings, strict=True):
             shift[g.axis, -1] = g.length
-        return MatrixGroup(H.generators, torch.cat([H.components, once]))
+        return replace(H, components=torch.cat([H.components, once]), is_infinite=True)
 
     def mover(self, u: Frame) -> Tensor:
         return super().mover(u) if self.group is None else frame_mover(u)

@@ -101,10 +101,6 @@ class Sphere(Geometry):
     def sampling(self) -> str:
         return ".grid(64)" if self.dim == 2 else super().sampling
 
-    def stabilizer(self) -> StructureGroup:
-        """The symmetries that keep a point, as they turn the frames there."""
-        return self.structure
-
     @cached_property
     def origin(self) -> Tensor:
         return torch.eye(self.ambient, dtype=torch.float64)[-1]

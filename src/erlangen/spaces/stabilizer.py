@@ -1,49 +1,20 @@
-"""The stabilizer of a point, solved from the action: its components, and how it turns tangent vectors."""
+"""The stabilizer of a point, solved for from the action."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups import MatrixGroup, StructureGroup
+from erlangen.groups import MatrixGroup, Stabilizer
 from erlangen.groups.compact import invariant_inner_product, outside
 from erlangen.groups.naming import name_of
+from erlangen.groups.stabilizer import in_basis
 
 TOLERANCE = 1e-6
 MOST = 130  # components; a group with more of them has infinitely many
 RADII = (1.0, 3.0, 10.0)  # how far elements are taken from: some components lie far away
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Stabilizer(MatrixGroup):
-    """H, the elements of G that keep a point, and its isotropy representation on the tangent vectors there.
-
-    Attributes:
-        turns: the matrices ``(a, n, n)`` of the isotropy representation of the generators.
-        jumps: the matrices ``(c, n, n)`` of an element of each component of the image.
-        root: a basis ``(n, n)`` of tangent vectors, orthonormal in an inner product that H leaves alone;
-            None if there is none, since H moves tangent vectors without bound.
-        is_infinite: whether there are infinitely many components (`components` then holds some).
-    """
-
-    turns: Tensor = None  # type: ignore[assignment]
-    jumps: Tensor = None  # type: ignore[assignment]
-    root: Tensor | None = None
-    is_infinite: bool = False
-
-    @property
-    def isotropy(self) -> StructureGroup:
-        """H as it turns tangent vectors, in the basis `root`.
-
-        Raises:
-            ValueError: if it moves them without bound.
-        """
-        if self.root is None:
-            raise ValueError(f"the stabilizer {self} moves tangent vectors without bound")
-        return _in_basis(self.turns, self.jumps, self.root)
 
 
 def solve_stabilizer(
@@ -82,14 +53,10 @@ def solve_stabilizer(
     if root is None:
         name = f"{own}, non-compact"
     else:
-        acting = _in_basis(turns, jumps, root).name
+        acting = in_basis(turns, jumps, root).name
         alone = "acting trivially" if acting == "trivial" else f"acting as {acting}"
         name = acting if same and not _covers(X, components, isotropy) else f"{own}, {alone}"
     return Stabilizer(X, components, name, turns=turns, jumps=jumps, root=root, is_infinite=is_infinite)
-
-
-def _in_basis(turns: Tensor, jumps: Tensor, root: Tensor) -> StructureGroup:
-    return StructureGroup(*(torch.linalg.solve(root, matrices @ root) for matrices in (turns, jumps)))
 
 
 def _root(X: Tensor, elements: Tensor, metric: Tensor | None = None) -> Tensor | None:

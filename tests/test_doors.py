@@ -1,0 +1,105 @@
+"""Every public space answers the same calls with the same types, or says why not in the same words."""
+
+import inspect
+import math
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen.geometry import Geometry, Holonomy
+
+TURN = 2 * math.pi
+NO_GROUP = r"names no group of matrices that moves it everywhere, expected one .*, or see holonomy\(\)"
+
+
+def cap(x):
+    """The sphere's metric in stereographic coordinates."""
+    return (4 / (1 + x.square().sum(-1)) ** 2)[..., None, None] * torch.eye(2).to(x)
+
+
+def tube(x):
+    """The torus of revolution."""
+    a = (2 + 0.7 * torch.cos(x[..., 1])) ** 2
+    return torch.diag_embed(torch.stack([a, torch.full_like(a, 0.49)], -1))
+
+
+def across(x):
+    return x / x.square().sum(-1, keepdim=True)
+
+
+def atlas():
+    chart = er.Chart(cap, 2, bounds=((-1.5, 1.5),) * 2, steps=2)
+    return er.Atlas([chart, chart], {(0, 1): across, (1, 0): across}, steps=2)
+
+
+def linear(g, p):
+    return (g @ p[..., None])[..., 0]
+
+
+# by the name under which a space is made: one of them, or more where its doors depend on how it is made
+SPACES = {
+    "Atlas": [atlas],
+    "Chart": [lambda: er.Chart(tube, 2, periods=(TURN, TURN), steps=2)],
+    "Cylinder": [er.Cylinder],
+    "Ellipsoid": [lambda: er.Ellipsoid(steps=2)],
+    "Euclidean": [lambda: er.Euclidean(2), lambda: er.Euclidean(3, "isometries")],
+    "FlatQuotient": [lambda: er.Moebius(2.0, 1.0, symmetry="isometries")],
+    "FlatTorus": [er.FlatTorus],
+    "GroupSpace": [lambda: er.GroupSpace(er.groups.SE(2)), lambda: er.GroupSpace(er.groups.SO(3))],
+    "HomogeneousSpace": [
+        lambda: er.HomogeneousSpace(er.groups.SO(3), [0.0, 0.0, 1.0], linear),
+        lambda: er.HomogeneousSpace(er.groups.SO(1, 2), [1.0, 0.0, 0.0], linear),
+    ],
+    "Hyperbolic": [er.Hyperbolic, lambda: er.Hyperbolic(3)],
+    "Implicit": [lambda: er.Implicit(lambda x: x.square().sum(-1) - 1, [0.0, 0.0, 1.0], steps=2)],
+    "KleinBottle": [er.KleinBottle],
+    "MappingTorus": [lambda: er.MappingTorus(TURN / 3, 1.0, 1.0)],
+    "Moebius": [er.Moebius],
+    "PositionsAndDirections": [er.PositionsAndDirections],
+    "Product": [lambda: er.Product(er.Sphere(), er.FlatTorus((TURN,)))],
+    "ProjectivePlane": [er.ProjectivePlane],
+    "Sphere": [er.Sphere, lambda: er.Sphere(3), lambda: er.Sphere(symmetry="axis")],
+    "SurfaceOfRevolution": [lambda: er.SurfaceOfRevolution(steps=2)],
+}
+
+
+def makes_spaces(thing) -> bool:
+    """Whether a public name is a space, or a function that returns one."""
+    made = thing if inspect.isclass(thing) else inspect.signature(thing).return_annotation
+    return inspect.isclass(made) and issubclass(made, Geometry)
+
+
+def test_no_public_space_is_left_out():
+    called = [name for name in er.__all__ if callable(getattr(er, name))]
+    assert {name for name in called if makes_spaces(getattr(er, name))} == set(SPACES)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[make for makers in SPACES.values() for make in makers],
+    ids=[f"{name} {i}" if i else name for name, makers in SPACES.items() for i in range(len(makers))],
+)
+def space(request):
+    return request.param()
+
+
+def test_groups(space):
+    assert isinstance(space.structure, er.groups.StructureGroup)
+    holonomy = space.holonomy()
+    assert isinstance(holonomy, Holonomy)
+    assert str(holonomy) == str(holonomy.structure)
+    if space.group is None:
+        with pytest.raises(ValueError, match=NO_GROUP):
+            space.stabilizer()
+        return
+    H = space.stabilizer()
+    assert isinstance(H, er.groups.Stabilizer)
+    assert str(H) == str(H.isotropy) == str(space.structure)
+    u = space.frames(space.origin)
+    h = torch.cat([H.exp(0.3 * torch.eye(H.dim).double()), H.components])
+    turns = er.groups.MatrixGroup(H.isotropy.algebra, H.isotropy.components)
+    for element in h:
+        moved = space.act(element, u)
+        torch.testing.assert_close(space.home(moved.point), u.point, rtol=0, atol=1e-9)
+        assert turns.defect(space.gauge(u, moved)) < 1e-6
