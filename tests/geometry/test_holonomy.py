@@ -35,8 +35,8 @@ SPACES = {
     "klein bottle, a quotient": (
         lambda: er.FlatQuotient(
             [
-                er.spaces.quotient.Gluing(0, 2.0, (1.0, -1.0)),
-                er.spaces.quotient.Gluing(1, 1.0, (1.0, 1.0)),
+                er.Deck.along(0, 2.0, (1.0, -1.0)),
+                er.Deck.along(1, 1.0, (1.0, 1.0)),
             ],
             (math.inf, math.inf),
         ),

@@ -8,7 +8,7 @@ import torch
 
 import erlangen as er
 from erlangen.spaces.lattices import reduced
-from erlangen.spaces.quotient import FlatQuotient, Gluing
+from erlangen.spaces.quotient import FlatQuotient
 
 BOX = {1: 40, 2: 60, 3: 9, 4: 4}
 
@@ -116,7 +116,9 @@ def test_distances_on_quotients_that_mirror(name, kind):
     for lengths in ((1.0, 3.0, 0.4, 2.0)[:n], (5e3, 1e3, 1e3, 2e3)[:n], (1.0, 0.11, 1.3, 0.7)[:n]):
         if kind == "quotient":
             widths = [math.inf if axis in glued else lengths[axis] for axis in range(n)]
-            space = FlatQuotient([Gluing(axis, lengths[axis], signs) for axis, signs in gluings], widths)
+            space = FlatQuotient(
+                [er.Deck.along(axis, lengths[axis], signs) for axis, signs in gluings], widths
+            )
         else:
             periods = [lengths[axis] if axis in glued else None for axis in range(n)]
             glue = {axis: torch.diag(torch.tensor(signs)) for axis, signs in gluings}
@@ -165,10 +167,10 @@ def test_a_metric_that_varies_starts_from_its_own_nearest_image():
 
 
 def test_gluings_that_mirror_each_other_are_refused():
-    gluings = [Gluing(0, 1.0, (1.0, -1.0)), Gluing(1, 1.0, (-1.0, 1.0))]
+    gluings = [er.Deck.along(0, 1.0, (1.0, -1.0)), er.Deck.along(1, 1.0, (-1.0, 1.0))]
     with pytest.raises(ValueError, match="turn each other's axes, expected an order"):
         FlatQuotient(gluings, [math.inf, math.inf])
-    with pytest.raises(ValueError, match=r"without gluings, expected at least one; use er.Euclidean"):
+    with pytest.raises(ValueError, match=r"without decks, expected at least one; use er.Euclidean"):
         FlatQuotient([], [1.0])
     with pytest.raises(ValueError, match="turn each other's axes, expected an order"):
         flat(

@@ -11,7 +11,7 @@ import torch
 import erlangen as er
 from erlangen.domains import KernelSpec, Samples, weighted_sum
 from erlangen.engines import StencilEngine
-from erlangen.spaces.quotient import FlatQuotient, Gluing
+from erlangen.spaces.quotient import FlatQuotient
 
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 ISOMETRIES = er.Moebius(8.0, 6.0, symmetry="isometries").grid(8, 6)
@@ -227,9 +227,9 @@ SOLID = {
 
 
 def solid(name, shape):
-    gluings = [Gluing(axis, float(shape[axis]), signs) for axis, signs in SOLID[name].items()]
+    decks = [er.Deck.along(axis, float(shape[axis]), signs) for axis, signs in SOLID[name].items()]
     widths = [math.inf if axis in SOLID[name] else float(size) for axis, size in enumerate(shape)]
-    return FlatQuotient(gluings, widths).grid(*shape)
+    return FlatQuotient(decks, widths).grid(*shape)
 
 
 def expect_what_it_says(domain, depth, kernel_size=3):

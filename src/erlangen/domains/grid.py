@@ -13,8 +13,8 @@ from erlangen.arguments import Size, checked
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.spec import KernelSpec
-from erlangen.engines import Engine, LatticeEngine, Seam, centred, fold, resample, unfold
-from erlangen.geometry import Geometry
+from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
+from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 from erlangen.making import making
@@ -35,7 +35,7 @@ class Grid(Domain):
         fibre: the samples of H for regular fields.
     """
 
-    mirrors: Sequence[Seam] = ()  # seams that turn what crosses them over
+    mirrors: Sequence[Deck] = ()  # those that turn over what crosses the end of an axis
 
     @checked
     def __init__(
@@ -180,7 +180,7 @@ class Grid(Domain):
             dilation=spec.dilation,
             padding_mode=spec.padding_mode,
             periodic=self.periodic,
-            seams=self.mirrors,
+            mirrors=self.mirrors,
         )
 
     def _build(self, spec: KernelSpec) -> Engine:

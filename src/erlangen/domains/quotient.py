@@ -11,8 +11,8 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Seam, across
-from erlangen.geometry import Geometry
+from erlangen.engines import Continuation
+from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.making import making
 
@@ -29,7 +29,7 @@ class QuotientGrid(Grid):
         geometry: the flat quotient.
         shape: the number of samples on each axis.
         steps: ``(n, n)``, row i the step of array axis i, along coordinate i.
-        seams: the axes that close, and how.
+        decks: one for each axis that closes, along it.
         origin: ``(n,)``, the first sample.
         fibre: the samples of H for regular fields.
     """
@@ -39,31 +39,32 @@ class QuotientGrid(Grid):
         geometry: Geometry,
         shape: Sequence[int],
         steps: Float[Tensor, "n n"],
-        seams: Sequence[Seam],
+        decks: Sequence[Deck],
         *,
         origin: Float[Tensor, "n"] | None = None,
         fibre: Fibre | None = None,
     ) -> None:
-        closed = {seam.axis for seam in seams}
+        closed = {deck.axis for deck in decks}
         periodic = [axis in closed for axis in range(geometry.dim)]
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
-        self.seams = tuple(seams)
-        self.mirrors = [seam for seam in map(self._as_crossed, seams) if min(seam.signs) < 0]
-        self._mirrored = {axis for seam in self.seams for axis, sign in enumerate(seam.signs) if sign < 0}
+        self.decks = tuple(decks)
+        self.mirrors = [deck for deck in map(self._as_crossed, decks) if deck.order > 1]
+        signs = torch.stack([deck.matrix.diagonal() for deck in decks])
+        self._mirrored = set((signs < 0).any(0).nonzero().flatten().tolist())
         fields: list[Field] = ["scalar", "vector", "sign"]
         if geometry.dim == 2:
             fields.append("spin2")
         if fibre is not None:
             fields.append("regular")
         rhos = [self.representation(field) for field in fields]
-        self._crossings = {rho.name: [seam.crossing(rho) for seam in self.mirrors] for rho in rhos}
+        self._continuations = {rho.name: Continuation(self.mirrors, rho) for rho in rhos}
         self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
 
     def __repr__(self) -> str:
         return f"QuotientGrid({self.geometry}, shape={self.shape})"
 
     def __reduce__(self) -> tuple:
-        arguments = (self.geometry, self.shape, self.steps, self.seams)
+        arguments = (self.geometry, self.shape, self.steps, self.decks)
         return _rebuild, (arguments, {"origin": self.origin, "fibre": self.fibre})
 
     def sized(self, shape: tuple[int, ...]) -> Grid:
@@ -77,7 +78,7 @@ class QuotientGrid(Grid):
     def coarser(self) -> "QuotientGrid":
         coarse = super().coarser()
         options = {"origin": coarse.origin, "fibre": self.fibre}
-        return QuotientGrid(self.geometry, coarse._sizes(), coarse.steps, self.seams, **options)
+        return QuotientGrid(self.geometry, coarse._sizes(), coarse.steps, self.decks, **options)
 
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
@@ -86,29 +87,27 @@ class QuotientGrid(Grid):
             for axis, closes in enumerate(super().content_axes(circular))
         ]
 
-    def _as_crossed(self, seam: Seam) -> Seam:
-        """With the turns of the seams that mirrored axes lead over, so that mirrors are flips of samples."""
-        signs, left = torch.tensor(seam.signs), list(self.seams)
+    def _as_crossed(self, deck: Deck) -> Deck:
+        """With the turns of the decks that mirrored axes lead over, so that mirrors are flips of samples."""
+        A, left = deck.matrix, list(self.decks)
         while True:
-            # of the axes that are turned over, one that no other seam turns again
-            over = [s for s in left if signs[s.axis] < 0]
-            beyond = next((s for s in over if all(o.signs[s.axis] > 0 for o in over)), None)
+            # of the axes that are turned over, one that no other deck turns again
+            over = [d for d in left if A[d.axis, d.axis] < 0]
+            beyond = next((d for d in over if all(o.matrix[d.axis, d.axis] > 0 for o in over)), None)
             if beyond is None:
-                return Seam(seam.axis, tuple(signs.tolist()))
+                return Deck(A, deck.shift)
             left.remove(beyond)
-            signs = signs * torch.tensor(beyond.signs)
+            A = A @ beyond.matrix
 
     def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
         # a mirror turns the shift by half round into that by half back, the same where the axis just closes
-        plain = {seam.axis for seam in self.seams if min(seam.signs) > 0}
+        plain = {deck.axis for deck in self.decks if deck.order == 1}
         return [axis in self._mirrored & plain and length % 4 == 2 for axis, length in enumerate(size)]
 
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
-        crossings = self._crossings["scalar" if rho is None else rho.name]
-        field = across(field, widths, crossings)
-        rest = list(widths)
-        for crossing in crossings:
-            rest[crossing.axis] = 0
+        continuation = self._continuations["scalar" if rho is None else rho.name]
+        field = continuation.across(field, widths)
+        rest = [0 if axis in continuation.axes else width for axis, width in enumerate(widths)]
         return super().surround(field, rest, rho) if any(rest) else field
 
     def act(
@@ -141,11 +140,11 @@ class QuotientGrid(Grid):
             size = self._sizes()[axis]
             for count in (1, 3, size // 2, size) if closes else ():
                 step = tuple(count if a == axis else 0 for a in range(n))
-                moves[f"shift {step}"] = affine(torch.eye(n).double(), count * self.steps[axis])
+                moves[f"shift {step}"] = Deck(torch.eye(n), count * self.steps[axis]).affine
         middle = self.points.flatten(0, -2).mean(0)
         for axis in range(n):
             A = torch.diag(1 - 2 * torch.eye(n, dtype=torch.float64)[axis])
-            moves[f"mirror of axis {axis}"] = affine(A, middle - A @ middle)
+            moves[f"mirror of axis {axis}"] = Deck(A, middle - A @ middle).affine
         for name, other in itertools.pairwise(list(moves)):
             moves[f"{name}, {other}"] = moves[name] @ moves[other]
         return [
@@ -169,18 +168,17 @@ class QuotientGrid(Grid):
         if key not in self._moves:
             if len(self._moves) >= REMEMBERED:
                 self._moves.clear()
-            self._moves[key] = self._permuted(g.to(torch.float64)) if self._keeps_seams(g) else None
+            self._moves[key] = self._permuted(g.to(torch.float64)) if self._keeps_decks(g) else None
         return self._moves[key]
 
-    def _keeps_seams(self, g: Tensor) -> bool:
+    def _keeps_decks(self, g: Tensor) -> bool:
         """Whether points that are one stay one: ``g gamma p = g p`` on M, frames too."""
         some = torch.arange(1, 1 + 3 * self.dim, dtype=torch.float64).sqrt().view(3, self.dim)
         p = self._first() + (some % 1 * torch.tensor(self._sizes())) @ self.steps
         u = self.geometry.frames(p)
         here = self.geometry.act(g, u)
-        for seam in self.seams:
-            gamma = affine(seam.matrix, self._sizes()[seam.axis] * self.steps[seam.axis])
-            there = self.geometry.act(g @ gamma, u)
+        for deck in self.decks:
+            there = self.geometry.act(g @ deck.affine, u)
             apart = self.geometry.coordinates(here, there.point).norm(dim=-1)
             if bool((apart > 1e-9 * self.geometry.length).any()) or bool(
                 ((here.basis - there.basis).abs() > 1e-9).any()
@@ -199,13 +197,6 @@ class QuotientGrid(Grid):
         strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])
         index = (position.round().long() * strides).sum(-1)
         return index, self.geometry.gauge(frames.at(index), u)
-
-
-def affine(A: Float[Tensor, "n n"], b: Float[Tensor, "n"]) -> Float[Tensor, "m m"]:
-    """``x -> A x + b`` as a matrix."""
-    g = torch.eye(len(b) + 1, dtype=torch.float64)
-    g[:-1, :-1], g[:-1, -1] = A, b
-    return g
 
 
 def _rebuild(arguments: tuple, options: dict) -> QuotientGrid:

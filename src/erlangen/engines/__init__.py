@@ -1,5 +1,5 @@
-"""Engines: how a correlation is computed. They know tensors and tables, no space; may import kernels
-and harmonics.
+"""Engines: how a correlation is computed. They know tensors and tables, no space; may import
+geometry, kernels and harmonics.
 
 All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
 
@@ -16,7 +16,7 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 from erlangen.engines import resample
 from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
 from erlangen.engines.centred import centred
-from erlangen.engines.cover import Crossing, Seam, across
+from erlangen.engines.cover import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.entries import Stencil
 from erlangen.engines.finer import FinerFibre, Resolution
@@ -33,7 +33,7 @@ from erlangen.engines.table import Table
 __all__ = [
     "AntipodalEngine",
     "AntipodalResolution",
-    "Crossing",
+    "Continuation",
     "Engine",
     "FinerFibre",
     "FinerHarmonics",
@@ -46,13 +46,11 @@ __all__ = [
     "Resolution",
     "RingOperator",
     "Scattered",
-    "Seam",
     "SparseOperator",
     "SpectralEngine",
     "Stencil",
     "StencilEngine",
     "Table",
-    "across",
     "centred",
     "fold",
     "resample",

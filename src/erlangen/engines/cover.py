@@ -1,4 +1,4 @@
-"""Seams: how a lattice on a quotient goes on beyond its edge, as the lattice of the cover does.
+"""How a lattice on a quotient goes on beyond its edge: as the lattice of the cover does.
 
 A field on ``M = M~ / Gamma`` is a Gamma-equivariant field on the cover M~. Deck transformations are data
 here: with its neighbourhood across the seams a field is a piece of the cover, where a plain convolution does
@@ -14,37 +14,59 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines.convolve import FORMATS
+from erlangen.geometry import Deck
 from erlangen.groups import Representation
 
 
-@dataclass(frozen=True)
-class Seam:
-    """The end of an axis meets its beginning, mirrored: ``x -> A x + length e_axis``, A diagonal.
+class Continuation:
+    r"""How fields of one type go on beyond the axes that close with a mirror, ``x -> A x + length e_axis``.
 
     The lattice lies symmetrically on the axes that A mirrors, so that each mirror is a flip of samples.
 
-    Attributes:
-        axis: the array axis that closes.
-        signs: the diagonal of A.
+    Args:
+        decks: along array axes, with diagonal A; one for each axis at most.
+        rho: the type of fields.
     """
 
-    axis: int
-    signs: tuple[float, ...]
+    def __init__(self, decks: Sequence[Deck], rho: Representation) -> None:
+        self._crossings = [
+            _Crossing(
+                deck.axis,  # type: ignore[arg-type]
+                tuple((deck.matrix.diagonal() < 0).nonzero().flatten().tolist()),
+                tuple(tuple(row) for row in rho.matrix(deck.matrix).tolist()),
+            )
+            for deck in decks
+        ]
+        self.axes = {crossing.axis for crossing in self._crossings}
 
-    @property
-    def matrix(self) -> Float[Tensor, "n n"]:
-        """A, which is what the frames meet as well."""
-        return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
+    def across(
+        self, x: Float[Tensor, "batch channel *space"], widths: Sequence[int], groups: int = 1
+    ) -> Tensor:
+        """The field with more samples at both ends of these axes: a piece of the cover.
 
-    def crossing(self, rho: Representation) -> "Crossing":
-        """What it does to the samples of a field."""
-        rows = tuple(tuple(row) for row in rho.matrix(self.matrix).tolist())
-        return Crossing(self.axis, tuple(a for a, sign in enumerate(self.signs) if sign < 0), rows)
+        Args:
+            x: the field, fibre folded into the channels as by `fold`.
+            widths: how many, for each space axis (fewer where negative); the other axes are left as they are.
+            groups: of channels, as they were folded.
+        """
+        for crossing in self._crossings:
+            width, dim = widths[crossing.axis], 2 + crossing.axis
+            length = x.shape[dim]
+            if width > length:
+                raise ValueError(
+                    f"the kernel reaches {width} samples beyond an axis of {length}, more than once round; "
+                    "take a smaller kernel"
+                )
+            if width < 0:
+                x = x.narrow(dim, -width, length + 2 * width)
+            if width > 0:
+                x = _Across.apply(x, width, crossing, groups)
+        return x
 
 
 @dataclass(frozen=True)
-class Crossing:
-    r"""A seam as it acts on folded fields of one type, in plain numbers.
+class _Crossing:
+    r"""A deck transformation as it acts on folded fields of one type, in plain numbers.
 
     Beyond the end of the axis, ``f(A p + length e) = rho(A)^{-1} f(p)``, and A is its own inverse.
 
@@ -58,7 +80,7 @@ class Crossing:
     flips: tuple[int, ...]
     rows: tuple[tuple[float, ...], ...]
 
-    def turn(self, x: Tensor, groups: int) -> Tensor:
+    def turned(self, x: Tensor, groups: int) -> Tensor:
         """``rho(A) f``, its samples mirrored: for each row of the matrix a sum of blocks of channels."""
         d = len(self.rows)
         x = x.flip([2 + axis for axis in self.flips]) if self.flips else x
@@ -73,44 +95,15 @@ class Crossing:
         return torch.cat(parts, 1)
 
 
-def across(
-    x: Float[Tensor, "batch channel *space"],
-    widths: Sequence[int],
-    crossings: Sequence[Crossing],
-    groups: int = 1,
-) -> Tensor:
-    """The field with more samples at both ends of each axis that has a seam: a piece of the cover.
-
-    Args:
-        x: the field, fibre folded into the channels as by `fold`.
-        widths: how many, for each space axis (fewer where negative); axes without a seam are left alone.
-        crossings: the seams, one for each axis at most.
-        groups: of channels, as they were folded.
-    """
-    for crossing in crossings:
-        width, dim = widths[crossing.axis], 2 + crossing.axis
-        length = x.shape[dim]
-        if width > length:
-            raise ValueError(
-                f"the kernel reaches {width} samples beyond an axis of {length}, more than once round; "
-                "take a smaller kernel"
-            )
-        if width < 0:
-            x = x.narrow(dim, -width, length + 2 * width)
-        if width > 0:
-            x = _Across.apply(x, width, crossing, groups)
-    return x
-
-
 class _Across(torch.autograd.Function):
     """One seam. Its gradient is the adjoint below: torch's own would fill a whole field for each end."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, width: int, crossing: Crossing, groups: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, width: int, crossing: _Crossing, groups: int) -> Tensor:
         ctx.options = width, crossing, groups
         dim = 2 + crossing.axis
-        before = crossing.turn(x.narrow(dim, x.shape[dim] - width, width), groups)
-        after = crossing.turn(x.narrow(dim, 0, width), groups)
+        before = crossing.turned(x.narrow(dim, x.shape[dim] - width, width), groups)
+        after = crossing.turned(x.narrow(dim, 0, width), groups)
         return torch.cat([before, x, after], dim)
 
     @staticmethod
@@ -122,13 +115,13 @@ class _Adjoint(torch.autograd.Function):
     """What lies beyond a seam, added to where it came from: rho(A) is orthogonal and its own inverse."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, width: int, crossing: Crossing, groups: int) -> Tensor:
+    def forward(ctx: Any, y: Tensor, width: int, crossing: _Crossing, groups: int) -> Tensor:
         ctx.options = width, crossing, groups
         dim = 2 + crossing.axis
         length = y.shape[dim] - 2 * width
         x = y.narrow(dim, width, length).clone(memory_format=FORMATS[y.dim() - 2])
-        x.narrow(dim, length - width, width).add_(crossing.turn(y.narrow(dim, 0, width), groups))
-        x.narrow(dim, 0, width).add_(crossing.turn(y.narrow(dim, width + length, width), groups))
+        x.narrow(dim, length - width, width).add_(crossing.turned(y.narrow(dim, 0, width), groups))
+        x.narrow(dim, 0, width).add_(crossing.turned(y.narrow(dim, width + length, width), groups))
         return x
 
     @staticmethod

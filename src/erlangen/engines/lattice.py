@@ -11,9 +11,10 @@ from torch import Tensor
 
 from erlangen.engines.centred import centred
 from erlangen.engines.convolve import convolve
-from erlangen.engines.cover import Seam, across
+from erlangen.engines.cover import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
+from erlangen.geometry import Deck
 from erlangen.kernels import KernelBasis
 
 
@@ -31,7 +32,7 @@ class LatticeEngine(Engine):
         dilation: samples between the nodes of the kernel.
         padding_mode: "zeros", "reflect", "replicate" or "circular", on the axes with a boundary.
         periodic: the axes without one.
-        seams: for those of them that close with a mirror, how.
+        mirrors: the decks of those of them that close with a mirror.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class LatticeEngine(Engine):
         dilation: int = 1,
         padding_mode: str = "zeros",
         periodic: Sequence[bool] = (),
-        seams: Sequence[Seam] = (),
+        mirrors: Sequence[Deck] = (),
     ) -> None:
         if stride > 1 and (dilation > 1 or padding != "same"):
             raise ValueError(
@@ -57,7 +58,7 @@ class LatticeEngine(Engine):
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode = padding_mode
         self.periodic = tuple(periodic) or (False,) * len(steps)
-        self.crossings = [seam.crossing(basis.rho_in) for seam in seams]
+        self.continuation = Continuation(mirrors, basis.rho_in)
         self.volume = float(torch.linalg.det(steps).abs())
         places: tuple[int, ...] = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
         self._taps: dict[tuple[int, ...], Table] = {
@@ -118,9 +119,9 @@ class LatticeEngine(Engine):
         modes = ["circular" if p else self.padding_mode for p in self.periodic]
         zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, modes, strict=True)]
         rest = [w - z for w, z in zip(widths, zeros, strict=True)]
-        x = across(x, rest, self.crossings, groups)
-        for crossing in self.crossings:
-            rest[crossing.axis] = 0
+        x = self.continuation.across(x, rest, groups)
+        for axis in self.continuation.axes:
+            rest[axis] = 0
         return (pad(x, rest, modes) if any(rest) else x), zeros
 
     def _sample(self, halves: tuple[int, ...]) -> Tensor:

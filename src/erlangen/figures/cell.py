@@ -8,7 +8,7 @@ from torch import Tensor
 
 from erlangen.figures.canvas import MUTED
 from erlangen.figures.letter import letter
-from erlangen.geometry import Cell
+from erlangen.geometry import Cell, Deck
 
 GROUND, SEAMS = "#f6f1e6", ("#8a6d3b", "#4f7a4f", "#5b3f8c")
 
@@ -16,7 +16,7 @@ GROUND, SEAMS = "#f6f1e6", ("#8a6d3b", "#4f7a4f", "#5b3f8c")
 def draw_cell(view: Any, cell: Cell, low: Tensor, high: Tensor) -> None:
     """The box from low to high, and a mark on both sides of each seam."""
     n = len(low)
-    glued = {axis for axis, _, _ in cell.decks}
+    glued = {deck.axis for deck in cell.decks}
     if n == 2:
         corners = torch.tensor([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=torch.float64)
         view.area(_padded(low + corners * (high - low)), color=GROUND, zorder=0)
@@ -32,11 +32,11 @@ def draw_cell(view: Any, cell: Cell, low: Tensor, high: Tensor) -> None:
                 _padded(low + ends * (high - low)),
                 **style | ({"linestyle": ":"} if endless and n == 2 else {}),
             )
-    for axis, period, A in cell.decks:
+    for deck in cell.decks:
         if n == 2:
-            _arrows(view, axis, A, low, high)
+            _arrows(view, deck, low, high)
         elif n == 3:
-            _letters(view, axis, period, A, low, high)
+            _letters(view, deck, low, high)
 
 
 def ends(cell: Cell, origin: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,26 +44,27 @@ def ends(cell: Cell, origin: Tensor) -> tuple[Tensor, Tensor]:
     size = (cell.high - cell.low)[(cell.high - cell.low).isfinite()]
     half = torch.full_like(origin, float(size.max()) / 2 if len(size) else 1.0)
     free = (cell.high - cell.low).isinf()
-    for axis, period in _shifts(cell):
-        half[axis], free[axis] = period / 2, True
+    for deck in _shifts(cell):
+        half[deck.axis], free[deck.axis] = deck.shift[deck.axis] / 2, True
     return torch.where(free, origin - half, cell.low), torch.where(free, origin + half, cell.high)
 
 
 def about(cell: Cell, origin: Tensor, p: Tensor) -> Tensor:
     """The coordinates of p within that box."""
-    for axis, period in _shifts(cell):
-        turns = torch.floor((p[..., axis] - origin[axis]) / period + 0.5 + 1e-9)
-        p = p - period * turns[..., None] * torch.eye(len(origin)).to(p)[axis]
+    for deck in _shifts(cell):
+        turns = torch.floor(((p - origin) / deck.shift)[..., deck.axis] + 0.5 + 1e-9)
+        p = deck.power(-turns).image(p)
     return p
 
 
-def _shifts(cell: Cell) -> list[tuple[int, float]]:
-    """The axes whose ends meet as they are."""
-    return [(axis, period) for axis, period, A in cell.decks if torch.equal(A, torch.eye(len(A)).to(A))]
+def _shifts(cell: Cell) -> list[Deck]:
+    """Those of axes whose ends meet as they are."""
+    return [deck for deck in cell.decks if deck.order == 1]
 
 
-def _arrows(view: Any, axis: int, A: Tensor, low: Tensor, high: Tensor) -> None:
+def _arrows(view: Any, deck: Deck, low: Tensor, high: Tensor) -> None:
     """Arrows along both sides of a seam: they point the same way where it does not mirror."""
+    axis, A = deck.axis, deck.matrix
     other = 1 - axis
     size = float((high - low).max())
     for side in (0.0, 1.0):
@@ -76,16 +77,14 @@ def _arrows(view: Any, axis: int, A: Tensor, low: Tensor, high: Tensor) -> None:
             view.arrow(_padded(x - v / 2), _padded(v), color=SEAMS[axis], linewidth=2.4, head=20)
 
 
-def _letters(view: Any, axis: int, period: float, A: Tensor, low: Tensor, high: Tensor) -> None:
+def _letters(view: Any, deck: Deck, low: Tensor, high: Tensor) -> None:
     """A letter on one side, and its image under the deck transformation on the other."""
-    plane = [i for i in range(3) if i != axis]
-    size = 0.5 * float((high - low)[plane].min())
+    plane = [i for i in range(3) if i != deck.axis]
     x = torch.zeros(len(letter()), 3, dtype=torch.float64)
-    x[:, plane] = size * letter()
-    there = x @ A.T
-    x[:, axis], there[:, axis] = low[axis], low[axis] + period
-    for outline in (x, there):
-        view.area(outline, color=SEAMS[axis], alpha=0.5)
+    x[:, plane] = 0.5 * float((high - low)[plane].min()) * letter()
+    x[:, deck.axis] = low[deck.axis]
+    for outline in (x, deck.image(x)):
+        view.area(outline, color=SEAMS[deck.axis], alpha=0.5)
 
 
 def _padded(x: Tensor) -> Tensor:

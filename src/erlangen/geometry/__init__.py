@@ -4,6 +4,7 @@ All that a kernel, a domain or a layer ever asks of a space is in `Geometry`; th
 are in `erlangen.spaces`.
 """
 
+from erlangen.geometry.deck import Deck
 from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
 from erlangen.geometry.geometry import Geometry, Measure, expect_element, expect_group
@@ -12,6 +13,7 @@ from erlangen.geometry.trips import Trip
 
 __all__ = [
     "Cell",
+    "Deck",
     "Embedding",
     "Frame",
     "Geometry",

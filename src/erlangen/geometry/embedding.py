@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.geometry.deck import Deck
+
 Map = Callable[[Tensor], Tensor]
 
 
@@ -28,13 +30,13 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A box of coordinates, and the deck transformations ``x -> A x + period e_axis`` that glue its sides.
+    """A box of coordinates, and the deck transformations that glue its sides.
 
     Attributes:
         low, high: ``(n,)``; infinite where there is no end.
-        decks: axis, period and A of each.
+        decks: those transformations.
     """
 
     low: Float[Tensor, "n"]
     high: Float[Tensor, "n"]
-    decks: Sequence[tuple[int, float, Float[Tensor, "n n"]]]
+    decks: Sequence[Deck]

@@ -3,6 +3,7 @@
 May import groups, geometry, kernels, engines and domains. To add a space, write such a file.
 """
 
+from erlangen.geometry import Deck
 from erlangen.spaces.atlas import Atlas
 from erlangen.spaces.chart import Chart
 from erlangen.spaces.ellipsoid import Ellipsoid
@@ -15,7 +16,7 @@ from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
 from erlangen.spaces.product import Product
 from erlangen.spaces.projective import ProjectivePlane
-from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, Gluing, KleinBottle, Moebius
+from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, KleinBottle, Moebius
 from erlangen.spaces.revolution import MappingTorus, SurfaceOfRevolution
 from erlangen.spaces.sphere import Sphere
 
@@ -23,11 +24,11 @@ __all__ = [
     "Atlas",
     "Chart",
     "Cylinder",
+    "Deck",
     "Ellipsoid",
     "Euclidean",
     "FlatQuotient",
     "FlatTorus",
-    "Gluing",
     "GroupSpace",
     "HomogeneousSpace",
     "Hyperbolic",

@@ -12,13 +12,13 @@ from torch import Tensor
 from erlangen.arguments import Extent, Length, Range, Rotations, Size, Steps, checked
 from erlangen.domains import Gathered
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Cell, Embedding, Frame, Measure
+from erlangen.geometry import Cell, Deck, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
-from erlangen.spaces.decks import glued, image, in_order, nearest_image
+from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.euclidean import affine
 from erlangen.spaces.metric import (
     along_levi_civita,
@@ -120,9 +120,9 @@ class Chart(Numerical):
                     "and low < high"
                 )
         one = torch.eye(dim, dtype=torch.float64)
-        self.decks = in_order(
+        self.decks = DeckGroup(
             [
-                (axis, float(period), (glue or {}).get(axis, one).to(torch.float64))
+                Deck((glue or {}).get(axis, one), period * one[axis])
                 for axis, period in enumerate(self.periods)
                 if period
             ]
@@ -255,7 +255,7 @@ class Chart(Numerical):
     def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
         """The frame at home, and the nearest image of q there."""
         u, q = self.glue(u), self.home(q.to(u.point))
-        q = nearest_image(self.decks, self.metric(u.point), u.point, q)
+        q = self.decks.nearest_image(self.metric(u.point), u.point, q)
         shape = q.shape[:-1]
         return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), q
 
@@ -270,7 +270,7 @@ class Chart(Numerical):
 
     def glue(self, u: Frame) -> Frame:
         """The frame of the cover, brought to where axes with a period lie in [0, period)."""
-        return glued(self.decks, u)
+        return self.decks.home(u)
 
     def _unglue(self, p: Tensor, u: Frame) -> Tensor:
         """The axes of a frame at home(p), at p itself."""
@@ -376,7 +376,7 @@ class Chart(Numerical):
 
     @property
     def cell(self) -> Cell:
-        return Cell(self.low, self.high, self.decks)
+        return Cell(self.low, self.high, self.decks.decks)
 
     # what the search for holonomy asks
 
@@ -387,7 +387,7 @@ class Chart(Numerical):
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
         start = self.origin
-        return [start + t * (image(deck, start, 1) - start) for deck in self.decks]
+        return [start + t * (deck.image(start) - start) for deck in self.decks]
 
     @property
     def knows_radius(self) -> bool:  # type: ignore[override]

@@ -42,8 +42,11 @@ def chart_grid(
     width = chart.high - chart.low
     step = width / torch.tensor(shape, dtype=torch.float64)
     closed = torch.tensor([period is not None for period in chart.periods])
-    for axis, _, A in chart.decks:  # where the seam does not meet samples with samples, there is an edge
-        closed[axis] = bool(((A * step / step[:, None]).abs() - (A.abs() > 0.5).to(A)).abs().max() < 1e-9)
+    for deck in chart.decks:  # where the seam does not meet samples with samples, there is an edge
+        A = deck.matrix
+        closed[deck.axis] = bool(
+            ((A * step / step[:, None]).abs() - (A.abs() > 0.5).to(A)).abs().max() < 1e-9
+        )
     first = torch.where(closed, chart.low, chart.low + step / 2)
     axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)

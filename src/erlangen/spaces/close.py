@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry import Frame
-from erlangen.spaces.decks import basis, nearest_image
 from erlangen.spaces.metric import inverse, orthonormal
 
 if TYPE_CHECKING:
@@ -38,6 +37,6 @@ def straight_lengths(
 ) -> Float[Tensor, "*e"]:
     """The lengths, at p, of the differences of coordinates between the points p_i and q_j."""
     g = chart.metric(p)
-    short, g, p = basis(chart.decks, g)[i], g[i], chart.home(p)[i]
-    d = nearest_image(chart.decks, g, p, chart.home(q)[j], short) - p
+    short, g, p = chart.decks.translations(g)[i], g[i], chart.home(p)[i]
+    d = chart.decks.nearest_image(g, p, chart.home(q)[j], short) - p
     return (d[..., None, :] @ g @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()

@@ -1,4 +1,4 @@
-"""Deck transformations ``x -> A x + period e_axis``: what glues a chart to itself."""
+"""The group that deck transformations generate: the way home from the cover, and nearest images."""
 
 import itertools
 import math
@@ -8,163 +8,188 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry import Frame
+from erlangen.geometry import Deck, Frame
+from erlangen.geometry.deck import TURNED
+from erlangen.making import making
 from erlangen.spaces.lattices import nearest, reduced
 
-Deck = tuple[int, float, Tensor]  # axis, period, A
-HIGHEST = 12  # the highest order of a turn that keeps a lattice in up to five dimensions
-TURNED = 1e-9  # less is rounding
 NEARER = 1e-12  # by this part of a period, or it is rounding
 
 
-def image(deck: Deck, x: Tensor, times: int) -> Tensor:
-    """x once round an axis, or once back."""
-    axis, period, A = deck
-    shift = torch.zeros_like(x)
-    shift[..., axis] = times * period
-    power = torch.linalg.matrix_power(A, times).to(x)
-    return (power @ x[..., None])[..., 0] + shift
+class DeckGroup:
+    r"""What deck transformations generate: all products, in an order in which points come home deck by deck.
 
+    Each deck has a form ``c = w . x`` that it raises by one, and that those after it leave alone: the group
+    acts freely, and one point of each orbit has all c in [0, 1).
 
-def _power(A: Tensor, k: Tensor) -> Tensor:
-    """A^k for whole numbers k of any shape."""
-    values, index = torch.unique(k, return_inverse=True)
-    powers = torch.stack([torch.linalg.matrix_power(A, int(value)) for value in values])
-    return powers.to(k)[index]
-
-
-def glued(decks: Sequence[Deck], u: Frame) -> Frame:
-    """The frame of the cover, brought to where axes with a period lie in [0, period)."""
-    point, basis = u.point, u.basis.expand(*u.point.shape[:-1], -1, -1)
-    for axis, period, A in decks:
-        turns = torch.floor(point[..., axis] / period)
-        turns = turns + (point[..., axis] - turns * period >= period)  # a rounding below zero
-        turns = torch.where(turns.isfinite(), turns, 0)
-        if bool((turns != 0).any()):
-            power = _power(A, -turns)
-            shift = torch.zeros_like(point)
-            shift[..., axis] = turns * period
-            point, basis = (power @ (point - shift)[..., None])[..., 0], power @ basis
-    return Frame(point, basis)
-
-
-def in_order(decks: Sequence[Deck]) -> list[Deck]:
-    """What turns an axis before what glues that axis: so points come home axis by axis.
+    Args:
+        decks: the generators.
 
     Raises:
-        ValueError: for decks that turn each other's axes, where some product of them keeps points.
+        ValueError: for decks without such an order, where some product of them may keep points; for decks
+            that do not lead home, because their products lie dense.
     """
-    rest, ordered = list(decks), []
+
+    def __init__(self, decks: Sequence[Deck]) -> None:
+        with making():
+            self.decks, self.forms = _in_order(decks)
+            if self.decks:
+                self._expect_a_group()
+
+    def __iter__(self) -> Iterator[Deck]:
+        return iter(self.decks)
+
+    def __len__(self) -> int:
+        return len(self.decks)
+
+    def home(self, u: Frame) -> Frame:
+        """The frame of the cover, brought to where each form lies in [0, 1)."""
+        point, basis = u.point, u.basis.expand(*u.point.shape[:-1], -1, -1)
+        # a point a rounding below zero is at zero: at one it would be another one's mirror image
+        slack = max(1e-12, 4 * torch.finfo(point.dtype).eps)
+        for deck, w in zip(self.decks, self.forms, strict=True):
+            turns = torch.floor(point @ w.to(point) + slack)
+            turns = torch.where(turns.isfinite(), turns, 0)
+            if bool((turns != 0).any()):
+                point, basis = deck.power(-turns).act(Frame(point, basis))
+        return Frame(point, basis)
+
+    def image(self, word: Sequence[int], x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+        """x by the product of so many of each deck, the last one first."""
+        for deck, times in reversed(list(zip(self.decks, word, strict=True))):
+            x = deck.power(times).image(x) if times else x
+        return x
+
+    def translations(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch k n"]:
+        """Short translations, as the metric g measures them, that generate those among the decks.
+
+        They are the powers of each deck that turn nothing; a deck none of whose powers is one adds none.
+        """
+        whole = [deck.order * deck.pitch for deck in self.decks if deck.order]
+        if not whole:
+            return torch.zeros(*g.shape[:-2], 0, g.shape[-1], dtype=torch.float64, device=g.device)
+        V = torch.stack(whole).to(g.device)
+        return reduced(V @ g.to(V) @ V.T) @ V
+
+    def nearest_image(
+        self,
+        g: Float[Tensor, "*#batch n n"],
+        p: Float[Tensor, "*#batch n"],
+        q: Float[Tensor, "*#batch n"],
+        short: Float[Tensor, "*#batch k n"] | None = None,
+    ) -> Float[Tensor, "*batch n"]:
+        """The image of q nearest to p, as the metric g measures it; of several the one with the fewest turns.
+
+        An image is a product of decks that turn q, then a translation, and of all translations the nearest is
+        found at once, by `lattices.nearest`. Decks of which no power is a translation are tried outward from
+        q until no image can be nearer.
+
+        Args:
+            g: the metric at p.
+            p, q: points.
+            short: what `translations` made of g, where it was made before.
+        """
+        shape = torch.broadcast_shapes(p.shape, q.shape)
+        found, best = q.expand(shape), torch.full(shape[:-1], math.inf, dtype=torch.float64, device=q.device)
+        if not self.decks:
+            return found
+        short = self.translations(g) if short is None else short
+        metric, scale = g.detach().to(short), self._least_step(g.detach().to(short))
+        for words, least in self._words(metric, (q - p).detach().to(short)):
+            if not bool((best > least).any()):
+                break
+            for word in words:
+                candidate = self.image(word, q)
+                d = (candidate - p).detach().to(short)
+                back = nearest(short, metric, d) if short.shape[-2] else torch.zeros_like(d)
+                d = d - back
+                length = (d[..., None, :] @ metric @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()
+                closer = length < best - NEARER * scale
+                found = torch.where(closer[..., None], candidate - back.to(candidate), found)
+                best = torch.where(closer, length, torch.where(length.isfinite(), best, math.nan))
+        return found
+
+    def _least_step(self, g: Tensor) -> Tensor:
+        """A length to compare with: the shortest pitch, at the points of the metric g."""
+        pitches = torch.stack([deck.pitch for deck in self.decks]).to(g)
+        return torch.einsum("...ij,ki,kj->...k", g, pitches, pitches).sqrt().amin(-1)
+
+    def _words(self, g: Tensor, d: Tensor) -> Iterator[tuple[list[tuple[int, ...]], Tensor]]:
+        """Powers of the decks up to translations, in groups; what no image by one of a group on is shorter
+        than.
+
+        The k-th power raises the form of its deck by k, which takes a way of k over the form's length.
+        """
+        orders = [deck.order for deck in self.decks]
+        endless = [w for w, o in zip(self.forms, orders, strict=True) if o == 0]
+        steps, slack = d.new_zeros(()), d.new_zeros(())
+        if endless:
+            w = torch.stack(endless).to(g)
+            heights = torch.einsum("...ij,ki,kj->...k", torch.linalg.inv(g), w, w).rsqrt()
+            steps, slack = heights.amin(-1), (heights * (d @ w.T).abs()).amax(-1)
+        for shell in itertools.count():
+            ranges = [range(o) if o else sorted(range(-shell, shell + 1), key=abs) for o in orders]
+            words = [
+                word
+                for word in itertools.product(*ranges)
+                if not endless or max(abs(k) for k, o in zip(word, orders, strict=True) if o == 0) == shell
+            ]
+            yield sorted(words, key=lambda word: sum(map(abs, word))), shell * steps - slack
+            if not endless:
+                return
+
+    def _expect_a_group(self) -> None:
+        """ValueError unless points that are one come home to one."""
+        n = self.decks[0].shift.shape[-1]
+        size = torch.stack([deck.shift.abs() for deck in self.decks]).amax(0)  # (n,)
+        size = torch.where(size > 0, size, size.max())
+        x = size * (torch.rand(16, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3)
+        u = Frame(x, torch.eye(n, dtype=torch.float64))
+        here = self.home(u)
+        for number, deck in enumerate(self.decks):
+            there = self.home(deck.act(u))
+            apart = (there.point - here.point).abs() / (size + here.point.abs())
+            if not bool((apart < 1e-6).all()):
+                raise ValueError(
+                    f"the deck {number}, x -> {_shown(deck.matrix)} x + {_shown(deck.shift)}, leads to "
+                    "points that come home elsewhere, expected one that carries the lattice of the others "
+                    "onto itself; give a lattice that it keeps"
+                )
+
+
+def _shown(x: Tensor) -> list:
+    return torch.round(x, decimals=4).tolist()
+
+
+def _in_order(decks: Sequence[Deck]) -> tuple[list[Deck], list[Tensor]]:
+    """What turns others before those others, and the form of each."""
+    rest, ordered, forms = list(decks), [], []
     while rest:
-        first = next((deck for deck in rest if not _is_turned(deck, rest)), None)
-        if first is None:
+        found = ((deck, _form(deck, rest)) for deck in rest)
+        first, form = next(((deck, w) for deck, w in found if w is not None), (None, None))
+        if first is None or form is None:
             raise ValueError(
-                f"the gluings of axes {[axis for axis, _, _ in rest]} turn each other's axes, expected an "
-                "order in which each turns only axes of later ones: else some points have cones about them"
+                f"the decks with the shifts {[_shown(deck.shift) for deck in rest]} turn each other's axes, "
+                "expected an order in which each turns only axes of later ones: else some points have cones "
+                "about them"
             )
         rest = [deck for deck in rest if deck is not first]
         ordered.append(first)
-    return ordered
+        forms.append(form)
+    return ordered, forms
 
 
-def _is_turned(deck: Deck, decks: Sequence[Deck]) -> bool:
-    """Whether others do anything to the coordinate that it glues."""
-    axis = deck[0]
-    others = [A[axis] for _, _, A in decks if A is not deck[2]]
-    return any(bool((row - torch.eye(len(row)).to(row)[axis]).abs().max() > TURNED) for row in others)
-
-
-def basis(decks: Sequence[Deck], g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch k n"]:
-    """Short translations, as the metric g measures them, that generate those among the decks.
-
-    They are the powers of each deck that turn nothing; a deck none of whose powers is one adds none.
-    """
-    n = g.shape[-1]
-    whole = [(axis, order(A) * period) for axis, period, A in decks if order(A)]
-    V = torch.zeros(len(whole), n, dtype=torch.float64, device=g.device)
-    for row, (axis, length) in zip(V, whole, strict=True):
-        row[axis] = length
-    return reduced(V @ g.to(V) @ V.T) @ V if whole else V.expand(*g.shape[:-2], 0, n)
-
-
-def order(A: Float[Tensor, "n n"]) -> int:
-    """The least power of A that is the identity; 0 if there is none up to `HIGHEST`."""
-    one, power = torch.eye(len(A)).to(A), A
-    for times in range(1, HIGHEST + 1):
-        if bool((power - one).abs().max() < TURNED):
-            return times
-        power = power @ A
-    return 0
-
-
-def nearest_image(
-    decks: Sequence[Deck],
-    g: Float[Tensor, "*#batch n n"],
-    p: Float[Tensor, "*#batch n"],
-    q: Float[Tensor, "*#batch n"],
-    short: Float[Tensor, "*#batch k n"] | None = None,
-) -> Float[Tensor, "*batch n"]:
-    """The image of q nearest to p, as the metric g measures it; of several the one with the fewest turns.
-
-    An image is a product of decks that turn q, then a translation, and of all translations the nearest is
-    found at once, by `lattices.nearest`. Decks of which no power is a translation are tried outward from q
-    until no image can be nearer.
-
-    Args:
-        decks: the deck transformations.
-        g: the metric at p.
-        p, q: points.
-        short: what `basis` made of g, where it was made before.
-    """
-    shape = torch.broadcast_shapes(p.shape, q.shape)
-    found, best = q.expand(shape), torch.full(shape[:-1], math.inf, dtype=torch.float64, device=q.device)
-    if not decks:
-        return found
-    short = basis(decks, g) if short is None else short
-    metric, scale = g.detach().to(short), _least_step(decks, g)
-    for words, least in _words(decks, g.detach(), (q - p).detach()):
-        if not bool((best > least).any()):
-            break
-        for word in words:
-            candidate = q
-            for deck, times in reversed(list(zip(decks, word, strict=True))):
-                candidate = image(deck, candidate, times) if times else candidate
-            d = (candidate - p).detach().to(short)
-            back = nearest(short, metric, d) if short.shape[-2] else torch.zeros_like(d)
-            d = d - back
-            length = (d[..., None, :] @ metric @ d[..., None])[..., 0, 0].clamp_min(0).sqrt()
-            closer = length < best - NEARER * scale
-            found = torch.where(closer[..., None], candidate - back.to(candidate), found)
-            best = torch.where(closer, length, torch.where(length.isfinite(), best, math.nan))
-    return found
-
-
-def _least_step(decks: Sequence[Deck], g: Tensor) -> Tensor:
-    """A length to compare with: the shortest period of an axis, at the points of the metric g."""
-    steps = [period * g[..., axis, axis].detach().double().sqrt() for axis, period, _ in decks]
-    return torch.stack(steps).amin(0)
-
-
-def _words(decks: Sequence[Deck], g: Tensor, d: Tensor) -> Iterator[tuple[list[tuple[int, ...]], Tensor]]:
-    """Powers of the decks up to translations, in groups; what no image by one of a group on is shorter than.
-
-    Along ``e``, which A keeps, an image by the k-th power lies k periods away.
-    """
-    orders = [order(A) for _, _, A in decks]
-    endless = [(axis, period) for (axis, period, _), o in zip(decks, orders, strict=True) if o == 0]
-    steps, slack = [torch.zeros(())], torch.zeros(())
-    if endless:
-        lowered = [g[..., axis, :] / g[..., axis, axis, None].sqrt() for axis, _ in endless]
-        steps = [period * g[..., axis, axis].sqrt() for axis, period in endless]
-        slack = torch.stack([(row * d).sum(-1).abs() for row in lowered]).amax(0)
-    least = torch.stack(steps).amin(0)
-    for shell in itertools.count():
-        ranges = [range(o) if o else sorted(range(-shell, shell + 1), key=abs) for o in orders]
-        words = [
-            word
-            for word in itertools.product(*ranges)
-            if not endless or max(abs(k) for k, o in zip(word, orders, strict=True) if o == 0) == shell
-        ]
-        yield sorted(words, key=lambda word: sum(map(abs, word))), (shell * least - slack).to(torch.float64)
-        if not endless:
-            return
+def _form(deck: Deck, decks: Sequence[Deck]) -> Float[Tensor, "n"] | None:
+    """w with ``w . b = 1`` that all decks leave alone but for that; None where there is none."""
+    b = deck.shift
+    size = b.norm()
+    one = torch.eye(len(b)).to(b)
+    others = [other.shift / other.shift.norm() for other in decks if other is not deck]
+    kept = torch.cat([*[other.matrix.T - one for other in decks], *[unit[None] for unit in others]])
+    straight = b / size
+    w = straight
+    if not bool((kept @ w).abs().max() < TURNED):
+        zeros_and_one = torch.cat([kept.new_zeros(len(kept)), kept.new_ones(1)])
+        w = torch.linalg.pinv(torch.cat([kept, straight[None]])) @ zeros_and_one
+    holds = bool((kept @ w).abs().max() < TURNED * w.norm()) and bool((w @ straight - 1).abs() < TURNED)
+    return w / size if holds else None

@@ -2,75 +2,54 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from erlangen.arguments import Extent, Length, Size, check_fields, checked
+from erlangen.arguments import Extent, Length, Size, checked
 from erlangen.domains import QuotientGrid
-from erlangen.engines import Seam
-from erlangen.geometry import Cell, Frame, Geometry
+from erlangen.geometry import Cell, Deck, Frame, Geometry
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
-from erlangen.spaces.decks import in_order, nearest_image
+from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
-
-
-@dataclass(frozen=True, eq=False)
-class Gluing:
-    """The deck transformation ``x -> A x + length e_axis``, with A diagonal and A e_axis = e_axis."""
-
-    axis: int
-    length: Length
-    signs: tuple[float, ...]  # the diagonal of A
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def matrix(self) -> Tensor:
-        """A, which glues frames."""
-        return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
 
 
 class FlatQuotient(Geometry):
     r"""R^n divided by deck transformations: everything happens on the cover, then is glued.
 
     A point has its coordinates in the fundamental domain, ``0 <= x_axis < length`` on glued axes
-    and ``|x_axis| <= width / 2`` on the others. H is what the gluings generate, the holonomy of
-    the flat metric; ``symmetry="isometries"`` adds the mirrors of each axis that commute with them.
+    and ``|x_axis| <= width / 2`` on the others. H is what the decks generate as they turn frames, the
+    holonomy of the flat metric; ``symmetry="isometries"`` adds the mirrors of each axis.
 
     Args:
-        gluings: the generators of the deck group.
-        widths: the extent of each axis that is not glued (inf for none), by axis.
+        decks: the generators of the deck group: ``x -> A x + length e_axis``, A diagonal with 1 and -1.
+        widths: the extent of each axis that no deck leads along (inf for none), by axis.
         symmetry: None, or "isometries" for kernels that the lengthwise mirrors leave alone as well.
     """
 
     @checked
     def __init__(
         self,
-        gluings: Sequence[Gluing],
+        decks: Sequence[Deck],
         widths: Sequence[Extent],
         *,
         symmetry: Literal["isometries"] | None = None,
         name: str = "FlatQuotient",
     ) -> None:
-        self.decks = in_order([(g.axis, g.length, g.matrix) for g in gluings])
-        glued = {g.axis: g for g in gluings}
-        self.gluings = tuple(glued[axis] for axis, _, _ in self.decks)
+        if not decks:
+            raise ValueError("a quotient without decks, expected at least one; use er.Euclidean")
+        self.decks = DeckGroup(decks)
         self.widths, self.name = tuple(widths), name
         self.dim = self.ambient = n = len(self.widths)
-        if not self.gluings:
-            raise ValueError("a quotient without gluings, expected at least one; use er.Euclidean")
-        turns = [g.matrix for g in self.gluings]
+        turns = [deck.matrix for deck in self.decks]
         if symmetry == "isometries":
             turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
         self.structure = StructureGroup.finite(turns)
-        self.mirrored = {axis for g in self.gluings for axis, sign in enumerate(g.signs) if sign < 0}
-        self.length = min(g.length for g in self.gluings)
+        self.length = min(float(deck.shift.norm()) for deck in self.decks)
         self.injectivity_radius = self.length / 2
-        if len(self.gluings) == n and not self.mirrored:  # a torus, which shifts move
+        if len(self.decks) == n and all(deck.order == 1 for deck in self.decks):  # a torus, which shifts move
             self.group = affine_group(self.structure)
 
     def __repr__(self) -> str:
@@ -89,22 +68,11 @@ class FlatQuotient(Geometry):
 
     def glue(self, u: Frame) -> Frame:
         """The frame of the cover u, brought into the fundamental domain."""
-        point, basis = u
-        basis = basis.expand(*point.shape[:-1], -1, -1)
-        for g in self.gluings:
-            signs = torch.tensor(g.signs, dtype=point.dtype, device=point.device)
-            # a point a rounding below zero is at zero: at the length it would be another one's mirror image
-            turns = torch.floor(point[..., g.axis] / g.length + 1e-12)
-            mirror = torch.where((turns % 2 == 1)[..., None], signs, torch.ones_like(signs))
-            shift = torch.zeros_like(point)
-            shift[..., g.axis] = turns * g.length
-            point = (point - shift) * mirror
-            basis = mirror[..., None] * basis
-        return Frame(point, basis)
+        return self.decks.home(u)
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         u, q = self.glue(u), self.home(q)
-        d = nearest_image(self.decks, torch.eye(self.dim).to(q), u.point, q) - u.point
+        d = self.decks.nearest_image(torch.eye(self.dim).to(q), u.point, q) - u.point
         return (u.basis.mT @ d[..., None])[..., 0]
 
     def home(self, p: Tensor) -> Tensor:
@@ -116,14 +84,18 @@ class FlatQuotient(Geometry):
 
     @property
     def cell(self) -> Cell:
-        glued = {g.axis: g.length for g in self.gluings}
-        low = torch.tensor([0.0 if a in glued else -w / 2 for a, w in enumerate(self.widths)]).double()
-        high = torch.tensor([glued.get(a, w / 2) for a, w in enumerate(self.widths)]).double()
-        return Cell(low, high, self.decks)
+        lengths = self._lengths()
+        low = torch.tensor([0.0 if a in lengths else -w / 2 for a, w in enumerate(self.widths)]).double()
+        high = torch.tensor([lengths.get(a, w / 2) for a, w in enumerate(self.widths)]).double()
+        return Cell(low, high, self.decks.decks)
+
+    def _lengths(self) -> dict[int, float]:
+        """Of the axes that close."""
+        return {deck.axis: float(deck.shift[deck.axis]) for deck in self.decks}
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4
-        return [t * g.length * torch.eye(self.dim, dtype=torch.float64)[g.axis] for g in self.gluings]
+        return [t * deck.shift for deck in self.decks]
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
@@ -136,9 +108,7 @@ class FlatQuotient(Geometry):
     def stabilizer(self) -> Stabilizer:
         """The shifts once round as well, which stand for all that they generate."""
         H = super().stabilizer()
-        once = torch.eye(self.dim + 1, dtype=torch.float64).repeat(len(self.gluings), 1, 1)
-        for shift, g in zip(once, self.gluings, strict=True):
-            shift[g.axis, -1] = g.length
+        once = torch.stack([deck.affine for deck in self.decks])
         return replace(H, components=torch.cat([H.components, once]), is_infinite=True)
 
     def mover(self, u: Frame) -> Tensor:
@@ -146,10 +116,10 @@ class FlatQuotient(Geometry):
 
     @checked
     def grid(self, *shape: Size) -> QuotientGrid:
-        """Samples at even distances: on glued axes from zero, on the others centred.
+        """Samples at even distances: on axes that close from zero, on the others centred.
 
-        A glued axis that another gluing mirrors starts half a step from zero, so that samples have mirror
-        images. The regular fibre is all of H, where it is not trivial.
+        An axis that closes and that another deck mirrors starts half a step from zero: samples have
+        mirror images. The regular fibre is all of H, where it is not trivial.
 
         Args:
             shape: the number of samples on each axis.
@@ -157,21 +127,27 @@ class FlatQuotient(Geometry):
         n = self.dim
         if len(shape) != n or min(shape) < 1:
             raise ValueError(f"shape is {shape}, expected {n} positive sizes")
-        glued = {g.axis: g.length for g in self.gluings}
-        endless = [a for a, w in enumerate(self.widths) if a not in glued and math.isinf(w)]
+        lengths = self._lengths()
+        endless = [a for a, w in enumerate(self.widths) if a not in lengths and math.isinf(w)]
         if endless:
             raise ValueError(
                 f"axis {endless[0]} of {self} has no end, expected a width: where should samples end?"
             )
-        spacing = [glued.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
+        mirrored = (torch.stack([deck.matrix.diagonal() for deck in self.decks]) < 0).any(0).tolist()
+        spacing = [lengths.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
         first = [
-            (0.5 if axis in self.mirrored else 0.0) if axis in glued else (1 - size) / 2
+            (0.5 if mirrored[axis] else 0.0) if axis in lengths else (1 - size) / 2
             for axis, size in enumerate(shape)
         ]
         spacing, first = (torch.tensor(x, dtype=torch.float64) for x in (spacing, first))
-        fibre = fibre_of(self.structure)
-        seams = [Seam(g.axis, g.signs) for g in self.gluings]
-        return QuotientGrid(self, shape, torch.diag(spacing), seams, origin=first * spacing, fibre=fibre)
+        return QuotientGrid(
+            self,
+            shape,
+            torch.diag(spacing),
+            self.decks.decks,
+            origin=first * spacing,
+            fibre=fibre_of(self.structure),
+        )
 
 
 @checked
@@ -190,9 +166,9 @@ def Moebius(
         width: the extent across it.
         symmetry: "isometries" adds the lengthwise mirror to H.
     """
-    gluing = Gluing(0, length, (1.0, -1.0))
+    deck = Deck.along(0, length, (1, -1))
     name = f"Moebius(length={length}, width={width})"
-    return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
+    return FlatQuotient([deck], (math.inf, width), symmetry=symmetry, name=name)
 
 
 @checked
@@ -212,9 +188,9 @@ def KleinBottle(
         width: the way around without a mirror.
         symmetry: "isometries" adds the mirror of axis 0 to H.
     """
-    gluings = [Gluing(0, length, (1.0, -1.0)), Gluing(1, width, (1.0, 1.0))]
+    decks = [Deck.along(0, length, (1, -1)), Deck.along(1, width, (1, 1))]
     name = f"KleinBottle(length={length}, width={width})"
-    return FlatQuotient(gluings, (math.inf, math.inf), symmetry=symmetry, name=name)
+    return FlatQuotient(decks, (math.inf, math.inf), symmetry=symmetry, name=name)
 
 
 @checked
@@ -225,9 +201,9 @@ def Cylinder(
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:
     """The flat cylinder: ``(x, y) ~ (x + length, y)``, with ``|y| <= width / 2``; H is trivial."""
-    gluing = Gluing(0, length, (1.0, 1.0))
+    deck = Deck.along(0, length, (1, 1))
     name = f"Cylinder(length={length}, width={width})"
-    return FlatQuotient([gluing], (math.inf, width), symmetry=symmetry, name=name)
+    return FlatQuotient([deck], (math.inf, width), symmetry=symmetry, name=name)
 
 
 @checked
@@ -237,7 +213,6 @@ def FlatTorus(
     symmetry: Literal["isometries"] | None = None,
 ) -> FlatQuotient:
     """The flat torus R^n / (lengths Z^n); H is trivial."""
-    ones = (1.0,) * len(lengths)
-    gluings = [Gluing(axis, length, ones) for axis, length in enumerate(lengths)]
+    decks = [Deck.along(axis, length, (1,) * len(lengths)) for axis, length in enumerate(lengths)]
     name = f"FlatTorus({tuple(lengths)})"
-    return FlatQuotient(gluings, [math.inf] * len(lengths), symmetry=symmetry, name=name)
+    return FlatQuotient(decks, [math.inf] * len(lengths), symmetry=symmetry, name=name)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from erlangen.geometry import Frame
 from erlangen.geometry.derivative import partials
-from erlangen.spaces.decks import basis, image, order
 from erlangen.spaces.lattices import nearest
 
 if TYPE_CHECKING:
@@ -100,11 +99,10 @@ def expect_metric(chart: "Chart") -> None:
             f"{float(lowest.min()):.2g} on axes of unit length; expected more than zero: "
             "bounds= leaves such points out"
         )
-    for axis, period, A in chart.decks:
-        shift = torch.zeros(n, dtype=torch.float64)
-        shift[axis] = period
+    for deck in chart.decks:
+        A, axis = deck.matrix, deck.axis
         along = A[:, axis] - torch.eye(n).to(A)[:, axis]
-        change = A.T @ chart.raw_metric(x @ A.T + shift) @ A - g
+        change = A.T @ chart.raw_metric(deck.image(x)) @ A - g
         off = change.abs().amax((-2, -1))
         if not bool((relative_to_axes(change, g) <= 1e-7).all()) or float(along.abs().max()) > 1e-12:
             raise ValueError(
@@ -169,30 +167,23 @@ def estimated_radius(chart: "Chart") -> float:
 
 def _once_round(chart: "Chart", x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Points, and those images that may be nearest to them: by few turns, and by short translations."""
-    powers = [range(-1, 2) if order(A) == 0 else range(order(A)) for _, _, A in chart.decks]
+    powers = [range(deck.order) if deck.order else range(-1, 2) for deck in chart.decks]
     for word in itertools.product(*powers):
         p = torch.cat([x, _least_moved(chart, word)])
         g = chart.metric(p)
-        short = basis(chart.decks, g)  # (p, k, n)
-        end = _moved(chart, word, p)
+        short = chart.decks.translations(g)  # (p, k, n)
+        end = chart.decks.image(word, p)
         end = end - nearest(short, g, end - p) if short.shape[1] else end
         for copies in itertools.product((-1, 0, 1), repeat=short.shape[1]):
             if any(word) or any(copies):
                 yield p, end + (short.new_tensor(copies) @ short)
 
 
-def _moved(chart: "Chart", word: tuple[int, ...], x: Tensor) -> Tensor:
-    """x by so many turns of each deck."""
-    for deck, times in reversed(list(zip(chart.decks, word, strict=True))):
-        x = image(deck, x, times)
-    return x
-
-
 def _least_moved(chart: "Chart", word: tuple[int, ...]) -> Tensor:
     """The point that ``x -> A x + t`` moves least, as the metric at the origin measures it, or none."""
     one = torch.eye(chart.dim, dtype=torch.float64)
-    t = _moved(chart, word, torch.zeros_like(one[:1]))  # (1, n)
-    turned = (_moved(chart, word, one) - t).T - one
+    t = chart.decks.image(word, torch.zeros_like(one[:1]))  # (1, n)
+    turned = (chart.decks.image(word, one) - t).T - one
     half = torch.linalg.cholesky(chart.metric(chart.origin)).T
     x = chart.home(-(torch.linalg.pinv(half @ turned) @ (half @ t.T)).T)
     return x[chart.contains(x)]
