@@ -11,9 +11,7 @@ import erlangen as er
 CUBE = er.groups.cube()
 PLANE, BALL = er.Plane(), er.Sphere().grid(8)
 VOLUME = er.Euclidean(3).grid(4, 4, 4)
-LIFTED_VOLUME = (
-    "erlangen.domains.Grid(er.Euclidean(3, structure=H), shape, torch.eye(3), fibre=er.groups.FiniteFibre(H))"
-)
+LIFTED_VOLUME = "er.Euclidean(3, structure=H).grid(8, 8, 8)"
 NAMES = {"er": er, "erlangen": er, "torch": torch, "math": math, "shape": (4, 4, 4)}
 
 
@@ -41,7 +39,7 @@ CASES = {
     "no fibre on volumes": (
         lambda: er.nn.Lift(VOLUME, 1, 2, 3),
         LIFTED_VOLUME,
-        lambda volume: er.nn.Lift(volume, 1, 2, 3)(torch.randn(1, 1, 4, 4, 4)),
+        lambda volume: er.nn.Lift(volume, 1, 2, 3)(torch.randn(1, 1, 8, 8, 8)),
         {"H": er.groups.StructureGroup.finite(CUBE.components)},
     ),
     "the group of the cube": (
@@ -55,7 +53,7 @@ CASES = {
         lambda rotations: er.nn.Lift(er.Sphere().grid(8, rotations=rotations), 1, 2),
     ),
     "no fibre on mirrors of a line": (
-        lambda: er.nn.Lift(er.Euclidean(1, "isometries").grid(8), 1, 2, 3),
+        lambda: er.nn.Lift(er.domains.Grid(er.Euclidean(1, "isometries"), (8,), torch.eye(1)), 1, 2, 3),
         "fibre=er.groups.FiniteFibre(space.structure)",
         lambda fibre: er.nn.Lift(
             er.domains.Grid(er.Euclidean(1, "isometries"), (8,), torch.eye(1), fibre=fibre), 1, 2, 3

@@ -23,8 +23,7 @@ Measure = Literal["space", "tangent"]
 FIBRES = {  # finite groups of n x n turns
     2: "Finite groups of turns are fibres: er.Plane(rotations=4)",
     3: "Finite groups of turns are fibres: H = er.groups.StructureGroup.finite(group.components), "
-    "and erlangen.domains.Grid(er.Euclidean(3, structure=H), shape, torch.eye(3), "
-    "fibre=er.groups.FiniteFibre(H))",
+    "and er.Euclidean(3, structure=H).grid(8, 8, 8)",
 }
 SMALL = 0.1  # a turn that has one logarithm
 TOLERANCE = 1e-5  # single precision is good enough

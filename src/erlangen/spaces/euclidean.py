@@ -8,7 +8,7 @@ from torch import Tensor
 from erlangen.arguments import Dimension, Range, Size, checked
 from erlangen.domains import Grid
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import MatrixGroup, StructureGroup, semidirect
+from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
 
 ONE_FOR_ALL = (
     "the same on all axes; for others erlangen.domains.Grid(space, shape, steps), such as "
@@ -17,8 +17,7 @@ ONE_FOR_ALL = (
 Spacing = Annotated[float, Range(above=0, kind="a positive length", mend=ONE_FOR_ALL)]
 VOLUMES = (
     "in volumes a fibre is all of a finite H = er.groups.StructureGroup.finite(er.groups.cube().components): "
-    "erlangen.domains.Grid(er.Euclidean(3, structure=H), shape, torch.eye(3), "
-    "fibre=er.groups.FiniteFibre(H)); or "
+    "er.Euclidean(3, structure=H).grid(8, 8, 8); or "
 )
 Symmetry = Literal["translations", "roto-translations", "isometries"]
 
@@ -93,11 +92,13 @@ class Euclidean(Geometry):
     def grid(self, *shape: Size, spacing: Spacing = 1.0) -> Grid:
         """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
 
+        A finite H is its own fibre.
+
         Args:
             shape: the number of samples on each axis.
             spacing: between neighbours.
         """
-        return Grid(self, shape, spacing * torch.eye(self.dim).double())
+        return Grid(self, shape, spacing * torch.eye(self.dim).double(), fibre=fibre_of(self.structure))
 
 
 def affine(g: Tensor, u: Frame) -> Frame:
