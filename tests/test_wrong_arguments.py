@@ -125,7 +125,7 @@ NETWORK = {
     "domain": "domain",
     "in_channels": "count",
     "out_channels": "count",
-    "width": "count",
+    "width": "count?",
     "depth": "index",
     "exact_shifts": "flag",
     "padding_mode": "choice",
@@ -133,7 +133,7 @@ NETWORK = {
     "kernel_size": "count?",
     "nonlinearity": "choice",
     "oversampling": "factor",
-    "projection": "choice",
+    "projection": "choice?",
 }
 A_NETWORK = {"domain": LIFTED, "in_channels": 1, "out_channels": 1, "width": 1, "depth": 1}
 SPHERE = {"degrees": "bandwidth", "rotations": "count?"}
@@ -349,8 +349,8 @@ TABLE = {
         {"domain": PLANE, "input": IMAGE, "target": IMAGE},
         {"domain": "domain", "input": "field", "target": "field", "reduction": "choice"},
     ),
-    "UNet": call(er.models.UNet, A_NETWORK, {**NETWORK, "blocks": "count"}),
-    "Classifier": call(er.models.Classifier, A_NETWORK, {**NETWORK, "pooling": "choice"}),
+    "UNet": call(er.models.UNet, A_NETWORK, {**NETWORK, "blocks": "count?"}),
+    "Classifier": call(er.models.Classifier, A_NETWORK, {**NETWORK, "pooling": "choice?"}),
     "correlate": call(
         er.correlate,
         {"domain": PLANE, "kernel": bump, "f": IMAGE},

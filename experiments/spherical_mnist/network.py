@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import erlangen as er
 from erlangen.engines import FinerFibre
-from erlangen.models.blocks import ConvBlock, ResidualBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, ResidualBlock, stem
 from erlangen.spaces.spherical import Coefficients
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -59,21 +59,24 @@ class Equivariant(nn.Module):
         super().__init__()
         self.read = SPHERE.grid(rings)
         self.first = domain = SPHERE.harmonics(degrees, rotations=fibre)
-        style = Style(
-            None, separable=separable, nonlinearity=nonlinearity, oversampling=oversampling, rings=knots
+        options = er.models.Options(
+            tuple(widths),
+            depth=len(widths) - 1,
+            separable=separable,
+            nonlinearity=nonlinearity,
+            oversampling=oversampling,
+            rings=knots,
         )
-        layers, before = stem(domain, 1, widths[0], style), widths[0]
-        for level, (width, count) in enumerate(zip(widths, convolutions, strict=True)):
-            if level:
-                layers.append(er.nn.Down(domain))
-                domain = domain.coarser()
+        levels = options.levels(domain)
+        layers, before = stem(levels[0], 1), widths[0]
+        for i, (level, count) in enumerate(zip(levels, convolutions, strict=True)):
+            if i:
+                layers.append(er.nn.Down(levels[i - 1].domain))
             while count:
-                pair = residual and before == width and count > 1
-                block = (
-                    ResidualBlock(domain, width, style) if pair else ConvBlock(domain, before, width, style)
-                )
-                layers.append(block)
-                before, count = width, count - (2 if pair else 1)
+                pair = residual and before == level.width and count > 1
+                layers.append(ResidualBlock(level) if pair else ConvBlock(level, before))
+                before, count = level.width, count - (2 if pair else 1)
+        domain = levels[-1].domain
         self.features = nn.Sequential(*layers)
         self.invariants = Energies(domain) if reading == "energies" else Integrals(domain, reading)
         self.head = head(before * self.invariants.count, hidden, dropout)

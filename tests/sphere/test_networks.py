@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import erlangen as er
-from erlangen.models.blocks import ConvBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, stem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rotations import rotation, values_at
@@ -248,9 +248,9 @@ def test_models_take_the_sphere_unchanged(domain):
     assert er.models.Classifier(domain, 3, 5, width=2)(f).shape == (2, 5)
 
 
-def test_rings_of_a_style_are_those_of_every_kernel():
-    ball, style = er.Sphere().harmonics(8, rotations=5), Style(rings=3)
-    for layer in (stem(ball, 1, 2, style)[0], ConvBlock(ball, 2, 2, style).correlation):
-        assert layer.spec.rings == 3
-    free = ConvBlock(ball, 2, 2, Style()).correlation.weight
-    assert ConvBlock(ball, 2, 2, style).correlation.weight.shape[2] * 8 == free.shape[2] * 3
+def test_rings_are_those_of_every_kernel():
+    ball = er.Sphere().harmonics(8, rotations=5)
+    few, free = (er.models.Options(2, 0, rings=rings).levels(ball)[0] for rings in (3, None))
+    layer, other = (ConvBlock(level, 2).correlation for level in (few, free))
+    assert layer.spec.rings == stem(few, 1)[0].spec.rings == 3
+    assert layer.weight.shape[2] * 8 == other.weight.shape[2] * 3

@@ -97,10 +97,13 @@ def test_every_option_is_kept(tmp_path):
             (er.Plane(rotations=8), er.models.UNet, {"padding_mode": "circular", "exact_shifts": True}, {}),
             (er.Plane(rotations=4), er.models.UNet, {"nonlinearity": "polynomial", "oversampling": 1.5}, {}),
             (er.Plane(rotations=4), er.models.Classifier, {"pooling": "max", "projection": "mean"}, {}),
+            (er.Plane(rotations=4), er.models.UNet, PER_LEVEL, {}),
+            (er.Plane(rotations=4), er.models.Classifier, PER_LEVEL | {"blocks": (2, 4)}, {}),
         ]
     ):
         task = Task(("h\u00e9risson", "no\udcffutf8", "x"), dense=net is er.models.UNet)
-        model = Predictor(net(plane, 3, 3, 1, 1, **options), size=None, task=task, **others).train()
+        built = net(plane, 3, 3, **{"width": 1, "depth": 1} | options)
+        model = Predictor(built, size=None, task=task, **others).train()
         er.save(model, tmp_path / str(i))
         again = er.load(tmp_path / str(i))
         assert (again.task, again.size, again.values) == (task, None, model.values)
@@ -240,6 +243,8 @@ def test_statistics_that_are_none():
             Predictor(network().net, size=size)
 
 
+PER_LEVEL = {"width": (2, 3), "kernel_size": (3, 7), "blocks": (1, 2), "separable": (True, False)}
+PER_LEVEL |= {"nonlinearity": ("relu", "gated"), "oversampling": (1, 2.5), "rings": (1, 2)}
 ABSURD = {
     "domain": {
         "name": ["Sphere", None, 3, []],
@@ -252,10 +257,10 @@ ABSURD = {
         "name": ["Module", "__init__", ["UNet"], {}, "Classifier"],
         "in_channels": [1, 4, True, 10**9],
         "out_channels": [0, 2, 10**9, 1.0],
-        "width": [0, 2, 10**5, 2**31, 10**30, True],
+        "width": [0, 2, 10**5, 2**31, 10**30, True, None, [], [1], [1, 2, 3], [1, 10**5], [1, "2"], [[1], 2]],
         "depth": [-1, 0, 2, 16, 10**6],
         "blocks": [0, 2, 64, 2**31, "1", None],
-        "kernel_size": [0, 2, 5, 127, 10**9, -3],
+        "kernel_size": [0, 2, 5, 127, 10**9, -3, [3, 127], [3, 5], [3] * 10**5],
         "radius": [0.0, -1, 2.5, 1e300, "3"],
         "oversampling": [0, 0.3, 10**6, 1e300, "2", None],
         "padding_mode": ["wrap", None, 3, ["zeros"]],
@@ -263,6 +268,8 @@ ABSURD = {
         "nonlinearity": ["gated", "tanh", 1],
         "separable": [0, None, True],
         "exact_shifts": [1, True],
+        "rings": [0, 1, 64, 10**9, "1", [1, 2]],
+        "pooling": ["max", "sum", 1],
         "wings": [2],
     },
     "task": {

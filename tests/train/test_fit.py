@@ -128,7 +128,7 @@ def test_the_network_is_the_one_that_the_settings_name(scenes, tmp_path):
     net = fit(scenes, steps=1, **SMALL | named).model
     er.save(net, tmp_path / "net")
     for found in (net.net, er.load(tmp_path / "net").net):
-        options = {"rotations": len(found.domain.fibre), **found.options}
+        options = {"rotations": len(found.domain.fibre), **vars(found.options)}
         assert {key: options[key] for key in named} == named
         assert (options["width"], options["depth"]) == (SMALL["width"], SMALL["depth"])
 

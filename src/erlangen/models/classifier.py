@@ -1,14 +1,14 @@
 """The classification network."""
 
-from typing import Literal
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from erlangen.arguments import Count, Depth, Length, Oversampling, checked
+from erlangen.arguments import Count, Depth, checked
 from erlangen.domains import Domain
-from erlangen.domains.spec import PaddingMode
-from erlangen.models.blocks import ConvBlock, Nonlinearity, ResidualBlock, Style, stem
+from erlangen.models.blocks import ConvBlock, residual_blocks, stem
+from erlangen.models.options import WIDTH, Options, PerLevel
 from erlangen.nn import GlobalPool, Pool, Project
 from erlangen.nn.equivariant import Equivariant
 
@@ -20,13 +20,11 @@ class Classifier(Equivariant):
         domain: where the images live.
         in_channels: scalar fields in.
         out_channels: classes (logits).
-        width: fields at the finest level; twice as many at each next one.
-        depth: how often the resolution is halved.
-        padding_mode, separable, kernel_size, radius, nonlinearity, oversampling, projection: as in `UNet`.
-            The projection is "max" unless told; with nonlinearity="polynomial" take "mean", or rotations of
-            the sphere are not exact.
-        pooling: "mean" or "max" between the levels.
-        exact_shifts: logits are invariant under integer shifts along the axes that close, as in `UNet`.
+        width: fields at the finest level, or at each level.
+        depth: how often the resolution is halved; number of resolutions - 1.
+        options: the others of `Options`, as of a `UNet`. With nonlinearity="polynomial" take
+            projection="mean", or rotations of the sphere are not exact. With exact_shifts logits are
+            invariant under integer shifts along the axes that close.
 
     Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels)``.
 
@@ -43,55 +41,28 @@ class Classifier(Equivariant):
         domain: Domain,
         in_channels: Count,
         out_channels: Count,
-        width: Count = 8,
+        width: PerLevel[Count] | None = WIDTH,
         depth: Depth = 2,
-        *,
-        padding_mode: PaddingMode = "zeros",
-        separable: bool = True,
-        kernel_size: int | None = None,
-        radius: Length | None = None,
-        nonlinearity: Nonlinearity = "relu",
-        oversampling: Oversampling = 2,
-        projection: Literal["mean", "max"] = "max",
-        pooling: Literal["mean", "max"] = "mean",
-        exact_shifts: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__()
-        if exact_shifts and padding_mode != "circular" and not any(domain.closed):
-            raise ValueError(
-                f'exact_shifts=True with padding_mode="{padding_mode}": what leaves the image is lost, '
-                'expected padding_mode="circular"'
-            )
-        if kernel_size is None and radius is None:
-            kernel_size = domain.default_kernel_size
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
-        self.options = {
-            "width": width,
-            "depth": depth,
-            "padding_mode": padding_mode,
-            "separable": separable,
-            "kernel_size": kernel_size,
-            "radius": radius,
-            "nonlinearity": nonlinearity,
-            "oversampling": oversampling,
-            "projection": projection,
-            "pooling": pooling,
-            "exact_shifts": exact_shifts,
-        }
-        style = Style(kernel_size, radius, padding_mode, separable, nonlinearity, oversampling)
-        layers = stem(domain, in_channels, width, style)
-        circular = padding_mode == "circular"
-        for level in range(depth + 1):
-            layers.append(ResidualBlock(domain, width, style))
-            if level < depth:
-                layers.append(Pool(domain, pooling, circular=circular, exact_shifts=exact_shifts))
-                domain, style = domain.coarser(), style.coarser(domain)
-                layers.append(ConvBlock(domain, width, 2 * width, style))
-                width *= 2
+        chosen = Options(width, depth, **options).chosen(domain, blocks=2, projection="max", pooling="mean")
+        self.options = chosen
+        pooling: Any = chosen.pooling
+        levels = chosen.levels(domain)
+        layers = stem(levels[0], in_channels)
+        for i, level in enumerate(levels):
+            if i:
+                before = levels[i - 1]
+                shifts: dict[str, Any] = {"circular": chosen.circular, "exact_shifts": chosen.exact_shifts}
+                layers += [Pool(before.domain, pooling, **shifts), ConvBlock(level, before.width)]
+            layers += residual_blocks(level)
+        coarsest, projection = levels[-1].domain, chosen.projection
         if domain.fibre is not None:
-            layers.append(Project(domain, projection))
-        self.features = nn.Sequential(*layers, GlobalPool(domain))
-        self.head = nn.Linear(width, out_channels)
+            layers.append(Project(coarsest, projection))  # type: ignore[arg-type]
+        self.features = nn.Sequential(*layers, GlobalPool(coarsest))
+        self.head = nn.Linear(levels[-1].width, out_channels)
 
     def forward(
         self, image: Float[Tensor, "batch in_channels *space"]

@@ -3,18 +3,20 @@
 import json
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from erlangen.models import Classifier, UNet
+from erlangen.models import Classifier, Options, UNet
+from erlangen.models.options import NAMES as OPTIONS
 from erlangen.spaces import Plane
 from erlangen.train.predictor import Predictor
 from erlangen.train.task import Task
 
 NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier": Classifier}
+MOST_LEVELS = 17
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -60,6 +62,11 @@ def _is_range(value: object) -> bool:
     return type(value) is list and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
 
 
+def _is_flat(value: object) -> bool:
+    values = value if type(value) is list and len(value) <= MOST_LEVELS else [value]
+    return all(type(one) in (str, int, float, bool, type(None)) for one in values)
+
+
 def _are_names(value: object) -> bool:
     return (
         type(value) is list
@@ -70,24 +77,13 @@ def _are_names(value: object) -> bool:
 
 NOTHING = Rule("null", lambda value: value is None)
 SWITCH = Rule("true or false", lambda value: type(value) is bool)
-SHARED = {  # by both networks
+MODEL = {
+    "name": one_of(*NETWORKS),
     "in_channels": whole(3, 3),
     "out_channels": whole(1, 255),
-    "width": whole(1, 2**16),
-    "depth": whole(0, 16),
-    "exact_shifts": SWITCH,
-    "padding_mode": one_of("zeros", "reflect", "replicate", "circular"),
-    "separable": SWITCH,
-    "kernel_size": NOTHING | whole(1, 127),
-    "radius": NOTHING | number(1e-3, 32),
-    "nonlinearity": one_of("relu", "gated", "polynomial"),
-    "oversampling": number(1, 64),
-    "projection": one_of("mean", "max"),
+    **dict.fromkeys(OPTIONS, Rule("one value, or one for each resolution", _is_flat)),
 }
-MODELS = {
-    "UNet": {"name": one_of("UNet"), **SHARED, "blocks": whole(1, 64)},
-    "Classifier": {"name": one_of("Classifier"), **SHARED, "pooling": one_of("mean", "max")},
-}
+LARGEST = {"kernel_size": 127, "radius": 32.0, "rings": 64, "blocks": 64}  # of what others wrote
 PARTS = {
     "domain": {
         "name": one_of("Plane"),
@@ -104,7 +100,8 @@ WHOLE = {
     "size": NOTHING | whole(1, 2**31),
     "values": NOTHING | Rule("[low, high]", _is_range),
 }
-NEEDED = {"domain", "model", "task", "size", "name", "in_channels", "out_channels", "classes", "dense"}
+NEEDED = {"domain", "model", "task", "size", "name", "classes", "dense"}
+NEEDED |= {"in_channels", "out_channels", "width", "depth"}
 
 
 def recipe_of(model: Predictor) -> dict[str, Any]:
@@ -117,9 +114,10 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
     if type(net) not in NETWORKS.values() or not isinstance(net.domain, Plane):
         raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
     channels = {"in_channels": net.in_channels, "out_channels": net.out_channels}
+    options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(net.options).items()}
     recipe = {
         "domain": {"name": "Plane", **net.domain.recipe},
-        "model": {"name": type(net).__name__, **channels, **net.options},  # type: ignore[dict-item]
+        "model": {"name": type(net).__name__, **channels, **options},
         "task": {"classes": list(model.task.classes), "dense": model.task.dense},
         "size": model.size,
         "values": None if model.values is None else [float(value) for value in model.values],
@@ -167,7 +165,8 @@ def expect_recipe(recipe: Mapping[str, Any]) -> None:
     kinds = (model.get("name"), domain.get("name"))
     if not isinstance(kinds[0], str) or kinds[0] not in NETWORKS or kinds[1] != "Plane":
         raise ValueError(f"{reprlib.repr(kinds)}, expected a {' or '.join(NETWORKS)} on a Plane")
-    _expect(model, MODELS[kinds[0]])
+    _expect(model, MODEL)
+    options = options_of(model)
     _expect(domain, PARTS["domain"])
     _expect(task, PARTS["task"])
     logits = Task(tuple(task["classes"]), task["dense"]).logits
@@ -178,11 +177,25 @@ def expect_recipe(recipe: Mapping[str, Any]) -> None:
             f"for {len(task['classes'])} classes of {what}"
         )
     order = order_of(domain)
-    if order * model.get("oversampling", 2) > 256 or order * (model.get("radius") or 0) > 128:
+    if order * largest(options.oversampling) > 256 or order * largest(options.radius) > 128:
         raise ValueError(
-            f"rotations={domain.get('rotations')}, oversampling={model.get('oversampling')} and "
-            f"radius={model.get('radius')} are too many samples, expected fewer"
+            f"rotations={domain.get('rotations')}, oversampling={options.oversampling} and "
+            f"radius={options.radius} are too many samples, expected fewer"
         )
+
+
+def options_of(model: Mapping[str, Any]) -> Options:
+    """The options in the recipe of a network, within the bounds of what others may have written."""
+    options = Options(**{name: value for name, value in model.items() if name in OPTIONS})
+    for name, most in LARGEST.items():
+        if largest(value := getattr(options, name)) > most:
+            raise ValueError(f"{name} is {reprlib.repr(value)}, expected at most {most}")
+    return options
+
+
+def largest(values: Any) -> float:
+    """Of the values of all resolutions; 0 for None."""
+    return max(values) if isinstance(values, tuple) else values or 0
 
 
 def expect_borne_out(recipe: Mapping[str, Any], shapes: Shapes) -> None:
@@ -191,26 +204,35 @@ def expect_borne_out(recipe: Mapping[str, Any], shapes: Shapes) -> None:
     A level and a block have a tensor of their own, a channel has a number, and so have the functions that
     kernels are summed from: about (kernel_size + 1)^2 / 8 for each entry of the fibre.
     """
-    domain, model = recipe["domain"], recipe["model"]
+    domain, model, options = recipe["domain"], recipe["model"], options_of(recipe["model"])
     name = "net.lift.0.weight" if model["name"] == "UNet" else "net.features.0.weight"
     lift = shapes.get(name, ())
     if len(lift) != 3:
         raise ValueError(f"there is no {name} of three axes, expected that of a {model['name']}")
     longest = max(n for shape in shapes.values() for n in shape)
-    functions = lift[2]
+    functions, most = lift[2], max(shape[2] for shape in shapes.values() if len(shape) == 3)
     mixed = [shape[2] for name, shape in shapes.items() if name.endswith(".mixing") and len(shape) == 3]
     others = [shape[2] / max(functions, 1) for shape in shapes.values() if len(shape) == 3]
-    taps = (model.get("kernel_size") or 5) + 1
+    levels, order = range(options.depth + 1), order_of(domain)
+    kernels = [_functions(options, level, order) for level in levels]
+    widths = [options.at("width", level) or 1 for level in levels]
     for what, needed, there in (
-        ("depth and blocks", (model.get("depth", 0) + 1) * model.get("blocks", 1), len(shapes)),
-        ("width and depth", model.get("width", 1) * 2 ** model.get("depth", 0), longest),
-        ("kernel_size", min(taps**2 / 8, taps / 2 if order_of(domain) == 1 else math.inf), functions),
-        ("rotations", order_of(domain), 1.25 * max(mixed or others) + 4),
+        ("depth and blocks", sum(options.at("blocks", level) or 1 for level in levels), len(shapes)),
+        ("width and depth", max(widths), longest),
+        ("kernel_size", kernels[0], functions),
+        ("kernel_size", max(kernels), most),
+        ("rotations", order, 1.25 * max(mixed or others) + 4),
     ):
         if needed > there:
             raise ValueError(
                 f"{what} are those of a larger network than that of these tensors ({needed:g} for {there:g})"
             )
+
+
+def _functions(options: Options, level: int, order: int) -> float:
+    """From how many functions the kernels of a level are summed, at least."""
+    taps = (options.at("kernel_size", level) or 5) + 1
+    return options.at("rings", level) or min(taps**2 / 8, taps / 2 if order == 1 else math.inf)
 
 
 def order_of(domain: Mapping[str, Any]) -> int:
@@ -232,12 +254,21 @@ def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
     task, values = recipe["task"], recipe.get("values")
     plane = plane or Plane(**domain)  # outside of the meta device, as its tables are
     with torch.device("meta"):
+        net = NETWORKS[recipe["model"]["name"]](plane, **model)
+        _expect_same(options_of(model), net.options, model)
         return Predictor(
-            NETWORKS[recipe["model"]["name"]](plane, **model),
+            net,
             size=recipe["size"],
             task=Task(tuple(task["classes"]), task["dense"]),
             values=None if values is None else (values[0], values[1]),
         )
+
+
+def _expect_same(given: Options, built: Options, names: Iterable[str]) -> None:
+    """ValueError for an option that was left to the network: those of one that was saved are known."""
+    for name in OPTIONS:
+        if name in names and getattr(given, name) != getattr(built, name):
+            raise ValueError(f"{name} is {getattr(given, name)!r}, expected {getattr(built, name)!r}")
 
 
 def _is_object(value: object) -> bool:

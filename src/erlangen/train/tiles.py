@@ -49,7 +49,7 @@ def in_tiles(
     Raises:
         ValueError: for networks that see beyond the edges, or choose a phase for the whole image.
     """
-    if unet.exact_shifts or unet.options["padding_mode"] == "circular":
+    if unet.options.exact_shifts or unet.options.circular:
         raise ValueError(
             "this network treats images as periodic, so that every pixel sees the other side; expected "
             'padding_mode="zeros" to work in tiles; predict the whole image'
