@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from atlases import strip
 
 import erlangen as er
 
@@ -238,3 +239,29 @@ def test_logarithms_of_exact_half_turns_have_gradients(signs, dtype):
     torch.testing.assert_close(
         found.double(), expected, rtol=0, atol=2e-5 if dtype == torch.float32 else 1e-12
     )
+
+
+@pytest.mark.parametrize(
+    "space",
+    [er.SurfaceOfRevolution(), er.Ellipsoid(), strip()],
+    ids=["chart", "equation", "atlas"],
+)
+def test_what_all_frames_agree_on_carries_none_from_the_origin(space, monkeypatch):
+    u = space.frames(space.origin.expand(4, -1))
+    directions = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, -1.0], [-0.8, 0.6]]).double()
+    q = space.carry(u, 0.3 * space.length * directions).point
+    p, w = u.point, u.tangent(directions.flip(-1))
+    v = space.log(p, q)
+    u = space.frames(q)
+    back = u.tangent(space.coordinates(u, p))
+    carried = space.carry(space.frames(p), space.components(space.frames(p), v[..., None])[..., 0])
+    w_there = carried.tangent(space.components(space.frames(p), w[..., None])[..., 0])
+    monkeypatch.setattr(type(space), "frame", None)
+    torch.testing.assert_close(space.exp(p, v), q, rtol=0, atol=1e-9)
+    torch.testing.assert_close(space.log(q, p), back, rtol=0, atol=1e-9)
+    torch.testing.assert_close(space.distance(p, q), space.distance(q, p), rtol=0, atol=1e-6)
+    torch.testing.assert_close(space.parallel_transport(p, v, w), w_there, rtol=0, atol=1e-9)
+    any_one = space.any_frame(q)
+    g = space.gauge(u, any_one)
+    torch.testing.assert_close(g.mT @ g, torch.eye(2).double().expand_as(g), rtol=0, atol=1e-12)
+    assert any_one.point.dtype == torch.float64

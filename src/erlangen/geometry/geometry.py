@@ -216,7 +216,7 @@ class Geometry(ABC):
         self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]
     ) -> Float[Tensor, "*#batch"]:
         """The length of the shortest way from p to q."""
-        return self.coordinates(self.frames(p), q).norm(dim=-1)
+        return self.coordinates(self.any_frame(p), q).norm(dim=-1)
 
     def distance_of_pairs(
         self, p: Float[Tensor, "k m"], q: Float[Tensor, "l m"], i: Int[Tensor, "*#e"], j: Int[Tensor, "*#e"]
@@ -265,6 +265,10 @@ class Geometry(ABC):
         """The frames s(p) themselves."""
         return Frame(p, self.frame(p))
 
+    def any_frame(self, p: Float[Tensor, "*#batch m"]) -> Frame:
+        """A frame at p that is quick to know: enough for `exp`, `log` and all else that frames agree on."""
+        return self.frames(p)
+
     def components(self, u: Frame, w: Float[Tensor, "*#batch m k"]) -> Float[Tensor, "*#batch n k"]:
         """The components in u of tangent vectors at its point, given as columns."""
         size = u.basis.norm(dim=-2, keepdim=True)  # some axes may be shifts and others turns
@@ -277,7 +281,7 @@ class Geometry(ABC):
 
     def exp(self, p: Float[Tensor, "*#batch m"], v: Float[Tensor, "*#batch m"]) -> Tensor:
         """The point that the tangent vector v at p leads to; v in the coordinates of points."""
-        u = self.frames(p)
+        u = self.any_frame(p)
         return self.carry(u, self._components_of(u, v)).point
 
     def log(self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]) -> Tensor:
@@ -288,7 +292,7 @@ class Geometry(ABC):
         Raises:
             ValueError: naming the points to which no way was found.
         """
-        u = self.frames(p)
+        u = self.any_frame(p)
         v = self.coordinates(u, q)
         self._expect_ways(v, q)
         return u.tangent(v)
@@ -322,7 +326,7 @@ class Geometry(ABC):
         w: Float[Tensor, "*#batch m"],
     ) -> Tensor:
         """The tangent vector w at p, carried along v to ``exp(p, v)``."""
-        u = self.frames(p)
+        u = self.any_frame(p)
         arrived = self.carry(u, self._components_of(u, v))
         return arrived.tangent(self._components_of(u, w))
 
@@ -356,7 +360,7 @@ class Geometry(ABC):
         self, p: Float[Tensor, "c m"], q: Float[Tensor, "c m"], t: Float[Tensor, "k"]
     ) -> Float[Tensor, "c k m"]:
         """Points at the shares t of the ways that `along` takes from each p to each q."""
-        u = self.frames(p)
+        u = self.any_frame(p)
         v = self.coordinates(u, q)[:, None] * t[:, None]
         return self.carry(Frame(u.point[:, None], u.basis[:, None]), v).point
 
@@ -370,7 +374,7 @@ class Geometry(ABC):
             w: in the coordinates of points.
         """
         points = curves.sampled(curve)
-        u = self.frames(points[0])
+        u = self.any_frame(points[0])
         arrived = self.along(u, points[1:])
         return arrived.tangent(self._components_of(u, w))
 

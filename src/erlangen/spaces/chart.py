@@ -212,15 +212,21 @@ class Chart(Numerical):
         return torch.where(middle.isfinite(), middle, 0.0)
 
     def frame(self, p: Tensor) -> Tensor:
-        home = self.home(p.to(torch.float64))
-        t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
-        way = self.origin + t * (home - self.origin)[..., None, :]  # (..., k, n)
+        x = p.to(torch.float64)
+        home, turn = self.glue(Frame(x, torch.eye(self.dim).to(x)))
         u = self.along_coordinates(self.origin.expand_as(home))
-        return self._unglue(p.to(home), self.along(u, way)).to(p.dtype)
+        leg = (home - self.origin) / LEGS
+        for _ in range(LEGS):
+            u = self._transported(u, straight(u.point, u.point + leg), max(4, self.steps))
+        return (inverse(turn) @ u.basis).to(p.dtype)
+
+    def any_frame(self, p: Tensor) -> Frame:
+        return self.along_coordinates(p.to(torch.float64))
 
     def along_coordinates(self, p: Tensor) -> Frame:
         """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
-        return Frame(p, torch.linalg.inv(torch.linalg.cholesky(self.metric(p))).mT)
+        root, failed = torch.linalg.cholesky_ex(self.metric(p))
+        return Frame(p, torch.where(failed[..., None, None] > 0, math.nan, inverse(root).mT))
 
     def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` in the coordinates of the cover."""
@@ -271,11 +277,6 @@ class Chart(Numerical):
     def glue(self, u: Frame) -> Frame:
         """The frame of the cover, brought to where axes with a period lie in [0, period)."""
         return self.decks.home(u)
-
-    def _unglue(self, p: Tensor, u: Frame) -> Tensor:
-        """The axes of a frame at home(p), at p itself."""
-        back = self.glue(Frame(p, torch.eye(self.dim).to(p))).basis
-        return torch.linalg.inv(back) @ u.basis
 
     def contains(self, p: Tensor) -> Tensor:
         low, high = self._ends.to(p)
@@ -331,7 +332,7 @@ class Chart(Numerical):
         def moving(t: Tensor) -> tuple[Tensor, Tensor]:
             return directional(curve, t, torch.ones_like(t))
 
-        u = self.frames(points[0])
+        u = self.any_frame(points[0])
         arrived = self._transported(u, moving, SAMPLES // 2)
         return arrived.tangent(self._components_of(u, w))
 

@@ -169,8 +169,7 @@ class Implicit(Geometry):
     def length(self) -> float:  # type: ignore[override]
         """The usual radius of curvature in R^N at points that were found, or the extent, if that is less."""
         x = self.found_points()
-        normals_first = torch.linalg.qr(self.gradient(x).mT, mode="complete").Q
-        II = self._second_form(Frame(x, normals_first[..., self.ambient - self.dim :]))
+        II = self._second_form(self.any_frame(x))
         bend = float(torch.linalg.matrix_norm(II.flatten(1, 2), 2).median())
         return min(self.extent, 1 / bend) if bend * self.extent > ON else self.extent
 
@@ -213,8 +212,7 @@ class Implicit(Geometry):
     def _bending(self, x: Tensor) -> Float[Tensor, "*batch"]:
         """The largest curvature ``|II(v, v)|`` in R^N of geodesics through x."""
         flat = x.reshape(-1, self.ambient)
-        E = torch.linalg.qr(self.gradient(flat).mT, mode="complete").Q[..., self.ambient - self.dim :]
-        II = self._second_form(Frame(flat, E))  # (p, N, n, n)
+        II = self._second_form(self.any_frame(flat))  # (p, N, n, n)
         v = sphere_rule(self.dim, 6)[0]
         turns = torch.einsum("pmab,sa,sb->psm", II, v, v).norm(dim=-1)
         v = v[turns.argmax(1)]  # and from there uphill
@@ -298,6 +296,11 @@ class Implicit(Geometry):
     def frames(self, p: Tensor) -> Frame:
         """In float64, as everything that is integrated from them."""
         return super().frames(p.to(torch.float64))
+
+    def any_frame(self, p: Tensor) -> Frame:
+        p = p.to(torch.float64)
+        normals_first = torch.linalg.qr(self.gradient(p).mT, mode="complete").Q
+        return Frame(p, normals_first[..., self.ambient - self.dim :])
 
     def frame(self, p: Tensor) -> Tensor:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS

@@ -171,6 +171,13 @@ class Atlas(Numerical):
         )
         return self.cover.written(u, number_of(p)).basis.to(p.dtype)
 
+    def any_frame(self, p: Tensor) -> Frame:
+        self.expect_points(p)
+        p = p.to(torch.float64)
+        return self.cover.each(
+            Frame(p, p.new_zeros(*p.shape, self.dim)), lambda chart, u: chart.along_coordinates(u.point)
+        )
+
     @cached_property
     def _turns(self) -> Float[Tensor, "charts n n"]:
         """For each chart, what turns its own frames to those that are carried there from the origin."""
@@ -286,7 +293,7 @@ class Atlas(Numerical):
                 f"the curve leaves the charts at its point {first}, {points[first].tolist()}, expected it "
                 f"within those of {self}; add a chart that covers the rest"
             )
-        u = self.frames(points[0])
+        u = self.any_frame(points[0])
         arrived = self._carried_along(curve, u, points) if callable(curve) else self.along(u, points[1:])
         arrived = self.cover.written(arrived, number_of(points[-1]))
         return arrived.tangent(self._components_of(u, w))
