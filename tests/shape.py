@@ -1,8 +1,29 @@
-"""The shape of a package, read from its source alone: nothing is imported, nothing runs."""
+"""The shape of a package, read from its source: nothing is imported, nothing runs."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+
+DEEPEST = 2  # edges between classes of our own
+LONGEST = 28  # lines, of 95 functions in 100
+FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
+    ["arguments", "version"],
+    ["making", "legible", "groups", "conventions"],
+    ["geometry", "kernels"],
+    ["harmonics"],
+    ["engines"],
+    ["domains"],
+    ["spaces", "correlation"],
+    ["nn"],
+    ["models"],
+    ["figures", "verify"],
+    ["train", "doctor"],
+    ["commands"],
+    ["cli"],
+    ["__main__"],
+]
+BESIDE = {("verify", "figures"), ("kernels", "geometry")}
+LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 Trees = dict[str, ast.Module]  # by the dotted name of each file
 
@@ -56,6 +77,25 @@ def _reached(name: str, imports: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def rooms_of(trees: Trees) -> set[str]:
+    """The files and folders at the top of the package."""
+    return {_room(name) for name in trees} - {""}
+
+
+def _room(name: str) -> str:
+    return name.partition(".")[2].partition(".")[0]
+
+
+def upward_imports_of(trees: Trees) -> list[str]:
+    """Imports from a floor that is no lower, but for the package's own first file, which imports all."""
+    arrows = sorted((a, b) for a, found in imports_of(trees).items() for b in found if _room(a) and _room(b))
+    return [
+        f"{a} imports {b}"
+        for a, b in arrows
+        if LEVEL[_room(b)] >= LEVEL[_room(a)] and _room(a) != _room(b) and (_room(a), _room(b)) not in BESIDE
+    ]
+
+
 # who reaches for whose private names
 
 
@@ -101,6 +141,11 @@ def _given(tree: ast.Module) -> Iterator[str]:
 # inheritance
 
 
+def deep_classes_of(trees: Trees) -> list[str]:
+    """Classes with more than `DEEPEST` edges above them."""
+    return [" < ".join(line) for line in ancestry_of(trees).values() if len(line) - 1 > DEEPEST]
+
+
 def ancestry_of(trees: Trees) -> dict[str, list[str]]:
     """For each class the longest line of its ancestors within the package, itself first."""
     classes = {
@@ -131,7 +176,19 @@ def _resolved(name: str, module: str, trees: Trees) -> str:
     return f"{module}.{name}"
 
 
-# sizes
+# files and functions
+
+
+def unexplained_of(trees: Trees) -> list[str]:
+    """Files that do not say what lives there, and asserts, which do not say how to mend what is wrong."""
+    silent = [name for name, tree in trees.items() if not ast.get_docstring(tree)]
+    asserts = [
+        f"{name}:{node.lineno} assert"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert)
+    ]
+    return sorted(silent) + sorted(asserts)
 
 
 def sizes_of(trees: Trees) -> dict[str, int]:
@@ -142,3 +199,25 @@ def sizes_of(trees: Trees) -> dict[str, int]:
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno
     }
+
+
+def percentile(sizes: dict[str, int], share: float = 0.95) -> int:
+    """What such a share of the functions does not exceed."""
+    return sorted(sizes.values())[int(share * (len(sizes) - 1))]
+
+
+def faults_of(package: Path) -> list[str]:
+    """Everything that the tests of shape ask of a package, of a copy with an addition as well."""
+    trees = trees_of(package)
+    circles = [" <-> ".join(circle) for circle in circles_of(imports_of(trees))]
+    strangers = sorted(rooms_of(trees) ^ set(LEVEL))
+    long = ["long functions"] * (percentile(sizes_of(trees)) > LONGEST)
+    return [
+        *circles,
+        *strangers,
+        *upward_imports_of(trees),
+        *private_uses_of(trees),
+        *deep_classes_of(trees),
+        *unexplained_of(trees),
+        *long,
+    ]

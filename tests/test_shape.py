@@ -6,16 +6,19 @@
 
 import pytest
 from paths import ROOT
-from shape import ancestry_of, circles_of, imports_of, private_uses_of, sizes_of, trees_of
-
-DEEPEST = 2  # edges between classes of our own
-LONGEST = 28  # lines, of 95 functions in 100
+from shape import (
+    LONGEST,
+    ancestry_of,
+    circles_of,
+    deep_classes_of,
+    imports_of,
+    percentile,
+    private_uses_of,
+    sizes_of,
+    trees_of,
+)
 
 TREES = trees_of(ROOT / "src" / "erlangen")
-
-
-def percentile(values: list[int], share: float) -> int:
-    return sorted(values)[int(share * (len(values) - 1))]
 
 
 @pytest.mark.xfail(
@@ -40,14 +43,12 @@ def test_private_names_stay_within_their_file():
     "RingSamples, PointSamples < Harmonic < Domain < Sampled",
 )
 def test_lines_of_descent_are_short():
-    lines = ancestry_of(TREES).values()
-    assert [" < ".join(line) for line in lines if len(line) - 1 > DEEPEST] == []
+    assert deep_classes_of(TREES) == []
 
 
 def test_functions_fit_a_screen():
     """Lines from ``def`` to the last one, docstring and comments among them."""
-    sizes = list(sizes_of(TREES).values())
-    assert percentile(sizes, 0.95) <= LONGEST
+    assert percentile(sizes_of(TREES)) <= LONGEST
 
 
 # what the tests above would find

@@ -38,7 +38,7 @@ def defects(bars: Sequence[Bar], path: str | Path | None = None) -> Any:
     axis.set_xscale("log")
     axis.set_xlim(1e-17, max(2.0, 2 * max(values)))
     axis.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
-    axis.set_xlabel("|N(g f) - g N(f)|, relative (black mark: interpolation alone)")
+    axis.set_xlabel("|N(g f) - g N(f)|, relative (black mark: only interpolation)")
     kinds = {row.kind for row in rows}
     handles = [axis.barh([0], [0], color=c) for kind, c in COLOURS.items() if kind in kinds]
     axis.legend(handles, [k for k in COLOURS if k in kinds], fontsize=8, loc="upper right")

@@ -65,9 +65,9 @@ class Geometry(ABC):
     Nothing above this class knows which. The structure group H turns frames, and carrying knows
     it: ``carry(u h, v) = carry(u, h v) h``.
 
-    A geometry defines `frame`, `carry`, `coordinates`, `act` and, where it is not 1, `density`;
-    `exp`, `log`, `parallel_transport` and `holonomy` follow. What the search for holonomy needs to know
-    of a space are its `origin`, `ways` to all of it, and the `circuits` round it.
+    A geometry defines `frame`, `carry` and `coordinates`; `density` where that is not 1, and `act` where
+    matrices move it. `exp`, `log`, `parallel_transport` and `holonomy` follow. What the search for holonomy
+    needs to know of a space are its `origin`, `ways` to all of it, and the `circuits` round it.
 
     Attributes:
         dim: the dimension n.
@@ -130,9 +130,16 @@ class Geometry(ABC):
         """The coordinates of the points q_j seen from the frames u_i."""
         return self.coordinates(u.at(i), q[j])
 
-    @abstractmethod
     def act(self, g: Float[Tensor, "*#batch d d"], u: Frame) -> Frame:
-        """The frame ``g u``, moved by the symmetry g of the space."""
+        """The frame ``g u``, moved by the symmetry g of the space.
+
+        Raises:
+            ValueError: where no matrices move the space.
+        """
+        raise ValueError(
+            f"{self} names no matrices that move it, expected an isometry as a function of points, as in "
+            "er.verify.isometry(layer, phi) and symmetry=[phi]"
+        )
 
     def mover(self, u: Frame) -> Float[Tensor, "*batch d d"]:
         """The element g of the group with ``g s(p0) = u``.

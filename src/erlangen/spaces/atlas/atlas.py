@@ -245,12 +245,6 @@ class Atlas(Numerical):
     def components(self, u: Frame, w: Tensor) -> Tensor:
         return inverse(u.basis[..., 1:, :]) @ w[..., 1:, :]
 
-    def act(self, g: Tensor, u: Frame) -> Frame:
-        raise ValueError(
-            f"{self} names no matrices that move it, expected an isometry as a function of points, as in "
-            "er.verify.isometry(layer, phi) and symmetry=[phi]"
-        )
-
     # curves, curvature
 
     def along(self, u: Frame, polygon: Tensor) -> Frame:

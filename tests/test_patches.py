@@ -1,0 +1,64 @@
+"""What a contributor adds is one new file and one line in one ``__init__.py``, and nothing else.
+
+Each folder of ``tests/patches`` is such an addition, and what is asked of it: the file, `check.py`. They are
+put into a copy of the source, which then still has the shape that the house rules ask for.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+from paths import ROOT
+from shape import faults_of
+
+SOURCE = ROOT / "src" / "erlangen"
+PATCHES = ROOT / "tests" / "patches"
+
+
+class Patch(NamedTuple):
+    """Where the one file goes, and what it exports there."""
+
+    room: str
+    names: str
+
+
+ADDITIONS = {
+    "cone": Patch("spaces", "Cone"),
+}
+
+
+def apply(name: str, package) -> None:
+    """The file, and the line."""
+    room, names = ADDITIONS[name]
+    shutil.copy(PATCHES / name / f"{name}.py", package / room)
+    with (package / room / "__init__.py").open("a") as file:
+        file.write(f"from erlangen.{room.replace('/', '.')}.{name} import {names} as {names}\n")
+
+
+@pytest.fixture(scope="module")
+def faults() -> list[str]:
+    """Those that the source has without the addition."""
+    return faults_of(SOURCE)
+
+
+def test_every_addition_is_tried():
+    assert {path.parent.name for path in PATCHES.glob("*/check.py")} == set(ADDITIONS)
+
+
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_an_addition_is_one_file_and_one_line(name, faults, tmp_path):
+    package = tmp_path / "src" / "erlangen"
+    shutil.copytree(SOURCE, package)
+    apply(name, package)
+    assert faults_of(package) == faults
+    path = os.pathsep.join([str(package.parent), str(PATCHES)])
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(PATCHES / name / "check.py")],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
