@@ -33,7 +33,7 @@ def network(first: nn.Module, second: nn.Module, on: Domain, *down: nn.Module) -
 
 def main(steps: int = 240, on: Domain | None = None) -> dict[str, list[float]]:
     torch.manual_seed(0)
-    lines = on or er.PositionsAndDirections(length=2.5).over(SPACE)  # 12 directions at each position
+    lines = on or er.PositionsAndDirections(length=2.5).grid(SPACE)  # 12 directions at each position
     first = er.nn.Lift(SPACE, 1, 4, radius=3.0, rings=4, to=lines)
     second = er.nn.Correlation(lines, 4, 4, radius=1.3, rings=4)
     nets = {"positions and directions": network(first, second, lines, er.nn.Pushforward(lines, SPACE, "max"))}

@@ -218,7 +218,7 @@ def test_engines_between_are_shared_and_forgotten():
 
 def test_the_trivial_lift_and_the_way_down():
     positions = R3.grid(3, 3, 2)
-    lines = er.PositionsAndDirections(length=2.0).over(positions)
+    lines = er.PositionsAndDirections(length=2.0).grid(positions)
     assert lines.shape == (12, 3, 3, 2)
     assert float(lines.weights.sum()) == pytest.approx(4 * torch.pi * 18)
     f = random_field(2, 3, 3, 3, 2)
@@ -237,8 +237,8 @@ def test_directions_of_a_grid_need_their_areas():
     theta, phi = (x.flatten() for x in torch.meshgrid(theta, phi, indexing="ij"))
     n = torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], -1)
     with pytest.raises(ValueError, match=r"weights are not the invariant measure .*areas of Voronoi cells"):
-        LINES.over(R3.grid(2, 2, 2), n)
-    d = LINES.over(R3.grid(2, 2, 2), n, er.Sphere().samples(n).weights)
+        LINES.grid(R3.grid(2, 2, 2), n)
+    d = LINES.grid(R3.grid(2, 2, 2), n, er.Sphere().samples(n).weights)
     share = d.weights / d.weights.sum()
     assert float((share * d.points[..., 5].square()).sum()) == pytest.approx(1 / 3, abs=0.02)
     assert float(d.weights.sum()) == pytest.approx(8 * 4 * math.pi)

@@ -2,6 +2,8 @@
 
 import inspect
 import math
+import re
+from functools import partial
 
 import pytest
 import torch
@@ -82,6 +84,67 @@ def test_no_public_space_is_left_out():
 )
 def space(request):
     return request.param()
+
+
+OPTIONS = {"rotations": None, "reflections": None, "mask": None}
+
+
+def defaults(function) -> dict:
+    """The keywords of a call, and what they are if they are left out."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def natural_grid(space, **options) -> er.domains.Domain:
+    """The smallest good one."""
+    if isinstance(space, er.Product):
+        return space.grid(space.one.grid(4), space.other.grid(4), **options)
+    if isinstance(space, er.PositionsAndDirections):
+        return space.grid(er.Euclidean(3, "roto-translations").grid(2, 2, 2), **options)
+    if isinstance(space, er.Hyperbolic):
+        return space.grid(1.0, 4, **options)
+    if isinstance(space, er.Sphere | er.ProjectivePlane | er.Ellipsoid):
+        return space.grid(4, **options)
+    return space.grid(*[4] * space.dim, **options)
+
+
+def outcome(call, *arguments, **options) -> tuple:
+    """What a call returns, and what it says if it refuses."""
+    try:
+        return call(*arguments, **options), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def test_grids(space):
+    domain, refusal = outcome(natural_grid, space)
+    if refusal:
+        assert re.search(r" has no natural grid, expected your own points: \.samples", refusal)
+        return
+    assert isinstance(domain, er.domains.Domain)
+    assert domain.geometry is space
+    assert OPTIONS.items() <= defaults(space.grid).items()
+    answers(space, partial(natural_grid, space), domain)
+
+
+def answers(space, make, domain):
+    """Of a call that makes samples: the same fibres, mirrors and masks, or the same refusals."""
+    H = space.structure
+    assert (domain.fibre is not None) == (H.is_finite and len(H.components) > 1)
+    with pytest.raises(ValueError, match=r"reflections is \w+ where H = .*, expected \w+ or None"):
+        make(reflections=not H.has_mirrors)
+    lifted, refusal = outcome(make, rotations=5, reflections=H.has_mirrors)
+    if refusal:
+        assert re.search(r"rotations is 5 where H = .* in \d dimensions, expected None", refusal)
+    else:
+        assert len(lifted.fibre) == 5 * (1 + H.has_mirrors)
+    mask = torch.ones(domain.shape, dtype=torch.bool)
+    mask.flatten()[0] = False
+    masked = make(mask=mask)
+    assert masked.unmasked is not masked
+    assert masked.shape == domain.shape
+    with pytest.raises(ValueError, match="mask is a ndarray, expected a tensor: "):
+        make(mask=mask.numpy())
 
 
 def test_groups(space):

@@ -38,7 +38,7 @@ def test_a_space_of_your_own(capsys):
 
 def test_lines_in_space():
     example = loaded("lines_in_space")
-    axes = er.PositionsAndDirections(length=2.5).over(example.SPACE, torch.eye(3))
+    axes = er.PositionsAndDirections(length=2.5).grid(example.SPACE, torch.eye(3))
     found = example.main(steps=2, on=axes)
     assert len(found) == 3
     assert all(math.isfinite(error) for errors in found.values() for error in errors)

@@ -68,7 +68,7 @@ WRONG = {
     "number": [math.inf, -math.inf, *NUMBERS],
     "share": [-1, -0.5, math.inf, *NUMBERS],  # of at least 0
     "factor": [0, 0.5, -1, math.inf, 1e30, *NUMBERS],  # of at least 1
-    "flag": ["no", 1, 0, None, 2.5, [], torch.tensor(True), torch.ones(2, dtype=torch.bool), *JUNK],
+    "flag": ["no", 1, 0, 2.5, [], torch.tensor(True), torch.ones(2, dtype=torch.bool), *JUNK],
     "choice": ["tangnet", "", 3, True, 2.5, ["max"], torch.ones(2), *JUNK],
     "domain": [3, "plane", None, True, er.Sphere(), er.Plane, IMAGE, np.ones(3), [PLANE], *JUNK],
     "other domain": [3, "plane", True, er.Sphere(), er.Plane, IMAGE, np.ones(3), [PLANE], *JUNK],
@@ -101,7 +101,18 @@ WRONG = {
     "sizes": [3, "ab", (0, 4), (-1, 4), (2.5, 4), (4,), (4, 4, 4), (2**31, 4), ("a", 4), (True, 4), *JUNK],
     "mapping": [3, "m", [1], IMAGE],
 }
-NONE_IS_WRONG = ("count", "length", "number", "share", "factor", "choice", "function", "text", "lengths")
+NONE_IS_WRONG = (
+    "flag",
+    "count",
+    "length",
+    "number",
+    "share",
+    "factor",
+    "choice",
+    "function",
+    "text",
+    "lengths",
+)
 
 FIELDS = {"in_field": "choice!", "out_field": "choice!"}
 KERNEL = {
@@ -137,8 +148,10 @@ NETWORK = {
 }
 A_NETWORK = {"domain": LIFTED, "in_channels": 1, "out_channels": 1, "width": 1, "depth": 1}
 SPHERE = {"degrees": "bandwidth", "rotations": "count?"}
+FIBRE = {"rotations": "count?", "reflections": "flag?"}
+RINGS = {"latitudes": "count", "kind": "choice", "builder": "choice", **SPHERE, **FIBRE}
 STRIP = {"length": "length", "symmetry": "choice?"}
-GATHERED = {"rotations": "count?", "boundary": "choice", "nodes": "count", "pooling": "length?"}
+GATHERED = {**FIBRE, "boundary": "choice", "nodes": "count", "pooling": "length?"}
 
 
 def call(function, right, kinds):
@@ -158,15 +171,22 @@ TABLE = {
     ),
     "Euclidean": call(er.Euclidean, {"n": 2}, {"n": "count", "symmetry": "choice"}),
     "Euclidean.grid": call(
-        lambda spacing=1.0, size=4: er.Euclidean(2).grid(size, 4, spacing=spacing),
+        lambda size=4, **options: er.Euclidean(2).grid(size, 4, **options),
         {},
-        {"spacing": "length", "size": "size of an axis"},
+        {"spacing": "length", "size": "size of an axis", **FIBRE},
     ),
     "Sphere": call(er.Sphere, {}, {"n": "count", "symmetry": "choice", "measure": "choice"}),
     "Sphere.grid": call(
         er.Sphere().grid,
         {"latitudes": 4},
-        {"latitudes": "count", "longitudes": "count?", "kind": "choice", "builder": "choice", **SPHERE},
+        {
+            "latitudes": "count",
+            "longitudes": "count?",
+            "kind": "choice",
+            "builder": "choice",
+            **SPHERE,
+            **FIBRE,
+        },
     ),
     "Sphere.healpix": call(
         er.Sphere().healpix, {"nside": 2}, {"nside": "count", "ring_weights": "flag", **SPHERE}
@@ -178,10 +198,10 @@ TABLE = {
     ),
     "Sphere.harmonics": call(er.Sphere().harmonics, {"degrees": 4}, SPHERE),
     "Hyperbolic": call(er.Hyperbolic, {}, {"n": "count", "symmetry": "choice", "measure": "choice"}),
-    "Hyperbolic.disc": call(
-        er.Hyperbolic().disc,
+    "Hyperbolic.grid": call(
+        er.Hyperbolic().grid,
         {"radius": 1.0, "rings": 3},
-        {"radius": "length", "rings": "count", "samples": "count?", "rotations": "count?"},
+        {"radius": "length", "rings": "count", "samples": "count?", **FIBRE},
     ),
     "FlatTorus": call(er.FlatTorus, {}, {"lengths": "lengths", "symmetry": "choice?"}),
     "Cylinder": call(er.Cylinder, {}, {"width": "extent", **STRIP}),
@@ -192,7 +212,14 @@ TABLE = {
     "ProjectivePlane.grid": call(
         er.ProjectivePlane().grid,
         {"latitudes": 4},
-        {"latitudes": "count", "longitudes": "count?", "kind": "choice", "builder": "choice", **SPHERE},
+        {
+            "latitudes": "count",
+            "longitudes": "count?",
+            "kind": "choice",
+            "builder": "choice",
+            **SPHERE,
+            **FIBRE,
+        },
     ),
     "SurfaceOfRevolution": call(
         er.SurfaceOfRevolution,

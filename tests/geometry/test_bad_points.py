@@ -50,7 +50,7 @@ def test_one_stray_point_among_many_is_found():
     p[1234] *= 1.01
     with pytest.raises(ValueError, match="is no point of Sphere"):
         Samples(er.Sphere(measure="tangent"), p, torch.ones(2000))
-    disc = er.Hyperbolic().disc(1.0, 20)
+    disc = er.Hyperbolic().grid(1.0, 20)
     p = disc.points.flatten(0, -2).clone()
     p[321, 0] *= 1.3  # neither the longest nor the shortest
     with pytest.raises(ValueError, match="is no point of Hyperbolic"):
@@ -76,7 +76,7 @@ def test_group_elements_off_the_group():
     with pytest.raises(ValueError, match=r"g has shape \(4, 4\), expected 3 x 3 for SO\(3\)"):
         ball.act(torch.eye(4), f)
     shear = torch.eye(3).double()
-    for row, column, domain in ((2, 0, ball), (0, 2, ball), (0, 1, er.Hyperbolic().disc(1.0, 4))):
+    for row, column, domain in ((2, 0, ball), (0, 2, ball), (0, 1, er.Hyperbolic().grid(1.0, 4))):
         g = shear.clone()
         g[row, column] = 0.7
         with pytest.raises(ValueError, match="changes lengths or leaves the space"):
@@ -130,7 +130,7 @@ def test_a_space_without_a_group_says_so():
         (er.Euclidean(1, "isometries").grid(9), "scalar", "E(1)"),
         (er.Sphere().grid(4, rotations=5), "regular", "SO(3)"),
         (er.Sphere(symmetry="isometries").grid(4), "scalar", "O(3)"),
-        (er.Hyperbolic().disc(1.0, 3), "scalar", "SO+(1,2)"),
+        (er.Hyperbolic().grid(1.0, 3), "scalar", "SO+(1,2)"),
         (er.ProjectivePlane().grid(4), "scalar", "SO(3)"),
     ],
 )

@@ -225,7 +225,7 @@ def test_the_sphere_solved_is_the_sphere():
 
 
 def test_the_hyperbolic_plane_solved_is_the_hyperbolic_plane():
-    disc = er.Hyperbolic().disc(1.5, 7)
+    disc = er.Hyperbolic().grid(1.5, 7)
     solved = er.HomogeneousSpace(groups.SO(1, 2), torch.tensor([1.0, 0.0, 0.0]), linear)
     f = torch.randn(*disc.shape).double()
     y = er.correlate(solved.samples(disc.points, disc.weights), bump, f, radius=1.5)
@@ -277,7 +277,7 @@ def test_another_origin_of_the_hyperbolic_plane_with_its_metric():
     start, back = torch.tensor([1.0, 0.0, 0.0]).double(), torch.linalg.inv(g)
     one = er.HomogeneousSpace(G, start, linear)
     other = er.HomogeneousSpace(G, g @ start, linear, metric=back.T @ back)
-    disc = er.Hyperbolic().disc(1.5, 6)
+    disc = er.Hyperbolic().grid(1.5, 6)
     f = torch.randn(disc.shape).double()
     y, z = (er.correlate(s.samples(disc.points, disc.weights), bump, f, radius=1.0) for s in (one, other))
     assert y.std() > 0.01
@@ -373,7 +373,7 @@ def test_weights_that_are_not_the_measure_are_refused():
         ball.samples(even.points, even.weights * (1 + 0.35 * even.points[:, 2]))
     random = torch.nn.functional.normalize(torch.randn(200, 3).double(), dim=1)
     ball.samples(random, torch.full((200,), 4 * math.pi / 200))  # as good as random points are
-    disc = er.Hyperbolic().disc(2.0, 16)
+    disc = er.Hyperbolic().grid(2.0, 16)
     with pytest.raises(ValueError, match="weights are not the invariant measure"):
         Samples(er.Hyperbolic(), disc.points, torch.ones(disc.shape))
 

@@ -14,7 +14,7 @@ SPHERE, CIRCLE = er.Sphere(), er.FlatTorus((2 * math.pi,))
 
 
 def sphere_and_circle():
-    return er.Product(SPHERE, CIRCLE).over(SPHERE.grid(5), CIRCLE.grid(6), rotations=N)
+    return er.Product(SPHERE, CIRCLE).grid(SPHERE.grid(5), CIRCLE.grid(6), rotations=N)
 
 
 def mapping_torus():
@@ -25,7 +25,7 @@ def mapping_torus():
 def projective_plane_and_circle():
     """H is O(2) on the plane: frames come home mirrored."""
     plane = er.ProjectivePlane()
-    return er.Product(plane, CIRCLE).over(plane.grid(4), CIRCLE.grid(4), rotations=4)
+    return er.Product(plane, CIRCLE).grid(plane.grid(4), CIRCLE.grid(4), rotations=4)
 
 
 DOMAINS = {"S2 x S1": (sphere_and_circle, 1.0), "mapping torus": (mapping_torus, 0.7)}
@@ -130,4 +130,4 @@ def test_other_groups_are_refused():
         er.MappingTorus(1.0, width=-1)
     product = er.Product(SPHERE, CIRCLE)
     with pytest.raises(ValueError, match="expected samples of FlatTorus"):
-        product.over(SPHERE.grid(4), SPHERE.grid(4))
+        product.grid(SPHERE.grid(4), SPHERE.grid(4))

@@ -54,17 +54,17 @@ class Domain(Sampled):
         return self.geometry.equivariant_to(H)
 
     def masked(
-        self, mask: Bool[Tensor, "*space"], boundary: Literal["zero", "renormalize"] = "zero"
+        self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
     ) -> "Domain":
         """The samples at which the mask is True: missing data, or a window on a region.
 
         Args:
-            mask: ``(*space)``, booleans.
+            mask: ``(*space)``, booleans; None leaves the domain as it is.
             boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel.
         """
         from erlangen.domains.masked import Masked
 
-        return Masked(self, mask, boundary)
+        return self if mask is None else Masked(self, mask, boundary)
 
     @property
     def unmasked(self) -> "Domain":

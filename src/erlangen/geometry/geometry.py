@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from jaxtyping import Float, Int
@@ -111,6 +111,17 @@ class Geometry(ABC):
         if H.is_finite:
             return "give it fibre=er.groups.FiniteFibre(space.structure), or " * (len(H.components) > 1)
         return "build it with rotations=8, or " * (len(H.algebra) == 1)
+
+    def grid(self, *arguments: Any, **options: Any) -> Any:
+        """Samples in rows: a domain, with `rotations`, `reflections` and `mask`.
+
+        Raises:
+            ValueError: where no rows are natural.
+        """
+        self._refuse_grid()
+
+    def _refuse_grid(self) -> NoReturn:
+        raise ValueError(f"{self} has no natural grid, expected your own points: .samples(points, weights)")
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:

@@ -10,12 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Range, Rotations, Size, Steps, checked
-from erlangen.domains import Gathered
+from erlangen.domains import Domain
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Cell, Deck, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.shooting import differential, shoot
+from erlangen.groups import fibre_of
 from erlangen.spaces.chart_grid import chart_grid
 from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
 from erlangen.spaces.decks import DeckGroup
@@ -350,10 +351,12 @@ class Chart(Numerical):
         self,
         *shape: Size,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
         boundary: Boundary = "zero",
         nodes: Steps = 8,
         pooling: Length | None = None,
-    ) -> Gathered:
+    ) -> Domain:
         """Samples at even distances in coordinates: on axes with a period from zero, else between the edges.
 
         Weights are the volume ``sqrt(det g)`` of the cells; between the samples fields are read by cubic
@@ -363,11 +366,14 @@ class Chart(Numerical):
         Args:
             shape: the number of samples on each axis.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
             boundary: what kernels see beyond an edge, "zero", "reflect" or "renormalize".
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
-        return chart_grid(self, shape, rotations, boundary, nodes, pooling)
+        fibre_of(self.structure, rotations, reflections)  # or refuses
+        return chart_grid(self, shape, rotations, boundary, nodes, pooling).masked(mask)
 
     # what pictures ask
 

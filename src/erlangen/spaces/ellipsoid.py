@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Around, Length, Rings, Rotations, Steps, checked
-from erlangen.domains import Gathered, Interpolation
+from erlangen.domains import Domain, Gathered, Interpolation
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Embedding, Frame
 from erlangen.groups import fibre_of
@@ -50,17 +50,21 @@ class Ellipsoid(Implicit):
         longitudes: Around | None = None,
         *,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
         boundary: Boundary = "zero",
         nodes: Steps = 8,
         pooling: Length | None = None,
-    ) -> Gathered:
+    ) -> Domain:
         """The sphere's grid, stretched: weights are its own times ``a b c |(x/a, y/b, z/c)|`` on the sphere.
 
         Frames lie along the meridians.
 
         Args:
             latitudes, longitudes: as on the sphere.
-            rotations: the samples of the fibre SO(2); None for scalar fields.
+            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
             boundary: there is no edge.
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
@@ -70,12 +74,12 @@ class Ellipsoid(Implicit):
         options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
         rings, around = round_one.weights.shape
         half = partial(Ellipsoid.grid, self, -(-rings // 2), around // 2, **options)
-        return Gathered(
+        domain = Gathered(
             self,
             round_one.points * self.axes,
             round_one.weights * stretch,
             Stretched(round_one.interpolation, self.axes),
-            fibre=fibre_of(self.structure, rotations),
+            fibre=fibre_of(self.structure, rotations, reflections),
             boundary=boundary,
             nodes=nodes,
             frames=self._along_meridians(round_one.frames),
@@ -83,6 +87,7 @@ class Ellipsoid(Implicit):
             recipe=partial(Ellipsoid.grid, self, latitudes, longitudes, **options, pooling=pooling),
             coarse_recipe=partial(half, pooling=pooling and 2 * pooling),
         )
+        return domain.masked(mask)
 
     def _along_meridians(self, u: Frame) -> Frame:
         """The frames of the sphere, stretched and made orthonormal, on the side of the geometry's own."""

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from erlangen.arguments import Dimension, Range, Size, checked
-from erlangen.domains import Grid
+from erlangen.arguments import Dimension, Range, Rotations, Size, checked
+from erlangen.domains import Domain, Grid
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
 
@@ -89,16 +89,30 @@ class Euclidean(Geometry):
         return str(affine_group(structure))
 
     @checked
-    def grid(self, *shape: Size, spacing: Spacing = 1.0) -> Grid:
+    def grid(
+        self,
+        *shape: Size,
+        spacing: Spacing = 1.0,
+        rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """A grid of samples centred at zero; array axis i is coordinate i. (Periodic ones: FlatTorus.)
-
-        A finite H is its own fibre.
 
         Args:
             shape: the number of samples on each axis.
             spacing: between neighbours.
+            rotations: N samples of the fibre SO(2) or O(2), where that is H; where H is trivial on the plane,
+                N names a larger group, C_N, or D_N with `reflections`, as on `er.Plane`. None for scalar
+                fields, or for all of a finite H.
+            reflections: whether the fibre has mirrors; None where H says so.
+            mask: as in `Domain.masked`.
         """
-        return Grid(self, shape, spacing * torch.eye(self.dim).double(), fibre=fibre_of(self.structure))
+        space = self
+        if rotations is not None and self.dim == 2 and self.structure.name == "trivial":
+            space = Euclidean(2, structure=turns(rotations, reflections))
+        fibre = fibre_of(space.structure, rotations, reflections)
+        return Grid(space, shape, spacing * torch.eye(self.dim).double(), fibre=fibre).masked(mask)
 
 
 def affine(g: Tensor, u: Frame) -> Frame:
@@ -133,6 +147,11 @@ def affine_group(structure: StructureGroup) -> MatrixGroup:
     counts = (len(structure.algebra), len(structure.components))
     name = names.get(counts, "") if counts != (0, 2) or n == 1 else ""
     return semidirect(MatrixGroup(structure.algebra, structure.components), name or f"R^{n} with {structure}")
+
+
+def turns(rotations: int, reflections: bool | None = False) -> StructureGroup:
+    """C_N, or D_N with reflections."""
+    return (StructureGroup.dihedral if reflections else StructureGroup.cyclic)(rotations)
 
 
 def structure_of(symmetry: str, n: int) -> StructureGroup:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from erlangen.arguments import Around, Dimension, Range, Rings, Rotations, checked
-from erlangen.domains import Samples
+from erlangen.domains import Domain, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, MatrixGroup, StructureGroup, fibre_of
 
@@ -47,14 +47,13 @@ class Hyperbolic(Geometry):
         self.measure = measure
         boosts = SO(1, n)
         self.group = boosts if rotations else MatrixGroup(boosts.generators, _mirrors(n), f"O+(1,{n})")
-        self.origin = torch.eye(n + 1, dtype=torch.float64)[0]
 
     def __repr__(self) -> str:
         return f"Hyperbolic({self.dim}), H = {self.structure}"
 
     @property
     def sampling(self) -> str:
-        return ".disc(radius=2.0, rings=16)" if self.dim == 2 else super().sampling
+        return ".grid(radius=2.0, rings=16)" if self.dim == 2 else super().sampling
 
     @cached_property
     def origin(self) -> Tensor:
@@ -123,25 +122,27 @@ class Hyperbolic(Geometry):
         return torch.cat([u.point[..., None], u.basis], -1)
 
     @checked
-    def disc(
+    def grid(
         self,
         radius: Radius,
         rings: Rings,
         samples: Around | None = None,
         *,
         rotations: Rotations | None = None,
-    ) -> Samples:
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """A disc of H^2 about the origin: rings of equispaced samples, Gauss-Legendre in cosh(r).
 
         Args:
             radius: of the disc.
             rings: how many; samples: on each, twice as many unless told.
-            rotations: the samples of the fibre SO(2); None for scalar fields only.
+            rotations: the samples of the fibre SO(2), or O(2); None for scalar fields only.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
         """
         if self.dim != 2:
-            raise ValueError(
-                f"this grid lies on H^2, not on H^{self.dim}; give points to erlangen.domains.Samples"
-            )
+            self._refuse_grid()
         samples = samples or 2 * rings
         t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(rings))
         half = (math.cosh(radius) - 1) / 2
@@ -151,7 +152,8 @@ class Hyperbolic(Geometry):
         out = torch.sqrt(height**2 - 1)
         points = torch.stack([height, out * angle.cos(), out * angle.sin()], -1)
         weights = (half * w * 2 * math.pi / samples)[:, None].expand(-1, samples)
-        return Samples(self, points, weights, fibre=fibre_of(self.structure, rotations))
+        fibre = fibre_of(self.structure, rotations, reflections)
+        return Samples(self, points, weights, fibre=fibre).masked(mask)
 
 
 def _mirrors(n: int) -> Tensor:

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Count, Extent, Length, Rotations, Steps, checked
-from erlangen.domains import Gathered
+from erlangen.domains import Domain
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.groups import StructureGroup
+from erlangen.groups import StructureGroup, fibre_of
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.reach import reach
@@ -240,15 +240,19 @@ class Implicit(Geometry):
         weights: Float[Tensor, "k"] | None = None,
         *,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
         nodes: Steps = 8,
         pooling: Length | None = None,
-    ) -> Gathered:
+    ) -> Domain:
         """Samples at any points of the surface, between which fields are read by local polynomials.
 
         Args:
             points: on the surface, the more evenly spread the better.
             weights: the measure of each; None takes that of what is nearest to it.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
 
@@ -270,7 +274,8 @@ class Implicit(Geometry):
                 f"{self.extent:.4g} about the origin, where the injectivity radius was sought, expected "
                 f"points in it; say how far the surface goes: extent={float(away.max()):.4g}"
             )
-        return scattered(self, points, weights, rotations, nodes, pooling)
+        fibre = fibre_of(self.structure, rotations, reflections)
+        return scattered(self, points, weights, fibre, nodes, pooling).masked(mask)
 
     @checked
     def spread_points(self, count: Count, seed: int = 0) -> Float[Tensor, "count N"]:

@@ -10,8 +10,8 @@ from torch import Tensor
 from erlangen.arguments import Rotations, Size, checked
 from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.spec import Field
-from erlangen.groups import StructureGroup, fibre_of
-from erlangen.spaces.euclidean import Euclidean, structure_of
+from erlangen.groups import fibre_of
+from erlangen.spaces.euclidean import Euclidean, structure_of, turns
 from erlangen.spaces.euclidean import Symmetry as Group
 
 # images: columns are x to the right, rows are -y
@@ -55,8 +55,7 @@ class Plane(Grid):
         if rotations is None:
             structure = structure_of(symmetry or "isometries", 2)
         else:
-            build = StructureGroup.dihedral if reflections else StructureGroup.cyclic
-            structure = build(rotations)
+            structure = turns(rotations, reflections)
         fibre = fibre_of(structure, rotations)
         super().__init__(Euclidean(2, structure=structure), shape, PIXELS, fibre=fibre)
         self._readings: dict[tuple, tuple[Tensor, Tensor]] = {}

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen import groups
-from erlangen.arguments import Length, checked
+from erlangen.arguments import Length, Rotations, checked
 from erlangen.domains import Domain, Samples
+from erlangen.groups import fibre_of
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.sphere import Sphere
 from erlangen.spaces.spherical import expect_areas
@@ -43,7 +44,7 @@ class PositionsAndDirections(HomogeneousSpace):
 
     @property
     def sampling(self) -> str:
-        return ".over(positions), such as er.Euclidean(3, 'roto-translations').grid(8, 8, 8)"
+        return ".grid(positions), such as er.Euclidean(3, 'roto-translations').grid(8, 8, 8)"
 
     def distance_at_least(self, p: Tensor, q: Tensor) -> Tensor:
         # a screw motion is no shorter than the straight way, and turns by the angle of the directions
@@ -55,18 +56,25 @@ class PositionsAndDirections(HomogeneousSpace):
         return max(self._shift, 1.0) * radius * (1 + 1e-9)
 
     @checked
-    def over(
+    def grid(
         self,
         positions: Domain,
         directions: Float[Tensor, "d 3"] | None = None,
         areas: Float[Tensor, "d"] | None = None,
-    ) -> Samples:
+        *,
+        rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """Samples ``(d, *space)``: each of some directions at each position.
 
         Args:
             positions: samples of R^3, such as ``er.Euclidean(3, "roto-translations").grid(8, 8, 8)``.
             directions: unit vectors; None for the 12 vertices of an icosahedron.
             areas: what each direction has of the sphere; None for equal parts.
+            rotations: refused, since H turns two planes at once; None for scalar fields.
+            reflections: False or None, since H has no mirrors.
+            mask: as in `Domain.masked`.
 
         Raises:
             ValueError: for directions all round whose areas are others, such as those of a grid with equal
@@ -81,7 +89,8 @@ class PositionsAndDirections(HomogeneousSpace):
         n = n.view(len(n), *[1] * (x.dim() - 2), 3)
         points = torch.cat([x.expand(*shape, 3), n.expand(*shape, 3)], -1)
         weights = positions.weights * areas.to(n).view(-1, *[1] * positions.weights.dim())
-        return Samples(self, points, weights)
+        fibre = fibre_of(self.structure, rotations, reflections)
+        return Samples(self, points, weights, fibre=fibre).masked(mask)
 
 
 def _move(g: Tensor, p: Tensor) -> Tensor:

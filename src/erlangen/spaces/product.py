@@ -44,7 +44,7 @@ class Product(Geometry):
 
     @property
     def sampling(self) -> str:
-        return ".over(one, other), samples of one factor and of the other"
+        return ".grid(one, other), samples of one factor and of the other"
 
     @cached_property
     def structure(self) -> StructureGroup:  # type: ignore[override]
@@ -140,22 +140,32 @@ class Product(Geometry):
         return self._joined(self.one.act(g[:cut, :cut], a), self.other.act(g[cut:, cut:], b))
 
     @checked
-    def over(self, one: Domain, other: Domain, *, rotations: Rotations | None = None) -> Samples:
+    def grid(
+        self,
+        one: Domain,
+        other: Domain,
+        *,
+        rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """Samples of one factor beside those of the other, ``(*space, *space)``.
 
         Args:
             one, other: samples of the factors, such as ``er.Sphere().grid(8)``.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields, or for all
                 of a finite H.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
         """
         for geometry, domain in ((self.one, one), (self.other, other)):
             if not geometry.is_same(domain.geometry):
                 raise ValueError(f"these are samples of {domain.geometry}, expected samples of {geometry}")
         points, weights = beside(one.points, other.points), one.weights[..., None] * other.weights.flatten()
         reading = Beside(one, other)
-        fibre = fibre_of(self.structure, rotations)
+        fibre = fibre_of(self.structure, rotations, reflections)
         weights = weights.unflatten(-1, other.weights.shape)
-        return Samples(self, points, weights, fibre=fibre, interpolation=reading)
+        return Samples(self, points, weights, fibre=fibre, interpolation=reading).masked(mask)
 
     def curvature(self, u: Frame) -> Tensor:
         a, b = self._factors(u)

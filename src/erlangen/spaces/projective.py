@@ -89,6 +89,7 @@ class ProjectivePlane(Sphere):
         kind: str = "gauss-legendre",
         degrees: Bandwidth | None = None,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
     ) -> Domain:
@@ -110,14 +111,14 @@ class ProjectivePlane(Sphere):
         domain = HalfRings(
             self,
             RingSamples(Sphere(), KINDS[kind](latitudes), longitudes, degrees=degrees),
-            fibre=fibre_of(self.structure, rotations),
+            fibre=fibre_of(self.structure, rotations, reflections),
             builder=builder,
             recipe=partial(build, latitudes, longitudes, degrees=degrees),
             coarse_recipe=partial(build, latitudes // 2, longitudes // 2, degrees=halved(degrees))
             if whole
             else None,
         )
-        return domain if mask is None else domain.masked(mask)
+        return domain.masked(mask)
 
     def _expect_surface(self) -> None:
         raise ValueError(

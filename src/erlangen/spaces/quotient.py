@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from erlangen.arguments import Extent, Length, Size, checked
-from erlangen.domains import QuotientGrid
+from erlangen.arguments import Extent, Length, Rotations, Size, checked
+from erlangen.domains import Domain, QuotientGrid
 from erlangen.geometry import Cell, Deck, Frame, Geometry
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.spaces.decks import DeckGroup
@@ -115,14 +115,23 @@ class FlatQuotient(Geometry):
         return super().mover(u) if self.group is None else frame_mover(u)
 
     @checked
-    def grid(self, *shape: Size) -> QuotientGrid:
+    def grid(
+        self,
+        *shape: Size,
+        rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """Samples at even distances: on axes that close from zero, on the others centred.
 
         An axis that closes and that another deck mirrors starts half a step from zero: samples have
-        mirror images. The regular fibre is all of H, where it is not trivial.
+        mirror images.
 
         Args:
             shape: the number of samples on each axis.
+            rotations: N, where H is C_N or D_N of the plane; None for all of H.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
         """
         n = self.dim
         if len(shape) != n or min(shape) < 1:
@@ -140,14 +149,9 @@ class FlatQuotient(Geometry):
             for axis, size in enumerate(shape)
         ]
         spacing, first = (torch.tensor(x, dtype=torch.float64) for x in (spacing, first))
-        return QuotientGrid(
-            self,
-            shape,
-            torch.diag(spacing),
-            self.decks.decks,
-            origin=first * spacing,
-            fibre=fibre_of(self.structure),
-        )
+        fibre, steps = fibre_of(self.structure, rotations, reflections), torch.diag(spacing)
+        grid = QuotientGrid(self, shape, steps, self.decks.decks, origin=first * spacing, fibre=fibre)
+        return grid.masked(mask)
 
 
 @checked

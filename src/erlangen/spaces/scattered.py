@@ -8,7 +8,7 @@ from torch import Tensor
 
 from erlangen.domains import Gathered, nearest
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import fibre_of
+from erlangen.groups import Fibre
 from erlangen.kernels.harmonics import sphere_area, sphere_rule
 
 NEIGHBOURS, DIRECTIONS = 24, 128
@@ -18,14 +18,13 @@ def scattered(
     geometry: Geometry,
     points: Float[Tensor, "k m"],
     weights: Float[Tensor, "k"] | None,
-    rotations: int | None,
+    fibre: Fibre | None,
     nodes: int,
     pooling: float | None,
 ) -> Gathered:
     """Samples at any points, between which fields are read by local polynomials."""
     points = points.to(torch.float64)
     weights = cells(geometry, points) if weights is None else weights
-    fibre = fibre_of(geometry.structure, rotations)
     return Gathered(geometry, points, weights, fibre=fibre, nodes=nodes, pooling=pooling)
 
 

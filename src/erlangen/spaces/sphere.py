@@ -172,6 +172,7 @@ class Sphere(Geometry):
         kind: str = "gauss-legendre",
         degrees: Bandwidth | None = None,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
         mask: Tensor | None = None,
         builder: Builder = "weighted_sum",
     ) -> Domain:
@@ -185,14 +186,17 @@ class Sphere(Geometry):
                 "equiangular", even steps with both poles among the rings, or "equiangular, no poles", half a
                 step from them: both exact below degree `latitudes`.
             degrees: the bandwidth L of fields; None for all that the rings carry.
-            rotations: the samples of the fibre SO(2); None for scalar fields only.
+            rotations: the samples of the fibre SO(2), or O(2); None for scalar fields only.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
             mask: as in `Domain.masked`.
             builder: how kernels with a radius sum: "weighted_sum" over the samples in reach, or "gather"
                 over nodes carried out, between which the samples are interpolated.
         """
-        self._expect_surface()
+        if self.dim != 2:
+            self._refuse_grid()
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
+        fibre_of(self.structure, rotations, reflections)  # or refuses
         longitudes = 2 * (latitudes - (kind == "equiangular")) if longitudes is None else longitudes
         domain = rings(
             self,
@@ -202,7 +206,7 @@ class Sphere(Geometry):
             rotations=rotations,
             builder=builder,
         )
-        return domain if mask is None else domain.masked(mask)
+        return domain.masked(mask)
 
     @checked
     def harmonics(self, degrees: Bandwidth, *, rotations: Rotations | None = None) -> Coefficients:
@@ -246,7 +250,7 @@ class Sphere(Geometry):
         self._expect_surface()
         latitudes, longitudes, first = recognized(lat, lon)
         domain = rings(self, latitudes, longitudes, first=first, degrees=degrees, rotations=rotations)
-        return domain if mask is None else domain.masked(mask)
+        return domain.masked(mask)
 
     @checked
     def healpix(
@@ -404,7 +408,7 @@ class Sphere(Geometry):
             recipe=recipe,
             coarse_recipe=coarse,
         )
-        return domain if mask is None else domain.masked(mask)
+        return domain.masked(mask)
 
     def _expect_surface(self) -> None:
         if self.dim != 2:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Rotations, Size, Steps, checked
-from erlangen.domains import Gathered
+from erlangen.domains import Domain, Gathered
 from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
@@ -328,10 +328,12 @@ class Atlas(Numerical):
         self,
         *shape: Size,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
         boundary: Boundary = "zero",
         nodes: Steps = 8,
         pooling: Length | None = None,
-    ) -> Gathered:
+    ) -> Domain:
         """A grid in each chart, at even distances in its coordinates: space axes ``(charts, *shape)``.
 
         Where charts overlap, samples of each lie side by side; weights are the volume ``sqrt(det g)`` of the
@@ -342,6 +344,8 @@ class Atlas(Numerical):
         Args:
             shape: the number of samples on each axis of each chart.
             rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
+            reflections: whether the fibre has mirrors, which H says; None does not ask.
+            mask: as in `Domain.masked`.
             boundary: what kernels see beyond a wall, "zero", "reflect" or "renormalize".
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
@@ -349,18 +353,19 @@ class Atlas(Numerical):
         points, weights, readings = grid_of(self.cover, shape)
         half = [-(-size // 2) for size in shape]
         recipe = partial(Atlas.grid, self, rotations=rotations, boundary=boundary, nodes=nodes)
-        return Gathered(
+        domain = Gathered(
             self,
             points,
             weights,
             AtlasInterpolation(self.cover, self.structure, readings),
-            fibre=fibre_of(self.structure, rotations),
+            fibre=fibre_of(self.structure, rotations, reflections),
             boundary=boundary,
             nodes=nodes,
             pooling=pooling,
             recipe=partial(recipe, *shape, pooling=pooling),
             coarse_recipe=partial(recipe, *half, pooling=pooling and 2 * pooling),
         )
+        return domain.masked(mask)
 
     # what the search for holonomy asks
 
