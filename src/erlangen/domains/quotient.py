@@ -147,11 +147,12 @@ class QuotientGrid(Grid):
             moves[f"mirror of axis {axis}"] = Deck(A, middle - A @ middle).affine
         for name, other in itertools.pairwise(list(moves)):
             moves[f"{name}, {other}"] = moves[name] @ moves[other]
-        return [
-            Symmetry(name, g, True, self._in_group(g[:n, :n]))
-            for name, g in moves.items()
-            if self._permutation(g) is not None and not self._is_identity(g)
-        ]
+        found = [self.symmetry_of(g, name) for name, g in moves.items() if not self._is_identity(g)]
+        return [g for g in found if g.permutes]
+
+    def symmetry_of(self, g: Float[Tensor, "d d"], name: str = "g") -> Symmetry:
+        g = g.to(torch.float64)
+        return Symmetry(name, g, self._permutation(g) is not None, self._in_group(g[:-1, :-1]))
 
     def _in_group(self, A: Tensor) -> bool:
         """Whether the structure group holds the turn A of the frames."""

@@ -12,7 +12,7 @@ from erlangen.arguments import expect_tensor, shown
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field
-from erlangen.domains.symmetry import Symmetry
+from erlangen.domains.symmetry import Symmetries, Symmetry
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 
@@ -222,8 +222,12 @@ class Sampled(ABC):
         return self.seen_from(target.frames, f, field)
 
     def symmetries(self) -> list[Symmetry]:
-        """Symmetries worth testing, the exact ones first; none where a domain names none."""
-        return []
+        """Symmetries worth testing: the elements of the group that permute the samples, with names."""
+        return Symmetries(self.geometry, self.frames, self.weights, self.fibre).find()
+
+    def symmetry_of(self, g: Float[Tensor, "d d"], name: str = "g") -> Symmetry:
+        """The element g under a name, with whether it permutes the samples and belongs to the group."""
+        return Symmetries(self.geometry, self.frames, self.weights, self.fibre).named(name, g)
 
     def centre(self, field: Tensor) -> Tensor:
         """Where a moved field can be compared: True away from the edges, ``(*space)``."""

@@ -152,6 +152,11 @@ class Geometry(ABC):
             "er.verify.isometry(layer, phi) and symmetry=[phi]"
         )
 
+    @property
+    def matrix_size(self) -> int | None:
+        """The size d of the matrices that `act` takes; None where it takes none."""
+        return None if self.group is None else self.group.size
+
     def mover(self, u: Frame) -> Float[Tensor, "*batch d d"]:
         """The element g of the group with ``g s(p0) = u``.
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.arguments import Dimension, Rotations, check_fields, checked, shown
+from erlangen.groups.lie import MatrixGroup
 from erlangen.groups.naming import name_of
 
 TOLERANCE = 1e-8  # absolute: two orthogonal matrices closer than this are the same element
@@ -76,6 +77,15 @@ class StructureGroup:
         t = 2 * math.pi * torch.rand(count, len(self.algebra), generator=generator, dtype=torch.float64)
         turns = torch.matrix_exp(torch.einsum("ka,aij->kij", t, self.algebra))
         return (turns[:, None] @ self.components).flatten(0, 1)  # (count * c, n, n)
+
+    def contains(self, h: Float[Tensor, "*batch n n"], tolerance: float = 1e-6) -> Bool[Tensor, "*batch"]:
+        """Whether H holds each of the matrices, to a tolerance."""
+        off = (h.mT @ h - torch.eye(self.dim).to(h)).abs().amax((-2, -1))
+        if self.has_all_turns:
+            return (off < tolerance) & (self.has_mirrors | (torch.linalg.det(h) > 0))
+        if self.is_finite:
+            return (h[..., None, :, :] - self.components.to(h)).abs().amax((-2, -1)).amin(-1) < tolerance
+        return (off < tolerance) & (MatrixGroup(self.algebra, self.components).defect(h) < tolerance)
 
     def nearest(self, h: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """The element of a finite group nearest to each matrix; other groups leave matrices as they are."""

@@ -284,6 +284,10 @@ class Chart(Numerical):
         p = self.home(p)
         return ((p >= low) & (p <= high)).all(-1)
 
+    @property
+    def matrix_size(self) -> int:
+        return self.dim + 1
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
         return self.glue(affine(g, u))

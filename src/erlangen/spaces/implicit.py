@@ -424,10 +424,14 @@ class Implicit(Geometry):
     def circuits(self) -> list[Tensor]:
         return self._circuits
 
+    @property
+    def matrix_size(self) -> int:
+        return self.ambient
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The linear map g of R^N, where it keeps the surface."""
         g = g.to(u.point)
-        return Frame(u.point @ g.T, g @ u.basis)
+        return Frame((g @ u.point[..., None])[..., 0], g @ u.basis)
 
 
 def _unit(G: Float[Tensor, "*batch k N"]) -> Float[Tensor, "*batch k N"]:

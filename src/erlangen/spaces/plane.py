@@ -10,6 +10,7 @@ from torch import Tensor
 from erlangen.arguments import Rotations, Size, checked
 from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.spec import Field
+from erlangen.domains.symmetry import keeps_fibre, respected
 from erlangen.groups import fibre_of
 from erlangen.spaces.euclidean import Euclidean, structure_of, turns
 from erlangen.spaces.euclidean import Symmetry as Group
@@ -109,27 +110,19 @@ class Plane(Grid):
 
     def symmetries(self) -> list[Symmetry]:
         """The pixel grid's turns and flips, angles in between, and shifts by whole pixels."""
-        flips = self.rotations is None or self.reflections
-        turns = self.symmetry != "translations"
-
-        def holds(degrees: int) -> bool:
-            return turns and (self.rotations is None or (degrees * self.rotations) % 360 == 0)
-
-        found = [Symmetry(f"turn {d}", self.turn(d), True, holds(d)) for d in (90, 180, 270)]
+        named = {f"turn {degrees}": self.turn(degrees) for degrees in (90, 180, 270)}
         for degrees in (0, 90, 180, 270):
-            name = f"flip, turn {degrees}" if degrees else "flip"
-            g = self.turn(degrees) @ self.flip()
-            found.append(Symmetry(name, g, True, flips and holds(degrees)))
-        any_angle = turns and (self.fibre is None or self.fibre.default_band is not None)
-        between = [
-            Symmetry(f"turn {degrees:g}", self.turn(degrees), False, any_angle)
-            for degrees in (5, 15, 22.5, 30, 45, 77)
-        ]
-        shifts = [
-            Symmetry(f"shift ({right}, {up})", self.shift(right, up), False, True)
-            for right, up in ((1, 0), (0, 1), (3, -2))
-        ]
-        return found + between + shifts
+            named[f"flip, turn {degrees}" if degrees else "flip"] = self.turn(degrees) @ self.flip()
+        named |= {f"turn {degrees:g}": self.turn(degrees) for degrees in (5, 15, 22.5, 30, 45, 77)}
+        shifts = ((1, 0), (0, 1), (3, -2))
+        named |= {f"shift ({right}, {up})": self.shift(right, up) for right, up in shifts}
+        return [self.symmetry_of(g, name) for name, g in named.items()]
+
+    def symmetry_of(self, g: Float[Tensor, "3 3"], name: str = "g") -> Symmetry:
+        """An element under a name; quarter turns and flips permute the pixels of images of any size."""
+        turn = g[:2, :2].to(torch.float64)
+        permutes = is_grid_symmetry(g) and keeps_fibre(self.fibre, turn)
+        return Symmetry(name, g, permutes, bool(respected(self.geometry.structure, self.fibre, turn)))
 
     def centre(self, field: Tensor) -> Tensor:
         """The disc inside the image, an eighth of its height or width from the edge."""

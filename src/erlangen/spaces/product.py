@@ -133,6 +133,11 @@ class Product(Geometry):
             return None
         return Embedding(lambda p: seen.place(self._points(p)[0]), seen.patch, seen.extent, seen.outline)
 
+    @property
+    def matrix_size(self) -> int | None:
+        sizes = (self.one.matrix_size, self.other.matrix_size)
+        return None if None in sizes else sum(sizes)  # type: ignore[arg-type]
+
     def act(self, g: Tensor, u: Frame) -> Frame:
         """Symmetries of both factors: the matrices that they take, as blocks."""
         a, b = self._factors(u)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -68,66 +68,84 @@ def equivariance(
         True
     """
     with _unchanged(module):
-        report = _measure(module, x, domain, elements, in_field, out_field, layers, gradients)
+        measured = _Measured.of(module, x, domain, in_field, out_field, layers)
+        report = measured.report(_named(module, x, domain, elements), gradients)
     if show:
         print(report)  # noqa: T201
     return report
 
 
-def _measure(
-    module: nn.Module,
-    x: Tensor,
-    domain: Domain,
-    elements: Sequence[Symmetry | Tensor] | None,
-    in_field: Field,
-    out_field: Field | None,
-    layers: bool,
-    gradients: bool,
-) -> Report:
-    elements = _as_this_module_sees_them(module, domain.symmetries()) if elements is None else elements
-    elements = [
-        g if isinstance(g, Symmetry) else _named(domain, g, f"element {i}") for i, g in enumerate(elements)
-    ]
-    if not elements:
-        raise ValueError(
-            f"{domain} names no symmetries of its own, expected some: pass elements=, as "
-            "matrices g or erlangen.domains.Symmetry"
-        )
-    y, inner = _run(module, x, layers)
-    has_invariants = any(f.dim() == 2 for f in (y, *inner.values()))
-    y_of_noise, inner_of_noise = _run(module, _noise_like(x), layers) if has_invariants else (None, {})
-    other = y_of_noise if y.dim() == 2 else None
-    _refuse_constant(domain, y, other)
-    out_field = field_of(y, domain, module, out_field)
-    parts = dict(module.named_modules())
-    fields: dict[str, Field | None] = {
-        name: field_of(here, domain, parts[name]) for name, here in inner.items()
-    }
-    if out_field == "regular" or in_field == "regular":  # what a fibre lacks cannot turn it
-        elements = [element for element in elements if element.in_group]
-    rows, layer_rows, square = [], [], None
-    axes = domain.space_axes
-    for element in elements:
-        moved_in = _mover(domain, element, in_field)
-        moved_out = _mover(domain, element, out_field)
-        moved_x = moved_in(x)
-        y_of_moved, inner_of_moved = _run(module, moved_x, layers)
-        moved_y = moved_out(y)
-        exact = element.is_exact
-        gradient = gradient_error(module, x, moved_in, moved_out) if gradients and exact else None
-        floor = None if exact else _floor(domain, element, y, out_field)
-        rows.append(Row(element, _error(domain, y_of_moved, moved_y, other, exact), gradient, floor))
-        for name, here in inner.items() if element.in_group else ():
-            if element.is_shift and here.shape[-axes:] != x.shape[-axes:]:
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A module with its answers to a field, to which those to moved fields are compared.
+
+    Attributes:
+        module, domain, x: what is measured.
+        fields: the type of x, of the output, and of the outputs of layers by their names.
+        y, inner: the output, and those of layers.
+        noise: the same for noise, where there are invariants, which should differ from those.
+    """
+
+    module: nn.Module
+    domain: Domain
+    x: Tensor
+    in_field: Field
+    out_field: Field | None
+    fields: dict[str, Field | None]
+    y: Tensor
+    inner: dict[str, Tensor]
+    noise: tuple[Tensor, dict[str, Tensor]] | None
+
+    @classmethod
+    def of(
+        cls, module: nn.Module, x: Tensor, domain: Domain, in_field: Field, out: Field | None, layers: bool
+    ) -> "_Measured":
+        y, inner = _run(module, x, layers)
+        has_invariants = any(f.dim() == 2 for f in (y, *inner.values()))
+        noise = _run(module, _noise_like(x), layers) if has_invariants else None
+        _refuse_constant(domain, y, noise[0] if noise and y.dim() == 2 else None)
+        parts = dict(module.named_modules())
+        fields = {name: field_of(here, domain, parts[name]) for name, here in inner.items()}
+        return cls(module, domain, x, in_field, field_of(y, domain, module, out), fields, y, inner, noise)
+
+    def report(self, elements: list[Symmetry], gradients: bool) -> Report:
+        """All elements; those that turn frames by what a fibre lacks cannot move regular fields."""
+        if "regular" in (self.in_field, self.out_field):
+            elements = [element for element in elements if element.in_group]
+        rows, layers, square = [], [], None
+        for element in elements:
+            moved_x = _mover(self.domain, element, self.in_field)(self.x)
+            y_of_moved, inner_of_moved = _run(self.module, moved_x, bool(self.inner))
+            rows.append(self._row(element, y_of_moved, gradients))
+            layers += self._layer_rows(element, inner_of_moved) if element.in_group else []
+            if square is None or element.name == "turn 45":
+                square = self._square(element, moved_x, y_of_moved)
+        name = type(self.module).__name__
+        return Report(str(self.domain), name, str(self.x.dtype), rows, layers, square)
+
+    def _row(self, element: Symmetry, y_of_moved: Tensor, gradients: bool) -> Row:
+        move_in, move_out = (_mover(self.domain, element, field) for field in (self.in_field, self.out_field))
+        exact, other = element.is_exact, self.noise[0] if self.noise and self.y.dim() == 2 else None
+        error = _error(self.domain, y_of_moved, move_out(self.y), other, exact)
+        gradient = gradient_error(self.module, self.x, move_in, move_out) if gradients and exact else None
+        floor = None if exact else _floor(self.domain, element, self.y, self.out_field)
+        return Row(element, error, gradient, floor)
+
+    def _layer_rows(self, element: Symmetry, inner_of_moved: dict[str, Tensor]) -> Iterator[LayerRow]:
+        parts, axes = dict(self.module.named_modules()), self.domain.space_axes
+        for name, here in self.inner.items():
+            if element.is_shift and here.shape[-axes:] != self.x.shape[-axes:]:
                 continue  # a shift by whole pixels is another one on a coarser grid
-            moved_here = _mover(domain, element, fields[name])(here)
-            other_here = inner_of_noise[name] if here.dim() == 2 else None
-            error = _error(domain, inner_of_moved[name], moved_here, other_here, exact)
-            layer_rows.append(LayerRow(f"{name} ({type(parts[name]).__name__})", element.name, exact, error))
-        if square is None or element.name == "turn 45":
-            seen = moved_out(torch.ones_like(y)) > 0.5
-            square = Square(element.name, x, moved_x, y, y_of_moved, moved_y, seen)
-    return Report(str(domain), type(module).__name__, str(x.dtype), rows, layer_rows, square)
+            moved = _mover(self.domain, element, self.fields[name])(here)
+            other = self.noise[1][name] if self.noise and here.dim() == 2 else None
+            error = _error(self.domain, inner_of_moved[name], moved, other, element.is_exact)
+            layer = f"{name} ({type(parts[name]).__name__})"
+            yield LayerRow(layer, element.name, element.is_exact, error)
+
+    def _square(self, element: Symmetry, moved_x: Tensor, y_of_moved: Tensor) -> Square:
+        move = _mover(self.domain, element, self.out_field)
+        seen = move(torch.ones_like(self.y)) > 0.5
+        return Square(element.name, self.x, moved_x, self.y, y_of_moved, move(self.y), seen)
 
 
 @contextmanager
@@ -142,31 +160,55 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
                 buffer.copy_(buffers[name])
 
 
-def _as_this_module_sees_them(module: nn.Module, elements: list[Symmetry]) -> list[Symmetry]:
-    """Whole shifts are exact where each layer treats the field as periodic, and none drops samples."""
+def _named(
+    module: nn.Module, x: Tensor, domain: Domain, elements: Sequence[Symmetry | Tensor] | None
+) -> list[Symmetry]:
+    """The elements to measure, each with what it does to the samples of every layer."""
+    if elements is None:
+        found = [_seen_by(module, g) for g in _sized(domain, x).symmetries()]
+    else:
+        found = [
+            g if isinstance(g, Symmetry) else _seen_by(module, _of_matrix(_sized(domain, x), g, i))
+            for i, g in enumerate(elements)
+        ]
+    if not found:
+        raise ValueError(
+            f"{domain} names no symmetries of its own, expected some: pass elements=, as "
+            "matrices g or erlangen.domains.Symmetry"
+        )
+    return found
+
+
+def _sized(domain: Domain, x: Tensor) -> Domain:
+    return domain.sized(tuple(x.shape[-domain.space_axes :]))
+
+
+def _of_matrix(domain: Domain, g: Tensor, number: int) -> Symmetry:
+    size = domain.geometry.matrix_size
+    if size is None or g.shape != (size, size):
+        told = "none, since no matrices move this space" if size is None else (size, size)
+        raise ValueError(f"an element has shape {tuple(g.shape)}, expected a Symmetry, or a matrix {told}")
+    return domain.symmetry_of(g.to(torch.float64), f"element {number}")
+
+
+def _seen_by(module: nn.Module, g: Symmetry) -> Symmetry:
+    """Exact is what permutes the samples of every layer, coarser ones too.
+
+    Whole shifts are exact as well where each layer treats the field as periodic, and none drops samples.
+    """
     correlations = [m for m in module.modules() if isinstance(m, Correlation)]
     downs = [m for m in module.modules() if isinstance(m, Down)]
-    circular = bool(correlations) and all(
-        m.spec.padding_mode == "circular" or m.spec.rings == 1 for m in correlations
-    )
-    exact = all(m.exact_shifts for m in downs) and all(m.spec.stride == 1 for m in correlations)
-    seen = []
-    for e in elements:
-        if e.is_shift and not e.permutes and circular:
-            e = Symmetry(e.name, e.matrix, exact, True, True)
-        elif e.is_shift and not exact:
-            e = replace(e, permutes=False)
-        seen.append(e)
-    return seen
-
-
-def _named(domain: Domain, g: Tensor, name: str) -> Symmetry:
-    """An element that was given by its matrix."""
-    group = domain.geometry.group
-    if group is None or g.shape != (group.size, group.size):
-        size = "none, since no group moves this space" if group is None else (group.size, group.size)
-        raise ValueError(f"an element has shape {tuple(g.shape)}, expected a Symmetry, or a matrix {size}")
-    return Symmetry(name, g.to(torch.float64), False, bool(group.defect(g.to(torch.float64)) < 1e-6))
+    strides = any(m.spec.stride != 1 for m in correlations)
+    if g.is_shift and not g.permutes:
+        exact = all(m.exact_shifts for m in downs) and not strides
+        circular = bool(correlations) and all(
+            m.spec.padding_mode == "circular" or m.spec.rings == 1 for m in correlations
+        )
+        return Symmetry(g.name, g.matrix, exact, True, True) if circular else g
+    below = [m.domain.coarser() for m in downs if not (g.is_shift and m.exact_shifts)]
+    below += [m.to_domain for m in correlations if m.to_domain is not None]
+    kept = all(d.symmetry_of(g.matrix).permutes for d in below) and not (g.is_shift and strides)
+    return replace(g, permutes=g.permutes and kept)
 
 
 def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:

@@ -191,6 +191,10 @@ class Coefficients(Domain):
     def symmetries(self) -> list[Symmetry]:
         return [replace(g, permutes=g.in_group) for g in self.grid.symmetries()]  # all of them exact
 
+    def symmetry_of(self, g: Float[Tensor, "d d"], name: str = "g") -> Symmetry:
+        found = self.grid.symmetry_of(g, name)
+        return replace(found, permutes=found.in_group)
+
     def act(
         self,
         g: Float[Tensor, "d d"],

@@ -95,17 +95,17 @@ class RingSamples(Harmonic, Samples):
         return self._rings is not None or self._asked is not None
 
     def symmetries(self) -> list[Symmetry]:
-        """Turns about the axis, which permute the samples but for those at poles, and tilts of it."""
-        step, group = 2 * math.pi / self.longitudes, self.geometry.group
+        """Turns about the axis, which permute the samples but for those at poles, mirrors, and tilts."""
+        step = 2 * math.pi / self.longitudes
         counts = {1, self.longitudes // 4, self.longitudes // 2} - {0}
         turns = {f"turn {math.degrees(k * step):.4g} about the axis": _turn(k * step) for k in sorted(counts)}
         swap = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=torch.float64)
         tilts = {f"tilt {degrees}": swap.T @ _turn(math.radians(degrees)) @ swap for degrees in (20, 90)}
-        return [
-            Symmetry(name, g, name in turns and not self._at_pole.any(), bool(group.defect(g) < 1e-9))
-            for name, g in (turns | tilts).items()
-            if group is not None
-        ]
+        signs = {"turn 180 about axis 0": (1, -1, -1)}
+        signs |= {f"mirror of axis {axis}": [1 - 2 * (i == axis) for i in range(3)] for axis in range(3)}
+        others = {name: torch.diag(torch.tensor(sign).double()) for name, sign in signs.items()}
+        found = [self.symmetry_of(g, name) for name, g in (turns | others | tilts).items()]
+        return [g for g in found if g.is_exact or g.name not in others]
 
     def _own_frames(self) -> Frame:
         u = self.geometry.frames(self.points)
