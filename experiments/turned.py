@@ -14,7 +14,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, median
 
@@ -123,7 +122,9 @@ class Experiment:
 
     def settings(self, row: dict, **more) -> Settings:
         """How a row is trained."""
-        return Settings(size=self.config["size"], **more, **self.config.get("settings", {}) | row["settings"])
+        return Settings().changed(
+            size=self.config["size"], **more, **self.config.get("settings", {}) | row["settings"]
+        )
 
     def one(self, name: str, row: dict, seed: int, fold: int) -> None:
         """Train and measure one row with one seed, unless its result is there."""
@@ -164,7 +165,7 @@ class Experiment:
             "iou, whole photographs": run.history[-1]["score"],
             "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
             "history": run.history,
-            "settings": asdict(settings) | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
+            "settings": settings.facts() | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(self.device)
             if self.device.startswith("cuda")

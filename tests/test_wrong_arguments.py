@@ -429,10 +429,11 @@ TABLE = {
         er.verify.placed, {"module": NET, "domain": PLANE}, {"module": "module", "domain": "domain"}
     ),
     "Settings": call(
-        er.train.Settings,
+        er.train.Settings().changed,
         {"minutes": 1.0},
         {
             "minutes": "length",
+            "network": "settings",
             "epochs": "length?",
             "steps": "count?",
             "classes": "count?",
@@ -445,9 +446,13 @@ TABLE = {
             "reflections": "flag",
             "width": "count?",
             "depth": "index",
-            "blocks": "count",
+            "blocks": "count?",
             "separable": "flag",
-            "kernel_size": "count",
+            "kernel_size": "count?",
+            "nonlinearity": "choice",
+            "padding_mode": "choice",
+            "projection": "choice?",
+            "exact_shifts": "flag",
             "oversampling": "factor",
             "size": "count",
             "crop": "count?",

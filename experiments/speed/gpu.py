@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 CONFIG = json.loads((HERE / "config.json").read_text())
 NETWORKS = {
     "plain U-Net of width 16": lambda: PlainUNet(width=16),
-    "one block of width 6": lambda: default_network(Task(), Settings(width=6, blocks=1)),
+    "one block of width 6": lambda: default_network(Task(), Settings().changed(width=6, blocks=1)),
     "train's default network": lambda: default_network(Task(), Settings()),
     "UNet's default": lambda: er.models.UNet(er.Plane(rotations=8), 3, 1),
 }

@@ -18,7 +18,6 @@ PER_LEVEL = {
     "rings": (1, 3, 2),
     "nonlinearity": ("relu", "gated", "polynomial"),
     "oversampling": (1, 2, 4.5),
-    "separable": (False, True, False),
 }
 
 
@@ -55,7 +54,8 @@ def test_layers_are_those_of_their_level():
         assert all(b.correlation.spec.radius == PER_LEVEL["kernel_size"][level] / 2 for b in blocks)
     kinds = [type(encoder[0].activation) for encoder in net.encoder]
     assert kinds == [er.nn.ReLU, er.nn.Gated, er.nn.Polynomial]
-    assert er.verify.equivariance(er.verify.randomized(net), X[:1, :, :13], PLANE, show=False).worst < 1e-4
+    exact = er.verify.randomized(net.double())
+    assert er.verify.equivariance(exact, X[:1, :, :13].double(), PLANE, show=False).worst < 1e-9
 
 
 @pytest.mark.parametrize("kind", [UNet, Classifier])
@@ -115,7 +115,7 @@ def test_as_many_values_as_resolutions(name):
     [
         ({"width": (2, 0), "depth": 1}, r"width is \(2, 0\), expected a whole number"),
         ({"nonlinearity": ("relu", "tanh"), "depth": 1}, "nonlinearity is .*expected .*gated"),
-        ({"separable": (True, 1), "depth": 1}, "separable is .*expected True or False"),
+        ({"separable": (True, False), "depth": 1}, "separable is .*expected True or False"),
         ({"radius": (1.0, -1.0), "depth": 1}, "radius is .*expected a positive length"),
         (
             {"kernel_size": 3, "radius": 2.0},

@@ -243,7 +243,7 @@ def test_statistics_that_are_none():
             Predictor(network().net, size=size)
 
 
-PER_LEVEL = {"width": (2, 3), "kernel_size": (3, 7), "blocks": (1, 2), "separable": (True, False)}
+PER_LEVEL = {"width": (2, 3), "kernel_size": (3, 7), "blocks": (1, 2), "separable": False}
 PER_LEVEL |= {"nonlinearity": ("relu", "gated"), "oversampling": (1, 2.5), "rings": (1, 2)}
 ABSURD = {
     "domain": {

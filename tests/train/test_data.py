@@ -328,22 +328,22 @@ def test_classes_and_ignore_belong_to_masks(tmp_path):
         write(tmp_path / name, "x.png", np.zeros((4, 4), np.uint8))
     assert find_data(tmp_path, classes=2).classes == ("a", "b")
     for options in ({"classes": 3}, {"ignore": 255}):
-        with pytest.raises(ValueError, match=r"holds folders of classes .*; leave both away"):
+        with pytest.raises(ValueError, match=r"holds folders of classes .*; leave both out"):
             find_data(tmp_path, **options)
 
 
 def test_small_photographs_are_seen_whole(folder):
     """Those of the folder are 30 x 20: a crop of 128 would show their mirror images six times over."""
-    assert prepare(folder, Settings(steps=1, depth=1)).settings.crop == 20
-    assert prepare(folder, Settings(steps=1, depth=1, crop=64)).settings.crop == 64
-    assert prepare(folder, Settings(steps=1, depth=1, size=24)).settings.crop == 12
+    assert prepare(folder, Settings().changed(steps=1, depth=1)).settings.crop == 20
+    assert prepare(folder, Settings().changed(steps=1, depth=1, crop=64)).settings.crop == 64
+    assert prepare(folder, Settings().changed(steps=1, depth=1, size=24)).settings.crop == 12
 
 
 def test_masks_without_a_pixel_that_counts_are_refused(folder):
     for file in (folder / "masks").iterdir():
         Image.fromarray(np.full((20, 30), 9, np.uint8)).save(file)
     with pytest.raises(ValueError, match="no pixel of the 2 masks counts"):
-        prepare(folder, Settings(steps=1, depth=1, ignore=9, balance=True))
+        prepare(folder, Settings().changed(steps=1, depth=1, ignore=9, balance=True))
 
 
 def test_sets_of_ones_own_must_fit(folder):

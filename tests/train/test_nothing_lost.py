@@ -64,7 +64,7 @@ def test_the_best_network_is_kept_beside_the_last(scenes, tmp_path, monkeypatch)
         if step.score is not None:
             seen.append((training.step, weights(training.model), weights(er.load(tmp_path))))
 
-    training = prepare(scenes, Settings(steps=10, looks=5, **SMALL), out=tmp_path)
+    training = prepare(scenes, Settings().changed(steps=10, looks=5, **SMALL), out=tmp_path)
     run = training.run(note)
     assert run.score == 0.3
     assert same(weights(run.model), seen[4][1])
@@ -153,7 +153,7 @@ RUNAWAYS += [pytest.param(*case, marks=pytest.mark.slow) for case in LONGER]
 
 @pytest.mark.parametrize(("change", "spoil", "steps"), RUNAWAYS)
 def test_a_training_that_runs_away_stops_with_its_best_network(scenes, tmp_path, change, spoil, steps):
-    training = prepare(scenes, Settings(steps=steps, looks=4, **SMALL | change), out=tmp_path)
+    training = prepare(scenes, Settings().changed(steps=steps, looks=4, **SMALL | change), out=tmp_path)
 
     def after(step):
         if spoil is not None and step.step == 2:
@@ -449,7 +449,7 @@ def test_minutes_are_the_whole_time(scenes, monkeypatch, page, loading):
     clock = Pretended(monkeypatch)
     cost = Cost(1.0, 1, 10 * 5.0, 15.0 if page else 0.0, 0, looks=10, turned=12)
     monkeypatch.setattr("erlangen.train.loop.measure_cost", lambda _: cost)
-    training = prepare(scenes, Settings(minutes=2.0, **SMALL), page=page)
+    training = prepare(scenes, Settings().changed(minutes=2.0, **SMALL), page=page)
     training.clock.add(loading)
     left = []
     run = training.run(lambda step: left.append(step.remaining))
@@ -488,7 +488,7 @@ def test_looks_and_the_page_take_half_of_the_time_at_most():
 
 
 def test_too_few_minutes_say_so(scenes):
-    training = prepare(scenes, Settings(minutes=1e-3, **SMALL), page=True)
+    training = prepare(scenes, Settings().changed(minutes=1e-3, **SMALL), page=True)
     training.cost()
     assert training.looks == training.turned == 1
     (note,) = (note for note in training.notes if "so that all is done in 0.001 minutes" in note)
@@ -508,7 +508,9 @@ def test_memory_is_said_before_photographs_are_loaded(scenes, monkeypatch):
         return load(data, size)
 
     monkeypatch.setattr("erlangen.train.Photographs.load", loaded)
-    training = prepare(scenes, Settings(steps=1, **SMALL), say=lambda name, text: said.update({name: text}))
+    training = prepare(
+        scenes, Settings().changed(steps=1, **SMALL), say=lambda name, text: said.update({name: text})
+    )
     learned, held_out = er.train.held_out.learned_and_held_out(scenes, seed=SMALL["seed"])
     memory = foresee(learned, held_out, training.settings, training.model.net)
     kept = sum(x.numel() for data in (learned, held_out) for part in load(data, 48) for x in part)
@@ -524,7 +526,7 @@ def test_too_little_memory_is_said(scenes, monkeypatch, free, most, error):
     monkeypatch.setattr("erlangen.train.memory.machine_memory", lambda: (free, most))
     refused = nullcontext() if error is None else pytest.raises(ValueError, match=error)
     with refused, pytest.warns(UserWarning, match="9.8 KiB are free, which is less: take a smaller --size"):
-        prepare(scenes, Settings(steps=1, **SMALL))
+        prepare(scenes, Settings().changed(steps=1, **SMALL))
 
 
 # signals
@@ -589,7 +591,7 @@ def test_a_state_that_is_damaged_is_refused(scenes, tmp_path):
         if step.step == 2:
             raise KeyboardInterrupt
 
-    settings = Settings(steps=4, **SMALL)
+    settings = Settings().changed(steps=4, **SMALL)
     with pytest.raises(KeyboardInterrupt):
         prepare(scenes, settings, out=tmp_path).run(interrupt)
     training = prepare(scenes, settings)

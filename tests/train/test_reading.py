@@ -41,7 +41,9 @@ def test_a_dry_run_stops_before_the_first_step(photographs, tmp_path, capsys, mo
     for words in ("0 is the background, 255 the thing", "6 PNG RGB, 8 bits", "48 x 48", str(out / NAMES[0])):
         assert words in said
     assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
-    prepare(photographs, Settings(**SMALL), out=out).lock.release()  # the training itself may begin there
+    prepare(
+        photographs, Settings().changed(**SMALL), out=out
+    ).lock.release()  # the training itself may begin there
     before = (out / NAMES[0]).read_bytes()
     (out / "model.safetensors").write_bytes(b"")
     assert (
@@ -52,7 +54,7 @@ def test_a_dry_run_stops_before_the_first_step(photographs, tmp_path, capsys, mo
 
 
 def test_a_training_writes_it_before_its_first_step(photographs, tmp_path):
-    training = prepare(photographs, Settings(**SMALL), out=tmp_path / "run")
+    training = prepare(photographs, Settings().changed(**SMALL), out=tmp_path / "run")
     assert training.step == 0
     page = (tmp_path / "run" / "reading.html").read_text()
     assert "This is how your files are read" in page
@@ -96,7 +98,7 @@ def test_a_mask_held_out_of_another_size_is_refused_before_the_first_step(photog
     _, held_out = learned_and_held_out(photographs)
     Image.new("L", (5, 7)).save(held_out.masks[0])
     with pytest.raises(ValueError, match=r"has 5 x 7 pixels, expected 48 x 48 as scene.*export"):
-        prepare(photographs, Settings(**SMALL), out=tmp_path / "run")
+        prepare(photographs, Settings().changed(**SMALL), out=tmp_path / "run")
 
 
 def test_what_is_tinted_is_the_thing():

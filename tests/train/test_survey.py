@@ -38,7 +38,7 @@ def test_noise_has_no_up():
 
 def test_a_training_says_what_it_will_do(tmp_path):
     generate(tmp_path, 30, size=48, seed=3)
-    training = prepare(tmp_path, Settings(steps=50, width=2, depth=1, size=48, batch=2))
+    training = prepare(tmp_path, Settings().changed(steps=50, width=2, depth=1, size=48, batch=2))
     before = {name: t.clone() for name, t in training.model.state_dict().items()}
     state = torch.get_rng_state()
     facts = training.facts()
@@ -48,7 +48,7 @@ def test_a_training_says_what_it_will_do(tmp_path):
     assert "50 steps of" in facts["cost"]
     assert "background" in facts["task"]
     assert any("which way is up can be told" in note for note in training.notes)
-    settings = Settings(minutes=2.0, width=2, depth=1, size=48, batch=2)
+    settings = Settings().changed(minutes=2.0, width=2, depth=1, size=48, batch=2)
     training = prepare(tmp_path, settings, page=True)
     timed = training.cost()
     assert 60 * timed.minutes + training.clock.seconds == pytest.approx(120.0, abs=2 * timed.seconds)
@@ -77,7 +77,7 @@ def test_the_memory_is_about_what_was_said(tmp_path, size, crop, batch, work):
     script = (
         "import re\n"
         "from erlangen.train import Settings, prepare\n"
-        f"settings = Settings(steps=3, depth=2, size={size}, crop={crop}, batch={batch}, looks=1)\n"
+        f"settings = Settings().changed(steps=3, depth=2, size={size}, crop={crop}, batch={batch}, looks=1)\n"
         f"t = prepare({str(tmp_path)!r}, settings)\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
         "before = peak()\n"
@@ -110,13 +110,13 @@ def test_masks_painted_in_colours_are_noticed(tmp_path):
     colours = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0]], np.uint8)
     for i, file in enumerate(sorted((tmp_path / "masks").iterdir())):
         Image.fromarray(colours[np.random.default_rng(i).integers(0, 3, (48, 48))]).save(file)
-    notes = prepare(tmp_path, Settings(steps=1, width=2, depth=1, size=48)).notes
+    notes = prepare(tmp_path, Settings().changed(steps=1, width=2, depth=1, size=48)).notes
     assert any("painted in 2 colours, which all count as the thing" in note for note in notes)
 
 
 def test_a_resumed_training_says_what_is_left(tmp_path):
     generate(tmp_path / "data", 6, size=48, seed=3)
-    settings = Settings(steps=40, width=2, depth=1, size=48, batch=2)
+    settings = Settings().changed(steps=40, width=2, depth=1, size=48, batch=2)
 
     def interrupt(step):
         if step.step == 30:

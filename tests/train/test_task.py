@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import erlangen as er
+from erlangen.models import Options
 from erlangen.train import (
     Loss,
     Predictor,
@@ -252,7 +253,7 @@ def test_folders_say_what_they_are_for(many, sorted_folder, tmp_path):
         (lambda: Loss(WHOLE, "dice"), "photographs have one class each"),
         (lambda: Loss(THREE, None, (1.0, 2.0)), r"2 class weights for 3 classes \(a, b, c\)"),
         (lambda: Loss(THREE, None, (1.0, -2.0, 1.0)), "expected numbers of at least 0"),
-        (lambda: Settings(balance=True, class_weights=(1.0, 1.0)), "both balance and class_weights"),
+        (lambda: Settings(balance=True, class_weights=(1.0, 1.0)), "both balance=True and class_weights="),
         (lambda: Task(("one",)), "1 classes, expected 2 to 255"),
         (lambda: Settings(classes=1), "classes is 1, expected a whole number between 2 and 255"),
     ],
@@ -273,23 +274,36 @@ def test_balanced_weights_and_absent_classes():
 def test_forgotten_classes_are_noticed(many, tmp_path):
     (tmp_path / "images").symlink_to(many / "images")
     (tmp_path / "masks").symlink_to(many / "masks")
-    notes = prepare(tmp_path, Settings(steps=1, **SMALL)).notes
+    notes = prepare(tmp_path, Settings().changed(steps=1, **SMALL)).notes
     assert len(notes) == 1  # 200 is no class that anyone would number so, but an id of an object
     assert "hold the values 1, 2, 200, which all count as the thing" in notes[0]
-    notes = prepare(tmp_path, Settings(steps=1, ignore=200, **SMALL)).notes
+    notes = prepare(tmp_path, Settings().changed(steps=1, ignore=200, **SMALL)).notes
     assert len(notes) == 1
     assert "hold the values 1, 2, which all count as the thing" in notes[0]
-    assert prepare(many, Settings(steps=1, ignore=200, **SMALL)).notes == ()
+    assert prepare(many, Settings().changed(steps=1, ignore=200, **SMALL)).notes == ()
 
 
 def test_settings_survive_json():
     settings = Settings(class_weights=(1.0, 2.5), loss="focal")
-    again = Settings.of(json.loads(json.dumps(settings.__dict__)))
+    settings = settings.changed(width=(4, 6), depth=1, nonlinearity="gated")
+    again = Settings.of(json.loads(json.dumps(settings.facts())))
     assert again == settings
+    assert settings.differences(again.changed(width=4, lr=1.0)) == ["lr", "width"]
+    assert not {field.name for field in fields(Options)} & {field.name for field in fields(Settings)}
+    with pytest.raises(ValueError, match="there is no setting wings, expected those of this version"):
+        Settings.of({"wings": 2})
 
 
-def test_networks_for_classes_have_no_blocks_to_choose(sorted_folder):
-    with pytest.raises(ValueError, match=r"blocks is 3, .* expected 2; take another width"):
+def test_a_network_of_any_options_is_trained(sorted_folder, many):
+    options = {"width": (3, 5), "depth": 1, "nonlinearity": ("relu", "gated"), "padding_mode": "reflect"}
+    photographs = find_photographs(many, ignore=200)
+    for data, more in ((sorted_folder, {"pooling": "max"}), ((photographs, photographs), {"blocks": (1, 2)})):
+        net = fit(data, steps=2, **SMALL | options | more).model.net
+        assert vars(net.options).items() >= (options | more).items()
+
+
+def test_networks_for_classes_have_blocks_in_pairs(sorted_folder):
+    with pytest.raises(ValueError, match=r"blocks is 3, .* expected an even number; take 4"):
         fit(sorted_folder, steps=1, blocks=3, **SMALL)
 
 

@@ -46,7 +46,7 @@ KINDS = {
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recorded_step_is_the_step(scenes, monkeypatch, deterministic, kind, amp):
-    settings = er.train.Settings(device=DEVICE, amp=amp, **SMALL, **KINDS[kind])
+    settings = er.train.Settings().changed(device=DEVICE, amp=amp, **SMALL, **KINDS[kind])
     recorded = er.train.prepare(scenes, settings)
     run = recorded.run()
     assert recorded.gradient.recorded
@@ -76,7 +76,7 @@ class Own(torch.nn.Module):
 
 
 def test_a_network_of_ones_own_is_launched(scenes):
-    settings = er.train.Settings(device=DEVICE, **SMALL)
+    settings = er.train.Settings().changed(device=DEVICE, **SMALL)
     training = er.train.prepare(scenes, settings, net=Own())
     run = training.run()
     assert not training.gradient.recorded
@@ -84,7 +84,7 @@ def test_a_network_of_ones_own_is_launched(scenes):
 
 
 def test_what_was_recorded_is_forgotten_where_the_network_moves(scenes):
-    training = er.train.prepare(scenes, er.train.Settings(device=DEVICE, **SMALL))
+    training = er.train.prepare(scenes, er.train.Settings().changed(device=DEVICE, **SMALL))
     training.run()
     model, batch = training.model.train(), training.crops.batch()
     gradient = er.train.gradient.Gradient(model, er.train.Loss(model.task), amp=False)
@@ -99,7 +99,7 @@ def test_what_was_recorded_is_forgotten_where_the_network_moves(scenes):
 
 def test_the_cost_is_that_of_recorded_steps(scenes, monkeypatch):
     """More than one of the steps that are timed is replayed (the first is recorded): the quickest counts."""
-    training = er.train.prepare(scenes, er.train.Settings(device=DEVICE, **SMALL | {"steps": 100}))
+    training = er.train.prepare(scenes, er.train.Settings().changed(device=DEVICE, **SMALL | {"steps": 100}))
     replayed, advance = [], er.train.Training.advance
 
     def noted(trial):

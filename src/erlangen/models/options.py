@@ -38,8 +38,8 @@ class Options:
             rotation; fields of more than 4 times the size that norms make are scaled down to that).
         oversampling: how much finer the samples are for ReLUs and gates, per level: the fibre's, and on the
             sphere latitudes and longitudes too.
-        separable: mix channels at each point, then correlate each channel by itself, per level: fewer
-            parameters for the width, so take more of it, and larger kernels.
+        separable: mix channels at each point, then correlate each channel by itself: fewer parameters for the
+            width, so take more of it, and larger kernels.
         padding_mode: as in `torch.nn.Conv2d`.
         projection: "mean" or "max" over the fibre; None for "mean" in a `UNet` and "max" in a `Classifier`.
         pooling: "mean" or "max" between the levels of a `Classifier`, None for "mean"; a `UNet` has none, it
@@ -68,7 +68,7 @@ class Options:
     rings: PerLevel[Count] | None = None
     nonlinearity: PerLevel[Nonlinearity] = "relu"
     oversampling: PerLevel[Oversampling] = 2
-    separable: PerLevel[bool] = True
+    separable: bool = True
     padding_mode: PaddingMode = "zeros"
     projection: Literal["mean", "max"] | None = None
     pooling: Literal["mean", "max"] | None = None
@@ -84,6 +84,12 @@ class Options:
                         f"{name} has {len(value)} values, expected {self.depth + 1}, one for each resolution "
                         f"of depth={self.depth}; give one value for all, or another depth"
                     )
+        even = [size for i in range(self.depth + 1) if (size := self.at("kernel_size", i) or 1) % 2 == 0]
+        if even:
+            raise ValueError(
+                f"kernel_size is {even[0]}, expected an odd number, so that the kernel has a centre; take "
+                f"{even[0] + 1}"
+            )
         if self.kernel_size is not None and self.radius is not None:
             raise ValueError(
                 f"kernel_size={self.kernel_size} and radius={self.radius}: expected one of them, "

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def fit(
     Args:
         data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
             for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
-        settings: see `Settings`; `changes` replace single fields.
+        settings: see `Settings`; `changes` replace some of them, or of the network's `Options`.
         net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
             On a GPU a step of these is recorded as one graph of kernels; of others they are launched singly.
         out: a folder for the state, every half minute, which a training that is stopped goes on from, and for
@@ -75,7 +74,7 @@ def fit(
         >>> run = er.fit("photos", minutes=20)        # doctest: +SKIP
         >>> er.save(run.model, "runs/photos")         # doctest: +SKIP
     """
-    settings = replace(settings or Settings(), **changes)
+    settings = (settings or Settings()).changed(**changes)
     return prepare(data, settings, net=net, out=out, resume=resume, overwrite=overwrite).run(progress)
 
 
@@ -177,15 +176,5 @@ def expect_unused(out: Path, *names: str) -> None:
 
 def default_network(task: Task, settings: Settings) -> nn.Module:
     """The `UNet` or `Classifier` that the settings describe."""
-    options = {
-        "separable": settings.separable,
-        "kernel_size": settings.kernel_size,
-        "oversampling": settings.oversampling,
-    }
-    if not task.dense and settings.blocks != 2:
-        raise ValueError(
-            f"blocks is {settings.blocks}, and networks for classes of whole photographs have two "
-            "correlations at every level as they are, expected 2; take another width or depth"
-        )
-    kind = partial(UNet, blocks=settings.blocks) if task.dense else Classifier
-    return kind(settings.domain, 3, task.logits, settings.width_for(task), settings.depth, **options)
+    options = replace(settings.network, width=settings.width_for(task))
+    return (UNet if task.dense else Classifier)(settings.domain, 3, task.logits, **vars(options))

@@ -68,7 +68,7 @@ def find_data(
         if ignore is not None or classes not in (None, len(found.classes)):
             raise ValueError(
                 f"classes={classes} and ignore={ignore}, but {folder} holds folders of classes "
-                f"({', '.join(found.classes)}), not images and masks; leave both away"
+                f"({', '.join(found.classes)}), not images and masks; leave both out"
             )
         return found
     loose = [path.name for path in files_in(folder)]

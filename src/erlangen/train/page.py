@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def write_run(
     configuration = {
         **facts,
         "parameters": sum(p.numel() for p in run.model.parameters()),
-        "settings": asdict(run.settings),
+        "settings": run.settings.facts(),
         "versions": {"erlangen": __version__, "torch": torch.__version__},
     }
     with writing(folder, "the network is there, whole"):

@@ -1,19 +1,26 @@
 """How to train."""
 
-import dataclasses
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, fields, replace
 from statistics import median
 from typing import Annotated, Any
 
 from torch import Tensor
 
-from erlangen.arguments import TOO_MANY, Count, Depth, Oversampling, Positive, Range, check_fields, shown
+from erlangen.arguments import TOO_MANY, Count, Positive, Range, check_fields, shown
+from erlangen.models import Options
+from erlangen.models.options import NAMES as OPTIONS
 from erlangen.spaces import Plane
 from erlangen.train.losses import LossName
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
 Share = Annotated[float, Range(0)]
+BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
+EITHER = (("steps", "epochs"), ("balance", "class_weights"))
+# full correlations of 3, two at each level: more exact between the angles that the pixel grid knows is a
+# kernel_size of 5, which takes twice as long, and oversampling=2, a tenth longer
+NETWORK = Options(blocks=2, kernel_size=3, separable=False, oversampling=1)
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,8 @@ class Settings:
         rotations: how many turns the network knows (C_N): 8 for multiples of 45 degrees, 4 of 90; 0 for round
             kernels alone, which want more width (24).
         reflections: whether mirror images count as the same, as turned photographs do.
-        width: fields at the finest level; None for 5, or 6 where the whole photograph has a class.
-        depth: how often the resolution is halved.
-        blocks: correlations at every level, on the way down and again on the way up; with 1
-            (and width 6) a step takes 0.6 of the time and gives less. Classifiers have 2.
-        separable: mix at each point, then correlate each channel by itself: fewer parameters for the width,
-            so take more of it (8, with 1 block), and kernels of 5.
-        kernel_size: of all correlations, in pixels of their level, odd. More exact between the angles that
-            the pixel grid knows with 5, which takes twice as long as 3.
-        oversampling: how finely ReLUs see the angles of the network, at least 1; with 2 and kernels of 5 it
-            is more exact between them, and a step takes a tenth longer, 1.4 times as long where separable.
+        network: the options that the network is built of. Some are one value for all levels, its resolutions,
+            or one for each, the finest first; None leaves a choice to the network.
         size: photographs are shrunk to this longer side, in pixels.
         crop: side of the random square that a step sees of each photograph; None for half the size (at most
             the shorter side of most), or all of it where the whole photograph has a class.
@@ -66,7 +65,7 @@ class Settings:
         amp: compute in bfloat16 where that is safe; not faster on most CPUs.
     """
 
-    minutes: float = 20.0
+    minutes: Annotated[float, Range(above=0, kind="a time above 0, in minutes")] = 20.0
     epochs: Positive | None = None
     steps: Annotated[int, Range(1)] | None = None
     classes: Annotated[int, Range(2, IGNORED)] | None = None
@@ -77,12 +76,7 @@ class Settings:
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    width: Count | None = None
-    depth: Depth = 3
-    blocks: Count = 2
-    separable: bool = False
-    kernel_size: Count = 3
-    oversampling: Oversampling = 1
+    network: Options = NETWORK
     size: Count = 256
     crop: Count | None = None
     batch: Count = 8
@@ -91,29 +85,21 @@ class Settings:
     jitter: Share = 0.2
     flips: bool = True
     zoom: Share = 0.0
-    turns: float = 0.0
+    turns: Annotated[float, Range(0, 180, kind="an angle between 0 and 180 degrees")] = 0.0
     quarter_turns: bool = False
-    validation: float = 0.2
+    validation: Annotated[float, BETWEEN] = 0.2
     looks: Count = 10
     device: str = "cpu"
     amp: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size is {self.kernel_size}, expected an odd number of pixels")
         if self.class_weights is not None:
-            object.__setattr__(self, "class_weights", tuple(self.class_weights))  # JSON has lists alone
-        if self.steps is None and self.epochs is None and not self.minutes > 0:
-            raise ValueError(f"minutes is {self.minutes}, expected a time above 0, or a number of steps")
-        if not 0 <= self.turns <= 180:
-            raise ValueError(f"turns is {self.turns}, expected an angle between 0 and 180 degrees")
-        if self.steps is not None and self.epochs is not None:
-            raise ValueError(f"epochs={self.epochs} and steps={self.steps}, expected one of them")
-        if not 0 < self.validation < 1:
-            raise ValueError(f"validation is {self.validation}, expected a fraction between 0 and 1")
-        if self.balance and self.class_weights is not None:
-            raise ValueError("both balance and class_weights, expected one of them")
+            object.__setattr__(self, "class_weights", tuple(self.class_weights))  # JSON has lists only
+        for one, other in EITHER:
+            if getattr(self, one) and getattr(self, other):
+                both = f"both {one}={getattr(self, one)} and {other}={getattr(self, other)}"
+                raise ValueError(f"{both}, expected one of them; leave the other out")
 
     @classmethod
     def refusal(cls, name: str, value: object) -> str:
@@ -122,15 +108,32 @@ class Settings:
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "Settings":
-        """Those that `dataclasses.asdict` and JSON wrote.
+        """Those that `facts` told and JSON wrote.
 
         Raises:
             ValueError: for a setting that there is not.
         """
-        unknown = sorted(set(facts) - {f.name for f in fields(cls)})
+        unknown = sorted(set(facts) - {f.name for f in fields(cls)} - set(OPTIONS))
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]}, expected those of this version")
-        return cls(**facts)
+        return cls().changed(**facts)
+
+    def changed(self, **changes: Any) -> "Settings":
+        """These, with other values of some: of a training, or of its network's `Options`, each by its name.
+
+        Example:
+            >>> er.train.Settings().changed(minutes=5, width=8).network.width
+            8
+        """
+        options = {name: changes.pop(name) for name in OPTIONS if name in changes}
+        if options:
+            changes["network"] = replace(changes.get("network", self.network), **options)
+        return replace(self, **changes)
+
+    def facts(self) -> dict[str, Any]:
+        """All, by their names, those of the network's options among them: as at the command line."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
+        return own | vars(self.network)
 
     def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
         """With what depends on the photographs filled in: the width, the crop, the number of classes."""
@@ -139,12 +142,12 @@ class Settings:
             most = min(max(1, self.size // 2), int(median(min(side) for side in sides)))
         else:
             most = max(max(side) for side in sides)
-        width, crop = self.width_for(task), self.crop or most
-        return dataclasses.replace(self, width=width, crop=crop, classes=len(task.classes))
+        settings = replace(self, crop=self.crop or most, classes=len(task.classes))
+        return settings.changed(width=self.width_for(task))
 
-    def width_for(self, task: Task) -> int:
-        """Fields at the finest level."""
-        return self.width or (5 if task.dense else 6)
+    def width_for(self, task: Task) -> int | tuple[int, ...]:
+        """Fields, at the finest level or at each."""
+        return self.network.width or (5 if task.dense else 6)
 
     @property
     def domain(self) -> Plane:
@@ -158,5 +161,6 @@ class Settings:
         return self.steps
 
     def differences(self, other: "Settings") -> list[str]:
-        """The names of the fields that differ."""
-        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+        """The names of those that differ."""
+        mine, others = self.facts(), other.facts()
+        return [name for name in mine if mine[name] != others[name]]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,7 @@ def save_training(training: "Training", folder: str | Path) -> Path:
     tensors["crops.generator"] = crops["generator"]
     facts = {
         "format": FORMAT,
-        "settings": asdict(training.settings),
+        "settings": training.settings.facts(),
         "step": training.step,
         "seconds": training.seconds,
         "elapsed": training.clock.seconds,
