@@ -15,6 +15,7 @@ from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Cell, Deck, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
+from erlangen.geometry.runge_kutta import geodesic, linear
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import fibre_of
 from erlangen.spaces.chart_grid import chart_grid
@@ -231,21 +232,7 @@ class Chart(Numerical):
 
     def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` in the coordinates of the cover."""
-        steps = steps or self.steps
-        v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
-        x, E = u.point.expand_as(v), u.basis.expand(*v.shape[:-1], -1, -1)
-        dt = 1 / steps
-
-        def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
-            V = (E @ v[..., None])[..., 0]
-            return V, -self._along(x, V) @ E
-
-        for _ in range(steps):
-            a, A = velocity(x, E)
-            b, B = velocity(x + dt / 2 * a, E + dt / 2 * A)
-            c, C = velocity(x + dt / 2 * b, E + dt / 2 * B)
-            d, D = velocity(x + dt * c, E + dt * C)
-            x, E = x + dt / 6 * (a + 2 * b + 2 * c + d), E + dt / 6 * (A + 2 * B + 2 * C + D)
+        x, E = geodesic(lambda x, V, E: -self._along(x, V) @ E, u, v, steps or self.steps)
         return Frame(x, orthonormal(self.metric(x), E))
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
@@ -304,16 +291,8 @@ class Chart(Numerical):
 
     def _transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
         """The frame along a curve, t ``(k)`` in [0, 1] to its points and velocities ``(k, ..., n)``."""
-        E, dt = u.basis, 1 / steps
         x, velocity = curve(torch.linspace(0.0, 1.0, 2 * steps + 1, dtype=torch.float64))
-        matrices = -self._along(x, velocity)  # all at once
-        for step in range(steps):
-            start, middle, end = matrices[2 * step : 2 * step + 3]
-            a = start @ E
-            b = middle @ (E + dt / 2 * a)
-            c = middle @ (E + dt / 2 * b)
-            d = end @ (E + dt * c)
-            E = E + dt / 6 * (a + 2 * b + 2 * c + d)
+        E = linear(-self._along(x, velocity), u.basis)
         return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
 
     def between(self, p: Tensor, q: Tensor, t: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from erlangen.domains import Domain
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, partials
+from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup, fibre_of
 from erlangen.kernels.harmonics import sphere_rule
@@ -332,23 +333,13 @@ class Implicit(Geometry):
         return torch.linalg.qr(tangent[:, keep]).Q
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        v = v.to(u.basis).expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
-        x, E = u.point.expand(*v.shape[:-1], -1), u.basis.expand(*v.shape[:-1], -1, -1)
-        dt = 1 / self.steps
-
-        def velocity(x: Tensor, E: Tensor) -> tuple[Tensor, Tensor]:
-            V = (E @ v[..., None])[..., 0]
-            G, change = directional(self.gradient, x.contiguous(), V.contiguous())
-            return V, -_lifting(G) @ (change @ E)
-
-        for _ in range(self.steps):
-            a, A = velocity(x, E)
-            b, B = velocity(x + dt / 2 * a, E + dt / 2 * A)
-            c, C = velocity(x + dt / 2 * b, E + dt / 2 * B)
-            d, D = velocity(x + dt * c, E + dt * C)
-            x, E = x + dt / 6 * (a + 2 * b + 2 * c + d), E + dt / 6 * (A + 2 * B + 2 * C + D)
+        x, E = geodesic(self._turning, u, v.to(u.basis), self.steps)
         x = self.project(x)
         return Frame(x, self._adjusted(x, E))
+
+    def _turning(self, x: Tensor, V: Tensor, E: Tensor) -> Tensor:
+        G, change = directional(self.gradient, x.contiguous(), V.contiguous())
+        return -_lifting(G) @ (change @ E)
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
