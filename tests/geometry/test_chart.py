@@ -232,7 +232,7 @@ MIRROR = torch.diag(torch.tensor([1.0, -1.0])).double()
         (lambda: er.Chart(flat, 2, periods=(1.0, 1.0)).grid(8), "expected 2 sizes"),
         (
             lambda: er.Chart(flat, 2, periods=(1.0, 1.0)).grid(8, 8, rotations=4),
-            "expected None where H = trivial",
+            "where H = trivial in 2 dimensions, expected None",
         ),
         (
             lambda: er.nn.Lift(TORUS.grid(8, 8, rotations=4), 1, 1, radius=2.5),

@@ -1,35 +1,110 @@
-"""Derivatives of functions of points."""
+"""Derivatives of functions of points.
+
+They are taken backward, twice, which leads forward: ``J^T w`` is linear in w, and its derivative by w along v
+is ``J v``. Torch's own forward differentiation costs some milliseconds wherever a number meets a tensor, and
+a second when it is first used; it is kept for what the other cannot do.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import grad
 
 Field = Callable[[Tensor], Tensor]
+Curve = Callable[[Tensor], Sequence[Tensor]]
 
 
 def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
-    """f(x), and its derivatives by each coordinate (first axis), by forward differentiation."""
+    """f(x), and its derivatives by each coordinate (first axis)."""
     n = x.shape[-1]
-    every = x.expand(n, *x.shape).contiguous()
-    along = (
-        torch.eye(n, dtype=x.dtype, device=x.device)
-        .view(n, *[1] * (x.dim() - 1), n)
-        .expand_as(every)
-        .contiguous()
-    )
-    value, derivative = directional(f, every, along)
-    return value[0], derivative
+    axes = torch.eye(n, dtype=x.dtype, device=x.device).view(n, *[1] * (x.dim() - 1), n)
+    value = f(x)
+    return value, _derivative(f, x.expand(n, *x.shape), axes.expand(n, *x.shape), value.requires_grad)
 
 
 def directional(f: Field, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """f(x), and its derivative along v, by forward differentiation."""
+    """f(x), and its derivative along v."""
+    value = f(x)
+    return value, _derivative(f, x, v, value.requires_grad)
+
+
+def gradient(f: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch k n"]:
+    """The derivatives of a few outputs ``(..., k)``, backward, one by one."""
+    try:
+        is_recorded = torch.is_grad_enabled() and f(x).requires_grad
+        with torch.inference_mode(False), torch.enable_grad():
+            here = _leaf(x)
+            G = torch.stack([_pulled(y, here, is_recorded) for y in f(here).unbind(-1)], -2)
+    except RuntimeError:
+        return partials(f, x)[1].movedim(0, -1)
+    return G if bool(G.isfinite().all()) else partials(f, x)[1].movedim(0, -1)
+
+
+def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, "*batch k"]]:
+    """``f, f', f'', ...`` up to the order, for k functions of one number, each the derivative of the last."""
+    values = torch.stack(tuple(f(t)), -1)
+    try:
+        is_recorded, rows = values.requires_grad, [values]
+        with torch.inference_mode(False), torch.enable_grad():
+            here = _leaf(t)
+            last = f(here)
+            for k in range(1, order + 1):
+                last = [_pulled(y, here, is_recorded or k < order) for y in last]
+                rows.append(torch.stack(last, -1))
+    except RuntimeError:
+        return _forward_jet(f, t, order)
+    rows = rows if is_recorded else [row.detach() for row in rows]
+    return rows if bool(rows[-1].isfinite().all()) else _forward_jet(f, t, order)
+
+
+def _pulled(y: Tensor, x: Tensor, is_recorded: bool, w: Tensor | None = None) -> Tensor:
+    """``J^T w``, w one unless given."""
+    if not y.requires_grad:  # the same everywhere
+        return torch.zeros_like(x)
+    w = torch.ones_like(y) if w is None else w
+    return grad(y, x, w, retain_graph=True, create_graph=is_recorded, materialize_grads=True)[0]
+
+
+def _derivative(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
+    """The derivative of f along v; recorded for further ones, if f(x) is."""
+    try:
+        derivative = _twice_backward(f, x, v, is_recorded)
+    except RuntimeError:  # torch.func is at work on x, or f has no second derivative
+        return _forward(f, x, v)
+    # a branch that torch.where did not take may have given 0 times infinity: forward it is left out
+    return derivative if bool(derivative.isfinite().all()) else _forward(f, x, v)
+
+
+def _twice_backward(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
+    with torch.inference_mode(False), torch.enable_grad():
+        x = _leaf(x)
+        y = f(x)
+        w = torch.zeros_like(y).requires_grad_()
+        return _pulled(_pulled(y, x, True, w), w, is_recorded, v)
+
+
+def _leaf(x: Tensor) -> Tensor:
+    """What to differentiate by: x itself where it is recorded, else a copy."""
+    return x.contiguous() if x.requires_grad else x.detach().clone().requires_grad_()
+
+
+def _forward(f: Field, x: Tensor, v: Tensor) -> Tensor:
     _warm()
-    result = torch.func.jvp(f, (x,), (v,))
-    return result[0], result[1]
+    return torch.func.jvp(f, (x.contiguous(),), (v.contiguous(),))[1]
+
+
+def _forward_jet(f: Curve, t: Tensor, order: int) -> list[Tensor]:
+    def derivative(g: Field) -> Field:
+        return lambda t: _forward(g, t, torch.ones_like(t))
+
+    fields = [lambda t: torch.stack(tuple(f(t)), -1)]
+    for _ in range(order):
+        fields.append(derivative(fields[-1]))
+    return [g(t) for g in fields]
 
 
 @cache

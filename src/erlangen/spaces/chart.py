@@ -66,7 +66,8 @@ class Chart(Numerical):
         glue: by axis with a period, the matrix that turns the coordinates once round,
             ``x ~ glue x + period e_axis``; the identity unless given.
         connection: ``Gamma[l, i, k]``, ``(..., dim)`` to ``(..., dim, dim, dim)``, of another metric
-            connection, ``nabla_i d_k = Gamma[l, i, k] d_l``; None for that of Levi-Civita.
+            connection, ``nabla_i d_k = Gamma[l, i, k] d_l``; None for that of Levi-Civita: what
+            ``metric.christoffel`` says, where there is one, else by derivatives.
         symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
         steps: of Runge and Kutta, for a geodesic.
         measure: "tangent", or "space" with the density J.
@@ -110,6 +111,7 @@ class Chart(Numerical):
         self.periods = _one_for_each_axis("periods", periods, dim)
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
         self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
+        self._symbols = connection or getattr(metric, "christoffel", None)
         self._metric, self._connection, self._radius = metric, connection, injectivity_radius
         axes = zip(self.bounds, self.periods, strict=True)
         edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in axes]
@@ -172,10 +174,17 @@ class Chart(Numerical):
 
     def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
         """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
-        return levi_civita(self.metric, x) if self._connection is None else self._connection(x).to(x.dtype)
+        if self._symbols is None:
+            return levi_civita(self.metric, x)
+        if not self._has_left(x):
+            return self._symbols(x).to(x.dtype)
+        x, signs = self._mirrored(x)
+        return torch.einsum(
+            "...lik,...l,...i,...k->...lik", self._symbols(x).to(x.dtype), signs, signs, signs
+        )
 
     def _along(self, x: Tensor, V: Tensor) -> Tensor:
-        if self._connection is None:
+        if self._symbols is None:
             return along_levi_civita(self.metric, x, V)
         return torch.einsum("...lik,...i->...lk", self.christoffel(x), V)
 

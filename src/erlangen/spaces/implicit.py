@@ -12,7 +12,7 @@ from erlangen.arguments import Count, Extent, Length, Rotations, Steps, checked
 from erlangen.domains import Domain
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
-from erlangen.geometry.derivative import directional, partials
+from erlangen.geometry.derivative import directional, gradient, partials
 from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup, fibre_of
@@ -124,7 +124,7 @@ class Implicit(Geometry):
 
     def gradient(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch k N"]:
         """G, the derivative of F."""
-        return partials(self.F, x)[1].movedim(0, -1)
+        return gradient(self.F, x)
 
     def project(self, x: Float[Tensor, "*batch N"], steps: int = 3) -> Float[Tensor, "*batch N"]:
         """The point of the surface next to x, by Newton's method."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.arguments import Length, Steps, checked
 from erlangen.geometry import Embedding
-from erlangen.geometry.derivative import partials
+from erlangen.geometry.derivative import jet
 from erlangen.spaces.chart import Chart
 
 
@@ -65,8 +65,19 @@ class Turned:
     profile: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     def __call__(self, x: Tensor) -> Tensor:
-        point, velocity = partials(lambda t: torch.stack(self.profile(t[..., 0]), -1), x[..., 1:])
-        return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity[0].square().sum(-1)], -1))
+        point, velocity = jet(self.profile, x[..., 1], 1)
+        return torch.diag_embed(torch.stack([point[..., 0] ** 2, velocity.square().sum(-1)], -1))
+
+    def christoffel(self, x: Tensor) -> Tensor:
+        """With s the speed of the profile: ``rho'/rho`` twice, ``-rho rho'/s^2`` and ``s'/s``."""
+        point, velocity, acceleration = jet(self.profile, x[..., 1], 2)
+        rho, slope = point[..., 0], velocity[..., 0]
+        square = velocity.square().sum(-1)
+        turned, zero = slope / rho, torch.zeros_like(rho)
+        along = (velocity * acceleration).sum(-1) / square
+        return torch.stack([zero, turned, turned, zero, -rho * slope / square, zero, zero, along], -1).view(
+            *rho.shape, 2, 2, 2
+        )
 
     def embed(self, x: Tensor) -> Tensor:
         """Longitude and t to the surface in space."""
