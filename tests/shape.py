@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 DEEPEST = 2  # edges between classes of our own
 LONGEST = 28  # lines, of 95 functions in 100
@@ -25,12 +26,21 @@ FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
 BESIDE = {("verify", "figures"), ("kernels", "geometry")}
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
-Trees = dict[str, ast.Module]  # by the dotted name of each file
+
+class File(NamedTuple):
+    """A file's syntax: the tree, and all nodes of it."""
+
+    tree: ast.Module
+    nodes: list[ast.AST]
 
 
-def trees_of(package: Path) -> Trees:
+Files = dict[str, File]  # by the dotted name of each
+
+
+def files_of(package: Path) -> Files:
     """The files of a package, such as src/erlangen."""
-    return {_dotted(path, package.parent): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    trees = {_dotted(path, package.parent): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    return {name: File(tree, list(ast.walk(tree))) for name, tree in trees.items()}
 
 
 def _dotted(path: Path, root: Path) -> str:
@@ -41,24 +51,28 @@ def _dotted(path: Path, root: Path) -> str:
 # who imports whom
 
 
-def imports_of(trees: Trees) -> dict[str, set[str]]:
+def imports_of(files: Files) -> dict[str, set[str]]:
     """The files that each file imports: at its top, within functions, for type checkers, and by name."""
-    return {name: set(_imported(tree, trees)) - {name} for name, tree in trees.items()}
+    return {name: set(_imported(file, files)) - {name} for name, file in files.items()}
 
 
-def _imported(tree: ast.Module, trees: Trees) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported(file: File, files: Files) -> Iterator[str]:
+    for node in file.nodes:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in trees)
-        elif isinstance(node, ast.ImportFrom) and node.module in trees:
-            files = {f"{node.module}.{alias.name}" for alias in node.names}
-            yield from files & set(trees)
-            if files - set(trees):
+            yield from (alias.name for alias in node.names if alias.name in files)
+        elif isinstance(node, ast.ImportFrom) and node.module in files:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from full & set(files)
+            if full - set(files):
                 yield node.module
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            yield from {ast.literal_eval(arg) for arg in node.args if isinstance(arg, ast.Constant)} & set(
-                trees
-            )
+        elif isinstance(node, ast.Call) and _called(node) == "import_module":
+            named = {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+            yield from named & set(files)
+
+
+def _called(node: ast.Call) -> str:
+    """The last name of what is called."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def circles_of(imports: dict[str, set[str]]) -> list[list[str]]:
@@ -77,18 +91,18 @@ def _reached(name: str, imports: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def rooms_of(trees: Trees) -> set[str]:
+def rooms_of(files: Files) -> set[str]:
     """The files and folders at the top of the package."""
-    return {_room(name) for name in trees} - {""}
+    return {_room(name) for name in files} - {""}
 
 
 def _room(name: str) -> str:
     return name.partition(".")[2].partition(".")[0]
 
 
-def upward_imports_of(trees: Trees) -> list[str]:
+def upward_imports_of(files: Files) -> list[str]:
     """Imports from a floor that is no lower, but for the package's own first file, which imports all."""
-    arrows = sorted((a, b) for a, found in imports_of(trees).items() for b in found if _room(a) and _room(b))
+    arrows = sorted((a, b) for a, found in imports_of(files).items() for b in found if _room(a) and _room(b))
     return [
         f"{a} imports {b}"
         for a, b in arrows
@@ -99,16 +113,18 @@ def upward_imports_of(trees: Trees) -> list[str]:
 # who reaches for whose private names
 
 
-def private_uses_of(trees: Trees) -> list[str]:
+def private_uses_of(files: Files) -> list[str]:
     """Where ``x._name`` is used of an x that is neither ``self`` nor defined in the same file."""
-    found = ((name, line, use) for name, tree in trees.items() for line, use in _private(tree))
+    found = ((name, line, use) for name, file in files.items() for line, use in _private(file))
     return [f"{name}:{line} {use}" for name, line, use in sorted(found)]
 
 
-def _private(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    own = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))} | {"other"}
-    here = set(_given(tree))
-    for node in ast.walk(tree):
+def _private(file: File) -> Iterator[tuple[int, str]]:
+    own = {node.name for node in file.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))} | {
+        "other"
+    }
+    here = set(_given(file))
+    for node in file.nodes:
         if isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, f"import {a.name}") for a in node.names if _is_private(a.name))
         elif isinstance(node, ast.Attribute) and (_is_private(node.attr) or node.attr == "__dict__"):
@@ -127,9 +143,9 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.endswith("__")
 
 
-def _given(tree: ast.Module) -> Iterator[str]:
+def _given(file: File) -> Iterator[str]:
     """The names of functions and attributes that a file gives."""
-    for node in ast.walk(tree):
+    for node in file.nodes:
         if isinstance(node, ast.FunctionDef):
             yield node.name
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -141,62 +157,62 @@ def _given(tree: ast.Module) -> Iterator[str]:
 # inheritance
 
 
-def deep_classes_of(trees: Trees) -> list[str]:
+def deep_classes_of(files: Files) -> list[str]:
     """Classes with more than `DEEPEST` edges above them."""
-    return [" < ".join(line) for line in ancestry_of(trees).values() if len(line) - 1 > DEEPEST]
+    return [" < ".join(line) for line in ancestry_of(files).values() if len(line) - 1 > DEEPEST]
 
 
-def ancestry_of(trees: Trees) -> dict[str, list[str]]:
+def ancestry_of(files: Files) -> dict[str, list[str]]:
     """For each class the longest line of its ancestors within the package, itself first."""
     classes = {
         f"{name}.{node.name}": node
-        for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for name, file in files.items()
+        for node in file.nodes
         if isinstance(node, ast.ClassDef)
     }
 
     def line(full: str) -> list[str]:
         module = full.rpartition(".")[0]
-        bases = (_resolved(ast.unparse(base), module, trees) for base in classes[full].bases)
+        bases = (_resolved(ast.unparse(base), module, files) for base in classes[full].bases)
         return [full, *max((line(base) for base in bases if base in classes), key=len, default=[])]
 
     return {full: line(full) for full in classes}
 
 
-def _resolved(name: str, module: str, trees: Trees) -> str:
+def _resolved(name: str, module: str, files: Files) -> str:
     """The full name of what a file calls by a name, followed through what others only pass on."""
     first, _, rest = name.partition("[")[0].partition(".")
-    for node in trees[module].body:
+    for node in files[module].tree.body:
         for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
             if first == (alias.asname or alias.name):
                 source = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
                 full = f"{source}.{rest}".rstrip(".")
                 owner, _, last = full.rpartition(".")
-                return _resolved(last, owner, trees) if owner in trees else full
+                return _resolved(last, owner, files) if owner in files else full
     return f"{module}.{name}"
 
 
 # files and functions
 
 
-def unexplained_of(trees: Trees) -> list[str]:
+def unexplained_of(files: Files) -> list[str]:
     """Files that do not say what lives there, and asserts, which do not say how to mend what is wrong."""
-    silent = [name for name, tree in trees.items() if not ast.get_docstring(tree)]
+    silent = [name for name, file in files.items() if not ast.get_docstring(file.tree)]
     asserts = [
         f"{name}:{node.lineno} assert"
-        for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for name, file in files.items()
+        for node in file.nodes
         if isinstance(node, ast.Assert)
     ]
     return sorted(silent) + sorted(asserts)
 
 
-def sizes_of(trees: Trees) -> dict[str, int]:
+def sizes_of(files: Files) -> dict[str, int]:
     """The lines of each function, from its ``def`` to its last line, docstring and comments among them."""
     return {
         f"{name}.{node.name}:{node.lineno}": node.end_lineno - node.lineno + 1
-        for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for name, file in files.items()
+        for node in file.nodes
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno
     }
 
@@ -208,16 +224,16 @@ def percentile(sizes: dict[str, int], share: float = 0.95) -> int:
 
 def faults_of(package: Path) -> list[str]:
     """Everything that the tests of shape ask of a package, of a copy with an addition as well."""
-    trees = trees_of(package)
-    circles = [" <-> ".join(circle) for circle in circles_of(imports_of(trees))]
-    strangers = sorted(rooms_of(trees) ^ set(LEVEL))
-    long = ["long functions"] * (percentile(sizes_of(trees)) > LONGEST)
+    files = files_of(package)
+    circles = [" <-> ".join(circle) for circle in circles_of(imports_of(files))]
+    strangers = sorted(rooms_of(files) ^ set(LEVEL))
+    long = ["long functions"] * (percentile(sizes_of(files)) > LONGEST)
     return [
         *circles,
         *strangers,
-        *upward_imports_of(trees),
-        *private_uses_of(trees),
-        *deep_classes_of(trees),
-        *unexplained_of(trees),
+        *upward_imports_of(files),
+        *private_uses_of(files),
+        *deep_classes_of(files),
+        *unexplained_of(files),
         *long,
     ]

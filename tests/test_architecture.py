@@ -1,21 +1,21 @@
 """The house rules that a machine can keep."""
 
 from paths import ROOT
-from shape import LEVEL, rooms_of, trees_of, unexplained_of, upward_imports_of
+from shape import LEVEL, files_of, rooms_of, unexplained_of, upward_imports_of
 
-TREES = trees_of(ROOT / "src" / "erlangen")
+FILES = files_of(ROOT / "src" / "erlangen")
 
 
 def test_every_room_has_a_floor():
-    assert rooms_of(TREES) == set(LEVEL)
+    assert rooms_of(FILES) == set(LEVEL)
 
 
 def test_arrows_point_one_way():
-    assert upward_imports_of(TREES) == []
+    assert upward_imports_of(FILES) == []
 
 
 def test_files_are_documented_and_refuse_politely():
-    assert unexplained_of(TREES) == []
+    assert unexplained_of(FILES) == []
 
 
 def test_public_names_are_documented():

@@ -27,6 +27,8 @@ class Patch(NamedTuple):
 
 ADDITIONS = {
     "cone": Patch("spaces", "Cone"),
+    "cube_fibre": Patch("groups", "CubeFibre"),
+    "cubed_sphere": Patch("spaces", "cubed_sphere"),
 }
 
 

@@ -11,14 +11,14 @@ from shape import (
     ancestry_of,
     circles_of,
     deep_classes_of,
+    files_of,
     imports_of,
     percentile,
     private_uses_of,
     sizes_of,
-    trees_of,
 )
 
-TREES = trees_of(ROOT / "src" / "erlangen")
+FILES = files_of(ROOT / "src" / "erlangen")
 
 
 @pytest.mark.xfail(
@@ -27,7 +27,7 @@ TREES = trees_of(ROOT / "src" / "erlangen")
 )
 def test_no_files_import_each_other_in_a_circle():
     """Imports within functions and those for type checkers are imports."""
-    assert circles_of(imports_of(TREES)) == []
+    assert circles_of(imports_of(FILES)) == []
 
 
 @pytest.mark.xfail(
@@ -35,7 +35,7 @@ def test_no_files_import_each_other_in_a_circle():
     "rings; verify/manifold",
 )
 def test_private_names_stay_within_their_file():
-    assert private_uses_of(TREES) == []
+    assert private_uses_of(FILES) == []
 
 
 @pytest.mark.xfail(
@@ -43,12 +43,12 @@ def test_private_names_stay_within_their_file():
     "RingSamples, PointSamples < Harmonic < Domain < Sampled",
 )
 def test_lines_of_descent_are_short():
-    assert deep_classes_of(TREES) == []
+    assert deep_classes_of(FILES) == []
 
 
 def test_functions_fit_a_screen():
     """Lines from ``def`` to the last one, docstring and comments among them."""
-    assert percentile(sizes_of(TREES)) <= LONGEST
+    assert percentile(sizes_of(FILES)) <= LONGEST
 
 
 # what the tests above would find
@@ -71,7 +71,7 @@ def package(tmp_path):
         "    @classmethod\n"
         "    def g(cls, other):\n        other._own = 1\n        return vars(other)\n"
     )
-    return trees_of(root)
+    return files_of(root)
 
 
 def test_circles_through_functions_and_annotations_are_seen(package):
