@@ -1,6 +1,7 @@
 """A lifted field: one picture for each way to look."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,17 @@ def lifted(f: Tensor, F: Tensor, *, path: str | Path | None = None) -> Any:
     first = canvas.add_subplot(axes[0, 0].get_gridspec()[:, 0])
     first.imshow(shown(f), cmap="gray")
     blank(first, "f(x)")
-    F = F.detach() - F.detach().mean()
-    largest = float(F.abs().flatten().float().quantile(0.995)) or 1.0
-    for i, axis in enumerate(axes[:, 1:].flat[:N]):
-        axis.imshow(F[i].cpu().numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
-        blank(axis, f"F(x, {i}): {360 * i / N:g}°")
-        _arrow(axis, i / N, F.shape[1:])
+    _draw_fibre(axes[:, 1:].flat[:N], F.detach() - F.detach().mean())
     return canvas if path is None else save(canvas, path)
+
+
+def _draw_fibre(axes: Sequence[Any], F: Tensor) -> None:
+    """Each value of the fibre on an axis of its own, in the same colours, under the frame it was seen in."""
+    largest = float(F.abs().flatten().float().quantile(0.995)) or 1.0
+    for i, axis in enumerate(axes):
+        axis.imshow(F[i].cpu().numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
+        blank(axis, f"F(x, {i}): {360 * i / len(F):g}°")
+        _arrow(axis, i / len(F), F.shape[1:])
 
 
 def _arrow(axis: Any, turn: float, size: Any) -> None:

@@ -56,20 +56,25 @@ def rastered(x: np.ndarray, normal: np.ndarray, pixels: int) -> Raster:
     size = float((high - low).max()) / (pixels - 2)
     corner = low - size
     width, height = (int(n) + 3 for n in (high - low) / size)
-    depth = np.full(width * height, -np.inf)
-    front = np.zeros((width * height, 3))
     groups = list(_samples(x, normal, size))
-    places = []
-    for found in groups:
-        i, j = ((found[:, :2] - corner) / size).astype(int).T
-        places.append(j * width + i)
-        np.maximum.at(depth, places[-1], found[:, 2])
-    for found, place in zip(groups, places, strict=True):
-        first = found[:, 2] >= depth[place]
-        front[place[first]] = found[first, 3:]
+    places = [((y[:, :2] - corner) / size).astype(int) @ (1, width) for y in groups]
+    depth, front = _foremost(groups, places, width * height)
     depth, front = depth.reshape(height, width), front.reshape(height, width, 3)
     _mend(depth, front, 3 * size)
     return Raster(depth, front, corner, size)
+
+
+def _foremost(
+    groups: list[np.ndarray], places: list[np.ndarray], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """At each place the depth and the normal of the sample ``(k, 6)`` that is nearest to the eye."""
+    depth, front = np.full(count, -np.inf), np.zeros((count, 3))
+    for found, place in zip(groups, places, strict=True):
+        np.maximum.at(depth, place, found[:, 2])
+    for found, place in zip(groups, places, strict=True):
+        first = found[:, 2] >= depth[place]
+        front[place[first]] = found[first, 3:]
+    return depth, front
 
 
 def _mend(depth: np.ndarray, front: np.ndarray, gap: float) -> None:

@@ -63,6 +63,18 @@ def _of_transition(cover: Cover, a: int, b: int) -> Iterator[str]:
             f"to lie within the bounds of chart {b}; expected an overlap, or no transition"
         )
         return
+    yield from _of_metrics(cover, a, b, x)
+    y = cover.to(a, b, x)
+    off = (cover.to(b, a, y) - x).norm(dim=-1)
+    if not bool((_apart(cover, a, cover.to(b, a, y), x) <= TOLERANCE).all()):
+        yield (
+            f"the transition from chart {b} to {a} does not undo that from {a} to {b}: {_worst(x, off)} "
+            f"comes back {float(off.nan_to_num(math.inf).max()):.2g} away; expected the same point"
+        )
+    yield from _of_triples(cover, a, b, x, y)
+
+
+def _of_metrics(cover: Cover, a: int, b: int, x: Tensor) -> Iterator[str]:
     y, J = partials(lambda x: cover.to(a, b, x), x)
     J, here, there = J.movedim(0, -1), cover.charts[a].metric(x), cover.charts[b].metric(y)
     off = relative_to_axes(J.mT @ there @ J - here, here)
@@ -72,13 +84,6 @@ def _of_transition(cover: Cover, a: int, b: int) -> Iterator[str]:
             f"{a} by {float(off.max()):.2g}; the transition phi is no isometry, expected "
             f"J^T g_{b}(phi(x)) J = g_{a}(x) with J its derivative"
         )
-    off = (cover.to(b, a, y) - x).norm(dim=-1)
-    if not bool((_apart(cover, a, cover.to(b, a, y), x) <= TOLERANCE).all()):
-        yield (
-            f"the transition from chart {b} to {a} does not undo that from {a} to {b}: {_worst(x, off)} "
-            f"comes back {float(off.nan_to_num(math.inf).max()):.2g} away; expected the same point"
-        )
-    yield from _of_triples(cover, a, b, x, y)
 
 
 def _of_triples(cover: Cover, a: int, b: int, x: Tensor, y: Tensor) -> Iterator[str]:
