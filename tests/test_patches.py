@@ -50,6 +50,12 @@ def test_every_addition_is_tried():
     assert {path.parent.name for path in PATCHES.glob("*/check.py")} == set(ADDITIONS)
 
 
+def test_the_page_shows_the_file():
+    page = (ROOT / "docs" / "your_own_space.md").read_text()
+    assert f"```python\n{(PATCHES / 'cone' / 'cone.py').read_text()}```" in page
+    assert all(f"(../tests/patches/{name}/{name}.py)" in page for name in ADDITIONS)
+
+
 @pytest.mark.parametrize("name", ADDITIONS)
 def test_an_addition_is_one_file_and_one_line(name, faults, tmp_path):
     package = tmp_path / "src" / "erlangen"
