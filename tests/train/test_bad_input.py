@@ -342,7 +342,7 @@ def test_a_state_with_other_settings(photographs, tmp_path, capsys, monkeypatch)
     monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
     assert main(command) == 0
-    monkeypatch.setattr("erlangen.train.state.asdict", lambda settings: {"magic": 7})
+    monkeypatch.setattr("erlangen.train.Settings.facts", lambda settings: {"magic": 7})
     assert main([*command, "--overwrite"]) == 0
     assert main([*command, "--resume"]) == 1
     assert "there is no setting magic" in one_line(capsys)

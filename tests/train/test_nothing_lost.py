@@ -515,7 +515,7 @@ def test_memory_is_said_before_photographs_are_loaded(scenes, monkeypatch):
     memory = foresee(learned, held_out, training.settings, training.model.net)
     kept = sum(x.numel() for data in (learned, held_out) for part in load(data, 48) for x in part)
     assert memory.photographs == kept == 8 * 4 * 48 * 48
-    assert said["memory"] == str(memory)
+    assert said["memory"].split("; ")[0] == str(memory).split("; ")[0]  # what is free differs by now
     assert 0.3 < memory.computing / training.cost().bytes < 3
 
 
@@ -542,7 +542,7 @@ def test_a_request_to_end_is_as_ctrl_c(scenes, tmp_path, monkeypatch, capsys, sh
     command = ["train", str(scenes), "--out", str(tmp_path), "--steps", "6", "--seed", "4", *FLAGS]
     from erlangen.train import loop
 
-    inner, count = loop.save_training, [0]
+    inner, count = loop.save_state, [0]
 
     def impatient(*arguments):
         signal.raise_signal(signal.SIGINT)
@@ -552,13 +552,13 @@ def test_a_request_to_end_is_as_ctrl_c(scenes, tmp_path, monkeypatch, capsys, sh
     def update(_bar, _name, _step):
         count[0] += 1
         if count[0] == 4:
-            monkeypatch.setattr("erlangen.train.loop.save_training", impatient)
+            monkeypatch.setattr("erlangen.train.loop.save_state", impatient)
             signal.raise_signal(number)
 
     with monkeypatch.context() as patch:
         patch.setattr("erlangen.commands._bar.update", update)
         assert main(command) == 128 + number
-    monkeypatch.setattr("erlangen.train.loop.save_training", inner)
+    monkeypatch.setattr("erlangen.train.loop.save_state", inner)
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert signal.getsignal(number) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
@@ -605,9 +605,9 @@ def test_a_state_that_is_damaged_is_refused(scenes, tmp_path):
         for content in (bytes(changed), good[:place]):
             file.write_bytes(content)
             with pytest.raises(ValueError, match="start anew with --overwrite"):
-                er.train.state.restore_training(training, tmp_path)
+                training.restore(tmp_path)
     file.write_bytes(good)
-    er.train.state.restore_training(training, tmp_path)
+    training.restore(tmp_path)
     assert training.step == 2
 
 

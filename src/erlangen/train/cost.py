@@ -4,19 +4,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from erlangen import figures
 from erlangen.train.angles import ANGLES, to_turn, turned_pair
+from erlangen.train.clock import Clock
+from erlangen.train.crops import Crops
+from erlangen.train.data import Data
 from erlangen.train.gradient import WARM
 from erlangen.train.images import as_batch
+from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
-
-if TYPE_CHECKING:
-    from erlangen.train.loop import Training
 
 TRIALS = 3
 LEARNING = 1.5  # times what a step keeps for its backward pass: what it makes on the way as well
@@ -26,6 +26,34 @@ SHOWN = 8  # photographs on the page
 PICTURES = 8  # as many as a page takes the time of: four, each for the folder and for the page
 COPIES = 5  # of the weights: themselves, their gradients, two moments, the best so far
 LOOKS = 3  # with so many left the page is cut down first
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A copy of a training, whose steps are lost, and what is left of the training itself.
+
+    Attributes:
+        model: of the copy.
+        advance: makes a step of it.
+        recorded: whether steps are recorded on a GPU, sooner or later.
+        crops, held_out: what it learns from and is scored on.
+        clock: has run since the training was prepared.
+        steps: that are left; None if time decides.
+        looks: that are left.
+        turned: how many photographs the page would turn.
+        page: whether there is one.
+    """
+
+    model: Predictor
+    advance: Callable[[], None]
+    recorded: bool
+    crops: Crops
+    held_out: Data
+    clock: Clock
+    steps: int | None
+    looks: int
+    turned: int
+    page: bool
 
 
 @dataclass(frozen=True)
@@ -75,21 +103,13 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
-def measure_cost(trial: "Training") -> Cost:
-    """Time and memory of a training, from a few steps of a copy of it, which are lost."""
-    settings, images = trial.settings, trial.crops.images
-    kept, times = 0, []
-    left = None if trial.total is None else trial.total - trial.step
-    for _ in range(TRIALS + (WARM if trial.gradient.recordable else 0)):
-        start = time.perf_counter()
-        with Kept() as saved:
-            trial.advance()
-        times.append(time.perf_counter() - start)
-        kept = max(kept, saved.bytes)
-    seconds = min(times[1:])
+def measure_cost(trial: Trial) -> Cost:
+    """Time and memory of a training, from a few steps of a copy of it."""
+    settings, images, left, looks = trial.crops.settings, trial.crops.images, trial.steps, trial.looks
+    seconds, kept = _of_a_step(trial)
     with Largest(trial.model) as field:
         one = _seconds(lambda: answer(trial.model, as_batch(images[:1])))
-    looks, look = trial.looks - trial.checked, one * len(trial.held_out)
+    look = one * len(trial.held_out)
     turned, turning, report = _page(trial, one) if trial.page else (trial.turned, 0.0, 0.0)
     notes: tuple[str, ...] = ()
     if left is None:
@@ -99,19 +119,33 @@ def measure_cost(trial: "Training") -> Cost:
         fixed = looks * look + report + turned * turning
         left = round((whole - fixed) / seconds)
         notes = _says_cut(settings.minutes, wished, (looks, turned), fixed, whole)
+    memory = _memory(trial, kept, field.bytes)
+    return Cost(seconds, max(left, 1), looks * look, report + turned * turning, memory, looks, turned, notes)
+
+
+def _of_a_step(trial: Trial) -> tuple[float, int]:
+    """Seconds of a step, and bytes that it keeps for its backward pass."""
+    kept, times = 0, []
+    for _ in range(TRIALS + (WARM if trial.recorded else 0)):
+        with Kept() as saved:
+            times.append(_seconds(trial.advance))
+        kept = max(kept, saved.bytes)
+    return min(times[1:]), kept
+
+
+def _memory(trial: Trial, kept: int, field: int) -> int:
+    """Bytes of all, of what a step keeps and of the largest field of an answer."""
     weights = sum(p.numel() * p.element_size() for p in trial.model.parameters())
+    images = trial.crops.images
     photographs = sum(x.numel() for x in [*images, *trial.crops.truths])
     photographs += round(photographs / len(images) * len(trial.held_out))
-    learning, answering = LEARNING * kept, FIELDS * field.bytes
-    at_once = sum if trial.gradient.recordable else max  # a recorded step keeps its memory
-    memory = round(COPIES * weights + photographs + at_once((learning, answering)))
-    proving = report + turned * turning
-    return Cost(seconds, max(left, 1), looks * look, proving, memory, looks, turned, notes)
+    at_once = sum if trial.recorded else max  # a recorded step keeps its memory
+    return round(COPIES * weights + photographs + at_once((LEARNING * kept, FIELDS * field)))
 
 
-def _page(trial: "Training", one: float) -> tuple[int, float, float]:
+def _page(trial: Trial, one: float) -> tuple[int, float, float]:
     """The photographs that a page turns, the seconds for each, and those for all else on it."""
-    images, size = trial.crops.images, trial.settings.size
+    images, size = trial.crops.images, trial.crops.settings.size
     small = [image[:, :REPORTED, :REPORTED] for image in images[:1]]
     report = REPORT * _seconds(lambda: answer(trial.model, as_batch(small)))
     turned = to_turn(trial.held_out, size)

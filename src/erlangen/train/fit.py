@@ -25,7 +25,6 @@ from erlangen.train.reading import how_files_are_read
 from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
-from erlangen.train.state import restore_training
 from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
 
@@ -113,7 +112,7 @@ def prepare(
                 expect_unused(Path(out), NAME, PAIRED, STATE)
         training = _prepared(data, settings, net, out, lock, clock, page, say)
         if resume and out is not None:
-            restore_training(training, out)
+            training.restore(out)
         undo.pop_all()
     return training
 

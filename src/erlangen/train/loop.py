@@ -14,9 +14,10 @@ from torch import Tensor
 
 from erlangen.models import Classifier, UNet
 from erlangen.train.angles import TURNED
+from erlangen.train.best import Best, rank
 from erlangen.train.checkpoint import save
 from erlangen.train.clock import Clock
-from erlangen.train.cost import Cost, measure_cost
+from erlangen.train.cost import Cost, Trial, measure_cost
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
 from erlangen.train.gradient import Gradient
@@ -26,7 +27,7 @@ from erlangen.train.masks import IGNORED
 from erlangen.train.predictor import Predictor
 from erlangen.train.runaway import FAR, WORSE, is_away, steps_away
 from erlangen.train.settings import Settings
-from erlangen.train.state import save_training
+from erlangen.train.state import PROGRESS, State, read_state, save_state
 from erlangen.train.stopping import Stop
 from erlangen.train.survey import class_counts
 from erlangen.train.tiles import answer
@@ -57,20 +58,6 @@ class Step:
     loss: float
     score: float | None
     remaining: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The network of the best look so far, on the CPU; before all, the untrained one, without a score."""
-
-    step: int
-    loss: float
-    score: float | None
-    weights: dict[str, Tensor]
-
-    def is_below(self, score: float, loss: float) -> bool:
-        """Whether a look found better; of equal scores, whose loss is no larger."""
-        return self.score is None or (_rank(score), -loss) >= (_rank(self.score), -self.loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +174,22 @@ class Training:
             crops = Crops(self.crops.images, self.crops.truths, self.settings)
             still = replace(self.settings, lr=1e-12)
             model = copy.deepcopy(self.model)
-            trial = Training(model, self.loss, crops, still, self.held_out, clock=self.clock, page=self.page)
-            trial.step, trial.seconds, trial.checked = self.step, self.seconds, self.checked
-            trial.looks = self.looks
-            cost = measure_cost(trial)
+            trial = Training(model, self.loss, crops, still, self.held_out, clock=self.clock)
+            trial.step, trial.seconds = self.step, self.seconds
+            cost = measure_cost(
+                Trial(
+                    model,
+                    trial.advance,
+                    trial.gradient.recordable,
+                    crops,
+                    self.held_out,
+                    self.clock,
+                    steps=None if self.total is None else self.total - self.step,
+                    looks=self.looks - self.checked,
+                    turned=trial.turned,
+                    page=self.page,
+                )
+            )
         if self.total is None and not self.planned:
             self.notes += cost.notes
             self.looks, self.turned, self.planned = self.checked + cost.looks, cost.turned, True
@@ -379,7 +378,7 @@ class Training:
     def _finished(self) -> Run:
         """What the training gave, and its network in `out`; no failure there loses it here."""
         last, best = self.history[-1]["score"], self.best
-        if best.score is None or _rank(best.score) <= _rank(last):
+        if best.score is None or rank(best.score) <= rank(last):
             return self._kept(self._run_of(self.model, last))[0]
         other = copy.deepcopy(self.model)
         other.load_state_dict(best.weights)
@@ -408,7 +407,41 @@ class Training:
 
     def _save(self) -> None:
         if self.out is not None:
-            save_training(self, self.out)
+            save_state(self.state(), self.out)
+
+    def state(self) -> State:
+        """All that it goes on from."""
+        moments = self.optimizer.state_dict()["state"].items()
+        return State(
+            settings=self.settings,
+            photographs=len(self.crops.images),
+            pixels=self.crops.checksum,
+            weights=self.model.state_dict(),
+            moments={f"{i}.{name}": torch.as_tensor(t) for i, own in moments for name, t in own.items()},
+            best=self.best,
+            elapsed=self.clock.seconds,
+            **self.crops.state(),
+            **{name: getattr(self, name) for name in PROGRESS},
+        )
+
+    def restore(self, folder: str | Path) -> None:
+        """Go on where the one in ``folder/training.safetensors`` was.
+
+        Raises:
+            ValueError: if there is none, if it is damaged, or if it was another training.
+        """
+        state = read_state(folder, self.state(), self.model.parameters())
+        optimizer = self.optimizer.state_dict()
+        for name, moment in state.moments.items():
+            index, entry = name.split(".")
+            optimizer["state"].setdefault(int(index), {})[entry] = moment
+        self.optimizer.load_state_dict(optimizer)
+        self.model.load_state_dict(state.weights)
+        self.crops.restore({"generator": state.generator, "queue": state.queue})
+        self.best = state.best
+        self.clock.add(state.elapsed)
+        for name in PROGRESS:
+            setattr(self, name, getattr(state, name))
 
 
 def validate(model: Predictor, images: list[Tensor], truths: list[Tensor], stop: Stop | None = None) -> float:
@@ -419,11 +452,6 @@ def validate(model: Predictor, images: list[Tensor], truths: list[Tensor], stop:
             stop.check()
         predicted.append(model.task.decide(answer(model, as_batch([image])))[0])
     return model.task.score(predicted, truths)
-
-
-def _rank(score: float) -> float:
-    """A score that orders: one that is no number is below all."""
-    return score if math.isfinite(score) else -math.inf
 
 
 def _schedule(fraction: float) -> float:

@@ -3,53 +3,76 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from erlangen.train.best import Best
 from erlangen.train.settings import Settings
 from erlangen.train.writing import make_folder, write_whole
-
-if TYPE_CHECKING:
-    from erlangen.train.loop import Training
 
 NAME = "training.safetensors"
 FORMAT = 3
 COUNTS = ("step", "checked", "looks", "turned", "photographs")
 NUMBERS = ("seconds", "elapsed", "untrained")
+PROGRESS = ("step", "seconds", "checked", "looks", "turned", "untrained", "losses", "history")
 ROW = ("step", "minutes", "loss", "score")  # of the history; a score may be NaN
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, the first a number
 BROKEN = (OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, OverflowError)
 
 
-def save_training(training: "Training", folder: str | Path) -> Path:
-    """Write weights, the best ones so far, optimizer, crops and curves to ``folder/training.safetensors``."""
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a training which was stopped goes on from.
+
+    Attributes:
+        settings: how it trains.
+        photographs, pixels: how many it learns from, and a checksum of them.
+        weights: of the network.
+        moments: of the optimizer, by ``index.name``.
+        best: the best network so far.
+        generator, queue: of the crops.
+        elapsed: seconds of all until now.
+        step, seconds, checked, looks, turned, untrained, losses, history: as of `Training`.
+    """
+
+    settings: Settings
+    photographs: int
+    pixels: str
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    best: Best
+    generator: Tensor
+    queue: list[int]
+    elapsed: float
+    step: int
+    seconds: float
+    checked: int
+    looks: int
+    turned: int
+    untrained: float
+    losses: list[float]
+    history: list[dict[str, float]]
+
+
+def save_state(state: State, folder: str | Path) -> Path:
+    """Write it to ``folder/training.safetensors``."""
     from safetensors.torch import save as pack
 
-    optimizer, crops, best = training.optimizer.state_dict(), training.crops.state(), training.best
-    tensors = {f"model.{name}": t for name, t in training.model.state_dict().items()}
-    tensors |= {f"best.{name}": t for name, t in best.weights.items()}
-    for i, entries in optimizer["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": torch.as_tensor(value) for name, value in entries.items()}
-    tensors["crops.generator"] = crops["generator"]
+    tensors = {f"model.{name}": t for name, t in state.weights.items()}
+    tensors |= {f"best.{name}": t for name, t in state.best.weights.items()}
+    tensors |= {f"optimizer.{name}": t for name, t in state.moments.items()}
+    tensors["crops.generator"] = state.generator
+    best = state.best
     facts = {
         "format": FORMAT,
-        "settings": training.settings.facts(),
-        "step": training.step,
-        "seconds": training.seconds,
-        "elapsed": training.clock.seconds,
-        "checked": training.checked,
-        "looks": training.looks,
-        "turned": training.turned,
-        "losses": training.losses,
-        "untrained": training.untrained,
-        "history": training.history,
+        "settings": state.settings.facts(),
         "best": {"step": best.step, "loss": best.loss, "score": best.score},
-        "queue": crops["queue"],
-        "photographs": len(training.crops.images),
-        "pixels": training.crops.checksum,
+        **{name: getattr(state, name) for name in ("photographs", "pixels", "queue", "elapsed", *PROGRESS)},
     }
     path = Path(folder) / NAME
     make_folder(path.parent)
@@ -59,20 +82,41 @@ def save_training(training: "Training", folder: str | Path) -> Path:
     return path
 
 
-def restore_training(training: "Training", folder: str | Path) -> None:
-    """Put a new training where the one in ``folder/training.safetensors`` was.
+def read_state(folder: str | Path, new: State, parameters: Iterable[Tensor]) -> State:
+    """What ``folder/training.safetensors`` holds, of the training that is to go on from there.
+
+    Args:
+        folder: that it was saved in.
+        new: the state of that training now.
+        parameters: of its network, as its optimizer counts them.
 
     Raises:
         ValueError: if there is none, if it is damaged, or if it was another training.
     """
-    from erlangen.train.loop import Best
-
     path = Path(folder) / NAME
     tensors, facts = _read(path)
-    changed = [n for n in facts["settings"].differences(training.settings) if n != "device"]
-    if facts["photographs"] != len(training.crops.images):
+    _expect_same(facts, new, path)
+    weights, best, moments = (_part(tensors, name) for name in ("model", "best", "optimizer"))
+    one = torch.zeros(())
+    could = {f"{i}.{n}": one if n == "step" else p for i, p in enumerate(parameters) for n in MOMENTS}
+    for found, like in (
+        (weights, new.weights),
+        (best, new.weights),
+        (moments, {name: like for name, like in could.items() if name in moments}),
+        (_part(tensors, "crops"), {"generator": new.generator}),
+    ):
+        _expect_like(found, like, path)
+    known = {field.name: facts[field.name] for field in fields(State) if field.name in facts}
+    known["best"] = Best(**facts["best"], weights=best)
+    return State(weights=weights, moments=moments, generator=tensors["crops.generator"], **known)
+
+
+def _expect_same(facts: dict[str, Any], new: State, path: Path) -> None:
+    """ValueError for other settings, or other photographs."""
+    changed = [n for n in facts["settings"].differences(new.settings) if n != "device"]
+    if facts["photographs"] != new.photographs:
         changed.append("the number of photographs")
-    elif facts["pixels"] != training.crops.checksum:
+    elif facts["pixels"] != new.pixels:
         raise ValueError(
             f"{path} was trained on other photographs or masks, expected the same ones in the "
             "same order; give those, or start anew with --overwrite (overwrite=True)"
@@ -83,27 +127,6 @@ def restore_training(training: "Training", folder: str | Path) -> None:
             f"{path} was trained with other settings ({what}), expected the same ones; "
             "give those, or start anew with --overwrite (overwrite=True)"
         )
-    expected = training.model.state_dict()
-    for part in ("model", "best"):
-        _expect_like(_part(tensors, part), expected, path)
-    optimizer, crops = training.optimizer.state_dict(), tensors["crops.generator"]
-    moments = _part(tensors, "optimizer")
-    places = [p for group in training.optimizer.param_groups for p in group["params"]]
-    one = torch.zeros(())
-    could = {f"{i}.{n}": one if n == "step" else p for i, p in enumerate(places) for n in MOMENTS}
-    _expect_like(moments, {name: like for name, like in could.items() if name in moments}, path)
-    _expect_like({"generator": crops}, {"generator": training.crops.state()["generator"]}, path)
-    for name, tensor in moments.items():
-        index, entry = name.split(".")
-        optimizer["state"].setdefault(int(index), {})[entry] = tensor
-    training.model.load_state_dict(_part(tensors, "model"))
-    training.optimizer.load_state_dict(optimizer)
-    training.crops.restore({"generator": crops, "queue": facts["queue"]})
-    training.step, training.seconds, training.checked = facts["step"], facts["seconds"], facts["checked"]
-    training.looks, training.turned, training.untrained = facts["looks"], facts["turned"], facts["untrained"]
-    training.losses, training.history = facts["losses"], facts["history"]
-    training.best = Best(**facts["best"], weights=_part(tensors, "best"))
-    training.clock.add(facts["elapsed"])
 
 
 def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
