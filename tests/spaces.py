@@ -7,6 +7,8 @@ import torch
 import erlangen as er
 from erlangen.domains import Samples
 
+HEXAGONAL = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)]], dtype=torch.float64)
+C6 = er.groups.StructureGroup.cyclic(6)
 DOMAINS = {
     "line": lambda: er.Euclidean(1).grid(12, spacing=0.5),
     "line, mirrored": lambda: er.Euclidean(1, "isometries").grid(12),
@@ -20,6 +22,7 @@ DOMAINS = {
     "space": lambda: er.Euclidean(3, "isometries").grid(4, 5, 4),
     "space, any kernel": lambda: er.Euclidean(3).grid(4, 3, 4),
     "torus": lambda: er.FlatTorus((7.0, 6.0)).grid(7, 6),
+    "hexagonal torus": lambda: er.FlatTorus(lattice=7 * HEXAGONAL, structure=C6).grid(6, 5),
     "cylinder": lambda: er.Cylinder(8.0, 5.0).grid(8, 5),
     "moebius": lambda: er.Moebius(8.0, 5.0).grid(8, 5),
     "moebius, isometries": lambda: er.Moebius(8.0, 4.0, symmetry="isometries").grid(8, 4),

@@ -30,6 +30,7 @@ def test_circles_on_the_sphere_turn_by_their_area():
         (er.KleinBottle, ["mirrored", "unchanged", "unchanged"]),
         (lambda: er.MappingTorus(math.pi / 2), ["turned by 90°", "unchanged"]),
         (er.FlatTorus, ["unchanged"] * 3),
+        (lambda: er.FlatTorus(lattice=torch.tensor([[1.0, 0.0], [0.5, 0.8]])), ["unchanged"] * 3),
     ],
 )
 def test_flat_spaces_show_their_circuits(build, expected):

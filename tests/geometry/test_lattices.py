@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import erlangen as er
-from erlangen.spaces.lattices import reduced
+from erlangen.geometry.lattices import reduced
 from erlangen.spaces.quotient import FlatQuotient
 
 BOX = {1: 40, 2: 60, 3: 9, 4: 4}

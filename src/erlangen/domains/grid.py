@@ -15,6 +15,7 @@ from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.spec import KernelSpec
 from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
 from erlangen.geometry import Deck, Geometry
+from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
 from erlangen.making import making
@@ -35,6 +36,7 @@ class Grid(Domain):
         fibre: the samples of H for regular fields.
     """
 
+    is_skew: bool = False  # whether steps are not perpendicular, so that strides keep the first sample
     mirrors: Sequence[Deck] = ()  # those that turn over what crosses the end of an axis
 
     @checked
@@ -98,7 +100,7 @@ class Grid(Domain):
                 f"kernel_size={kernel_size}, radius={radius}: expected one of them, such as kernel_size=5"
             )
         if radius is not None:
-            samples = radius / float(self.steps.norm(dim=1).min())
+            samples = radius / shortest(self.steps)
             if samples > FARTHEST:
                 raise ValueError(
                     f"radius is {radius}, {samples:.3g} samples of {self}, expected at most {FARTHEST}: more "
@@ -117,8 +119,7 @@ class Grid(Domain):
                 f"kernel_size is {kernel_size}, expected at most {2 * FARTHEST - 1}: more would not fit in "
                 "memory"
             )
-        spacing = float(self.steps.norm(dim=1).min())
-        return kernel_size / 2 * spacing, rings or (kernel_size + 1) // 2  # type: ignore[operator]
+        return kernel_size / 2 * shortest(self.steps), rings or (kernel_size + 1) // 2  # type: ignore[operator]
 
     @property
     def default_kernel_size(self) -> int:
@@ -180,6 +181,7 @@ class Grid(Domain):
             dilation=spec.dilation,
             padding_mode=spec.padding_mode,
             periodic=self.periodic,
+            centred=not self.is_skew,
             mirrors=self.mirrors,
         )
 
@@ -192,7 +194,7 @@ class Grid(Domain):
                 "er.nn.Down before it"
             )
         if spec.radius == 0 and spec != replace(spec, stride=1, padding="same"):
-            spec = replace(spec, radius=float(self.steps.norm(dim=1).min()) / 2)
+            spec = replace(spec, radius=shortest(self.steps) / 2)
         return super()._build(spec)
 
     def _sizes(self) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
 """Lattices on flat quotients: what lies beyond a seam is what the cover says."""
 
 import itertools
+import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Continuation
+from erlangen.engines import Continuation, SkewHalving, fold, unfold
 from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.making import making
@@ -44,11 +46,12 @@ class QuotientGrid(Grid):
         origin: Float[Tensor, "n"] | None = None,
         fibre: Fibre | None = None,
     ) -> None:
-        closed = {deck.axis for deck in decks}
-        periodic = [axis in closed for axis in range(geometry.dim)]
+        sides = torch.stack([deck.pitch for deck in decks]) @ torch.linalg.inv(steps).to(torch.float64)
+        periodic = (sides.abs() > 0.5).any(0).tolist()
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
         self.decks = tuple(decks)
-        self.mirrors = [deck for deck in map(self._as_crossed, decks) if deck.order > 1]
+        turning = any(deck.order > 1 for deck in decks)
+        self.mirrors = [deck for deck in map(self._as_crossed, decks) if deck.order > 1] if turning else []
         signs = torch.stack([deck.matrix.diagonal() for deck in decks])
         self._mirrored = set((signs < 0).any(0).nonzero().flatten().tolist())
         fields: list[Field] = ["scalar", "vector", "sign"]
@@ -58,6 +61,9 @@ class QuotientGrid(Grid):
             fields.append("regular")
         rhos = [self.representation(field) for field in fields]
         self._continuations = {rho.name: Continuation(self.mirrors, rho) for rho in rhos}
+        gram = self.steps @ self.steps.T
+        self.is_skew = bool((gram - gram.diagonal().diag()).abs().max() > 1e-9 * gram.diagonal().min())
+        self._halving = SkewHalving(self.steps) if self.is_skew else None
         self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
 
     def __repr__(self) -> str:
@@ -77,8 +83,44 @@ class QuotientGrid(Grid):
     @making()
     def coarser(self) -> "QuotientGrid":
         coarse = super().coarser()
-        options = {"origin": coarse.origin, "fibre": self.fibre}
-        return QuotientGrid(self.geometry, coarse._sizes(), coarse.steps, self.decks, **options)
+        origin = self.origin if self.is_skew else coarse.origin
+        options = {"origin": origin, "fibre": self.fibre}
+        return QuotientGrid(self.geometry, coarse.shape, coarse.steps, self.decks, **options)
+
+    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        if self._halving is None:
+            return super().downsample(field, rho, circular)
+        x = fold(field, rho)
+        self.circles(tuple(x.shape[2:]), circular)  # refuses odd sizes
+        return unfold(self._halving.down(x, partial(self.surround, rho=rho)), rho)
+
+    def upsample(
+        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+    ) -> Tensor:
+        if self._halving is None:
+            return super().upsample(field, rho, size, circular)
+        return unfold(self._halving.up(fold(field, rho), partial(self.surround, rho=rho)), rho)
+
+    def downsample_by_content(
+        self, field: Tensor, rho: Representation, circular: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        if self._halving is None:
+            return super().downsample_by_content(field, rho, circular)
+        coarse, phase = self._halving.down_by_content(fold(field, rho), partial(self.surround, rho=rho))
+        return unfold(coarse, rho), phase
+
+    def upsample_by_content(
+        self,
+        field: Tensor,
+        rho: Representation,
+        size: tuple[int, ...],
+        phase: Tensor,
+        circular: bool = False,
+    ) -> Tensor:
+        if self._halving is None:
+            return super().upsample_by_content(field, rho, size, phase, circular)
+        around = partial(self.surround, rho=rho)
+        return unfold(self._halving.up_by_content(fold(field, rho), phase, around), rho)
 
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
@@ -141,10 +183,15 @@ class QuotientGrid(Grid):
             for count in (1, 3, size // 2, size) if closes else ():
                 step = tuple(count if a == axis else 0 for a in range(n))
                 moves[f"shift {step}"] = Deck(torch.eye(n), count * self.steps[axis]).affine
-        middle = self.points.flatten(0, -2).mean(0)
+        centre = self._first() if self.is_skew else self.points.flatten(0, -2).mean(0)
         for axis in range(n):
             A = torch.diag(1 - 2 * torch.eye(n, dtype=torch.float64)[axis])
-            moves[f"mirror of axis {axis}"] = Deck(A, middle - A @ middle).affine
+            moves[f"mirror of axis {axis}"] = Deck(A, centre - A @ centre).affine
+        turns = self.geometry.structure.components if self.geometry.structure.is_finite else []
+        for A in turns:
+            is_diagonal = bool((A - A.diagonal().diag()).abs().max() < 1e-9)
+            if not is_diagonal or (self.is_skew and float(A.trace()) == -n):  # beside mirrors of axes
+                moves[turn_name(A)] = Deck(A, centre - A @ centre).affine
         for name, other in itertools.pairwise(list(moves)):
             moves[f"{name}, {other}"] = moves[name] @ moves[other]
         found = [self.symmetry_of(g, name) for name, g in moves.items() if not self._is_identity(g)]
@@ -198,6 +245,16 @@ class QuotientGrid(Grid):
         strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])
         index = (position.round().long() * strides).sum(-1)
         return index, self.geometry.gauge(frames.at(index), u)
+
+
+def turn_name(A: Float[Tensor, "n n"]) -> str:
+    """An orthogonal matrix, for people: in the plane by its angle."""
+    if len(A) != 2:
+        return f"x -> {torch.round(A, decimals=3).tolist()} x"
+    angle = math.degrees(math.atan2(A[1, 0], A[0, 0]))
+    if torch.linalg.det(A) > 0:
+        return f"turn {angle % 360:.4g}"
+    return f"mirror at {(angle / 2) % 180:.4g} degrees"
 
 
 def _rebuild(arguments: tuple, options: dict) -> QuotientGrid:

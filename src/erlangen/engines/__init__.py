@@ -26,6 +26,7 @@ from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator
 from erlangen.engines.scattered import Reading, Scattered
+from erlangen.engines.skew import SkewHalving
 from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
 from erlangen.engines.table import Table
@@ -46,6 +47,7 @@ __all__ = [
     "Resolution",
     "RingOperator",
     "Scattered",
+    "SkewHalving",
     "SparseOperator",
     "SpectralEngine",
     "Stencil",

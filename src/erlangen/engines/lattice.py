@@ -32,6 +32,7 @@ class LatticeEngine(Engine):
         dilation: samples between the nodes of the kernel.
         padding_mode: "zeros", "reflect", "replicate" or "circular", on the axes with a boundary.
         periodic: the axes without one.
+        centred: whether a stride keeps the centre of the lattice, else its first sample.
         mirrors: the decks of those of them that close with a mirror.
     """
 
@@ -45,6 +46,7 @@ class LatticeEngine(Engine):
         dilation: int = 1,
         padding_mode: str = "zeros",
         periodic: Sequence[bool] = (),
+        centred: bool = True,
         mirrors: Sequence[Deck] = (),
     ) -> None:
         if stride > 1 and (dilation > 1 or padding != "same"):
@@ -56,7 +58,7 @@ class LatticeEngine(Engine):
         self.smoothness = basis.smoothness
         self.basis, self.steps = basis, steps
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.padding_mode = padding_mode
+        self.padding_mode, self.centred = padding_mode, centred
         self.periodic = tuple(periodic) or (False,) * len(steps)
         self.continuation = Continuation(mirrors, basis.rho_in)
         self.volume = float(torch.linalg.det(steps).abs())
@@ -72,7 +74,7 @@ class LatticeEngine(Engine):
         depthwise = self.basis.is_diagonal and groups == field.shape[1] == len(coefficients)
         groups = 1 if depthwise else groups
         x = fold(field, self.rho_in, groups)
-        twice = [centred(length, self.stride)[1] for length in x.shape[2:]]
+        twice = [self._twice_first(length) for length in x.shape[2:]]
         taps = self._taps[tuple(t % 2 for t in twice)].like(coefficients)
         if depthwise:  # every channel and fibre value by a filter of its own
             filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
@@ -81,6 +83,10 @@ class LatticeEngine(Engine):
         x, padding = self._pad(x, filters.shape[2:], twice, groups)
         y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1] if depthwise else groups)
         return unfold(y, self.rho_out, groups)
+
+    def _twice_first(self, size: int) -> int:
+        """Twice the position of the first sample that the stride keeps."""
+        return centred(size, self.stride)[1] if self.centred else 0
 
     def _filters(self, coefficients: Tensor, taps: Tensor, groups: int) -> Tensor:
         """``(group d_out out, d_in in, *k)``: what fibre values of channels see of each other."""
@@ -100,7 +106,7 @@ class LatticeEngine(Engine):
                     f"stride={self.stride} on a periodic axis of {size} samples is no periodic grid, "
                     f"expected a multiple of {self.stride} there"
                 )
-            halves = centred(size, self.stride)[1] % 2
+            halves = self._twice_first(size) % 2
             if 0 in self._taps[(halves,) * len(sizes)].value.shape[-len(sizes) :]:
                 raise ValueError(
                     f"kernel_size=1 with stride={self.stride} on {size} samples: the coarse samples fall "
@@ -145,6 +151,10 @@ def pad(x: Tensor, widths: Sequence[int], modes: Sequence[str]) -> Tensor:
     for axis, (width, mode, length) in enumerate(zip(widths, modes, x.shape[2:], strict=True)):
         if width < 0:
             x = x.narrow(2 + axis, -width, length + 2 * width)
+        if mode == "circular" and width > length:  # more than once round, as on axes askew
+            index = torch.arange(-width, length + width, device=x.device) % length
+            x, widths = x.index_select(2 + axis, index), [*widths[:axis], 0, *widths[axis + 1 :]]
+            continue
         most = {"circular": length, "reflect": length - 1}.get(mode, width)
         if width > most:
             raise ValueError(

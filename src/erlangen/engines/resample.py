@@ -155,7 +155,7 @@ def downsample_by_content(
     if any(others):
         half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
         every = [downsample(y, periodic or axes, surround, others) for y in _half_shifted(x, half)]
-        x = _strongest(torch.stack(every, 1), half, phase)
+        x = strongest(torch.stack(every, 1), half, phase)
     line, one = gaussian(0, x), x.new_ones(1)
     x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
     x = _blur(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
@@ -165,7 +165,7 @@ def downsample_by_content(
     phases = [3 + axis + number for number, axis in enumerate(where)]
     space = [dim for dim in range(2, x.dim()) if dim not in phases]
     x = x.permute(0, *phases, 1, *space).flatten(1, len(phases)) if where else x[:, None]
-    return _strongest(x, where, phase), phase
+    return strongest(x, where, phase), phase
 
 
 def _half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int]) -> list[Tensor]:
@@ -177,7 +177,7 @@ def _half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int])
     return shifted
 
 
-def _strongest(
+def strongest(
     x: Float[Tensor, "batch phases channel *space"], axes: Sequence[int], phase: Int[Tensor, "batch n"]
 ) -> Float[Tensor, "batch channel *space"]:
     """The phase of some axes that holds the most energy (in binary, the first axis highest), noted down."""

@@ -33,8 +33,8 @@ class Deck:
         (tensor([ 2.5000, -0.2500]), 2, 1)
     """
 
-    matrix: Float[Tensor, "*batch n n"]
-    shift: Float[Tensor, "*batch n"]
+    matrix: Float[Tensor, "*#batch n n"]
+    shift: Float[Tensor, "*#batch n"]
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -121,6 +121,11 @@ class Deck:
         with making():
             turned = torch.eye(len(self.matrix)).to(self.matrix) - self.matrix
             return torch.linalg.pinv(turned @ turned, rtol=TURNED) @ (turned @ self.shift)
+
+    @cached_property
+    def fixed(self) -> Float[Tensor, "n n"]:
+        """The projection to what A keeps, for an orthogonal A of finite order."""
+        return self._powers.mean(0)
 
     @cached_property
     def pitch(self) -> Float[Tensor, "n"]:

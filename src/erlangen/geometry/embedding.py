@@ -30,13 +30,15 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A box of coordinates, and the deck transformations that glue its sides.
+    """A box of coordinates along some axes, and the deck transformations that glue its sides.
 
     Attributes:
-        low, high: ``(n,)``; infinite where there is no end.
+        low, high: ``(n,)``, its ends along the axes; infinite where there is none.
         decks: those transformations.
+        axes: in rows; None for those of coordinates.
     """
 
     low: Float[Tensor, "n"]
     high: Float[Tensor, "n"]
     decks: Sequence[Deck]
+    axes: Float[Tensor, "n n"] | None = None

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from erlangen.geometry import Deck, Frame
 from erlangen.geometry.deck import TURNED
+from erlangen.geometry.lattices import nearest, reduced
 from erlangen.making import making
-from erlangen.spaces.lattices import nearest, reduced
 
 NEARER = 1e-12  # by this part of a period, or it is rounding
 
@@ -70,6 +70,30 @@ class DeckGroup:
             return torch.zeros(*g.shape[:-2], 0, g.shape[-1], dtype=torch.float64, device=g.device)
         V = torch.stack(whole).to(g.device)
         return reduced(V @ g.to(V) @ V.T) @ V
+
+    def shortest_loop(self) -> float:
+        """The length of the shortest closed geodesic of R^n by this group: what some image is away at least.
+
+        ``x -> A x + t`` moves no point by less than the part of t that A keeps.
+        """
+        one = torch.eye(self.decks[0].shift.shape[-1], dtype=torch.float64)
+        short = self.translations(one)
+        lengths = [short.norm(dim=-1).min()]
+        steps = (-1.0, 0.0, 1.0) if len(short) > 4 else (-2.0, -1.0, 0.0, 1.0, 2.0)
+        for word in itertools.product(*[range(deck.order) for deck in self.decks]):
+            if any(word):
+                t = self.image(word, one[:1] * 0)
+                A = (self.image(word, one) - t).T
+                near = torch.tensor(list(itertools.product(steps, repeat=len(short))), dtype=torch.float64)
+                kept = Deck(A, torch.zeros(len(one))).fixed
+                lengths.append(((t - nearest(short, one, t) + near @ short) @ kept.T).norm(dim=-1).min())
+        return float(torch.stack(lengths).min())
+
+    def is_kept_by(self, g: Deck) -> bool:
+        """Whether an affine map carries points that are one to points that are one."""
+        u = self._probes()
+        here = self.home(g.act(u))
+        return all(self._is_same(self.home(g.act(deck.act(u))), here) for deck in self.decks)
 
     def nearest_image(
         self,
@@ -140,21 +164,29 @@ class DeckGroup:
 
     def _expect_a_group(self) -> None:
         """ValueError unless points that are one come home to one."""
-        n = self.decks[0].shift.shape[-1]
-        size = torch.stack([deck.shift.abs() for deck in self.decks]).amax(0)  # (n,)
-        size = torch.where(size > 0, size, size.max())
-        x = size * (torch.rand(16, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3)
-        u = Frame(x, torch.eye(n, dtype=torch.float64))
+        u = self._probes()
         here = self.home(u)
         for number, deck in enumerate(self.decks):
-            there = self.home(deck.act(u))
-            apart = (there.point - here.point).abs() / (size + here.point.abs())
-            if not bool((apart < 1e-6).all()):
+            if not self._is_same(self.home(deck.act(u)), here):
                 raise ValueError(
                     f"the deck {number}, x -> {_shown(deck.matrix)} x + {_shown(deck.shift)}, leads to "
                     "points that come home elsewhere, expected one that carries the lattice of the others "
                     "onto itself; give a lattice that it keeps"
                 )
+
+    def _sizes(self) -> Float[Tensor, "n"]:
+        """How far decks lead, by axis."""
+        size = torch.stack([deck.shift.abs() for deck in self.decks]).amax(0)
+        return torch.where(size > 0, size, size.max())
+
+    def _probes(self) -> Frame:
+        size, generator = self._sizes(), torch.Generator().manual_seed(0)
+        x = size * (torch.rand(16, len(size), generator=generator, dtype=torch.float64) - 0.3)
+        return Frame(x, torch.eye(len(size), dtype=torch.float64).expand(16, -1, -1))
+
+    def _is_same(self, u: Frame, w: Frame) -> bool:
+        apart = (u.point - w.point).abs() / (self._sizes() + w.point.abs())
+        return bool((apart < 1e-6).all()) and bool(((u.basis - w.basis).abs() < 1e-6).all())
 
 
 def _shown(x: Tensor) -> list:
@@ -175,16 +207,19 @@ def _in_order(decks: Sequence[Deck]) -> tuple[list[Deck], list[Tensor]]:
             )
         rest = [deck for deck in rest if deck is not first]
         ordered.append(first)
-        forms.append(form)
+        # best one that earlier decks do not raise either: then the cell has the shifts for sides
+        beside = _form(first, [*rest, first], ordered[:-1])
+        forms.append(form if beside is None else beside)
     return ordered, forms
 
 
-def _form(deck: Deck, decks: Sequence[Deck]) -> Float[Tensor, "n"] | None:
-    """w with ``w . b = 1`` that all decks leave alone but for that; None where there is none."""
+def _form(deck: Deck, decks: Sequence[Deck], earlier: Sequence[Deck] = ()) -> Float[Tensor, "n"] | None:
+    """w with ``w . b = 1`` that all decks leave alone but for that, and shifts of earlier ones do not raise;
+    None where there is none."""
     b = deck.shift
     size = b.norm()
     one = torch.eye(len(b)).to(b)
-    others = [other.shift / other.shift.norm() for other in decks if other is not deck]
+    others = [other.shift / other.shift.norm() for other in [*decks, *earlier] if other is not deck]
     kept = torch.cat([*[other.matrix.T - one for other in decks], *[unit[None] for unit in others]])
     straight = b / size
     w = straight

@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Rotations, Size, checked
 from erlangen.domains import Domain, QuotientGrid
 from erlangen.geometry import Cell, Deck, Frame, Geometry
+from erlangen.geometry.deck import HIGHEST, TURNED
+from erlangen.geometry.lattices import point_group
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
@@ -19,14 +22,19 @@ from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame
 class FlatQuotient(Geometry):
     r"""R^n divided by deck transformations: everything happens on the cover, then is glued.
 
-    A point has its coordinates in the fundamental domain, ``0 <= x_axis < length`` on glued axes
-    and ``|x_axis| <= width / 2`` on the others. H is what the decks generate as they turn frames, the
-    holonomy of the flat metric; ``symmetry="isometries"`` adds the mirrors of each axis.
+    A point has its coordinates in the fundamental domain, the cell whose sides the decks lead along, with
+    ``|x_axis| <= width / 2`` on axes that do not close. H is what the decks generate as they turn frames, the
+    holonomy of the flat metric; ``symmetry="isometries"`` adds the mirrors of each axis or, where sides are
+    not along axes, all that turns the lattice of translations and keeps the deck group.
 
     Args:
-        decks: the generators of the deck group: ``x -> A x + length e_axis``, A diagonal with 1 and -1.
+        decks: the generators of the deck group, ``x -> A x + b``.
         widths: the extent of each axis that no deck leads along (inf for none), by axis.
-        symmetry: None, or "isometries" for kernels that the lengthwise mirrors leave alone as well.
+        symmetry: None, or "isometries" for kernels that those leave alone as well.
+        structure: H itself, instead, if it holds what the decks generate.
+
+    Raises:
+        ValueError: for decks that change lengths, turn endlessly, keep points, or lead home nowhere.
     """
 
     @checked
@@ -36,20 +44,20 @@ class FlatQuotient(Geometry):
         widths: Sequence[Extent],
         *,
         symmetry: Literal["isometries"] | None = None,
+        structure: StructureGroup | None = None,
         name: str = "FlatQuotient",
     ) -> None:
-        if not decks:
-            raise ValueError("a quotient without decks, expected at least one; use er.Euclidean")
-        self.decks = DeckGroup(decks)
         self.widths, self.name = tuple(widths), name
-        self.dim = self.ambient = n = len(self.widths)
-        turns = [deck.matrix for deck in self.decks]
-        if symmetry == "isometries":
-            turns += list(torch.diag_embed(1 - 2 * torch.eye(n, dtype=torch.float64)))
-        self.structure = StructureGroup.finite(turns)
-        self.length = min(float(deck.shift.norm()) for deck in self.decks)
+        self.dim = self.ambient = len(self.widths)
+        expect_isometries(decks, self.widths)
+        self.decks, self.generators = DeckGroup(decks), tuple(decks)
+        more = list(self._isometries()) if symmetry == "isometries" else []
+        holonomy = [deck.matrix for deck in decks]
+        self.structure = structure or StructureGroup.finite([*holonomy, *more])
+        expect_holds(self.structure, holonomy)
+        self.length = self.decks.shortest_loop()
         self.injectivity_radius = self.length / 2
-        if len(self.decks) == n and all(deck.order == 1 for deck in self.decks):  # a torus, which shifts move
+        if len(decks) == self.dim and all(deck.order == 1 for deck in decks):  # a torus, which shifts move
             self.group = affine_group(self.structure)
 
     def __repr__(self) -> str:
@@ -84,14 +92,41 @@ class FlatQuotient(Geometry):
 
     @property
     def cell(self) -> Cell:
-        lengths = self._lengths()
-        low = torch.tensor([0.0 if a in lengths else -w / 2 for a, w in enumerate(self.widths)]).double()
-        high = torch.tensor([lengths.get(a, w / 2) for a, w in enumerate(self.widths)]).double()
-        return Cell(low, high, self.decks.decks)
+        sides = self._sides()
+        closed = torch.tensor([axis in sides for axis in range(self.dim)])
+        vectors, widths = self._vectors(), torch.tensor(self.widths, dtype=torch.float64)
+        size = torch.where(closed, vectors.norm(dim=-1), widths)
+        low = torch.where(closed, 0.0, -size / 2)
+        axes = vectors / vectors.norm(dim=-1, keepdim=True)
+        return Cell(low, low + size, self.decks.decks, axes)
 
-    def _lengths(self) -> dict[int, float]:
-        """Of the axes that close."""
-        return {deck.axis: float(deck.shift[deck.axis]) for deck in self.decks}
+    def _sides(self) -> dict[int, Deck]:
+        """The axes of arrays that close, and the deck that leads along each: along it in space, if all are
+        so, else in the order in which they are given."""
+        free = [axis for axis, width in enumerate(self.widths) if math.isinf(width)]
+        along = {deck.axis: deck for deck in self.generators if deck.axis in free}
+        return along if len(along) == len(self.generators) else dict(zip(free, self.generators, strict=False))
+
+    def _vectors(self) -> Float[Tensor, "n n"]:
+        """The sides of the cell, with one for the length of each that does not close."""
+        vectors = torch.eye(self.dim, dtype=torch.float64)
+        for axis, deck in self._sides().items():
+            vectors[axis] = deck.pitch
+        return vectors
+
+    def _isometries(self) -> Float[Tensor, "g n n"]:
+        """Orthogonal maps that keep the deck group: the mirrors of axes, or all those of a lattice askew."""
+        if all(deck.axis is not None and is_diagonal(deck.matrix) for deck in self.generators):
+            return torch.diag_embed(1 - 2 * torch.eye(self.dim, dtype=torch.float64))
+        lattice = self.decks.translations(torch.eye(self.dim, dtype=torch.float64))
+        if len(lattice) < self.dim:
+            raise ValueError(
+                f'symmetry is "isometries" on {self.name}, of which not all axes close, expected decks along '
+                "axes with diagonal matrices; give structure="
+            )
+        found = point_group(lattice)
+        kept = [self.decks.is_kept_by(Deck(A, torch.zeros(self.dim))) for A in found]
+        return found[torch.tensor(kept)]
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, 5, dtype=torch.float64)[:, None] / 4
@@ -122,10 +157,10 @@ class FlatQuotient(Geometry):
         reflections: bool | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
-        """Samples at even distances: on axes that close from zero, on the others centred.
+        """Samples at even distances along the sides of the cell: on those that close from zero, else centred.
 
-        An axis that closes and that another deck mirrors starts half a step from zero: samples have
-        mirror images.
+        Where sides are perpendicular, an axis that closes and that another deck turns starts half a step
+        from zero: samples have mirror images.
 
         Args:
             shape: the number of samples on each axis.
@@ -136,22 +171,69 @@ class FlatQuotient(Geometry):
         n = self.dim
         if len(shape) != n or min(shape) < 1:
             raise ValueError(f"shape is {shape}, expected {n} positive sizes")
-        lengths = self._lengths()
-        endless = [a for a, w in enumerate(self.widths) if a not in lengths and math.isinf(w)]
+        sides = self._sides()
+        endless = [a for a, w in enumerate(self.widths) if a not in sides and math.isinf(w)]
         if endless:
             raise ValueError(
                 f"axis {endless[0]} of {self} has no end, expected a width: where should samples end?"
             )
-        mirrored = (torch.stack([deck.matrix.diagonal() for deck in self.decks]) < 0).any(0).tolist()
-        spacing = [lengths.get(axis, self.widths[axis]) / size for axis, size in enumerate(shape)]
-        first = [
-            (0.5 if mirrored[axis] else 0.0) if axis in lengths else (1 - size) / 2
-            for axis, size in enumerate(shape)
-        ]
-        spacing, first = (torch.tensor(x, dtype=torch.float64) for x in (spacing, first))
-        fibre, steps = fibre_of(self.structure, rotations, reflections), torch.diag(spacing)
-        grid = QuotientGrid(self, shape, steps, self.decks.decks, origin=first * spacing, fibre=fibre)
-        return grid.masked(mask)
+        counts = torch.tensor(shape, dtype=torch.float64)
+        widths = torch.tensor(self.widths, dtype=torch.float64)
+        closed = torch.tensor([axis in sides for axis in range(n)])
+        steps = torch.where(closed, 1.0, widths)[:, None] * self._vectors() / counts[:, None]
+        turned = torch.stack([deck.matrix - torch.eye(n).to(deck.matrix) for deck in self.generators])
+        begins = 0.5 * ((turned.abs().amax((0, 1)) > 0) & is_diagonal(steps @ steps.T))
+        origin = torch.where(closed, begins, (1 - counts) / 2) @ steps
+        decks = [sides[axis] for axis in sorted(sides)]
+        fibre = fibre_of(self.structure, rotations, reflections)
+        return QuotientGrid(self, shape, steps, decks, origin=origin, fibre=fibre).masked(mask)
+
+
+def is_diagonal(A: Float[Tensor, "n n"]) -> bool:
+    """Whether there is nothing but rounding beside the diagonal."""
+    return bool((A - A.diagonal().diag()).abs().max() <= TURNED * A.diagonal().abs().max())
+
+
+def expect_isometries(decks: Sequence[Deck], widths: Sequence[float]) -> None:
+    """ValueError for decks that change lengths, turn endlessly, or lead out of a width."""
+    if not decks:
+        raise ValueError("a quotient without decks, expected at least one; use er.Euclidean")
+    n = len(widths)
+    ends = torch.tensor([not math.isinf(width) for width in widths])
+    for number, deck in enumerate(decks):
+        if tuple(deck.shift.shape) != (n,):
+            raise ValueError(
+                f"the deck {number} has a shift {tuple(deck.shift.shape)}, and there are {n} widths, "
+                "expected one for each axis, inf where it has no end"
+            )
+        A, one = deck.matrix, torch.eye(n).to(deck.matrix)
+        off = float((A.T @ A - one).abs().max())
+        if not off < TURNED:
+            raise ValueError(
+                f"the deck {number} changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in "
+                "float64"
+            )
+        if not deck.order:
+            raise ValueError(
+                f"no power of the deck {number} up to {HIGHEST} turns nothing, expected one that does; such "
+                "turns are er.MappingTorus(angle)"
+            )
+        if bool((deck.shift[ends] != 0).any()) or bool(((A.abs() - one)[ends].abs() > TURNED).any()):
+            raise ValueError(
+                f"the deck {number} leads along or turns an axis that has a width, {tuple(widths)}, expected "
+                "inf there"
+            )
+
+
+def expect_holds(structure: StructureGroup, turns: Sequence[Tensor]) -> None:
+    """ValueError for a structure group without the turns of the decks."""
+    if structure.is_finite and any(
+        float((structure.components - A).abs().amax((1, 2)).min()) > TURNED for A in turns
+    ):
+        raise ValueError(
+            f"structure is {structure}, which lacks turns that frames come back with, expected a group that "
+            f"holds {StructureGroup.finite(turns)}; add them to its generators"
+        )
 
 
 @checked
@@ -212,11 +294,50 @@ def Cylinder(
 
 @checked
 def FlatTorus(
-    lengths: Sequence[Length] = (1.0, 1.0),
+    lengths: Sequence[Length] | None = None,
     *,
+    lattice: Float[Tensor, "n n"] | None = None,
     symmetry: Literal["isometries"] | None = None,
+    structure: StructureGroup | None = None,
 ) -> FlatQuotient:
-    """The flat torus R^n / (lengths Z^n); H is trivial."""
-    decks = [Deck.along(axis, length, (1,) * len(lengths)) for axis, length in enumerate(lengths)]
-    name = f"FlatTorus({tuple(lengths)})"
-    return FlatQuotient(decks, [math.inf] * len(lengths), symmetry=symmetry, name=name)
+    r"""The flat torus R^n / (lengths Z^n), or R^n by any lattice; its holonomy is trivial.
+
+    Args:
+        lengths: of perpendicular sides, one for each axis; (1, 1) unless given.
+        lattice: instead, a basis of the lattice in its rows; array axis i of a grid goes along row i.
+        symmetry: "isometries" adds to H the mirrors of each axis or, with `lattice`, its point group: all
+            orthogonal maps that carry the lattice onto itself.
+        structure: H itself, instead.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> hexagonal = torch.tensor([[1.0, 0.0], [0.5, 0.75**0.5]], dtype=torch.float64)
+        >>> er.FlatTorus(lattice=hexagonal, symmetry="isometries").structure
+        D6
+    """
+    if lengths is not None and lattice is not None:
+        raise ValueError(f"lengths is {tuple(lengths)} and there is a lattice, expected one of them")
+    if lattice is None:
+        lengths = (1.0, 1.0) if lengths is None else tuple(lengths)
+        decks = [Deck.along(axis, length, (1,) * len(lengths)) for axis, length in enumerate(lengths)]
+        name = f"FlatTorus({lengths})"
+    else:
+        lattice = lattice.to(torch.float64)
+        expect_lattice(lattice)
+        decks = [Deck(torch.eye(len(lattice)), side) for side in lattice]
+        name = f"FlatTorus(lattice={lattice.tolist()})"
+        if symmetry == "isometries" and structure is None:
+            structure = StructureGroup(lattice.new_zeros(0, *lattice.shape), point_group(lattice))
+    return FlatQuotient(decks, [math.inf] * len(decks), symmetry=symmetry, structure=structure, name=name)
+
+
+def expect_lattice(lattice: Float[Tensor, "n n"]) -> None:
+    """ValueError for rows that are no basis of R^n."""
+    sizes = lattice.norm(dim=-1)
+    if lattice.shape[0] != lattice.shape[1] or not bool(
+        torch.linalg.svdvals(lattice / sizes[:, None])[-1] > TURNED
+    ):
+        raise ValueError(
+            f"lattice is {lattice.tolist()}, whose rows are no basis, expected {lattice.shape[-1]} "
+            f"independent vectors of R^{lattice.shape[-1]}"
+        )

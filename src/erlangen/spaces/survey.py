@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.geometry import Frame
 from erlangen.geometry.derivative import partials
-from erlangen.spaces.lattices import nearest
+from erlangen.geometry.lattices import nearest
 
 if TYPE_CHECKING:
     from erlangen.spaces.chart import Chart

@@ -1,13 +1,17 @@
-"""Lattices in R^n: a basis of short vectors, and the lattice vector nearest to a given one."""
+"""Lattices in R^n: a basis of short vectors, the lattice vector nearest to a given one, the point group."""
 
 import itertools
+import math
 from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.making import making
+
 MOST = 500  # rounds; each makes a basis vector shorter
+LONGER = 1 + 1e-9  # by less, or it is rounding
 SHORTER = 1e-12  # by this part, or it is rounding
 HALF = 0.5 + 1e-9  # coordinates up to this are rounded to zero: of two vectors as near, the first
 
@@ -84,3 +88,54 @@ def _nearest(H: Float[Tensor, "*#batch k k"], h: Float[Tensor, "*#batch k"]) -> 
 def _steps(k: int) -> Float[Tensor, "s k"]:
     """All combinations of -1, 0 and 1 but none at all."""
     return torch.tensor([s for s in itertools.product((0, 1, -1), repeat=k) if any(s)], dtype=torch.float64)
+
+
+@making()
+def shortest(basis: Float[Tensor, "k n"]) -> float:
+    """The length of the shortest vector of a lattice, given by any basis."""
+    return float((reduced(basis @ basis.T) @ basis).norm(dim=-1).min())
+
+
+def vectors(basis: Float[Tensor, "k n"], radius: float) -> Float[Tensor, "v n"]:
+    """All lattice vectors of at most that length, zero among them, for a basis that `reduced` made."""
+    most = radius * LONGER * torch.linalg.pinv(basis).norm(dim=0)  # of each coefficient
+    ranges = [torch.arange(-math.floor(m), math.floor(m) + 1, dtype=torch.float64) for m in most.tolist()]
+    found = torch.cartesian_prod(*ranges).view(-1, len(ranges)) @ basis
+    return found[found.norm(dim=-1) <= radius * LONGER]
+
+
+def point_group(basis: Float[Tensor, "n n"]) -> Float[Tensor, "g n n"]:
+    """All orthogonal A that carry a lattice onto itself, the identity first, then other rotations.
+
+    Each is what it makes of a basis of short vectors: lattice vectors of the same lengths and products.
+    """
+    short = reduced(basis @ basis.T) @ basis
+    gram, lengths = short @ short.T, short.norm(dim=-1)
+    near = vectors(short, float(lengths.max()))
+    images = near.new_zeros(1, 0, len(short))
+    for i, length in enumerate(lengths):
+        alike = near[(near.norm(dim=-1) - length).abs() <= (LONGER - 1) * length]
+        images = torch.cat(
+            [
+                images[:, None].expand(-1, len(alike), -1, -1),
+                alike[None, :, None].expand(len(images), -1, -1, -1),
+            ],
+            2,
+        ).flatten(0, 1)
+        off = (images @ images[:, -1, :, None])[..., 0] - gram[: i + 1, i]
+        images = images[(off.abs() <= (LONGER - 1) * lengths.max() ** 2).all(-1)]
+    A = (torch.linalg.inv(short) @ images).mT
+    # rotations first, by their angles: an order that no rounding, basis or unit changes
+    A = _polished(A)
+    keys = torch.cat(
+        [torch.linalg.det(A)[:, None], A.diagonal(dim1=1, dim2=2).sum(1)[:, None], A.flatten(1)], 1
+    )
+    keys = (keys / (LONGER - 1) / 1e3).round().tolist()
+    return A[sorted(range(len(A)), key=keys.__getitem__, reverse=True)]
+
+
+def _polished(A: Float[Tensor, "g n n"]) -> Float[Tensor, "g n n"]:
+    """The orthogonal matrices next to A, and zeros and ones where they are."""
+    U, _, V = torch.linalg.svd(A)
+    A = U @ V
+    return torch.where((A - A.round()).abs() < LONGER - 1, A.round(), A)
