@@ -10,9 +10,9 @@ from PIL import Image
 
 from erlangen.train import find_photographs
 from erlangen.train.decoding import turned_upright
+from erlangen.train.fit import notes_on
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.masks import IGNORED, how_to_read, read_mask
-from erlangen.train.survey import survey
 
 EMPTY = np.zeros((40, 56), bool)
 
@@ -348,7 +348,7 @@ def test_what_is_learned_from_and_what_is_held_out_are_read_alike(tmp_path):
     with pytest.raises(ValueError, match="near neither end"):
         replace(held_out, reading=None).load(None)
     loaded = learned.load(32)
-    assert any("the masks are cut at half" in note for note in survey(learned, *loaded, turns=False))
+    assert any("the masks are cut at half" in note for note in notes_on(learned, *loaded, turns=False))
     other = replace(held_out, ignore=9)
     with pytest.raises(ValueError, match="held out ignore the value 9, expected that of"):
         learned_and_held_out((learned, other))

@@ -7,7 +7,6 @@ import io
 import random
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import printed_by
 from PIL import Image, features
 
 from erlangen.train.decoding import examine
@@ -226,10 +226,7 @@ def test_some_damaged_files(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(5))
 def test_ten_thousand_damaged_files(part):
-    child = [sys.executable, "-W", "error", __file__, str(2000 * part), str(2000 * (part + 1))]
-    done = subprocess.run(child, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    read, refused, peak = map(int, done.stdout.split())
+    read, refused, peak = map(int, printed_by(__file__, part, 2000).split())
     assert read + refused == 2000
     assert min(read, refused) > 200
     assert peak <= MEMORY

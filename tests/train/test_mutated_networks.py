@@ -8,7 +8,6 @@ import json
 import random
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from children import printed_by
 from packed import BLANK, FIXTURES, put_together, recipe_in, signed, taken_apart
 
 import erlangen as er
@@ -246,10 +246,7 @@ def test_some_mutated_networks():
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(5))
 def test_three_thousand_mutated_networks(part):
-    child = [sys.executable, "-W", "error", __file__, str(600 * part), str(600 * (part + 1))]
-    done = subprocess.run(child, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    counts = json.loads(done.stdout)
+    counts = json.loads(printed_by(__file__, part, 600))
     assert counts["memory"] < MEMORY
     assert counts["refused"] > 300
 

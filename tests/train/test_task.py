@@ -25,9 +25,9 @@ from erlangen.train import (
     write_run,
 )
 from erlangen.train.angles import prove
+from erlangen.train.counts import balanced, says_absent
 from erlangen.train.images import as_batch, resampled, shrink
 from erlangen.train.masks import IGNORED, read_mask
-from erlangen.train.survey import balanced, says_absent
 from erlangen.verify import equivariance
 
 BINARY, THREE, WHOLE = Task(), Task(("a", "b", "c")), Task(("cat", "dog", "owl"), dense=False)

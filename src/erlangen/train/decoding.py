@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +128,6 @@ class Decoded:
     values: Num[Array, "height width *bands"]
     alpha: Num[Array, "height width"] | None = None
     palette: Num[Array, "256 3"] | None = None
-
-    @cached_property
-    def colours(self) -> Num[Array, "height width *bands"]:
-        """The values, or what their palette makes of them."""
-        if self.palette is None:
-            return self.values
-        return pixels(self.painted(self.palette))
 
     def painted(self, palette: Num[Array, "256 3"]) -> Image.Image:
         """The indices in the colours of a palette."""

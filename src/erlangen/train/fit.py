@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from erlangen.arguments import checked
 from erlangen.models import Classifier, UNet
 from erlangen.train.checkpoint import NAME, PAIRED
 from erlangen.train.clock import Clock
+from erlangen.train.counts import balanced, class_counts, says_absent
 from erlangen.train.crops import Crops
+from erlangen.train.data import Data, Photographs
 from erlangen.train.device import as_device, keep_freed_memory
 from erlangen.train.held_out import learned_and_held_out
 from erlangen.train.lock import FolderLock
@@ -25,8 +27,8 @@ from erlangen.train.reading import how_files_are_read
 from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
-from erlangen.train.survey import balanced, class_counts, survey
 from erlangen.train.task import Task
+from erlangen.train.upright import says_upright
 
 
 @checked
@@ -151,7 +153,7 @@ def _prepared(
     turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
     scale = says_values(learned.values) if learned.values else None
     unlocked = None if lock is None else lock.note
-    said = [scale, *survey(learned, images, truths, turns), unlocked]
+    said = [scale, *notes_on(learned, images, truths, turns), unlocked]
     notes = tuple(note for note in said if note)
     reading = how_files_are_read(learned, held_out, images, truths, settings.size, notes)
     if say is not None:
@@ -161,6 +163,19 @@ def _prepared(
         reading.write(out)
     crops = Crops(images, truths, settings)
     return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
+
+
+def notes_on(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
+    """What to know of photographs before a network learns from them; nothing, if all is well.
+
+    Args:
+        data: what is learned from.
+        images, truths: the same, loaded as bytes.
+        turns: whether the network will treat all turns alike.
+    """
+    says = [says_upright(images) if turns else None, says_absent(data.task, truths)]
+    masks = data.how.notes if isinstance(data, Photographs) else ()
+    return (*(sentence for sentence in says if sentence), *masks)
 
 
 def expect_unused(out: Path, *names: str) -> None:

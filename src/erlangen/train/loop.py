@@ -18,6 +18,7 @@ from erlangen.train.best import Best, rank
 from erlangen.train.checkpoint import save
 from erlangen.train.clock import Clock
 from erlangen.train.cost import Cost, Trial, measure_cost
+from erlangen.train.counts import class_counts
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
 from erlangen.train.gradient import Gradient
@@ -29,7 +30,6 @@ from erlangen.train.runaway import FAR, WORSE, is_away, steps_away
 from erlangen.train.settings import Settings
 from erlangen.train.state import PROGRESS, State, read_state, save_state
 from erlangen.train.stopping import Stop
-from erlangen.train.survey import class_counts
 from erlangen.train.tiles import answer
 
 Progress = Callable[["Step"], None]

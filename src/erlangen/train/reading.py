@@ -18,12 +18,12 @@ from erlangen import figures
 from erlangen.figures.canvas import INK, MUTED
 from erlangen.legible import legible_line
 from erlangen.train.angles import some
+from erlangen.train.counts import class_counts
 from erlangen.train.data import Data, Photographs
 from erlangen.train.decoding import Facts, examine
 from erlangen.train.folders import class_file
 from erlangen.train.masks import IGNORED
 from erlangen.train.scale import BYTES
-from erlangen.train.survey import class_counts
 from erlangen.train.task import Task
 from erlangen.train.writing import make_folder, writing
 

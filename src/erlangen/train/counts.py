@@ -1,24 +1,9 @@
-"""What to know of photographs before a network learns from them."""
+"""How often each class occurs in what a network learns from."""
 
 import torch
 from torch import Tensor
 
-from erlangen.train.data import Data, Photographs
 from erlangen.train.task import Task
-from erlangen.train.upright import says_upright
-
-
-def survey(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
-    """Sentences for the user; none, if all is well.
-
-    Args:
-        data: what is learned from.
-        images, truths: the same, loaded as bytes.
-        turns: whether the network will treat all turns alike.
-    """
-    says = [says_upright(images) if turns else None, says_absent(data.task, truths)]
-    masks = data.how.notes if isinstance(data, Photographs) else ()
-    return (*(sentence for sentence in says if sentence), *masks)
 
 
 def says_absent(task: Task, truths: list[Tensor]) -> str | None:
