@@ -183,4 +183,4 @@ def test_a_regular_piece_of_a_cone_given_by_an_equation():
     with pytest.raises(
         ValueError, match=r"1 of 3 loops on Implicit, n = 2 lead to where it is not regular.*extent="
     ):
-        expect_orthogonal(piece, lost)
+        expect_orthogonal(str(piece), lost)

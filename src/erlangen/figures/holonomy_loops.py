@@ -17,7 +17,7 @@ from erlangen.figures.drawn import Drawn
 from erlangen.figures.scene import scene
 from erlangen.geometry import Embedding, Frame, Geometry, Holonomy, Trip
 from erlangen.geometry.derivative import partials
-from erlangen.geometry.trips import circle
+from erlangen.geometry.trips import circle, round_circles, round_circuit
 from erlangen.groups.structure import turn
 
 SIZES = (1.0, 0.8, 0.6, 0.5)  # of the circles
@@ -91,7 +91,7 @@ def draw_loops(view: View, H: Holonomy, seen: Embedding, loops: int) -> None:
         view.surface(seen.patch, seen.extent, (36, 12))
     for line in seen.outline:
         view.curve(line, color=MUTED, linewidth=1.2)
-    rounds = H.rounds()
+    rounds = [round_circuit(geometry, H.frame, circuit) for circuit in H.circuits]
     window = None
     if seen.patch is None and not seen.outline and geometry.cell is not None:
         window = ends(geometry.cell, geometry.origin)
@@ -203,7 +203,7 @@ def _circles(
     if not chosen:
         return []
     centres = Frame(*(torch.stack(parts) for parts in zip(*(u for u, _ in chosen), strict=True)))
-    return H.circles(centres, torch.tensor([r for _, r in chosen]).double())
+    return round_circles(H.geometry, centres, torch.tensor([r for _, r in chosen]).double())
 
 
 def _turned_to(towards: Tensor, seen: Embedding, u: Frame) -> Frame:

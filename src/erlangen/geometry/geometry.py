@@ -1,5 +1,6 @@
 """The one contract of every space: frames, and how they are carried."""
 
+import itertools
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -12,11 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.arguments import shown
-from erlangen.geometry import curves
+from erlangen.geometry.curves import random_loops, random_walks, sampled, squares
 from erlangen.geometry.derivative import partials
 from erlangen.geometry.embedding import Cell, Embedding
 from erlangen.geometry.frame import Frame
-from erlangen.geometry.holonomy import Holonomy, holonomy_of
+from erlangen.geometry.holonomy import Holonomy, expect_orthogonal, generated_by
 from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, matrix_log
 
 Measure = Literal["space", "tangent"]
@@ -25,6 +26,11 @@ FIBRES = {  # finite groups of n x n turns
     3: "Finite groups of turns are fibres: H = er.groups.StructureGroup.finite(group.components), "
     "and er.Euclidean(3, structure=H).grid(8, 8, 8)",
 }
+# in lengths of the space
+STRIDE = 2.0  # the longest step of a random walk where geodesics of any length are shortest
+SIDE = 0.02  # half the side of the squares that show curvature
+WAYS = 96  # to places where loops begin
+SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
 SMALL = 0.1  # a turn that has one logarithm
 TOLERANCE = 1e-5  # single precision is good enough
 
@@ -375,6 +381,10 @@ class Geometry(ABC):
             u = self.nearby(u, q)
         return u
 
+    def turn_round(self, u: Frame, polygon: Float[Tensor, "*#batch k m"]) -> Float[Tensor, "*#batch n n"]:
+        """The h with which u comes back from a closed polygon, as ``u h``."""
+        return self.gauge(u, self.along(u, polygon))
+
     def nearby(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Frame:
         """The frame u carried to a point q close by."""
         return self.carry(u, self.coordinates(u, q))
@@ -396,7 +406,7 @@ class Geometry(ABC):
             curve: points on it, joined by geodesics, or a function of t in [0, 1], ``(k)`` to ``(k, m)``.
             w: in the coordinates of points.
         """
-        points = curves.sampled(curve)
+        points = sampled(curve)
         u = self.any_frame(points[0])
         arrived = self.along(u, points[1:])
         return arrived.tangent(self._components_of(u, w))
@@ -407,7 +417,7 @@ class Geometry(ABC):
 
     def ways(self, count: int, seed: int = 0) -> Float[Tensor, "count k m"]:
         """Polygons from the origin to places all over the space: random walks unless a space knows better."""
-        return curves.random_walks(self, count, seed)
+        return random_walks(self.carry, self._at_origin(count), self._stride, seed)
 
     def loops(self, u: Frame, share: Float[Tensor, "count"], seed: int = 0) -> Float[Tensor, "count k m"]:
         """Random closed polygons from each frame that can be contracted.
@@ -417,7 +427,15 @@ class Geometry(ABC):
             share: their sizes, relative to the longest geodesics that are surely shortest.
             seed: of the random numbers.
         """
-        return curves.random_loops(self, u, curves.stride(self) * share, seed=seed)
+        return random_loops(self.carry, u, self._stride * share, seed=seed)
+
+    @property
+    def _stride(self) -> float:
+        """The length that geodesics may have while they are the shortest ones, with room to spare."""
+        return min(0.45 * self.injectivity_radius, STRIDE * self.length)
+
+    def _at_origin(self, count: int) -> Frame:
+        return self.frames(self.origin.expand(count, -1))
 
     def circuits(self) -> list[Float[Tensor, "k m"]]:
         """Closed polygons from the origin, one for each generator of the fundamental group."""
@@ -435,16 +453,40 @@ class Geometry(ABC):
 
     def curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
         """``R[i, j, a, b]``, component a of ``R(e_i, e_j) e_b`` in the frame u; from small loops."""
-        return curves.curvature(self, u)
+        n, side = self.dim, SIDE * self.length
+        R = u.basis.new_zeros(*u.point.shape[:-1], n, n, n, n)
+        for i, j in itertools.combinations(range(n), 2):
+            h = self.turn_round(u, squares(self.carry, u, j, i, side))
+            R[..., j, i, :, :] = (h.mT - h) / (2 * 4 * side**2)  # (1 - h) / area + O(area)
+            R[..., i, j, :, :] = -R[..., j, i, :, :]
+        return R
 
     def relative_curvature(self, u: Frame) -> Float[Tensor, "*#batch n n n n"]:
         """``length^2 R``, without a unit: about what turns frames round squares as large as the space."""
         return self.length**2 * self.curvature(u)
 
     def holonomy(self) -> Holonomy:
-        """The group of all that comes back from transport round loops at the origin (its closure)."""
+        """The group of all that comes back from transport round loops at the origin (its closure).
+
+        Frames are carried from the origin to places all over the space, and round contractible loops of
+        several sizes there; then round the circuits.
+
+        Raises:
+            ValueError: for frames that do not come back orthonormal, where the connection is not metric.
+        """
         return self._holonomy
 
     @cached_property
     def _holonomy(self) -> Holonomy:
-        return holonomy_of(self)
+        start, paths = self.frames(self.origin), self.ways(WAYS)
+        u = self.along(self._at_origin(WAYS), paths)
+        loops = self.loops(u, torch.tensor(SIZES, dtype=torch.float64).repeat(WAYS // len(SIZES)))
+        inside = self.contains(loops).all(-1)
+        loops, circuits = loops[inside], self.circuits()
+        h = self.turn_round(u.at(inside), loops)
+        back = [self.turn_round(start, circuit) for circuit in circuits]
+        elements = torch.stack(back) if back else h[:0]
+        expect_orthogonal(str(self), torch.cat([h, elements]))
+        R = self.relative_curvature(u).flatten(0, 2)
+        group, *found = generated_by(h, elements, R)
+        return Holonomy(self, group, start, paths[inside], loops, h, circuits, back, *found)

@@ -1,23 +1,17 @@
 """Holonomy: what becomes of frames that are carried round loops, as a group."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry.frame import Frame
-from erlangen.geometry.trips import Trip, round_circles, round_circuit
 from erlangen.groups import StructureGroup
 from erlangen.groups.closure import HIGHEST, closure, lie_closure
 from erlangen.groups.logarithm import matrix_log
 
-if TYPE_CHECKING:
-    from erlangen.geometry.geometry import Geometry
-
-WAYS = 96
-SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
 NEAR = 1.0  # loops that turn farther than this have ambiguous logarithms
 TOLERANCE = 1e-5  # of turns in radians
 
@@ -26,7 +20,7 @@ TOLERANCE = 1e-5  # of turns in radians
 class Holonomy:
     """The holonomy group at the origin, and the loops that showed it.
 
-    `erlangen.figures.holonomy_loops` draws it, from `circles` and `rounds`.
+    `erlangen.figures.holonomy_loops` draws it, by way of `erlangen.geometry.trips`.
 
     Attributes:
         geometry: the space.
@@ -42,7 +36,7 @@ class Holonomy:
         is_dense: whether the group is the closure of turns of which no power was known as the identity.
     """
 
-    geometry: "Geometry" = field(repr=False)
+    geometry: Any = field(repr=False)
     structure: StructureGroup
     frame: Frame = field(repr=False)
     paths: Float[Tensor, "c k m"] = field(repr=False)
@@ -66,66 +60,41 @@ class Holonomy:
         """The name of the group."""
         return self.structure.name
 
-    def rounds(self) -> list[Trip]:
-        """The frame at the origin, carried round each circuit."""
-        return [round_circuit(self.geometry, self.frame, circuit) for circuit in self.circuits]
 
-    def circles(self, centres: Frame, radius: Float[Tensor, "c"]) -> list[Trip]:
-        """Frames carried round circles about other ones ``(c)``, in the plane of their first two axes."""
-        return round_circles(self.geometry, centres, radius)
+def generated_by(
+    h: Float[Tensor, "c n n"], elements: Float[Tensor, "k n n"], R: Float[Tensor, "r n n"]
+) -> tuple[StructureGroup, int, int, bool]:
+    r"""The closure of the group of what comes back from loops, and how it was found.
 
+    The logarithms of the turns h round contractible loops, and the curvature operators R, span the Lie
+    algebra, closed under brackets and under the adjoint action of all that was found; the elements round
+    the space give the components.
 
-def holonomy_of(geometry: "Geometry") -> Holonomy:
-    r"""The holonomy group of a space, by transport round loops.
-
-    Frames are carried from the origin to places all over the space, and round contractible loops of several
-    sizes there. The logarithms of what they come back as, and the curvature operators there, span the
-    Lie algebra, closed under brackets and under the adjoint action of all that was found; the circuits
-    round the space give the components. The group that is named is the closure.
-
-    Raises:
-        ValueError: for frames that do not come back orthonormal, where the connection is not metric.
+    Returns:
+        The group, the dimensions of what h and R generate, and whether powers of the elements only come close
+        to the identity.
 
     Reference: Ambrose & Singer 1953.
     """
-    start = geometry.frames(geometry.origin)
-    paths = geometry.ways(WAYS)
-    u = geometry.along(_repeated(start, len(paths)), paths)
-    loops = geometry.loops(u, torch.tensor(SIZES, dtype=torch.float64).repeat(WAYS // len(SIZES)))
-    inside = geometry.contains(loops).all(-1)
-    where, loops, kept = u.at(inside), loops[inside], paths[inside]
-    h = geometry.gauge(where, geometry.along(where, loops))
-    circuits = geometry.circuits()
-    round_trips = [geometry.gauge(start, geometry.along(start, circuit)) for circuit in circuits]
-    elements = torch.stack(round_trips) if round_trips else h[:0]
-    expect_orthogonal(geometry, torch.cat([h, elements]))
-    small = h[(h - torch.eye(geometry.dim).to(h)).abs().amax((-2, -1)) < NEAR]
-    logs = matrix_log(small)
-    R = geometry.relative_curvature(u).flatten(0, 2)
+    logs = matrix_log(h[(h - torch.eye(h.shape[-1]).to(h)).abs().amax((-2, -1)) < NEAR])
     one, other = (lie_closure(X, torch.cat([h, elements]), TOLERANCE) for X in (logs, R))
     algebra = lie_closure(torch.cat([one, other]), elements, TOLERANCE)
-    structure = closure(algebra, elements, TOLERANCE)
-    is_dense = len(structure.algebra) > len(algebra)
-    dims = len(one), len(other)
-    return Holonomy(geometry, structure, start, kept, loops, h, circuits, round_trips, *dims, is_dense)
+    group = closure(algebra, elements, TOLERANCE)
+    return group, len(one), len(other), len(group.algebra) > len(algebra)
 
 
-def _repeated(u: Frame, count: int) -> Frame:
-    return Frame(u.point.expand(count, -1), u.basis.expand(count, -1, -1))
-
-
-def expect_orthogonal(geometry: "Geometry", h: Float[Tensor, "c n n"]) -> None:
+def expect_orthogonal(space: str, h: Float[Tensor, "c n n"]) -> None:
     """ValueError for what frames come back from loops with, unless it keeps lengths and angles."""
     lost = int((~h.isfinite().flatten(1).all(1)).sum())
     if lost:
         raise ValueError(
-            f"{lost} of {len(h)} loops on {geometry} lead to where it is not regular, such as the tip of a "
+            f"{lost} of {len(h)} loops on {space} lead to where it is not regular, such as the tip of a "
             "cone, expected loops within it; leave such places out by extent= or bounds=, or give the "
             "injectivity_radius= that it has without them"
         )
     off = float((h.mT @ h - torch.eye(h.shape[-1]).to(h)).abs().max()) if len(h) else 0.0
     if not off < 1e-4:
         raise ValueError(
-            f"frames of {geometry} come back from loops with lengths and angles changed, by {off:.2g}; "
+            f"frames of {space} come back from loops with lengths and angles changed, by {off:.2g}; "
             "expected a metric connection, which keeps them"
         )

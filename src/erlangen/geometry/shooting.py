@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry.frame import Frame
-
-if TYPE_CHECKING:
-    from erlangen.geometry.geometry import Geometry
+from erlangen.geometry.geometry import Geometry
 
 MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8  # steps; of lengths
 STEP = 3e-5  # of central differences, in lengths of the space
@@ -23,7 +20,7 @@ Walk = Callable[[Frame, Tensor], Frame]
 
 
 def differential(
-    geometry: "Geometry", walk: Walk, u: Frame, v: Float[Tensor, "*#batch n"]
+    geometry: Geometry, walk: Walk, u: Frame, v: Float[Tensor, "*#batch n"]
 ) -> tuple[Frame, Float[Tensor, "*#batch n n"]]:
     """Where v leads, and the derivative of the point by v, in components of the frame there."""
     n, shape = geometry.dim, torch.broadcast_shapes(u.point.shape[:-1], v.shape[:-1])
@@ -44,7 +41,7 @@ def _difference(u: Frame, q: Tensor) -> Tensor:
 
 
 def shoot(
-    geometry: "Geometry",
+    geometry: Geometry,
     walk: Walk,
     u: Frame,
     q: Float[Tensor, "*#batch m"],

@@ -1,17 +1,14 @@
-"""Closed curves with the frame that is carried along them: what `Holonomy` says, so that it can be shown."""
+"""Closed curves with the frame that is carried along them: what a space's holonomy says, to be shown."""
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry.frame import Frame
-
-if TYPE_CHECKING:
-    from erlangen.geometry.geometry import Geometry
+from erlangen.geometry.geometry import Geometry
 
 STEPS = 240
 
@@ -43,7 +40,7 @@ class Trip:
         return float(torch.angle(torch.linalg.eigvals(self.turn)).abs().max())
 
 
-def circle(geometry: "Geometry", centre: Frame, radius: Float[Tensor, "c"], steps: int = STEPS) -> Frame:
+def circle(geometry: Geometry, centre: Frame, radius: Float[Tensor, "c"], steps: int = STEPS) -> Frame:
     """Frames ``(c, steps + 1)`` along geodesic circles in the plane of the first two axes of ``(c)``."""
     t = 2 * math.pi * torch.arange(steps + 1, dtype=torch.float64) / steps
     v = torch.zeros(len(radius), steps + 1, geometry.dim, dtype=torch.float64)
@@ -54,7 +51,7 @@ def circle(geometry: "Geometry", centre: Frame, radius: Float[Tensor, "c"], step
     return geometry.carry(here, v)
 
 
-def round_circles(geometry: "Geometry", centre: Frame, radius: Float[Tensor, "c"]) -> list[Trip]:
+def round_circles(geometry: Geometry, centre: Frame, radius: Float[Tensor, "c"]) -> list[Trip]:
     """A frame carried round each of the circles."""
     around = circle(geometry, centre, radius)
     return [
@@ -63,7 +60,7 @@ def round_circles(geometry: "Geometry", centre: Frame, radius: Float[Tensor, "c"
     ]
 
 
-def round_circuit(geometry: "Geometry", start: Frame, polygon: Float[Tensor, "k m"]) -> Trip:
+def round_circuit(geometry: Geometry, start: Frame, polygon: Float[Tensor, "k m"]) -> Trip:
     """A frame carried along a closed polygon."""
     legs = max(1, STEPS // len(polygon))
     corners = torch.cat([start.point[None], polygon])
@@ -72,7 +69,7 @@ def round_circuit(geometry: "Geometry", start: Frame, polygon: Float[Tensor, "k 
     return _trip(geometry, traced(geometry, start, torch.cat([start.point[None], points])))
 
 
-def traced(geometry: "Geometry", start: Frame, points: Float[Tensor, "k m"]) -> Frame:
+def traced(geometry: Geometry, start: Frame, points: Float[Tensor, "k m"]) -> Frame:
     """The frame at the first of some points close to each other, carried along them: ``(k)``.
 
     All steps are made at once, between the frames that the geometry chooses.
@@ -86,5 +83,5 @@ def traced(geometry: "Geometry", start: Frame, points: Float[Tensor, "k m"]) -> 
     return s.turn(torch.stack(h))
 
 
-def _trip(geometry: "Geometry", frames: Frame, centre: Tensor | None = None) -> Trip:
+def _trip(geometry: Geometry, frames: Frame, centre: Tensor | None = None) -> Trip:
     return Trip(frames, geometry.gauge(frames.at(0), frames.at(-1)), centre)
