@@ -25,6 +25,7 @@ from erlangen.kernels import KernelBasis
 
 Boundary = Literal["zero", "reflect", "renormalize"]
 ENTRIES = 1 << 19  # held at once
+AHEAD = 8  # blocks whose rays are walked at once: they need less room than what is read at their ends
 NODES = 8
 
 
@@ -134,7 +135,10 @@ class Gathered(Samples):
             measure = a
             if geometry.measure == "space":
                 measure = a * geometry.density_at(Frame(here.point[:, None], here.basis[:, None]), v)
-            arrived = geometry.rays(here, directions, r)
+            first = start % (AHEAD * size)
+            if first == 0:
+                ahead = geometry.rays(u.at(slice(start, start + AHEAD * size)), directions, r)
+            arrived = ahead.at(slice(first, first + size))
             if self.boundary == "reflect":
                 arrived = geometry.reflected(arrived)
             seen = geometry.contains(arrived.point)  # (p, j)

@@ -61,12 +61,11 @@ def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, 
     return rows if bool(rows[-1].isfinite().all()) else _forward_jet(f, t, order)
 
 
-def _pulled(y: Tensor, x: Tensor, is_recorded: bool, w: Tensor | None = None) -> Tensor:
-    """``J^T w``, w one unless given."""
+def _pulled(y: Tensor, x: Tensor, is_recorded: bool) -> Tensor:
+    """The derivative of the sum of y by x."""
     if not y.requires_grad:  # the same everywhere
         return torch.zeros_like(x)
-    w = torch.ones_like(y) if w is None else w
-    return grad(y, x, w, retain_graph=True, create_graph=is_recorded, materialize_grads=True)[0]
+    return grad(y.sum(), x, retain_graph=True, create_graph=is_recorded, materialize_grads=True)[0]
 
 
 def _derivative(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
@@ -84,7 +83,7 @@ def _twice_backward(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor
         x = _leaf(x)
         y = f(x)
         w = torch.zeros_like(y).requires_grad_()
-        return _pulled(_pulled(y, x, True, w), w, is_recorded, v)
+        return _pulled(_pulled(w * y, x, True) * v, w, is_recorded)
 
 
 def _leaf(x: Tensor) -> Tensor:
