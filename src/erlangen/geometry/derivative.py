@@ -46,12 +46,12 @@ def gradient(f: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch k 
 
 def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, "*batch k"]]:
     """``f, f', f'', ...`` up to the order, for k functions of one number, each the derivative of the last."""
-    values = torch.stack(tuple(f(t)), -1)
     try:
-        is_recorded, rows = values.requires_grad, [values]
+        is_recorded = torch.is_grad_enabled() and torch.stack(tuple(f(t)), -1).requires_grad
         with torch.inference_mode(False), torch.enable_grad():
             here = _leaf(t)
             last = f(here)
+            rows = [torch.stack(tuple(last), -1)]
             for k in range(1, order + 1):
                 last = [_pulled(y, here, is_recorded or k < order) for y in last]
                 rows.append(torch.stack(last, -1))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,3 +36,12 @@ class Frame(NamedTuple):
     def tangent(self, v: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*#batch m"]:
         """The tangent vector ``E v`` whose components in this frame are ``v``."""
         return (self.basis @ v[..., None])[..., 0]
+
+
+def broadcast(u: Frame, x: Float[Tensor, "*#batch k"]) -> tuple[Frame, Float[Tensor, "*batch k"]]:
+    """Frames, and points or components, with the batch axes of both.
+
+    By tensors: the first call of `torch.broadcast_shapes` loads symbolic algebra, for half a second.
+    """
+    shape = torch.broadcast_tensors(u.point[..., 0], x[..., 0])[0].shape
+    return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), x.expand(*shape, -1)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry.frame import Frame
+from erlangen.geometry.frame import Frame, broadcast
 
 Velocity = Callable[[int, Tensor], Tensor]  # the time in half steps, and y, to y'
 Turning = Callable[[Tensor, Tensor, Tensor], Tensor]  # x (..., m), x' and E (..., m, n) to E'
@@ -26,16 +26,15 @@ def runge_kutta(velocity: Velocity, y: Tensor, steps: int) -> Tensor:
 
 def geodesic(turning: Turning, u: Frame, v: Float[Tensor, "*#batch n"], steps: int) -> Frame:
     """The geodesic from u whose velocity keeps the components v: ``x' = E v``, ``E' = turning(x, x', E)``."""
-    v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
-    shape, column = v.shape[:-1], v[..., None]
-    start = torch.cat([u.point[..., None].expand(*shape, -1, -1), u.basis.expand(*shape, -1, -1)], -1)
+    u, v = broadcast(u, v)
+    column = v[..., None]
 
     def velocity(half: int, y: Tensor) -> Tensor:
         E = y[..., 1:]
         V = E @ column
         return torch.cat([V, turning(y[..., 0], V[..., 0], E)], -1)
 
-    end = runge_kutta(velocity, start, steps)
+    end = runge_kutta(velocity, torch.cat([u.point[..., None], u.basis], -1), steps)
     return Frame(end[..., 0], end[..., 1:])
 
 

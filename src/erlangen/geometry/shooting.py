@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry.frame import Frame
+from erlangen.geometry.frame import Frame, broadcast
 from erlangen.geometry.geometry import Geometry
 
 MOST, CONVERGED, FOUND = 25, 1e-11, 1e-8  # steps; of lengths
@@ -23,9 +23,7 @@ def differential(
     geometry: Geometry, walk: Walk, u: Frame, v: Float[Tensor, "*#batch n"]
 ) -> tuple[Frame, Float[Tensor, "*#batch n n"]]:
     """Where v leads, and the derivative of the point by v, in components of the frame there."""
-    n, shape = geometry.dim, torch.broadcast_shapes(u.point.shape[:-1], v.shape[:-1])
-    v = v.to(u.basis).expand(*shape, -1)
-    u = Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1))
+    n, (u, v) = geometry.dim, broadcast(u, v.to(u.basis))
     step = STEP * geometry.length
     one = step * torch.eye(n).to(v)
     around = torch.stack([v, *(v + e for e in one), *(v - e for e in one)])

@@ -104,10 +104,11 @@ class ChartInterpolation(Interpolation):
 
     def _index(self, node: Tensor) -> Tensor:
         beyond = ((node < 0) | (node >= torch.tensor(self.shape))).any(-1)  # few need to be brought home
-        index = node.clone()
-        index[beyond] = ((self.chart.home(self.first + node[beyond] * self.step) - self.first) / self.step).round()
+        home = self.chart.home(self.first + node[beyond] * self.step)
+        index = node.long()
+        index[beyond] = ((home - self.first) / self.step).round().long() % torch.tensor(self.shape)
         strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
-        return (index.long() % torch.tensor(self.shape) * strides).sum(-1)
+        return (index * strides).sum(-1)
 
     def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         index, weight, E, side = self.carried(u)

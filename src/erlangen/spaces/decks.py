@@ -113,8 +113,8 @@ class DeckGroup:
             p, q: points.
             short: what `translations` made of g, where it was made before.
         """
-        shape = torch.broadcast_shapes(p.shape, q.shape)
-        found, best = q.expand(shape), torch.full(shape[:-1], math.inf, dtype=torch.float64, device=q.device)
+        p, q = torch.broadcast_tensors(p, q)
+        found, best = q, torch.full(q.shape[:-1], math.inf, dtype=torch.float64, device=q.device)
         if not self.decks:
             return found
         short = self.translations(g) if short is None else short

@@ -11,6 +11,7 @@ from torch import Tensor
 from erlangen.arguments import Dimension, Extent, checked
 from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
+from erlangen.geometry.frame import broadcast
 from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, fibre_of
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
@@ -321,8 +322,8 @@ class HomogeneousSpace(Geometry):
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         h = self.gauge(self.frames(u.point), u)
         back = torch.linalg.inv(self.section(u.point))
-        shape = torch.broadcast_shapes(u.point.shape[:-1], q.shape[:-1])
-        seen = self.action(back.expand(*shape, -1, -1), q.expand(*shape, -1))
+        (_, back), q = broadcast(Frame(u.point, back), q)
+        seen = self.action(back, q)
         return (h.mT @ self.log_origin(seen)[..., None])[..., 0]
 
     def coordinates_of_pairs(self, u: Frame, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -341,9 +342,9 @@ class HomogeneousSpace(Geometry):
         """The element g of the group."""
         if g.dim() == 2:
             expect_element(self.group, g)
-        shape = torch.broadcast_shapes(g.shape[:-2], u.point.shape[:-1])
-        g, p = g.to(u.point).expand(*shape, -1, -1), u.point.expand(*shape, -1)
-        return Frame(self.action(g, p), self.orbit.push(g, p, u.basis.expand(*shape, -1, -1)))
+        (p, E), g = broadcast(u, g.to(u.point).flatten(-2))
+        g = g.unflatten(-1, (self.group.size, self.group.size))
+        return Frame(self.action(g, p), self.orbit.push(g, p, E))
 
     def density(self, v: Tensor) -> Tensor:
         # d/dt exp(v + t w) p0 = exp(v) (J w) p0, and the part of J w in h moves nothing

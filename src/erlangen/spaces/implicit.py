@@ -13,6 +13,7 @@ from erlangen.domains import Domain
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, gradient, partials
+from erlangen.geometry.frame import broadcast
 from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import StructureGroup, fibre_of
@@ -343,9 +344,7 @@ class Implicit(Geometry):
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
-        shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        u = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1))
-        return shoot(self, self.carry, u, q.to(u.point).expand(shape))
+        return shoot(self, self.carry, *broadcast(u, q.to(u.point)))
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
         """The chord c, projected on the tangent vectors, as long as an arc: ``(4 |c| - |Pc|) / 3``."""
@@ -370,11 +369,10 @@ class Implicit(Geometry):
 
         With several equations projected on the tangent vectors at q and made orthonormal.
         """
-        shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        q, E = q.expand(shape), u.basis.expand(*shape[:-1], -1, -1)
+        (p, E), q = broadcast(u, q)
         if self.ambient - self.dim > 1:
             return Frame(q, self._adjusted(q, E))
-        m, n = (_unit(self.gradient(x)) for x in (u.point, q))  # (..., 1, N)
+        m, n = _unit(self.gradient(p)), _unit(self.gradient(q))  # (..., 1, N)
         return Frame(q, E - (m + n).mT @ (n @ E) / (1 + (m * n).sum(-1, keepdim=True)).clamp_min(1e-9))
 
     def along(self, u: Frame, polygon: Tensor) -> Frame:

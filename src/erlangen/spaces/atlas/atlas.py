@@ -14,6 +14,7 @@ from erlangen.domains.gathered import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
+from erlangen.geometry.frame import broadcast
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import fibre_of
 from erlangen.spaces.atlas.broken_lines import BrokenLines
@@ -191,8 +192,7 @@ class Atlas(Numerical):
 
     def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """Step by step, each in the chart that the frame lies in; near an edge it is rewritten."""
-        v = v.expand(*torch.broadcast_shapes(v.shape[:-1], u.point.shape[:-1]), -1)
-        u = Frame(u.point.expand(*v.shape[:-1], -1), u.basis.expand(*v.shape[:-1], -1, -1))
+        u, v = broadcast(u, v)
         steps = steps or self.steps
         longest = float(v.detach().norm(dim=-1).nan_to_num(0.0).max()) if v.numel() else 0.0
         steps *= max(1, math.ceil(longest / (STRIDE * self.room * steps)))
@@ -208,9 +208,7 @@ class Atlas(Numerical):
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
-        u, q = self.glue(u), self.home(q.to(u.point))
-        shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        u, q = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1)), q.expand(shape)
+        u, q = broadcast(self.glue(u), self.home(q.to(u.point)))
 
         def walk(u: Frame, v: Tensor) -> Frame:
             ends = self._walk(u, v)
@@ -264,8 +262,7 @@ class Atlas(Numerical):
 
     def _led(self, u: Frame, q: Tensor, lead: Callable[[Chart, Frame, Tensor], Frame]) -> Frame:
         """The frame u led to q in the chart that holds both best; along a geodesic where none does."""
-        shape = torch.broadcast_shapes(u.point.shape, q.shape)
-        u, q = Frame(u.point.expand(shape), u.basis.expand(*shape[:-1], -1, -1)), q.expand(shape)
+        u, q = broadcast(u, q)
 
         def in_chart(b: int) -> Callable[..., Frame]:
             def run(p: Tensor, E: Tensor, q: Tensor) -> Frame:
