@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from spaces import se2_grid
@@ -312,3 +313,223 @@ def test_gathering_and_summing_agree_on_smooth_fields():
     summed = er.correlate(ball, kernel, f(ball.points), radius=radius, out_field="regular")
     assert float(carried.abs().max()) > 0.05
     torch.testing.assert_close(summed, carried, rtol=0, atol=2e-4)
+
+
+def bump(v):
+    return torch.exp(-v.square().sum(-1))
+
+
+def torus(x):
+    return torch.diag_embed(torch.stack([(2 + x[..., 1].cos()) ** 2, torch.ones_like(x[..., 0])], -1))
+
+
+TORUS = er.Chart(torus, 2, periods=(2 * math.pi,) * 2)
+SOME = {
+    "plane": (lambda: er.Euclidean(2, "isometries").grid(7, 6), 2.0, {}),
+    "volume": (lambda: er.Euclidean(3, "isometries").grid(3, 4, 3), 2.0, {}),
+    "strip": (lambda: er.Moebius(8.0, 5.0).grid(8, 5), 1.9, {"out_field": "regular"}),
+    "sphere": (lambda: er.Sphere().healpix(2, rotations=4), 1.2, {"out_field": "regular"}),
+    "SE(2)": (lambda: se2_grid(4, 4), 2.0, {}),
+    "hyperbolic": (lambda: er.Hyperbolic(2).grid(0.9, 4), 0.8, {}),
+    "torus": (lambda: TORUS.grid(10, 8), 1.4, {}),
+}
+
+
+@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("sampled", [True, False])
+def test_the_formula_at_points_is_that_of_the_samples(name, sampled):
+    make, radius, fields = SOME[name]
+    domain = make()
+
+    def signal(p):
+        return torch.sin(p[..., 0]) + p[..., -1] ** 2
+
+    f = signal(domain.points) if sampled else signal
+    options = {"radius": radius, "nodes": 8, **fields}
+    whole = er.correlate(domain, bump, f, **options).flatten(-domain.space_axes)
+    u = domain.frames.flat
+    some = torch.tensor([[0, 3], [5, 2]])
+    at = u.point[some] if name not in ("torus",) else u.at(some)  # which has frames of its own
+    found = er.correlate(domain, bump, f, at=at, **options)
+    assert found.shape == (*whole.shape[:-1], 2, 2)
+    torch.testing.assert_close(found, whole[..., some], rtol=0, atol=1e-12)
+    one = er.correlate(domain, bump, f, at=u.at(4), **options)
+    torch.testing.assert_close(one, whole[..., 4], rtol=0, atol=1e-12)
+
+
+def test_a_space_and_a_function_need_no_samples():
+    axis = torch.eye(3).double()
+    for l in (1, 2, 3):
+        f, radius = spherical_harmonic(l), 1.3
+        found = er.correlate(er.Sphere(), zonal(radius), f, at=axis, radius=radius, nodes=24)
+        torch.testing.assert_close(found, eigenvalue(l, radius) * f(axis), rtol=0, atol=1e-10)
+
+
+def test_frames_decide_what_vectors_and_lifted_fields_are_seen_in():
+    plane = er.Euclidean(2, "roto-translations")
+    grid = plane.grid(7, 7)
+    h = er.groups.StructureGroup.cyclic(12).components[1]
+    u = plane.frames(torch.tensor([[0.3, 0.2], [-0.5, 1.0]]).double())
+    f = torch.randn(7, 7).double()
+
+    def gradient(v):
+        return (bump(v)[..., None] * v)[..., None]
+
+    options = {"radius": 3.0, "out_field": "vector"}
+    straight, turned = (er.correlate(grid, gradient, f, at=w, **options) for w in (u, u.turn(h)))
+    torch.testing.assert_close(turned, h.T @ straight, rtol=0, atol=1e-12)
+    assert float((turned - straight).abs().max()) > 0.1
+
+
+def test_points_that_are_none_are_refused():
+    ball, f = er.Sphere(), lambda q: q[..., 0]
+    x = torch.eye(3)[:1]
+    with pytest.raises(ValueError, match=r"\(2, 0, 0\) is no point of"):
+        er.correlate(ball, bump, f, at=2 * x, radius=1.0)
+    with pytest.raises(ValueError, match="points are not finite"):
+        er.correlate(ball, bump, f, at=math.nan * x, radius=1.0)
+    with pytest.raises(ValueError, match=r"at has shape \(1, 2\), expected \(\*places, 3\)"):
+        er.correlate(ball, bump, f, at=x[:, :2], radius=1.0)
+    with pytest.raises(ValueError, match="or a function f, and at= points"):
+        er.correlate(ball, bump, f, radius=1.0)
+    with pytest.raises(ValueError, match="or a function f, and at= points"):
+        er.correlate(ball, bump, torch.randn(4, 8), at=x, radius=1.0)
+    with pytest.raises(ValueError, match="to= and at= both"):
+        er.correlate(ball.grid(4), bump, torch.randn(4, 8), at=x, to=ball.grid(6), radius=1.0)
+    with pytest.raises(ValueError, match="beyond the edge of"):
+        er.correlate(er.Cylinder(4.0, 2.0), bump, f, at=torch.tensor([[1.0, 3.0]]), radius=0.5)
+    with pytest.raises(ValueError, match=r"moves this kernel: max .* is .* of its maximum"):
+        er.correlate(ball, lambda v: 1 + v[..., 0], f, at=x, radius=1.0)
+
+
+def by_the_group(domain, kernel, f, index):
+    """``sum_q w_q k(g^{-1} q) f(q)``, with g any element that takes the origin to p."""
+    space, q = domain.geometry, domain.points.flatten(0, -2)
+    totals = []
+    for p in q[index]:
+        g = space.section(p) @ space.stabilizer().sample(1, seed=3)[0]
+        seen = space.act(torch.linalg.inv(g), space.frames(q)).point
+        totals.append((domain.weights.flatten() * kernel(seen) * f.flatten()).sum())
+    return torch.stack(totals)
+
+
+def rotations_of_the_sphere():
+    space = er.HomogeneousSpace(
+        er.groups.SO(3), torch.eye(3).double()[2], lambda g, p: (g @ p[..., None])[..., 0]
+    )
+    ball = er.Sphere().healpix(1)
+    return space.samples(ball.points, ball.weights)
+
+
+ON_SPACE = {  # kernels on the space itself, which the stabilizer of the origin leaves alone
+    "plane": (
+        lambda: er.Euclidean(2, "isometries").grid(6, 6),
+        lambda q: torch.exp(-q.square().sum(-1)),
+    ),
+    "plane, any kernel": (
+        lambda: er.Euclidean(2).grid(6, 6),
+        lambda q: torch.exp(q[..., 0] - q[..., 1] ** 2),
+    ),
+    "sphere": (lambda: er.Sphere().grid(6), lambda q: torch.exp(3 * q[..., 2])),
+    "SE(2)": (lambda: se2_grid(3, 4), lambda q: torch.exp(-(q[..., 2] ** 2) - q[..., 5]) * (1 + q[..., 1])),
+    "hyperbolic": (lambda: er.Hyperbolic(2).grid(0.9, 4), lambda q: torch.exp(-q[..., 0])),
+    "SO(3) / SO(2)": (rotations_of_the_sphere, lambda q: torch.exp(3 * q[..., 2])),
+}
+
+
+@pytest.mark.parametrize("name", ON_SPACE)
+def test_kernels_on_the_space_are_moved_by_the_group(name):
+    make, kernel = ON_SPACE[name]
+    domain = make()
+    f = torch.randn(domain.weights.shape).double()
+    index = torch.tensor([0, 7, 11])
+    expected = by_the_group(domain, kernel, f, index)
+    at = domain.points.flatten(0, -2)[index]
+    found = er.correlate(domain, kernel, f, at=at, kernel_on="space")
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    one = er.kernels.moved(domain.geometry, kernel, at[1], radius=1.0)(domain.points)
+    torch.testing.assert_close((domain.weights * one * f).sum(), expected[1], rtol=0, atol=1e-9)
+
+
+def test_kernels_on_the_sphere_have_the_eigenvalues_of_funk_and_hecke():
+    """kappa(t) = exp(3 t) on all of S^2: lambda_l = 2 pi int kappa P_l dt, on harmonics sampled exactly."""
+    ball = er.Sphere().grid(24)
+    t, w = map(torch.from_numpy, np.polynomial.legendre.leggauss(60))
+    for l in range(4):
+        f = spherical_harmonic(l)(ball.points)
+        found = er.correlate(
+            ball, lambda q: torch.exp(3 * q[..., 2]), f, kernel_on="space", at=ball.points[::5, 1]
+        )
+        expected = 2 * math.pi * (w * torch.exp(3 * t) * legendre(l, t)).sum() * f[::5, 1]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_kernels_on_a_chart_go_by_its_exponential():
+    def on_space(x):
+        return 1 / (1 + TORUS.distance(TORUS.origin.expand_as(x), x) ** 2)
+
+    p = torch.tensor([[0.4, 0.9]]).double()
+
+    def f(x):
+        return torch.sin(x[..., 0]) + torch.cos(x[..., 1])
+
+    found = er.correlate(TORUS, on_space, f, at=p, kernel_on="space", radius=0.8, nodes=8)
+    expected = er.correlate(TORUS, lambda v: 1 / (1 + v.square().sum(-1)), f, at=p, radius=0.8, nodes=8)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_kernels_on_the_space_that_the_stabilizer_moves_are_refused():
+    ball = er.Sphere().grid(4)
+    with pytest.raises(ValueError, match=r"moves this kernel.*mean over .*stabilizer.*or lift"):
+        er.correlate(ball, lambda q: q[..., 0], torch.randn(4, 8), kernel_on="space")
+    lifted = er.Sphere().grid(4, rotations=4)
+    f = torch.randn(4, 8).double()
+    out = er.correlate(
+        lifted, lambda q: q[..., 0], f, kernel_on="space", out_field="regular", at=lifted.points[0, :1]
+    )
+    # the frames at p are those of g with g p0 = p, turned: k(g^{-1} q) is the component of q along each axis
+    u = lifted.frames.at((0, slice(0, 1)))
+    axes = u.basis @ lifted.fibre.elements[:, :, 0].T
+    expected = torch.einsum("pmi,yxm,yx->ip", axes, lifted.points, lifted.weights * f)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="moves this kernel"):
+        er.kernels.moved(er.Sphere(), lambda q: q[..., 0], torch.eye(3)[0])
+
+
+def test_a_kernel_is_transported_as_vectors_are():
+    """(Gamma k)(Gamma w) = k(w): on the sphere along a great circle, on the torus along lines."""
+    for space, p, w in (
+        (er.Sphere(symmetry="axis"), torch.tensor([0.6, 0.0, 0.8]), torch.tensor([0.1, 0.3, 0.0])),
+        (TORUS, torch.tensor([3.6, 2.8]), torch.tensor([0.2, -0.1])),
+    ):
+        p, w, p0 = p.double(), w.double(), space.origin
+        ways = torch.stack([space.exp(p0, t * space.log(p0, p)) for t in torch.arange(1, 5) / 4])
+        arrived = space.parallel_transport(p0, space.log(p0, p), w)
+
+        def kernel(v):
+            return 1 + v.square().sum(-1)
+
+        u = space.frames(p0)
+        components = space.components(u, w[:, None])[:, 0]
+        carried = er.kernels.transported(space, kernel, p, along=ways)
+        torch.testing.assert_close(carried(arrived), kernel(components), rtol=0, atol=1e-7)
+        other = er.kernels.transported(space, kernel, p)
+        torch.testing.assert_close(other(arrived), carried(arrived), rtol=0, atol=1e-7)
+
+
+def test_kernels_that_holonomy_moves_are_not_transported():
+    strip, p = er.Moebius(4.0, 2.0), torch.tensor([1.0, 0.3])
+    round_it = torch.tensor([[1.5, 0.0], [3.0, 0.0], [4.5, 0.0], [5.0, -0.3]])
+
+    def even(v):
+        return v[..., 0] + v[..., 1] ** 2
+
+    there, back = (er.kernels.transported(strip, even, p, along=way) for way in (None, round_it))
+    w = torch.randn(5, 2).double()
+    torch.testing.assert_close(there(w), back(w))
+    with pytest.raises(ValueError, match="reflection of axis 1 moves this kernel"):
+        er.kernels.transported(strip, lambda v: v[..., 1], p)
+    with pytest.raises(ValueError, match=r"along ends .* expected a path from the origin to p"):
+        er.kernels.transported(strip, even, p, along=round_it[:2])
+    with pytest.raises(ValueError, match=r"p has shape \(3,\), expected \(2,\)"):
+        er.kernels.transported(strip, even, torch.zeros(3))

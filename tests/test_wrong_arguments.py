@@ -388,6 +388,7 @@ TABLE = {
             "nodes": "count",
             "f": "signal",
             "to": "other domain",
+            "kernel_on": "choice",
             **FIELDS,
         },
     ),

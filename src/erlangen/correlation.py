@@ -5,7 +5,8 @@ groups, geometry, kernels and domains; never an engine.
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,24 +15,24 @@ from torch import Tensor
 
 from erlangen.arguments import Extent, Steps, checked
 from erlangen.domains import Domain
+from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.refusals import refuse_missing
-from erlangen.domains.spec import Field
+from erlangen.domains.spec import Field, representation_of
 from erlangen.domains.view import View, view
-from erlangen.geometry import Frame
-from erlangen.groups import Representation
-from erlangen.kernels import defect
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation, fibre_of
+from erlangen.kernels.invariance import AVERAGE, SYMMETRIZE, expect_invariant
+from erlangen.kernels.transport import on_tangent
 
 Kernel = Callable[..., Tensor]
 Signal = Tensor | np.ndarray | list | tuple | Callable[..., Tensor]  # samples, or a function of points
 
-LARGEST_DEFECT = 1e-6
-
 
 @checked
 def correlate(
-    domain: Domain,
+    domain: Domain | Geometry,
     kernel: Kernel,
     f: Signal,
     *,
@@ -39,6 +40,8 @@ def correlate(
     in_field: Field = "scalar",
     out_field: Field = "scalar",
     to: Domain | None = None,
+    at: Tensor | Frame | None = None,
+    kernel_on: Literal["tangent", "space"] = "tangent",
     nodes: Steps = 32,
 ) -> Tensor:
     r"""The cross-correlation ``(k * f)(p) = int k(v) f(carry(s(p), v)) J(v) dv``, on any geometry.
@@ -54,7 +57,7 @@ def correlate(
       ``K(h v) = rho_out(h) K(v) rho_in(h)^{-1}``.
 
     Args:
-        domain: where the result is sampled (and f, if it is a tensor).
+        domain: where f is sampled, and the result. A callable f has no samples: with `at` a space will do.
         kernel: takes frame components ``(..., n)``; for a regular in_field also h ``(..., n, n)``.
         f: ``(*batch, [fibre,] *space)``, real or complex, or a callable on points ``(..., m)`` (on
             frames, for a regular in_field).
@@ -65,14 +68,19 @@ def correlate(
             None for here. With M' = G/H' and H' in H, ``(k * f)(p') = int_M k(v) f(q) dmu(q)``, where v are
             the coordinates of q seen from the frame over p': a lift, and any k that H' leaves alone will do.
             The other way, from M' to M, ``int_M' k(v) f(q') dmu(q')`` with v those of p seen from over q'.
+        at: points ``(*places, m)`` of the space to have the result at, instead of all samples, in the frames
+            s(p) chosen there; or any `Frame` ``(*places)``, which then decides.
+        kernel_on: "space" for the article's k on M itself, a function of points ``(..., m)``, centred at the
+            origin p0 and moved by the group: ``(k * f)(p) = int_M k(g^{-1} q) f(q) dmu(q)``, any g with
+            ``g p0 = p``. Where no group moves the space, ``k(exp_{p0} v)`` in components v carried from p0.
         nodes: for a callable f, Gauss nodes along the radius.
 
     Returns:
-        ``(*batch, [fibre,] *space)``.
+        ``(*batch, [fibre,] *space)``; with `at` ``(*batch, [fibre,] *places)``.
 
     Raises:
         ValueError: for a kernel that the structure group does not leave alone, with its measured
-            defect and the ways out; for a radius beyond the injectivity radius.
+            defect and the ways out; for a radius beyond the injectivity radius; for points off the space.
 
     Reference: Bellaard, Equivariant Neural Networks; Cohen, Geiger & Weiler 2019, eq. (10).
 
@@ -81,40 +89,37 @@ def correlate(
         >>> line = er.Euclidean(1).grid(256, spacing=0.1)
         >>> f = torch.sin(line.points[..., 0])
         >>> smooth = er.correlate(line, lambda v: torch.exp(-v.square().sum(-1)), f)
+        >>> cap, x = (lambda q: (4 * q[..., 2] - 4).exp()), torch.tensor([[1.0, 0.0, 0.0]])
+        >>> er.correlate(er.Sphere(), cap, lambda q: q[..., 0], at=x, kernel_on="space", radius=3.0).shape
+        torch.Size([1])
     """
-    rho_in, rho_out = domain.representation(in_field), (to or domain).representation(out_field)
-    if not callable(f):
-        f = _numbers(f)
-        axes = domain.space_axes + rho_in.has_axis
-        if f.dim() < axes or (rho_in.has_axis and f.shape[-axes] != rho_in.dim):
-            raise ValueError(
-                f"f has shape {tuple(f.shape)}, expected (*batch, {rho_in.dim}, *space) for {in_field} "
-                f"fields, with {domain.space_axes} space axes"
-            )
-        domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
-        f = domain.hide(f)
-        refuse_missing(f)
-    seen = view(domain, domain if to is None else to)
-    if not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
+    f = f if callable(f) else _numbers(f)
+    space, fibre = _space_of(domain, f, at)
+    rho_in = representation_of(in_field, space, fibre)
+    rho_out = representation_of(out_field, space, fibre) if to is None else to.representation(out_field)
+    if isinstance(f, Tensor) and isinstance(domain, Domain):
+        f, domain = _expected_samples(f, domain, rho_in)
+    receivers = _receivers(domain, to, at)
+    seen = view(domain, receivers.seen_as) if isinstance(domain, Domain) and isinstance(f, Tensor) else None
+    geometry, H = (space, space.structure) if seen is None else (seen.geometry, seen.structure)
+    if seen is not None and not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
         raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")
-    if radius is not None and not 0 < radius <= seen.geometry.injectivity_radius:
-        raise ValueError(
-            f"radius is {radius}, expected a positive length up to {seen.geometry.up_to()}, beyond which a "
-            "kernel would meet itself"
-        )
-    K = _matrix_kernel(kernel, rho_in, rho_out)
+    _expect_radius(geometry, radius)
+    K = _matrix_kernel(kernel if kernel_on == "tangent" else on_tangent(geometry, kernel), rho_in, rho_out)
     if not (rho_out.name == "regular" and rho_in.name in ("scalar", "regular")):
-        _refuse_if_moved(seen, K, radius, rho_in, rho_out)
-    if not callable(f):
-        target = domain if to is None else to
+        structure = "domain.structure" if domain is space else "domain.geometry.structure"
+        mend = AVERAGE if kernel_on == "space" else SYMMETRIZE.format(structure)
+        expect_invariant(K, H, _extent(geometry, radius, seen), rho_in, rho_out, mend=mend)
+    if seen is not None:
         total = _sum_over_samples(seen, K, f.flatten(-domain.space_axes), radius, rho_in, rho_out)
         kind = torch.promote_types(f.dtype, torch.complex64) if total.is_complex() else f.dtype
-        return target.hide(_shaped(total, kind, rho_out, target))
+        return receivers.shaped(total, kind, rho_out)
     if to is not None:
         raise ValueError("f is a function and to= is given, expected samples; or leave to= out")
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
-    return _sum_over_nodes(domain, K, f, radius, rho_in, rho_out, nodes)
+    total = _sum_over_nodes(space, receivers.frames, K, f, radius, rho_in, nodes)
+    return receivers.shaped(total, total.dtype, rho_out)
 
 
 @checked
@@ -135,6 +140,98 @@ def convolve(
             f"not on {geometry}; use correlate"
         )
     return correlate(domain, lambda v: kernel(-v), f, radius=radius, nodes=nodes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Receivers:
+    """Where the result is seen: samples of a domain, or frames ``(*places)``."""
+
+    domain: Domain | None
+    frames_there: Frame | None
+
+    @property
+    def seen_as(self) -> Domain | Frame:
+        """What `view` takes."""
+        return self.frames if self.domain is None else self.domain
+
+    @property
+    def frames(self) -> Frame:
+        """The frames, along one axis."""
+        u = self.frames_there if self.domain is None else self.domain.frames
+        m, n = u.basis.shape[-2:]  # type: ignore[union-attr]
+        return Frame(u.point.reshape(-1, m), u.basis.reshape(-1, m, n))  # type: ignore[union-attr]
+
+    def shaped(self, rows: Float[Tensor, "*batch d p"], dtype: torch.dtype, rho: Representation) -> Tensor:
+        """The result in its axes, hidden where a mask says so."""
+        rows = rows if rho.has_axis else rows[..., 0, :]
+        if self.domain is not None:
+            return self.domain.hide(rows.unflatten(-1, tuple(self.domain.weights.shape)).to(dtype))
+        places = self.frames_there.point.shape[:-1]  # type: ignore[union-attr]
+        return rows.reshape((*rows.shape[:-1], *places)).to(dtype)
+
+
+def _receivers(domain: Domain | Geometry, to: Domain | None, at: Tensor | Frame | None) -> _Receivers:
+    """The samples, or the frames at the points asked for."""
+    if at is None:
+        return _Receivers(to or domain, None)  # type: ignore[arg-type]
+    if to is not None:
+        raise ValueError("to= and at= both say where the result is sampled, expected one of them")
+    space = domain if isinstance(domain, Geometry) else domain.geometry
+    p = (at.point if isinstance(at, Frame) else at).to(torch.float64)
+    if p.dim() == 0 or p.shape[-1] != space.ambient:
+        raise ValueError(
+            f"at has shape {tuple(p.shape)}, expected (*places, {space.ambient}), points of {space}"
+        )
+    expect_points(space, p.reshape(1, -1) if p.dim() == 1 else p, once=False)
+    inside = space.contains(p)
+    if not bool(inside.all()):
+        raise ValueError(
+            f"{p[~inside][0].tolist()} lies beyond the edge of {space}, expected points of it: "
+            "leave the others out"
+        )
+    return _Receivers(None, at if isinstance(at, Frame) else space.frames(p))
+
+
+def _space_of(
+    domain: Domain | Geometry, f: Tensor | Callable[..., Tensor], at: Tensor | Frame | None
+) -> tuple[Geometry, Fibre | None]:
+    """The space and its fibre, which without a domain is all of a finite H."""
+    if isinstance(domain, Domain):
+        return domain.geometry, domain.fibre
+    if isinstance(f, Tensor) or at is None:
+        raise ValueError(f"{Domain.refusal('domain', domain)}; or a function f, and at= points of the space")
+    return domain, fibre_of(domain.structure)
+
+
+def _expected_samples(f: Tensor, domain: Domain, rho: Representation) -> tuple[Tensor, Domain]:
+    """The samples of f, and the domain of their number; ValueError for what is no field of that type."""
+    axes = domain.space_axes + rho.has_axis
+    if f.dim() < axes or (rho.has_axis and f.shape[-axes] != rho.dim):
+        raise ValueError(
+            f"f has shape {tuple(f.shape)}, expected (*batch, {rho.dim}, *space) for {rho.name} "
+            f"fields, with {domain.space_axes} space axes"
+        )
+    domain = domain.sized(tuple(f.shape[-domain.space_axes :]))
+    f = domain.hide(f)
+    refuse_missing(f)
+    return f, domain
+
+
+def _expect_radius(geometry: Geometry, radius: float | None) -> None:
+    if radius is not None and not 0 < radius <= geometry.injectivity_radius:
+        raise ValueError(
+            f"radius is {radius}, expected a positive length up to {geometry.up_to()}, beyond which a "
+            "kernel would meet itself"
+        )
+
+
+def _extent(geometry: Geometry, radius: float | None, seen: View | None) -> float:
+    """Up to where a kernel is looked at: on spaces without end over the extent of the samples."""
+    if radius is None:
+        radius = geometry.injectivity_radius
+    if radius < float("inf") or seen is None:
+        return radius if radius < float("inf") else geometry.length
+    return float((seen.seen.point - seen.seen.point[0]).norm(dim=-1).max()) or 1.0
 
 
 def _matrix_kernel(kernel: Kernel, rho_in: Representation, rho_out: Representation) -> Kernel:
@@ -179,23 +276,6 @@ def _numbers(f: Any) -> Tensor:
     return f if f.is_floating_point() or f.is_complex() else f.to(torch.get_default_dtype())
 
 
-def _refuse_if_moved(
-    seen: View, K: Kernel, radius: float | None, rho_in: Representation, rho_out: Representation
-) -> None:
-    if radius is None:
-        radius = seen.geometry.injectivity_radius
-    if radius == float("inf"):  # measure it over the extent of the samples
-        radius = float((seen.seen.point - seen.seen.point[0]).norm(dim=-1).max()) or 1.0
-    moved = defect(K, seen.structure, radius, rho_in, rho_out)
-    if not moved <= LARGEST_DEFECT:
-        raise ValueError(
-            f"the structure group {seen.structure} moves this kernel: max |K(h v) - rho_out(h) K(v) "
-            f"rho_in(h)^-1| is {moved:.2g} of max |K|, expected at most {LARGEST_DEFECT:g}, or the result "
-            "would depend on the frames. Symmetrize it (erlangen.kernels.symmetrize(kernel, "
-            'domain.geometry.structure)), or lift: with a fibre, out_field="regular" takes any kernel'
-        )
-
-
 def _sum_over_samples(
     seen: View,
     K: Kernel,
@@ -222,16 +302,15 @@ def _sum_over_samples(
 
 
 def _sum_over_nodes(
-    domain: Domain,
+    geometry: Geometry,
+    p: Frame,
     K: Kernel,
     f: Callable[..., Tensor],
     radius: float,
     rho_in: Representation,
-    rho_out: Representation,
     nodes: int,
-) -> Tensor:
-    geometry, p = domain.geometry, domain.frames.flat
-    v, a = ball_rule(domain.dim, radius, nodes)
+) -> Float[Tensor, "d p"]:
+    v, a = ball_rule(geometry.dim, radius, nodes)
     kernels = K(v) * a[:, None, None]  # (j, d_out, d_in)
     rows = []
     size = max(1, CHUNK // (len(v) * max(1, rho_in.dim)))
@@ -239,28 +318,25 @@ def _sum_over_nodes(
         u = p.at(slice(start, start + size))
         begin = Frame(u.point[:, None], u.basis[:, None])
         J = geometry.density_at(begin, v).expand(len(u.point), -1) if geometry.measure == "space" else None
-        u = geometry.carry(begin, v.expand(len(u.point), -1, -1))
-        if rho_in.fibre is not None:
-            turned = Frame(u.point[..., None, :], u.basis[..., None, :, :]).turn(rho_in.fibre.elements)
-            point = turned.point.expand(*turned.basis.shape[:-2], -1)
-            values = f(Frame(point, turned.basis))  # (p, j, fibre)
-        elif rho_in.name == "scalar":
-            values = f(u.point)[..., None]
-        else:
-            raise ValueError(
-                f"f is a function and in_field is {rho_in.name!r}, expected a scalar or regular field; "
-                "sample it instead"
-            )
-        values = _numbers(values) * geometry.contains(u.point)[..., None]
+        values = _signal_at(f, geometry.carry(begin, v.expand(len(u.point), -1, -1)), geometry, rho_in)
         values = values if J is None else values * J[..., None]
         dtype = torch.promote_types(kernels.dtype, values.dtype)
         rows.append(torch.einsum("jab,pjb->ap", kernels.to(dtype), values.to(dtype)))
-    result = torch.cat(rows, -1)
-    return _shaped(result, result.dtype, rho_out, domain)
+    return torch.cat(rows, -1)
 
 
-def _shaped(
-    rows: Float[Tensor, "*batch d p"], dtype: torch.dtype, rho: Representation, domain: Domain
-) -> Tensor:
-    rows = rows if rho.has_axis else rows[..., 0, :]
-    return rows.unflatten(-1, tuple(domain.weights.shape)).to(dtype)
+def _signal_at(
+    f: Callable[..., Tensor], u: Frame, geometry: Geometry, rho: Representation
+) -> Float[Tensor, "p j d"]:
+    """The function at frames ``(p, j)``, and zero off the space."""
+    if rho.fibre is not None:
+        turned = Frame(u.point[..., None, :], u.basis[..., None, :, :]).turn(rho.fibre.elements)
+        values = f(Frame(turned.point.expand(*turned.basis.shape[:-2], -1), turned.basis))  # (p, j, fibre)
+    elif rho.name == "scalar":
+        values = f(u.point)[..., None]
+    else:
+        raise ValueError(
+            f"f is a function and in_field is {rho.name!r}, expected a scalar or regular field; "
+            "sample it instead"
+        )
+    return _numbers(values) * geometry.contains(u.point)[..., None]

@@ -1,7 +1,6 @@
 """Samples of a space, and the fields on them."""
 
 from abc import ABC, abstractmethod
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +10,10 @@ from torch import Tensor
 from erlangen.arguments import expect_tensor, shown
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_missing
-from erlangen.domains.spec import Field
+from erlangen.domains.spec import Field, representation_of
 from erlangen.domains.symmetry import Symmetries, Symmetry
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
+from erlangen.groups import Fibre, Representation
 
 if TYPE_CHECKING:
     from erlangen.domains.domain import Domain
@@ -81,18 +80,7 @@ class Sampled(ABC):
 
     def representation(self, field: Field) -> Representation:
         """The representation of H behind a field's name."""
-        if field == "regular":
-            if self.fibre is None:
-                raise ValueError(
-                    f"a regular field needs samples of H = {self.geometry.structure}, but this domain has "
-                    f"no fibre; {self.geometry.lifting}stay with scalar fields"
-                )
-            return regular(self.fibre)
-        makers = {"scalar": trivial, "vector": partial(standard, self.dim), "sign": determinant}
-        makers |= {"spin2": traceless} if self.dim == 2 else {}
-        if field not in makers:
-            raise ValueError(f"field is {field!r}, expected one of {', '.join(['regular', *makers])}")
-        return makers[field]()
+        return representation_of(field, self.geometry, self.fibre)
 
     def expect(self, shape: tuple[int, ...]) -> None:
         """ValueError unless a field may have these space axes."""

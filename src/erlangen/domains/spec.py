@@ -1,7 +1,11 @@
 """What a layer asks of a domain."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
+
+from erlangen.geometry import Geometry
+from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
 Way = Literal["down", "up"]
@@ -26,3 +30,19 @@ class KernelSpec:
     padding: int | str = "same"
     dilation: int = 1
     padding_mode: str = "zeros"
+
+
+def representation_of(field: Field, geometry: Geometry, fibre: Fibre | None) -> Representation:
+    """The representation of H behind a field's name."""
+    if field == "regular":
+        if fibre is None:
+            raise ValueError(
+                f"a regular field needs samples of H = {geometry.structure}, but this domain has "
+                f"no fibre; {geometry.lifting}stay with scalar fields"
+            )
+        return regular(fibre)
+    makers = {"scalar": trivial, "vector": partial(standard, geometry.dim), "sign": determinant}
+    makers |= {"spin2": traceless} if geometry.dim == 2 else {}
+    if field not in makers:
+        raise ValueError(f"field is {field!r}, expected one of {', '.join(['regular', *makers])}")
+    return makers[field]()

@@ -15,6 +15,9 @@ Nodes = Annotated[int, Range(1, 1024, limit="more would not fit in memory")]
 Kernel = Callable[[Tensor], Tensor]
 GOLDEN = (5**0.5 - 1) / 2
 MOST_TURNS = 60
+LARGEST_DEFECT = 1e-6
+SYMMETRIZE = "Symmetrize it (erlangen.kernels.symmetrize(kernel, {}))"
+AVERAGE = "Take its mean over the elements of space.stabilizer()"  # of a kernel of points
 
 
 def probes(n: int, radius: float, count: int = 6) -> Float[Tensor, "k n"]:
@@ -63,6 +66,26 @@ def defect(
             expected = rho_out.matrix(h).to(k) @ k @ rho_in.inverse(h).to(k)
         worst = max(worst, float((kernel(v @ h.T) - expected).abs().max()))
     return worst / largest
+
+
+def expect_invariant(
+    kernel: Kernel,
+    group: StructureGroup,
+    radius: float,
+    rho_in: Representation | None = None,
+    rho_out: Representation | None = None,
+    *,
+    mend: str = SYMMETRIZE.format("space.structure"),
+) -> None:
+    """ValueError for a kernel that H moves, with its measured defect and the ways out: `mend`, or to lift."""
+    moved = defect(kernel, group, radius, rho_in, rho_out)
+    if not moved <= LARGEST_DEFECT:
+        formula = "K(h v) - rho_out(h) K(v) rho_in(h)^-1" if rho_in is not None else "k(h v) - k(v)"
+        raise ValueError(
+            f"the structure group {group} moves this kernel: max |{formula}| is {moved:.2g} of its maximum, "
+            f"expected at most {LARGEST_DEFECT:g}, or the result would depend on the frames. {mend}, or "
+            'lift: with a fibre, out_field="regular" takes any kernel'
+        )
 
 
 @checked
