@@ -52,7 +52,7 @@ def se2_grid(turns: int, size: int) -> Samples:
     g = torch.eye(3).double().expand(*t.shape, 3, 3).clone()
     g[..., 0, 0], g[..., 0, 1], g[..., 1, 0], g[..., 1, 1] = t.cos(), -t.sin(), t.sin(), t.cos()
     g[..., 0, 2], g[..., 1, 2] = x, y
-    return space.samples(g, torch.full(t.shape, 2 * math.pi / turns, dtype=torch.float64))
+    return space.samples(space.point(g), torch.full(t.shape, 2 * math.pi / turns, dtype=torch.float64))
 
 
 def sphere_and_circle(rings: int, count: int) -> Samples:

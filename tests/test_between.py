@@ -248,7 +248,7 @@ def test_the_way_down_is_by_measure():
     """Three elements of SE(2) over one point, one over another."""
     plane, group = er.Euclidean(2, "roto-translations"), er.GroupSpace(groups.SE(2))
     g = groups.SE(2).exp(torch.tensor([[0, 0, 0.0], [0, 0, 1], [0, 0, 2], [1, 0, 0]]).double())
-    above = group.samples(g, torch.tensor([1.0, 2.0, 5.0, 1.0]).double())
+    above = group.samples(group.point(g), torch.tensor([1.0, 2.0, 5.0, 1.0]).double())
     below = Samples(plane, torch.tensor([[1.0, 0], [0, 0]]).double(), torch.ones(2))
     F = torch.tensor([[[1.0, 2.0, 3.0, 7.0]]]).double()
     torch.testing.assert_close(er.nn.Pushforward(above, below)(F), torch.tensor([[[7.0, 2.5]]]).double())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import erlangen as er
-from erlangen.geometry import Geometry, Holonomy
+from erlangen.geometry import Frame, Geometry, Holonomy
 
 TURN = 2 * math.pi
 NO_GROUP = r"names no group of matrices that moves it everywhere, expected one .*, or see holonomy\(\)"
@@ -125,6 +125,57 @@ def test_grids(space):
     assert domain.geometry is space
     assert OPTIONS.items() <= defaults(space.grid).items()
     answers(space, partial(natural_grid, space), domain)
+
+
+def test_samples(space):
+    """At points of its own, or refused; then some of these again, as given."""
+    parameters = list(inspect.signature(space.samples).parameters.values())[:2]
+    assert [(p.name, p.default) for p in parameters] == [("points", None), ("weights", None)]
+    assert OPTIONS.items() <= defaults(space.samples).items()
+    domain, refusal = outcome(space.samples)
+    if refusal:
+        expected = rf"points is None, and .* has no end, .*; expected a tensor \(\*space, {space.ambient}\)"
+        assert re.search(expected, refusal)
+        v = torch.randn(30, space.dim, dtype=torch.float64)
+        u = space.frames(space.origin)
+        points, weights = space.carry(Frame(u.point.expand(30, -1), u.basis), v).point, torch.ones(30)
+    else:
+        points, weights = (x[:40] for x in (domain.points, domain.weights))
+        assert domain.shape == (len(domain.points),)
+    make = partial(space.samples, points, weights)
+    domain = make()
+    assert isinstance(domain, er.domains.Domain)
+    assert domain.geometry is space
+    assert torch.equal(domain.points, points)
+    answers(space, make, domain)
+    for arguments, name in (((points.numpy(),), "points"), ((points, weights.numpy()), "weights")):
+        with pytest.raises(ValueError, match=rf"{name} is a ndarray, expected a tensor: torch.from_numpy"):
+            space.samples(*arguments)
+    with pytest.raises(ValueError, match=r"points have shape \(40, 1\), expected \("):
+        space.samples(torch.ones(40, 1))
+    with pytest.raises(ValueError, match="points are not finite"):
+        space.samples(torch.full_like(points, math.nan))
+
+
+def test_cells_measure_the_points():
+    """Without weights each point has what is nearest to it, where others lie all round."""
+    for space, area in (
+        (er.ProjectivePlane(), TURN),
+        (er.FlatTorus((1.0, 2.0)), 2.0),
+        (er.HomogeneousSpace(er.groups.SO(3), [0.0, 0.0, 1.0], linear), 2 * TURN),
+        (er.Sphere(3), TURN**2 / 2),
+    ):
+        points, _ = space.own_samples(120)
+        assert space.samples(points).weights.sum().item() == pytest.approx(area, rel=0.08)
+    square = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0))
+    with pytest.raises(
+        ValueError, match=r"weights is None, and 16 of 25 points, the first at \[0\], .* no end"
+    ):
+        er.Euclidean(2).samples(square)
+    with pytest.raises(ValueError, match="weights are given and points are None"):
+        er.Sphere(3).samples(None, torch.ones(3))
+    with pytest.raises(ValueError, match=r"1 points lie beyond the edges of Moebius.*, such as"):
+        er.Moebius(2.0, 1.0).samples(torch.tensor([[0.0, 0.0], [0.0, 0.7]]), torch.ones(2))
 
 
 def answers(space, make, domain):

@@ -29,7 +29,7 @@ POINTS = er.Sphere().fibonacci(30).points
 NET = torch.nn.Sequential(er.nn.Correlation(PLANE, 1, 1, 3))
 IMAGE = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 SE2 = er.groups.SE(2)
-ABOVE = er.GroupSpace(er.groups.SO(3)).samples(er.groups.SO(3).sample(4), torch.ones(4).double())
+ABOVE = er.GroupSpace(er.groups.SO(3)).samples(er.groups.SO(3).sample(4).flatten(1), torch.ones(4).double())
 
 
 def flat(x):
@@ -55,6 +55,7 @@ def tube(t):
 CHART = er.Chart(flat, 2, periods=(4.0, 4.0), steps=1)
 EGG = er.Ellipsoid(steps=1)
 ROUND = er.Implicit(round_one, [0.0, 0.0, 1.0], steps=1)
+UNITS = torch.cat([torch.eye(4), -torch.eye(4)])[1:7]
 POLE = torch.tensor([0.0, 0.0, 1.0])
 
 JUNK = [object(), {}, b"x", 1j]
@@ -194,7 +195,14 @@ TABLE = {
     "Sphere.icosahedral": call(er.Sphere().icosahedral, {"level": 1}, {"level": "index", **SPHERE}),
     "Sphere.fibonacci": call(er.Sphere().fibonacci, {"n": 30}, {"n": "count", **SPHERE}),
     "Sphere.samples": call(
-        er.Sphere().samples, {"points": POINTS}, {"points": "points", "weights": "points or none", **SPHERE}
+        er.Sphere().samples,
+        {"points": POINTS},
+        {"points": "points or none", "weights": "points or none", **SPHERE, **FIBRE},
+    ),
+    "Sphere(3).samples": call(
+        er.Sphere(3).samples,
+        {"points": UNITS, "weights": torch.ones(6)},
+        {"points": "points or none", "weights": "points or none", **FIBRE},
     ),
     "Sphere.harmonics": call(er.Sphere().harmonics, {"degrees": 4}, SPHERE),
     "Hyperbolic": call(er.Hyperbolic, {}, {"n": "count", "symmetry": "choice", "measure": "choice"}),

@@ -94,7 +94,7 @@ def test_group_elements_off_the_group():
     with pytest.raises(ValueError, match=r"g is no element of SE\(2\)"):
         group.act(g, group.frames(AXES.flatten()[None]))
     with pytest.raises(ValueError, match="is no point of SE"):
-        group.samples(g[None], torch.ones(1))
+        group.samples(g.flatten()[None], torch.ones(1))
 
 
 def test_actions_that_take_no_batches():

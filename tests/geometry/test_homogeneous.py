@@ -246,7 +246,7 @@ def test_three_spheres_are_one():
     results = [
         er.correlate(Samples(er.Sphere(3), points, weights), bump, f, radius=2.0),
         er.correlate(quotient.samples(points, weights), bump, f, radius=2.0),
-        er.correlate(group.samples(elements, weights), bump, f, radius=2.0),
+        er.correlate(group.samples(group.point(elements), weights), bump, f, radius=2.0),
     ]
     assert results[0].std() > 0.01
     for other in results[1:]:
@@ -410,10 +410,12 @@ def test_a_group_of_several_components_on_itself(group):
     here = torch.isfinite(group.log_or_nan(first)).all(-1)
     assert 5 < int(here.sum()) < 55
     space, weights = er.GroupSpace(group), torch.ones(60)
-    layer = er.nn.Correlation(space.samples(g, weights), 1, 2, radius=1.9, bias=False, dtype=torch.float64)
+    domain = space.samples(space.point(g), weights)
+    layer = er.nn.Correlation(domain, 1, 2, radius=1.9, bias=False, dtype=torch.float64)
     assert not layer(f * here)[..., ~here].any()
     assert layer(f * here)[..., here].any()
-    moved = space.samples(group.components[-1] @ group.exp(0.4 * torch.ones(group.dim).double()) @ g, weights)
+    moved = group.components[-1] @ group.exp(0.4 * torch.ones(group.dim).double()) @ g
+    moved = space.samples(space.point(moved), weights)
     other = er.nn.Correlation(moved, 1, 2, radius=1.9, bias=False, dtype=torch.float64)
     other.load_state_dict(layer.state_dict())
     torch.testing.assert_close(other(f), layer(f), atol=1e-10, rtol=1e-10)

@@ -16,9 +16,8 @@ def over_the_plane(plane, turns):
     """Turns at each sample of the plane, elements of SE(2)."""
     angle = torch.arange(turns).double() * (2 * torch.pi / turns)
     R = er.groups.SE(2).exp(torch.stack([0 * angle, 0 * angle, angle], -1))
-    return er.GroupSpace(er.groups.SE(2)).samples(
-        plane.geometry.section(plane.points) @ R[:, None, None], plane.weights.expand(turns, -1, -1)
-    )
+    space, g = er.GroupSpace(er.groups.SE(2)), plane.geometry.section(plane.points) @ R[:, None, None]
+    return space.samples(space.point(g), plane.weights.expand(turns, -1, -1))
 
 
 C8, D4, ISO = er.Plane(rotations=8), er.Plane(rotations=4, reflections=True), er.Plane()

@@ -15,16 +15,21 @@ CLOSE = 3e-7  # what is as close as single precision can tell is the same, relat
 def expect_points(geometry: Geometry, points: Float[Tensor, "*space m"], once: bool) -> None:
     """ValueError for points that are not finite, lie off the space, or (if asked) are there twice."""
     p = points.flatten(0, -2)
+    expect_finite(p)
+    if once:
+        _expect_once(geometry.home(p))
+    if geometry.group is not None and geometry.group.dim >= geometry.dim:  # a smaller one reaches less
+        _expect_reached(geometry, p)
+
+
+def expect_finite(p: Float[Tensor, "k m"]) -> None:
+    """ValueError for points that are not finite."""
     lost = ~p.isfinite().all(-1)
     if bool(lost.any()):
         raise ValueError(
             f"{int(lost.sum())} of {len(p)} points are not finite, the first at {int(lost.nonzero()[0])}; "
             "expected coordinates of points: leave those samples away"
         )
-    if once:
-        _expect_once(geometry.home(p))
-    if geometry.group is not None and geometry.group.dim >= geometry.dim:  # a smaller one reaches less
-        _expect_reached(geometry, p)
 
 
 def _expect_once(p: Float[Tensor, "k m"]) -> None:

@@ -31,7 +31,7 @@ def between(source: Domain, target: Domain, spec: KernelSpec) -> Engine:
         raise ValueError(
             f"from {source.geometry} to {target.geometry} fields are scalar, not {spec.in_field} and "
             f"{spec.out_field}; a lifted field is a scalar one on the group: "
-            "to=er.GroupSpace(group).samples(elements, weights)"
+            "to=er.GroupSpace(group).samples(points, weights)"
         )
     expect_reach(seen.geometry, spec.radius)
     basis = KernelBasis.build(

@@ -108,7 +108,7 @@ class Geometry(ABC):
     @property
     def sampling(self) -> str:
         """A call that makes a domain of the space, as one types it."""
-        return "erlangen.domains.Samples(space, points, weights)"
+        return ".samples(points, weights)"
 
     @property
     def lifting(self) -> str:
@@ -128,6 +128,27 @@ class Geometry(ABC):
 
     def _refuse_grid(self) -> NoReturn:
         raise ValueError(f"{self} has no natural grid, expected your own points: .samples(points, weights)")
+
+    def own_samples(self, count: int = 500) -> tuple[Float[Tensor, "k m"], Float[Tensor, "k"] | None]:
+        """About so many points all over the space, and what each measures if that is known.
+
+        Raises:
+            ValueError: where the space has no end.
+        """
+        raise ValueError(
+            f"points is None, and {self} has no end, or does not say how points lie all over it; expected a "
+            f"tensor (*space, {self.ambient})"
+        )
+
+    def expect_points(self, p: Float[Tensor, "*batch m"]) -> None:
+        """ValueError for what are no points of the space."""
+        inside = self.contains(p)
+        if not bool(inside.all()):
+            lost = ", ".join(f"{x:.4g}" for x in p[~inside][0].tolist())
+            raise ValueError(
+                f"{int((~inside).sum())} points lie beyond the edges of {self}, such as ({lost}); expected "
+                "points of it: leave those out"
+            )
 
     @abstractmethod
     def frame(self, p: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch m n"]:

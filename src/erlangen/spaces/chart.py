@@ -31,6 +31,7 @@ from erlangen.spaces.metric import (
     sectional,
 )
 from erlangen.spaces.numerical import Numerical
+from erlangen.spaces.scattered import box_samples, scattered_with_nodes
 from erlangen.spaces.survey import (
     bivector_curvatures,
     estimated_radius,
@@ -337,6 +338,9 @@ class Chart(Numerical):
     def sectional(self, p: Tensor, v: Tensor, w: Tensor) -> Tensor:
         """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
         return sectional(self.metric(p), riemann(self.christoffel, p), v, w)
+
+    samples = scattered_with_nodes
+    own_samples = box_samples
 
     @checked
     def grid(

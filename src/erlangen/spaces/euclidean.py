@@ -9,6 +9,7 @@ from erlangen.arguments import Dimension, Range, Rotations, Size, checked
 from erlangen.domains import Domain, Grid
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
+from erlangen.spaces.scattered import scattered
 
 ONE_FOR_ALL = (
     "the same on all axes; for others erlangen.domains.Grid(space, shape, steps), such as "
@@ -87,6 +88,8 @@ class Euclidean(Geometry):
 
     def equivariant_to(self, structure: StructureGroup) -> str:
         return str(affine_group(structure))
+
+    samples = scattered
 
     @checked
     def grid(

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from erlangen.arguments import checked
-from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, expect_element, expect_group
 from erlangen.groups import MatrixGroup, StructureGroup
+from erlangen.spaces.scattered import far_apart, scattered
 
 
 class GroupSpace(Geometry):
@@ -36,16 +36,16 @@ class GroupSpace(Geometry):
         """The matrix of a point: ``(..., d d)`` to ``(..., d, d)``."""
         return p.unflatten(-1, (self.group.size, self.group.size))
 
-    @property
-    def sampling(self) -> str:
-        return ".samples(elements, weights)"
+    def point(self, g: Tensor) -> Tensor:
+        """The point of a matrix: ``(..., d, d)`` to ``(..., d d)``."""
+        return g.flatten(-2)
 
     def frame(self, p: Tensor) -> Tensor:
         axes = self.element(p)[..., None, :, :] @ self.group.generators.to(p)  # (..., n, d, d)
         return axes.flatten(-2).mT
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        return self.frames((self.element(u.point) @ self.group.exp(v)).flatten(-2))
+        return self.frames(self.point(self.element(u.point) @ self.group.exp(v)))
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         return self.group.log_or_nan(torch.linalg.inv(self.element(u.point)) @ self.element(q))
@@ -62,9 +62,12 @@ class GroupSpace(Geometry):
     def act(self, g: Tensor, u: Frame) -> Frame:
         if g.dim() == 2:
             expect_element(self.group, g)
-        return self.frames((g.to(u.point) @ self.element(u.point)).flatten(-2))
+        return self.frames(self.point(g.to(u.point) @ self.element(u.point)))
 
-    @checked
-    def samples(self, elements: Tensor, weights: Tensor) -> Samples:
-        """Group elements ``(*space, d, d)`` with the Haar measure ``(*space)`` of each."""
-        return Samples(self, elements.flatten(-2), weights)
+    samples = scattered
+
+    def own_samples(self, count: int = 200) -> tuple[Tensor, None]:
+        """Random elements of a compact group, far apart."""
+        if not self.group.is_compact:
+            super().own_samples()  # refuses
+        return far_apart(self.point(self.group.sample(8 * count)), count), None

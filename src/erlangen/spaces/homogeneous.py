@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Dimension, Extent, checked
-from erlangen.domains import Samples
 from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_group
 from erlangen.geometry.frame import broadcast
-from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, fibre_of
+from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.orbit import Action, Orbit, rank
+from erlangen.spaces.scattered import far_apart, scattered
 from erlangen.spaces.stabilizer import solve_stabilizer
 
 TOLERANCE = 1e-7
@@ -92,10 +92,6 @@ class HomogeneousSpace(Geometry):
 
     def __repr__(self) -> str:
         return self.name or f"{self.group} / {self.stabilizer()}"
-
-    @property
-    def sampling(self) -> str:
-        return ".samples(points, weights)"
 
     # what is solved for
 
@@ -390,21 +386,13 @@ class HomogeneousSpace(Geometry):
             low, high = (middle, high) if is_found(middle) else (low, middle)
         return low
 
-    def samples(
-        self,
-        points: Float[Tensor, "*space m"],
-        weights: Float[Tensor, "*space"],
-        *,
-        rotations: int | None = None,
-    ) -> Samples:
-        """Points with the invariant measure of each.
+    samples = scattered
 
-        Args:
-            points: of the space.
-            weights: their measure.
-            rotations: samples of the fibre, where H is SO(2) or O(2); a finite H is its own fibre.
-        """
-        return Samples(self, points, weights, fibre=fibre_of(self.structure, rotations))
+    def own_samples(self, count: int = 200) -> tuple[Tensor, None]:
+        """Where random elements of a compact group move the origin, far apart."""
+        if not self.group.is_compact:
+            super().own_samples()  # refuses
+        return far_apart(self.orbit.point(self.group.sample(8 * count)), count), None
 
 
 def _expect_batches(group: MatrixGroup, origin: Tensor, action: Action) -> None:

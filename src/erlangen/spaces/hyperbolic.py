@@ -13,6 +13,7 @@ from erlangen.arguments import Around, Dimension, Range, Rings, Rotations, check
 from erlangen.domains import Domain, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, MatrixGroup, StructureGroup, fibre_of
+from erlangen.spaces.scattered import scattered
 
 Radius = Annotated[float, Range(above=0, high=100, limit="coordinates grow as exp(radius)")]
 
@@ -120,6 +121,8 @@ class Hyperbolic(Geometry):
 
     def mover(self, u: Frame) -> Tensor:
         return torch.cat([u.point[..., None], u.basis], -1)
+
+    samples = scattered
 
     @checked
     def grid(

@@ -8,19 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.arguments import Count, Extent, Length, Rotations, Steps, checked
-from erlangen.domains import Domain
+from erlangen.arguments import Count, Extent, Length, Steps, checked
 from erlangen.domains.resampling import spread_out
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, gradient, partials
 from erlangen.geometry.frame import broadcast
 from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.groups import StructureGroup, fibre_of
+from erlangen.groups import StructureGroup
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.reach import reach
-from erlangen.spaces.scattered import scattered
+from erlangen.spaces.scattered import scattered_with_nodes
 
 SAMPLES, POLISH, CLIMBS = 512, 6, 12  # of the search for the reach
 PROBES, CANDIDATES, STIRS = 256, 8, 3
@@ -114,7 +113,7 @@ class Implicit(Geometry):
 
     @property
     def sampling(self) -> str:
-        return ".samples(space.spread_points(500))"
+        return ".samples()"
 
     # the equations
 
@@ -235,49 +234,30 @@ class Implicit(Geometry):
     def _is_found(self, x: Tensor, extent: float) -> Tensor:
         return (self.height(x) < ON * self.extent) & ((x - self.point).abs() < extent).all(-1)
 
-    @checked
-    def samples(
-        self,
-        points: Float[Tensor, "k N"],
-        weights: Float[Tensor, "k"] | None = None,
-        *,
-        rotations: Rotations | None = None,
-        reflections: bool | None = None,
-        mask: Tensor | None = None,
-        nodes: Steps = 8,
-        pooling: Length | None = None,
-    ) -> Domain:
-        """Samples at any points of the surface, between which fields are read by local polynomials.
+    samples = scattered_with_nodes
 
-        Args:
-            points: on the surface, the more evenly spread the better.
-            weights: the measure of each; None takes that of what is nearest to it.
-            rotations: the samples of the fibre, where H is SO(2) or O(2); None for scalar fields.
-            reflections: whether the fibre has mirrors, which H says; None does not ask.
-            mask: as in `Domain.masked`.
-            nodes: of a kernel along its radius.
-            pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
+    def own_samples(self, count: int = 500) -> tuple[Tensor, None]:
+        """Those of `spread_points`."""
+        return self.spread_points(count), None
 
-        Raises:
-            ValueError: for points off the surface, or outside of the box of `extent`, of which alone the
-                injectivity radius is known, unless that was given.
+    def expect_points(self, p: Float[Tensor, "*batch N"]) -> None:
+        """ValueError for points off the surface, or outside of the box of `extent`.
+
+        Of that box only the injectivity radius is known, unless that was given.
         """
-        x = torch.as_tensor(points, dtype=torch.float64)
-        if not float(self.height(x).max()) < NEAR * self.extent:
-            off = float(self.F(x).abs().max())
+        if not float(self.height(p).max()) < NEAR * self.extent:
+            off = float(self.F(p).abs().max())
             raise ValueError(
                 f"F is {off:.2g} at one of the points, expected points of the surface, with F = 0; bring "
                 "them onto it: space.project(points)"
             )
-        away = (x - self.point).abs().amax(-1)
+        away = (p - self.point).abs().amax(-1)
         if self._radius is None and not float(away.max()) <= BEYOND * self.extent:
             raise ValueError(
                 f"{int((away > BEYOND * self.extent).sum())} points lie outside of the box of extent "
                 f"{self.extent:.4g} about the origin, where the injectivity radius was sought, expected "
                 f"points in it; say how far the surface goes: extent={float(away.max()):.4g}"
             )
-        fibre = fibre_of(self.structure, rotations, reflections)
-        return scattered(self, points, weights, fibre, nodes, pooling).masked(mask)
 
     @checked
     def spread_points(self, count: Count, seed: int = 0) -> Float[Tensor, "count N"]:

@@ -10,6 +10,7 @@ from erlangen.arguments import Rotations, checked
 from erlangen.domains import Domain, Interpolation, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import StructureGroup, fibre_of
+from erlangen.spaces.scattered import own, scattered
 
 
 class Product(Geometry):
@@ -143,6 +144,16 @@ class Product(Geometry):
         a, b = self._factors(u)
         cut = len(g) // 2 if self.one.group is None else self.one.group.size
         return self._joined(self.one.act(g[:cut, :cut], a), self.other.act(g[cut:, cut:], b))
+
+    samples = scattered
+
+    def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:
+        """Those of one factor beside those of the other."""
+        share = count ** (self.one.dim / self.dim)
+        (p, a), (q, b) = (
+            own(factor, round(n)) for factor, n in ((self.one, share), (self.other, count / share))
+        )
+        return beside(p, q).flatten(0, 1), (a[:, None] * b).flatten()
 
     @checked
     def grid(

@@ -8,77 +8,83 @@ from torch import Tensor
 
 from erlangen.arguments import Around, Bandwidth, Rings, Rotations, checked
 from erlangen.domains import Domain
-from erlangen.geometry import Embedding, Frame, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, fibre_of
 from erlangen.spaces.projective_grid import HalfRings
+from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Builder, Sphere
-from erlangen.spaces.spherical import KINDS, RingSamples, halved
+from erlangen.spaces.spherical import KINDS, RingSamples, fibonacci, halved
 
 
-class ProjectivePlane(Sphere):
+class ProjectivePlane(Geometry):
     """RP^2, moved by the rotations of space: H = O(2), since a half turn mirrors the frame it brings home.
 
     A point is the unit vector p or -p whose last coordinate (or the one before, where that is 0) is positive;
-    all else happens on the sphere.
+    all else happens on the sphere, its cover.
 
     Args:
         measure: "space" (half of the sphere's area, 2 pi) or "tangent".
     """
 
+    dim, ambient = 2, 3
     injectivity_radius = math.pi / 2
 
     @checked
     def __init__(self, *, measure: Measure = "space") -> None:
-        super().__init__(2, "isometries", measure=measure)
-        self.group = SO(3)
+        self.measure: Measure = measure
+        self.sphere = Sphere(symmetry="isometries", measure=measure)
+        self.structure, self.group = self.sphere.structure, SO(3)
+        self.origin = self.sphere.origin
 
     def __repr__(self) -> str:
         return f"ProjectivePlane(), H = {self.structure}"
+
+    @property
+    def sampling(self) -> str:
+        return ".grid(64)"
 
     def home(self, p: Tensor) -> Tensor:
         return p * _side(p)[..., None]
 
     def frame(self, p: Tensor) -> Tensor:
         side = _side(p)[..., None]
-        return side[..., None] * super().frame(p * side)
+        return side[..., None] * self.sphere.frame(p * side)
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        arrived = super().carry(u, v)
-        side = _side(arrived.point)[..., None]
-        return Frame(arrived.point * side, arrived.basis * side[..., None])
+        return _brought_home(self.sphere.carry(u, v))
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
-        return super().coordinates(u, _nearer(u.point, q))
+        return self.sphere.coordinates(u, _nearer(u.point, q))
 
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        return super().distance(p, _nearer(p, q))
+        return self.sphere.distance(p, _nearer(p, q))
+
+    def density(self, v: Tensor) -> Tensor:
+        return self.sphere.density(v)
 
     @property
     def embedding(self) -> Embedding | None:
         """The upper half of the sphere."""
-        whole = super().embedding
-        return (
-            None
-            if whole is None
-            else Embedding(whole.place, whole.patch, [*whole.extent[:1], (0.0, math.pi / 2)])
-        )
+        whole = self.sphere.embedding
+        return Embedding(whole.place, whole.patch, [*whole.extent[:1], (0.0, math.pi / 2)])
 
     def circuits(self) -> list[Tensor]:
         t = math.pi / 4 * torch.arange(1, 5, dtype=torch.float64)
         return [self.home(torch.stack([torch.sin(t), 0 * t, torch.cos(t)], -1))]
 
-    def chord(self, radius: float) -> float:
-        return math.inf  # p and -p are one point
-
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The rotation g, a 3 x 3 matrix."""
-        moved = super().act(g, u)
-        side = _side(moved.point)[..., None]
-        return Frame(moved.point * side, moved.basis * side[..., None])
+        return _brought_home(self.sphere.act(g, u))
 
     def mover(self, u: Frame) -> Tensor:
-        g = super().mover(u)
+        g = self.sphere.mover(u)
         return torch.cat([g[..., :-1], g[..., -1:] * torch.linalg.det(g)[..., None, None].sign()], -1)
+
+    samples = scattered
+
+    def own_samples(self, count: int = 500) -> tuple[Tensor, None]:
+        """The northern half of a spiral on the sphere."""
+        return fibonacci(2 * count)[:count], None
 
     @checked
     def grid(
@@ -120,12 +126,6 @@ class ProjectivePlane(Sphere):
         )
         return domain.masked(mask)
 
-    def _expect_surface(self) -> None:
-        raise ValueError(
-            "this grid covers the sphere, and the projective plane twice, expected half of it; take "
-            "er.ProjectivePlane().grid, or give points to erlangen.domains.Samples"
-        )
-
 
 def _nearer(p: Tensor, q: Tensor) -> Tensor:
     """q or -q, which are one point, on the side of p."""
@@ -137,3 +137,9 @@ def _side(p: Tensor) -> Tensor:
     x, y, z = p.unbind(-1)
     ahead = torch.where(z != 0, z, torch.where(y != 0, y, x))
     return torch.where(ahead < 0, -1.0, 1.0).to(p)
+
+
+def _brought_home(u: Frame) -> Frame:
+    """The frame at p, or at -p that is the same point."""
+    side = _side(u.point)[..., None]
+    return Frame(u.point * side, u.basis * side[..., None])

@@ -17,6 +17,7 @@ from erlangen.geometry.lattices import point_group
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
+from erlangen.spaces.scattered import box_samples, scattered
 
 
 class FlatQuotient(Geometry):
@@ -148,6 +149,9 @@ class FlatQuotient(Geometry):
 
     def mover(self, u: Frame) -> Tensor:
         return super().mover(u) if self.group is None else frame_mover(u)
+
+    samples = scattered
+    own_samples = box_samples
 
     @checked
     def grid(

@@ -21,6 +21,7 @@ from erlangen.arguments import (
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, MatrixGroup, O, StructureGroup, fibre_of
+from erlangen.spaces.scattered import far_apart, scattered
 from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
@@ -162,6 +163,14 @@ class Sphere(Geometry):
 
     def chord(self, radius: float) -> float:
         return 2 * math.sin(min(radius, math.pi) / 2) * (1 + 1e-12)
+
+    def own_samples(self, count: int = 500) -> tuple[Tensor, None]:
+        """A spiral; random points far apart on S^n."""
+        if self.dim == 2:
+            return fibonacci(count), None
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(8 * count, self.ambient, generator=generator, dtype=torch.float64)
+        return far_apart(x / x.norm(dim=1, keepdim=True), count), None
 
     @checked
     def grid(
@@ -336,22 +345,29 @@ class Sphere(Geometry):
     @checked
     def samples(
         self,
-        points: Tensor,
+        points: Tensor | None = None,
         weights: Tensor | None = None,
         *,
         degrees: Bandwidth | None = None,
         rotations: Rotations | None = None,
+        reflections: bool | None = None,
         mask: Tensor | None = None,
     ) -> Domain:
         """Your own points.
 
         Args:
-            points: ``(n, 3)``, unit vectors.
+            points: ``(n, 3)``, unit vectors; None for a spiral of 500. On S^n ``(*space, n + 1)``.
             weights: ``(n,)``, the area of each; None for those of their Voronoi cells.
-            degrees: as in `healpix`.
-            rotations, mask: as in `grid`.
+            degrees: as in `healpix`, on S^2.
+            rotations, reflections, mask: as in `grid`.
         """
+        if self.dim != 2 and degrees is None:
+            options = {"rotations": rotations, "reflections": reflections, "mask": mask}
+            return scattered(self, points, weights, **options)
         self._expect_surface()
+        fibre_of(self.structure, rotations, reflections)  # or refuses
+        if points is None and weights is None:
+            points, _ = self.own_samples()
         expect_tensor(points, "points")
         points = points.to(torch.float64)
         if not bool(points.isfinite().all()):
@@ -413,7 +429,7 @@ class Sphere(Geometry):
     def _expect_surface(self) -> None:
         if self.dim != 2:
             raise ValueError(
-                f"this grid lies on S^2, not on S^{self.dim}; give points to erlangen.domains.Samples"
+                f"this grid lies on S^2, not on S^{self.dim}; give points: .samples(points, weights)"
             )
 
 

@@ -25,6 +25,7 @@ from erlangen.spaces.atlas.nerve import Nerve
 from erlangen.spaces.chart import LEGS, Chart, straight
 from erlangen.spaces.metric import inverse, orthonormal
 from erlangen.spaces.numerical import Isometry, Numerical
+from erlangen.spaces.scattered import scattered_with_nodes
 from erlangen.spaces.survey import estimated_radius
 
 STRIDE = 0.6  # of the room that a frame has in its chart, for a step
@@ -319,6 +320,15 @@ class Atlas(Numerical):
             return lambda x, E: self.charts[a].curvature(Frame(x, E))
 
         return grouped(number_of(u.point), inside, u.point[..., 1:], u.basis[..., 1:, :])
+
+    samples = scattered_with_nodes
+
+    def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:
+        """Those of the grid that count."""
+        size = max(4, round((count / len(self.charts)) ** (1 / self.dim)))
+        points, weights, _ = grid_of(self.cover, (size,) * self.dim)
+        counts = weights > 0
+        return points[counts], weights[counts]
 
     @checked
     def grid(
