@@ -20,14 +20,14 @@ import erlangen as er
 from erlangen.cli import main
 from erlangen.train import Diverged, Settings, fit, generate, prepare
 from erlangen.train.cost import Cost, _that_fit
-from erlangen.train.lock import NAME as LOCK
-from erlangen.train.lock import FolderLock
+from erlangen.train.lock import FolderLock, name_of
 from erlangen.train.memory import foresee
 from erlangen.train.page import PICTURES, write_run
 from erlangen.train.state import NAME as STATE
 
 SMALL = {"rotations": 4, "width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "seed": 4}
 FLAGS = ["--rotations", "4", "--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "2"]
+LOCK = name_of("training")
 COMMAND = [sys.executable, "-m", "erlangen", "train"]
 
 
@@ -350,7 +350,7 @@ def test_another_thread_is_refused(tmp_path):
 
 HOLD = """
 import sys, time
-from erlangen.train.lock import FolderLock
+from erlangen.train.lock import FolderLock, name_of
 lock = FolderLock(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)

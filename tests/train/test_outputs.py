@@ -16,6 +16,7 @@ from PIL import Image
 import erlangen as er
 from erlangen.cli import main
 from erlangen.train import Predictor, Task
+from erlangen.train.lock import FolderLock, name_of
 from erlangen.train.outputs import NOTES, Outputs
 from erlangen.train.predict import predict_files
 
@@ -315,3 +316,28 @@ def test_notes_tell_names_of_any_bytes(tmp_path):
     assert all(again.wrote(file.relative_to(tmp_path).as_posix(), file) for file in files)
     assert again.claim(files) == []
     assert Path(NOTES).name.startswith(".")
+
+
+@pytest.mark.parametrize("kind", ["masks", "table"])
+def test_one_prediction_at_a_time_in_a_folder(models, classifier, tmp_path, kind):
+    """A second one is refused before anything is computed; trainings, and what was left behind, are not."""
+    model, out = models[0] if kind == "masks" else classifier, tmp_path / "out"
+    for name in "ab":
+        photograph(tmp_path / "new" / f"{name}.jpg")
+    out.mkdir()
+    (out / name_of("prediction")).write_text("process 1 on a machine that is gone")
+    _, first = predict_files(model, tmp_path / "new", out)
+    with FolderLock(out, "training"):
+        for _ in range(2):
+            with pytest.raises(
+                ValueError, match=r"another prediction is at work .*expected .*; give another --out"
+            ):
+                er.predict(model, tmp_path / "new", out=out)
+            next(first)
+    with pytest.raises(StopIteration):
+        next(first)
+    assert not (out / name_of("prediction")).exists()
+    _, stopped = predict_files(model, tmp_path / "new", out)
+    next(stopped)
+    stopped.close()
+    assert len(er.predict(model, tmp_path / "new", out=out)) == 2

@@ -1,4 +1,4 @@
-"""One training at a time in a folder."""
+"""One training, or one prediction, at a time in a folder."""
 
 import errno
 import os
@@ -9,31 +9,31 @@ from pathlib import Path
 
 from erlangen.train.writing import make_folder, writing
 
-NAME = ".training.lock"
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 FAR = 1 << 30  # the byte that Windows locks: a locked one cannot be read, and the first ones say who it is
 
 
 class FolderLock:
-    """Keeps other trainings out of a folder, until `release` or the end of the outermost context.
+    """Keeps others out of a folder, until `release` or the end of the outermost context.
 
     The lock is the system's, on a file held open: of a process that was killed none is left, and a file that
     still lies there is no obstacle. What a fork copies holds nothing.
 
     Args:
         folder: made if it is missing; taken away if it is empty in the end.
+        what: is at work there, "training" or "prediction"; those of the other kind are let in.
 
     Attributes:
         note: a sentence, where the file system knows no locks; None else.
 
     Raises:
-        ValueError: if another training is in the folder, of this process or of another, which it names.
+        ValueError: if another one is in the folder, of this process or of another, which it names.
         OSError: if nothing can be written there.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder, self.depth, self.descriptor = Path(folder), 0, -1
+    def __init__(self, folder: str | Path, what: str = "training") -> None:
+        self.folder, self.what, self.depth, self.descriptor = Path(folder), what, 0, -1
         self.note: str | None = None
         self._acquire()
 
@@ -58,18 +58,17 @@ class FolderLock:
         made = not self.folder.exists()
         while self.descriptor < 0:
             make_folder(self.folder)
-            if any(lock.descriptor >= 0 and _same(lock.folder, self.folder) for lock in list(HELD)):
-                raise self._taken(
-                    f"process {os.getpid()}, this one"
-                )  # some locks keep out other processes only
-            self._try(self.folder / NAME, made)
+            mine = [lock for lock in list(HELD) if lock.descriptor >= 0 and lock.what == self.what]
+            if any(_same(lock.folder, self.folder) for lock in mine):  # some locks keep out processes only
+                raise self._taken(f"process {os.getpid()}, this one")
+            self._try(self.folder / name_of(self.what), made)
 
     def _try(self, path: Path, made: bool) -> None:
         """Hold the file that bears the name; not one that lost it before it was held."""
         with writing(path):
             try:
                 descriptor = os.open(path, OPEN, 0o666)
-            except FileNotFoundError:  # another training ended, and took the empty folder along
+            except FileNotFoundError:  # another one ended, and took the empty folder along
                 return
         try:
             _hold(descriptor)
@@ -80,7 +79,7 @@ class FolderLock:
                 raise self._taken(holder) from None
             self.note = (
                 f"the file system of {self.folder} cannot lock files ({error}), so nothing keeps a second "
-                "training out of that folder: start none there"
+                f"{self.what} out of that folder: start none there"
             )
         if not _bears(descriptor, path):
             os.close(descriptor)
@@ -94,9 +93,14 @@ class FolderLock:
 
     def _taken(self, holder: str) -> ValueError:
         return ValueError(
-            f"another training is at work in {self.folder} ({holder}), expected a folder that no other uses; "
-            "give another --out (out=), or wait until that training has ended"
+            f"another {self.what} is at work in {self.folder} ({holder}), expected one that no other uses; "
+            f"give another --out (out=), or wait until that {self.what} has ended"
         )
+
+
+def name_of(what: str) -> str:
+    """The file that is locked."""
+    return f".{what}.lock"
 
 
 HELD: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()

@@ -4,7 +4,8 @@ import csv
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from erlangen.train.decoding import Decoded, decode, decode_open
 from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, shrink
+from erlangen.train.lock import FolderLock
 from erlangen.train.outputs import Outputs, one_spelling, some, written_among
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
@@ -23,7 +25,7 @@ from erlangen.train.tiles import TILE, answer
 
 TABLE = "classes.csv"
 KEEP_EVERY = 30.0  # seconds after which the lines of a table go to the disc
-Answers = Iterator[tuple[Path, Tensor]]  # photographs and their logits
+Answers = Generator[tuple[Path, Tensor], None, None]  # photographs and their logits
 
 
 def predict(
@@ -56,7 +58,8 @@ def predict(
     Raises:
         ValueError: for files that cannot be read, naming them, with `out` after the others are written; for
             tensors that are no photographs; for `out` with what is no file; for an `out` that holds other
-            files in the place of masks, naming them, before anything is computed.
+            files in the place of masks, naming them, or that another prediction writes to, before anything is
+            computed.
     """
     expect_predictor(model)
     _expect_sizes(size, tile)
@@ -108,14 +111,20 @@ def predict_files(
     _expect_sizes(size, tile)
     out = None if out is None else Path(out)
     found = _photographs(images, out if overwrite else None)
-    outputs = None if out is None else Outputs(out)
-    files = {}
-    if out is not None and outputs is not None:
-        files = mask_files(found, out) if model.task.dense else dict.fromkeys(found, out / TABLE)
+    if out is None:
+        return len(found), _predict_files(model, found, size, tile)
+    files = mask_files(found, out) if model.task.dense else dict.fromkeys(found, out / TABLE)
+    with ExitStack() as undo:
+        lock = FolderLock(out, "prediction")
+        undo.callback(lock.release)
+        outputs = Outputs(out)
         lost = outputs.claim(dict.fromkeys(files.values()), overwrite)
         if lost:
             tell(f"{len(lost)} files in {out} that predict did not write are replaced: {some(lost, out, 20)}")
-    return len(found), _predict_files(model, found, outputs, files, size, tile)
+        if lock.note is not None:
+            tell(lock.note)
+        undo.pop_all()
+    return len(found), _write_files(model, found, outputs, files, lock, size, tile)
 
 
 def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
@@ -144,23 +153,31 @@ def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
 
 
 def _predict_files(
+    model: Predictor, found: dict[Path, Path], size: int | None, tile: int
+) -> Iterator[Tensor]:
+    for path in found:
+        logits = predict_logits(model, as_photograph(model, decode(path)), size, tile)
+        yield model.task.probabilities(logits)[0]
+
+
+def _write_files(
     model: Predictor,
     found: dict[Path, Path],
-    outputs: Outputs | None,
+    outputs: Outputs,
     files: dict[Path, Path],
+    lock: FolderLock,
     size: int | None,
     tile: int,
 ) -> Iterator[Tensor]:
     unread = list[str]()
-    aside = None if outputs is None or len(found) == 1 else unread
+    aside = None if len(found) == 1 else unread
     each = ((path, _answered(model, path, size, tile, aside)) for path in found)
     answers: Answers = ((path, logits) for path, logits in each if logits is not None)
-    if outputs is not None:
-        with_files = _with_masks if model.task.dense else _with_table
-        answers = with_files(answers, model.task, outputs, files, found)
-    for _, logits in answers:
-        yield model.task.probabilities(logits)[0]
-    if unread and outputs is not None:
+    with_files = _with_masks if model.task.dense else _with_table
+    with lock, closing(with_files(answers, model.task, outputs, files, found)) as written:
+        for _, logits in written:
+            yield model.task.probabilities(logits)[0]
+    if unread:
         what = f"{len(unread)} of {len(found)} photographs are left out, the others are in {outputs.folder}: "
         raise ValueError(what + "; ".join(unread))
 
