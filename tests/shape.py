@@ -65,14 +65,15 @@ def _imported(file: File, files: Files) -> Iterator[str]:
             yield from full & set(files)
             if full - set(files):
                 yield node.module
-        elif isinstance(node, ast.Call) and _called(node) == "import_module":
+        elif _called(node) == "import_module":
             named = {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
             yield from named & set(files)
 
 
-def _called(node: ast.Call) -> str:
-    """The last name of what is called."""
-    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+def _called(node: ast.AST) -> str:
+    """The last name of what is called; empty for what is no call."""
+    function = getattr(node, "func", node)
+    return getattr(function, "attr", getattr(function, "id", "")) if isinstance(node, ast.Call) else ""
 
 
 def circles_of(imports: dict[str, set[str]]) -> list[list[str]]:
@@ -131,11 +132,7 @@ def _private(file: File) -> Iterator[tuple[int, str]]:
             owner = ast.unparse(node.value)
             if owner not in {"self", "cls", "super()"} and not (owner in own and node.attr in here):
                 yield node.lineno, ast.unparse(node)
-        elif (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) == "vars"
-            and ast.unparse(node) != "vars(self)"
-        ):
+        elif isinstance(node, ast.Attribute) and _called(node.value) == "vars":  # vars(other).pop
             yield node.lineno, ast.unparse(node)
 
 

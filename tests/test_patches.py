@@ -28,6 +28,7 @@ class Patch(NamedTuple):
 ADDITIONS = {
     "cone": Patch("spaces", "Cone"),
     "cube_fibre": Patch("groups", "CubeFibre"),
+    "hexagonal_torus": Patch("spaces", "HexagonalTorus"),
     "cubed_sphere": Patch("spaces", "cubed_sphere"),
 }
 

@@ -22,8 +22,8 @@ FILES = files_of(ROOT / "src" / "erlangen")
 
 
 @pytest.mark.xfail(
-    reason="chart <-> chart_grid, close, survey; geometry <-> curves, holonomy, trips; "
-    "domain <-> between, builders, interpolation, masked, refusals, sampled, view; loop <-> cost, state",
+    reason="chart <-> chart_grid, close, survey; domain <-> between, builders, interpolation, masked, "
+    "refusals, sampled, view",
 )
 def test_no_files_import_each_other_in_a_circle():
     """Imports within functions and those for type checkers are imports."""
@@ -69,7 +69,7 @@ def package(tmp_path):
         "class Three(Two):\n"
         "    def f(self, one):\n        return one._secret, self._own\n"
         "    @classmethod\n"
-        "    def g(cls, other):\n        other._own = 1\n        return vars(other)\n"
+        "    def g(cls, other):\n        other._own = 1\n        vars(other).pop(cls)\n"
     )
     return files_of(root)
 
@@ -79,7 +79,7 @@ def test_circles_through_functions_and_annotations_are_seen(package):
 
 
 def test_private_names_of_others_are_seen(package):
-    assert private_uses_of(package) == ["demo.two:8 one._secret", "demo.two:12 vars(other)"]
+    assert private_uses_of(package) == ["demo.two:8 one._secret", "demo.two:12 vars(other).pop"]
 
 
 def test_descent_is_followed_through_what_a_package_passes_on(package):
