@@ -16,13 +16,15 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 class KernelSpec:
     """What a layer asks of a domain: the fields, the kernel's reach and resolution, the grid's options.
 
-    ``radius=0`` is a kernel at one point; ``depthwise`` one that does not mix along the fibre.
+    ``radius=0`` is a kernel at one point; ``depthwise`` one that does not mix along the fibre. Kernels all
+    round the sphere have harmonics of ``l < degrees``, on whatever samples; None for those that these hold.
     """
 
     in_field: Field = "scalar"
     out_field: Field = "scalar"
     radius: float = 0.0
     rings: int = 1
+    degrees: int | None = None
     band_in: int | None = None
     band_out: int | None = None
     depthwise: bool = False

@@ -54,7 +54,7 @@ class AntipodalKernels:
     scalar, sign and vector fields those are left that a mirror leaves alone, as H = O(2) asks.
 
     Args:
-        degrees, rho_in, rho_out, knots, band_in, band_out: as in `GlobalKernels`.
+        degrees, rho_in, rho_out, knots, band_in, band_out, span: as in `GlobalKernels`.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class AntipodalKernels:
         knots: int,
         band_in: int | None = None,
         band_out: int | None = None,
+        span: int | None = None,
     ) -> None:
         self.into, self.out = antipodal(rho_in), antipodal(rho_out)
-        whole = GlobalKernels(degrees, self.into.cover, self.out.cover, knots, band_in, band_out)
+        whole = GlobalKernels(degrees, self.into.cover, self.out.cover, knots, band_in, band_out, span)
         free = rho_in.fibre is not None or rho_out.fibre is not None
         self.whole = whole if free else whole.restricted(self._unmoved(whole))
         self.rho_in, self.rho_out = rho_in, rho_out

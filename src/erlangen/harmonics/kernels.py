@@ -33,6 +33,7 @@ class GlobalKernels:
         rho_in, rho_out: the types of field.
         knots: the degrees at which W is free.
         band_in, band_out: the highest frequencies along the fibres; None for what they hold.
+        span: the degrees that the knots divide; None for all. Kernels of more than `degrees` are cut.
 
     Reference: Cohen et al. 2018 (SO(3)); Esteves et al. 2018 (zonal, knots in l).
     """
@@ -45,10 +46,12 @@ class GlobalKernels:
         knots: int,
         band_in: int | None = None,
         band_out: int | None = None,
+        span: int | None = None,
     ) -> None:
         self.degrees, self.rho_in, self.rho_out = degrees, rho_in, rho_out
         self.into, self.out = frequencies(rho_in), frequencies(rho_out)
-        self.profiles = hats(min(knots, degrees), degrees)  # (r, l)
+        span = span or degrees
+        self.profiles = hats(min(knots, span), span)[:, :degrees]  # (r, l)
         self.pairs = [
             (n_out, n_in)
             for n_out in self.out.columns

@@ -122,7 +122,9 @@ class HalfRings(Samples):
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         for rho in (rho_in, rho_out):
             self._lifted(rho)  # or refuses
-        kernels = AntipodalKernels(self.degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
+        span = spec.degrees or self.degrees
+        bands = spec.band_in, spec.band_out
+        kernels = AntipodalKernels(min(self.degrees, span), rho_in, rho_out, spec.rings, *bands, span)
         if len(kernels) == 0:
             raise ValueError(
                 f"H = {self.geometry.structure} allows no kernel from {spec.in_field} to {spec.out_field} "

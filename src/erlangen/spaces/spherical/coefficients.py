@@ -251,8 +251,10 @@ class _Spectral(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         with precise(field):
             w = at_least_single(coefficients)
-            c = self.engine.mixed(unpacked(field.to(w.dtype)), w, groups)
-            return packed(c * self.there.like(w)).to(coefficients.dtype)
+            held, own = field.shape[-1], len(self.there.value)  # degrees: the field's, the kernel's
+            c = self.engine.mixed(unpacked(field.to(w.dtype))[:own, :own], w, groups)
+            y = packed(c * self.there.like(w)).to(coefficients.dtype)
+            return y if held == own else F.pad(y, (0, held - own, 0, held - own))
 
 
 class _Point(Engine):

@@ -234,8 +234,10 @@ class Harmonic(Domain):
         rho_in, rho_out = self.representation(spec.in_field), to.representation(spec.out_field)
         for domain, field in ((self, spec.in_field), (to, spec.out_field)):
             domain._frequencies(field)  # or refuses
-        degrees = min(self.degrees, to.degrees)
-        kernels = GlobalKernels(degrees, rho_in, rho_out, spec.rings, spec.band_in, spec.band_out)
+        held = min(self.degrees, to.degrees)
+        span = spec.degrees or held
+        bands = spec.band_in, spec.band_out
+        kernels = GlobalKernels(min(held, span), rho_in, rho_out, spec.rings, *bands, span)
         return SpectralEngine(kernels, self.transform, to.transform)
 
     @property
