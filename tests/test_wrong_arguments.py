@@ -434,8 +434,8 @@ TABLE = {
         },
     ),
     "verify.randomized": call(er.verify.randomized, {"module": NET}, {"module": "module", "seed": "seed"}),
-    "verify.placed": call(
-        er.verify.placed, {"module": NET, "domain": PLANE}, {"module": "module", "domain": "domain"}
+    "on": call(
+        er.on, {"module": NET, "domain": PLANE}, {"module": "module", "domain": "domain", "to": "domain?"}
     ),
     "Settings": call(
         er.train.Settings().changed,

@@ -124,7 +124,7 @@ def network(kind: str) -> nn.Module:
 def at(net: nn.Module, place: Place) -> Callable[[Tensor], Tensor] | None:
     """The network there, with the same weights; None where it has no answer."""
     if not isinstance(net, Plain):
-        return er.verify.placed(net, place.domain)
+        return er.on(net, place.domain)
     return net if place.has_picture else None
 
 

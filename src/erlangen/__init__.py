@@ -9,6 +9,7 @@ from typing import Any
 
 from erlangen import figures, groups, harmonics, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
+from erlangen.nn.equivariant import on
 from erlangen.spaces import (
     Atlas,
     Chart,
@@ -69,6 +70,7 @@ __all__ = [
     "load",
     "models",
     "nn",
+    "on",
     "predict",
     "save",
     "train",

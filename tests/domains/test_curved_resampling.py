@@ -320,13 +320,13 @@ def test_pickles_keep_what_was_asked():
 
 
 def test_only_coarser_domains_move_with_a_network():
-    net = torch.nn.Sequential(er.nn.Project(grid()), er.nn.Down(grid(16), "scalar"))
+    net = torch.nn.Sequential(er.nn.Project(grid()), er.nn.Down(grid(12), "scalar"))
     with pytest.raises(ValueError, match="expected a module on one domain"):
-        er.verify.placed(net, grid(12))
+        er.on(net, grid(16))
     ball = er.Sphere().grid(16)
-    below = er.verify.placed(er.nn.Correlation(ball, 1, 1, to=ball.coarser()), er.Sphere().grid(24))
+    below = er.on(er.nn.Correlation(ball, 1, 1, to=ball.coarser()), er.Sphere().grid(24))
     assert below(torch.randn(1, 1, 24, 48)).shape == (1, 1, 12, 24)
-    moved = er.verify.placed(network(grid())[0], grid(12))
+    moved = er.on(network(grid())[0], grid(12))
     assert [d.domain.shape for d in moved.down] == [(24, 12)]
     assert moved.mix[0].domain is grid(12).coarser()
 

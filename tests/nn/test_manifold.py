@@ -124,7 +124,7 @@ def test_one_metric_in_two_charts_is_one_layer():
     net = nn.Sequential(
         er.nn.Lift(one, 1, 1, radius=RADIUS, dtype=torch.float64), er.nn.ReLU(one), er.nn.Project(one, "mean")
     ).requires_grad_(False)
-    seen = er.verify.placed(net, two)(wave(bent(two.points))[None, None])
+    seen = er.on(net, two)(wave(bent(two.points))[None, None])
     places = er.geometry.Frame(bent(two.points), torch.eye(2).double().expand(*two.shape, 2, 2))
     places = surface().glue(places)
     expected = one.seen_from(surface().frames(places.point), net(wave(one.points)[None, None]))

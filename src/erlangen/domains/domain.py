@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Bool
@@ -27,6 +27,7 @@ class Domain(Sampled):
         self._engines: dict[KernelSpec, Engine] = {}
         self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
         self._finer: dict[tuple[str, float, bool], Resolution | None] = {}
+        self.views: dict[int, Any] = {}  # of networks that moved here: see `erlangen.on`
 
     @abstractmethod
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:

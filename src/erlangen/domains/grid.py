@@ -106,6 +106,11 @@ class Grid(Domain):
                     f"radius is {radius}, {samples:.3g} samples of {self}, expected at most {FARTHEST}: more "
                     "would not fit in memory; take a smaller radius, or a coarser grid"
                 )
+            if samples <= 1:
+                raise ValueError(
+                    f"radius is {radius}, {samples:.3g} samples of {self}: the kernel sees no neighbour, "
+                    "expected more than one sample; take a larger radius, a finer grid, or kernel_size=1"
+                )
             return radius, rings or 3
         if kernel_size == 1:
             return 0.0, 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.domains.spec import KernelSpec
 from erlangen.geometry import Geometry
-from erlangen.groups import StructureGroup
+from erlangen.groups import StructureGroup, same_fibre
 from erlangen.kernels import KernelBasis, Rings
 
 if TYPE_CHECKING:
@@ -41,6 +41,34 @@ def expect_reach(geometry: Geometry, radius: float) -> None:
         raise ValueError(
             f"radius is {radius}, beyond {geometry.up_to()}, where a kernel would meet itself; take a "
             "smaller radius"
+        )
+
+
+def expect_one_kind(home: "Domain", there: "Domain") -> None:
+    """ValueError unless kernels on one domain are kernels on the other: these know H, fibre and measure."""
+    H, other = home.geometry.structure, there.geometry.structure
+    if not H.is_same(other):
+        raise ValueError(
+            f"the module lives on {home}, where H = {H}, and is to go to {there}, where H = {other} "
+            f"of dimension {there.dim}; expected one structure group, for which its kernels were made: give "
+            "the same symmetry=, rotations= or reflections="
+        )
+    if not same_fibre(home.fibre, there.fibre):
+        counts = ["no" if one.fibre is None else str(len(one.fibre)) for one in (home, there)]
+        raise ValueError(
+            f"the module lives on {home} with {counts[0]} samples of H at each point, and is to go to "
+            f"{there} with {counts[1]}, or others; expected the same fibre: give the same rotations="
+        )
+    if home.geometry.measure != there.geometry.measure:
+        raise ValueError(
+            f'the kernels of {home} are taken in the measure of "{home.geometry.measure}", those of {there} '
+            f'in that of "{there.geometry.measure}", expected one measure=; make the space with it'
+        )
+    if (home.shape is None) != (there.shape is None):
+        whole, sized = (home, there) if home.shape is None else (there, home)
+        raise ValueError(
+            f"{whole} takes images of any size and measures each level in its own pixels, {sized} has one "
+            "size and one unit; expected both alike: leave out shape=, or give it to both"
         )
 
 

@@ -13,7 +13,7 @@ from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.spec import Field, representation_of
 from erlangen.domains.symmetry import Symmetries, Symmetry
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Fibre, Representation
+from erlangen.groups import Fibre, Representation, same_fibre
 
 if TYPE_CHECKING:
     from erlangen.domains.domain import Domain
@@ -86,6 +86,19 @@ class Sampled(ABC):
         """ValueError unless a field may have these space axes."""
         if self.shape is not None and tuple(shape) != self.shape:
             raise ValueError(f"the field has space axes {tuple(shape)}, expected {self.shape}")
+
+    def is_same(self, other: "Sampled") -> bool:
+        """Whether the other has these samples, weights, frames and fibre, as a copy has them."""
+        if self is other:
+            return True
+        alike = type(self) is type(other) and self.shape == other.shape
+        if not alike or not self.geometry.is_same(other.geometry) or not same_fibre(self.fibre, other.fibre):
+            return False
+        return self.shape is None or (
+            torch.equal(self.weights, other.weights)
+            and torch.equal(self.points, other.points)
+            and torch.equal(self.frames.basis, other.frames.basis)
+        )
 
     def sized(self, shape: tuple[int, ...]) -> "Domain":
         """This domain with the given sizes; ValueError if it has others."""

@@ -25,7 +25,7 @@ from erlangen.groups.families import (
     scalings,
     semidirect,
 )
-from erlangen.groups.fibre import CircleFibre, Fibre, FiniteFibre
+from erlangen.groups.fibre import CircleFibre, Fibre, FiniteFibre, same_fibre
 from erlangen.groups.lie import MatrixGroup
 from erlangen.groups.logarithm import matrix_log
 from erlangen.groups.representation import (
@@ -68,6 +68,7 @@ __all__ = [
     "matrix_log",
     "product",
     "regular",
+    "same_fibre",
     "scalings",
     "semidirect",
     "standard",

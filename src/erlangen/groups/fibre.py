@@ -59,6 +59,14 @@ class Fibre(ABC):
         return self.interpolate(h.mT[..., None, :, :] @ self.elements)
 
 
+def same_fibre(one: Fibre | None, other: Fibre | None) -> bool:
+    """Whether two fibres have the same elements, in one order, and read functions alike between them."""
+    if one is None or other is None or len(one) != len(other):
+        return one is other
+    alike = one.default_band == other.default_band and one.elements.shape == other.elements.shape
+    return alike and bool((one.elements - other.elements).abs().max() < math.sqrt(TOLERANCE))
+
+
 @dataclass(frozen=True, eq=False)
 class FiniteFibre(Fibre):
     """All elements of a finite structure group."""

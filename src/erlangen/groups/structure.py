@@ -94,6 +94,18 @@ class StructureGroup:
         off = (h[..., None, :, :] - self.components.to(h)).square().sum((-2, -1))
         return self.components.to(h)[off.argmin(-1)]
 
+    def is_same(self, other: "StructureGroup") -> bool:
+        """Whether the other has the same elements, to rounding."""
+        alike = self.algebra.shape == other.algebra.shape and self.components.shape == other.components.shape
+        if not alike or self.name != other.name:
+            return False
+        if self.is_finite:  # the elements, in any order
+            off = (self.components[:, None] - other.components).abs().amax((-2, -1)).amin(1)
+        else:  # the turns; with these, mirrors are known by the name
+            one, two = (torch.linalg.pinv(X) @ X for X in (self.algebra.flatten(1), other.algebra.flatten(1)))
+            off = (one - two).abs()
+        return float(off.max()) < math.sqrt(TOLERANCE)
+
     @staticmethod
     @checked
     def trivial(n: Dimension) -> "StructureGroup":

@@ -110,6 +110,7 @@ class Correlation(Equivariant):
             out_field,
             radius=reach,
             rings=count,
+            degrees=_degrees(domain, to) if math.isinf(reach) else None,
             band_in=band_in,
             band_out=band_out,
             stride=_whole("stride", stride),
@@ -144,6 +145,18 @@ class Correlation(Equivariant):
             _initialize(self.mixing, self.domain.engine(self.mixing_spec), gain=1.0)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def prepare(self) -> None:
+        if 0 < self.spec.radius < math.inf:
+            self.domain.reach(None, self.spec.radius, self.spec.rings)  # or refuses
+        count = len(self.domain.engine(self.spec, self.to_domain).power)
+        if self.separable:
+            self.domain.engine(self.mixing_spec)
+        if count != self.weight.shape[2]:
+            raise ValueError(
+                f"{self.domain} has {count} kernels for each pair of channels where this layer has "
+                f"{self.weight.shape[2]} coefficients, expected a domain of its kind"
+            )
 
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
@@ -280,6 +293,12 @@ def _not_too_many(shape: tuple[int, ...]) -> tuple[int, ...]:
             "channels, more groups, or a smaller kernel"
         )
     return shape
+
+
+def _degrees(domain: Domain, to: Domain | None) -> int:
+    """The bandwidth of kernels all round: that of the samples, visible or not, or of the fewer."""
+    held = [getattr(one.unmasked, "degrees", None) for one in (domain, to) if one is not None]
+    return min(degrees for degrees in held if degrees is not None)
 
 
 def _check_groups(in_channels: int, out_channels: int, groups: int) -> None:

@@ -54,7 +54,10 @@ class Pointwise(Equivariant):
         self.field: Field = field
         self.oversampling = oversampling
         self.rho = domain.representation(field)
-        domain.finer(self.rho, oversampling)  # made now, and kept by the domain
+        self.prepare()
+
+    def prepare(self) -> None:
+        self.domain.finer(self.rho, self.oversampling)  # kept by the domain
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field)
@@ -193,9 +196,12 @@ class Gated(Equivariant):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho, self.oversampling = domain.representation(self.field), oversampling
-        domain.finer(self.rho, oversampling, fibre=False)  # made now, and kept by the domain
         self.weight = nn.Parameter(torch.empty(3, channels, device=device, dtype=dtype))
         self.reset_parameters()
+        self.prepare()
+
+    def prepare(self) -> None:
+        self.domain.finer(self.rho, self.oversampling, fibre=False)  # kept by the domain
 
     def reset_parameters(self) -> None:
         """Open gates for large and for positive values."""

@@ -36,12 +36,15 @@ class Project(Equivariant):
     ) -> None:
         super().__init__()
         self.regular, self.scalar = domain.representation("regular"), domain.representation("scalar")
-        if reduction == "max":  # samples are made now, and kept by the domain
-            if oversampling is None:
-                oversampling = 4 if domain.finer(self.scalar, 3) is None else 3
-            domain.finer(self.scalar, oversampling)
-            domain.finer(self.regular, oversampling)
+        if reduction == "max" and oversampling is None:
+            oversampling = 4 if domain.finer(self.scalar, 3) is None else 3
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling or 1
+        self.prepare()
+
+    def prepare(self) -> None:
+        if self.reduction == "max":  # kept by the domain
+            self.domain.finer(self.scalar, self.oversampling)
+            self.domain.finer(self.regular, self.oversampling)
 
     def forward(
         self, field: Float[Tensor, "batch channel fibre *space"]
@@ -77,8 +80,11 @@ class GlobalPool(Equivariant):
         super().__init__()
         self.domain, self.reduction, self.oversampling = domain, reduction, oversampling
         self.rho = domain.representation("scalar")
-        if reduction == "max":
-            domain.finer(self.rho, oversampling)  # made now, and kept by the domain
+        self.prepare()
+
+    def prepare(self) -> None:
+        if self.reduction == "max":
+            self.domain.finer(self.rho, self.oversampling)  # kept by the domain
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
         self.domain.check(field, "scalar")

@@ -48,9 +48,12 @@ class Down(Equivariant):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular, self.exact_shifts = circular, exact_shifts
-        if exact_shifts:
-            domain.content_axes(circular)  # refuses where content and samples don't shift alike
-        domain.prepare("down", domain.representation(self.field))
+        self.prepare()
+
+    def prepare(self) -> None:
+        if self.exact_shifts:
+            self.domain.content_axes(self.circular)  # refuses where content and samples don't shift alike
+        self.domain.prepare("down", self.domain.representation(self.field))
 
     def forward(
         self, field: Float[Tensor, "batch channel *space"]
@@ -83,7 +86,10 @@ class Up(Equivariant):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.circular = circular
-        domain.prepare("up", domain.representation(self.field))
+        self.prepare()
+
+    def prepare(self) -> None:
+        self.domain.prepare("up", self.domain.representation(self.field))
 
     def forward(
         self,

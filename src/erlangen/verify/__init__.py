@@ -5,7 +5,7 @@ May import nn, domains and below, and figures for its pictures.
 
 from erlangen.verify.equivariance import Constant, equivariance
 from erlangen.verify.gradient import gradient_error
-from erlangen.verify.manifold import Defect, Refinement, gauge, isometry, loop_bound, placed, refinement
+from erlangen.verify.manifold import Defect, Refinement, gauge, isometry, loop_bound, refinement
 from erlangen.verify.moved import moved_error
 from erlangen.verify.randomize import randomized
 from erlangen.verify.report import LayerRow, Report, Row
@@ -23,7 +23,6 @@ __all__ = [
     "isometry",
     "loop_bound",
     "moved_error",
-    "placed",
     "randomized",
     "refinement",
 ]

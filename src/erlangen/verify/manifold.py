@@ -1,6 +1,5 @@
 """What a layer on a manifold should not see: isometries, the choice of frames, the grid."""
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from erlangen.domains import Domain
 from erlangen.domains.builders import ray_rule
 from erlangen.domains.spec import Field
 from erlangen.geometry import Frame
+from erlangen.nn.equivariant import on
 from erlangen.verify.fields import field_of
 
 Isometry = Tensor | Callable[[Tensor], Tensor]
@@ -109,7 +109,7 @@ def gauge(
         x = torch.einsum("ij,bcj...->bci...", rho.fibre.lowpass(rho.fibre.default_band).to(x), x)
     with torch.no_grad():
         y = module(x)
-        other = placed(module, domain.reframed(h))(_in_frames(x, domain, field, h))
+        other = on(module, domain.reframed(h))(_in_frames(x, domain, field, h))
     expected = _in_frames(y, domain, _output(module, y, domain), h)
     return Defect(f"gauge, turns: {turns}", _relative(other, expected))
 
@@ -153,7 +153,7 @@ def refinement(module: nn.Module, domains: Sequence[Domain], f: Callable[[Tensor
     like = next(module.parameters())
     outputs = []
     with torch.no_grad():
-        outputs = [placed(module, d)(f(d.points)[None, None].to(like)) for d in domains]
+        outputs = [on(module, d)(f(d.points)[None, None].to(like)) for d in domains]
     finest, reference = domains[-1], outputs[-1]
     field = _output(module, reference, finest)
     errors = [
@@ -185,38 +185,6 @@ def loop_bound(domain: Domain, radius: Length, order: int = 1, places: Count = 6
     J = geometry.density_at(Frame(u.point[:, None], u.basis[:, None]), v)
     K = geometry.curvature(geometry.rays(u, directions, r))[..., 0, 1, 0, 1]
     return abs(order) * float((K.abs() * J * a).sum(-1).max())
-
-
-@checked
-def placed(module: nn.Module, domain: Domain) -> nn.Module:
-    """A copy of a module whose layers live on another domain, with the same weights.
-
-    Layers on the coarser domains of the module's own go to the coarser domains of the other one.
-
-    Raises:
-        ValueError: for a layer that lives elsewhere.
-    """
-    module = copy.deepcopy(module)
-    levels = [(_domain_of(module, None), domain)]
-    for part in module.modules():
-        if hasattr(part, "domain"):
-            part.__dict__["domain"] = _there(part.domain, levels)
-        if getattr(part, "to_domain", None) is not None:
-            part.__dict__["to_domain"] = _there(part.to_domain, levels)
-    return module
-
-
-def _there(here: Any, levels: list[tuple[Domain, Domain]]) -> Domain:
-    """Where the layers of a domain go; `levels` lead down as far as was asked, by their shapes."""
-    while here.shape not in [one.shape for one, _ in levels]:
-        one, other = levels[-1]
-        if here.shape is None or one.shape is None or math.prod(here.shape) >= math.prod(one.shape):
-            raise ValueError(
-                f"a layer lives on {here}, which is not {levels[0][0]} nor one of its coarser domains; "
-                "expected a module on one domain"
-            )
-        levels.append((one.coarser(), other.coarser()))
-    return next(other for one, other in levels if one.shape == here.shape)
 
 
 def _domain_of(module: nn.Module, domain: Domain | None) -> Domain:
