@@ -9,7 +9,7 @@ DEEPEST = 2  # edges between classes of our own
 LONGEST = 28  # lines, of 95 functions in 100
 FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
     ["arguments", "version"],
-    ["making", "legible", "groups", "conventions"],
+    ["shared", "legible", "groups", "conventions"],
     ["geometry", "kernels"],
     ["harmonics"],
     ["engines"],

@@ -14,7 +14,7 @@ from erlangen.domains.spec import KernelSpec, Way
 from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
 from erlangen.groups import Representation
 from erlangen.kernels import KernelBasis, Rings
-from erlangen.making import making
+from erlangen.shared import shared
 
 
 class Domain(Sampled):
@@ -102,7 +102,7 @@ class Domain(Sampled):
         engines = self._engines if to is None else self._engines_to.setdefault(to, {})
         engine = engines.get(spec)
         if engine is None:
-            with making():
+            with shared():
                 engine = engines[spec] = self._build(spec) if to is None else self._between(to, spec)
         return engine
 
@@ -130,7 +130,7 @@ class Domain(Sampled):
             raise ValueError(f"oversampling is {factor}, expected at least 1")
         key = (rho.name, factor, fibre)
         if key not in self._finer:
-            with making():
+            with shared():
                 self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
         return self._finer[key]
 

@@ -18,7 +18,7 @@ from erlangen.geometry import Deck, Geometry
 from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
-from erlangen.making import making
+from erlangen.shared import shared
 
 MOST = 2**31  # samples
 FARTHEST = 512  # samples that a kernel reaches
@@ -130,7 +130,7 @@ class Grid(Domain):
     def default_kernel_size(self) -> int:
         return 5
 
-    @making()
+    @shared()
     def coarser(self) -> "Grid":
         if self.shape is None:
             return self

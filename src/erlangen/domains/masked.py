@@ -19,7 +19,7 @@ from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
 from erlangen.geometry import Frame
 from erlangen.groups import Representation, StructureGroup, trivial
 from erlangen.kernels import KernelBasis, Rings
-from erlangen.making import making
+from erlangen.shared import shared
 
 Boundary = Literal["zero", "renormalize"]
 HALF = 0.5  # of the mass: what is seen less is missing on the coarser domain
@@ -142,7 +142,7 @@ class Masked(Domain):
 
     def coarser(self) -> "Masked":
         if self._coarser is None:
-            with making():
+            with shared():
                 share = self._share("down").value
                 self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
         return self._coarser
@@ -165,7 +165,7 @@ class Masked(Domain):
     def _share(self, way: Way) -> Table:
         """The part of each sample's weights that is visible, in `downsample` and `upsample`."""
         if way not in self._shares:
-            with making():
+            with shared():
                 self._shares[way] = Table(self._visible_part(way)[0, 0])
         return self._shares[way]
 

@@ -16,7 +16,7 @@ from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Continuation, SkewHalving, fold, unfold
 from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation
-from erlangen.making import making
+from erlangen.shared import shared
 
 REMEMBERED = 256  # isometries whose permutation a domain keeps
 
@@ -80,7 +80,7 @@ class QuotientGrid(Grid):
             domain = domain.coarser()
         return domain if domain.shape == tuple(shape) else super().sized(shape)
 
-    @making()
+    @shared()
     def coarser(self) -> "QuotientGrid":
         coarse = super().coarser()
         origin = self.origin if self.is_skew else coarse.origin

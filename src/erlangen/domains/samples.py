@@ -23,7 +23,7 @@ from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
-from erlangen.making import making
+from erlangen.shared import shared
 
 
 class Samples(Domain):
@@ -106,7 +106,7 @@ class Samples(Domain):
     @property
     def frames(self) -> Frame:
         if self._frames is None:
-            with making():
+            with shared():
                 self._frames = self._own_frames()
         return self._frames
 
@@ -162,7 +162,7 @@ class Samples(Domain):
     def coarser(self) -> "Samples":
         coarse = self._coarser
         if coarse is None:
-            with making():
+            with shared():
                 coarse = self._fewer()
             self._coarser = coarse
         return coarse
@@ -192,7 +192,7 @@ class Samples(Domain):
         found = self._resamplers.get((way, rho.name))
         if found is None:
             build = self._downsampler if way == "down" else self._upsampler
-            with making():
+            with shared():
                 found = self._resamplers[way, rho.name] = build(rho)
         return found
 

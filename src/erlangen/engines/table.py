@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from erlangen.making import making
+from erlangen.shared import shared
 
 
 class Table:
     """A float64 (or integer) tensor with its casts to the dtypes and devices that asked for it."""
 
     def __init__(self, value: Tensor) -> None:
-        with making():  # a clone of an inference tensor is an ordinary one
+        with shared():  # a clone of an inference tensor is an ordinary one
             self.value = value.clone() if value.is_inference() else value.detach()
         self._casts: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
@@ -22,7 +22,7 @@ class Table:
         if cast is None:
             if torch.compiler.is_compiling():
                 return self.value.to(dtype=dtype, device=x.device)
-            with making():
+            with shared():
                 cast = self._casts[key] = self.value.to(dtype=dtype, device=x.device)
         return cast
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.arguments import check_fields
 from erlangen.geometry.frame import Frame
-from erlangen.making import making
+from erlangen.shared import shared
 
 HIGHEST = 12  # the highest order of a turn that keeps a lattice in up to five dimensions
 TURNED = 1e-9  # less is rounding
@@ -111,14 +111,14 @@ class Deck:
 
     @cached_property
     def _powers(self) -> Float[Tensor, "order n n"]:
-        with making():
+        with shared():
             return torch.stack([torch.linalg.matrix_power(self.matrix, k) for k in range(self.order)])
 
     # ``x -> A (x - c) + c + pitch``, a screw about c: (1 - A)^2 c = (1 - A) b leaves a pitch that A keeps
 
     @cached_property
     def _centre(self) -> Float[Tensor, "n"]:
-        with making():
+        with shared():
             turned = torch.eye(len(self.matrix)).to(self.matrix) - self.matrix
             return torch.linalg.pinv(turned @ turned, rtol=TURNED) @ (turned @ self.shift)
 
@@ -130,5 +130,5 @@ class Deck:
     @cached_property
     def pitch(self) -> Float[Tensor, "n"]:
         """The part of b that A keeps: how far each turn leads."""
-        with making():
+        with shared():
             return self.shift - self._centre + self.matrix @ self._centre

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.making import making
+from erlangen.shared import shared
 
 MOST = 500  # rounds; each makes a basis vector shorter
 LONGER = 1 + 1e-9  # by less, or it is rounding
@@ -90,7 +90,7 @@ def _steps(k: int) -> Float[Tensor, "s k"]:
     return torch.tensor([s for s in itertools.product((0, 1, -1), repeat=k) if any(s)], dtype=torch.float64)
 
 
-@making()
+@shared()
 def shortest(basis: Float[Tensor, "k n"]) -> float:
     """The length of the shortest vector of a lattice, given by any basis."""
     return float((reduced(basis @ basis.T) @ basis).norm(dim=-1).min())

@@ -12,7 +12,7 @@ from erlangen.harmonics.fibres import Frequencies
 from erlangen.harmonics.legendre import project, synthesize
 from erlangen.harmonics.parallels import Parallels
 from erlangen.harmonics.tables import parity_tables, spin_tables
-from erlangen.making import making
+from erlangen.shared import shared
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -132,7 +132,7 @@ class Transform:
             Q = None if Q is None else Q.numpy()
             made = spin_tables(theta, self.degrees, n, Q) if n else parity_tables(theta, self.degrees, Q)
             single = np.float32 if dtype == torch.float32 else np.float64
-            with making():
+            with shared():
                 found = [torch.from_numpy(table.astype(single)).to(device) for table in made]
             self._tables[(n, folded, dtype, device)] = found
         return found

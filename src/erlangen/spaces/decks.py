@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.geometry import Deck, Frame
 from erlangen.geometry.deck import TURNED
 from erlangen.geometry.lattices import nearest, reduced
-from erlangen.making import making
+from erlangen.shared import shared
 
 NEARER = 1e-12  # by this part of a period, or it is rounding
 
@@ -31,7 +31,7 @@ class DeckGroup:
     """
 
     def __init__(self, decks: Sequence[Deck]) -> None:
-        with making():
+        with shared():
             self.decks, self.forms = _in_order(decks)
             if self.decks:
                 self._expect_a_group()

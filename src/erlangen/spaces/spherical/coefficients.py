@@ -18,7 +18,7 @@ from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.harmonics import Frequencies, at_least_single, power_spectrum, precise
 from erlangen.kernels import KernelBasis
-from erlangen.making import making
+from erlangen.shared import shared
 
 if TYPE_CHECKING:
     from erlangen.spaces.spherical.rings import RingSamples
@@ -131,7 +131,7 @@ class Coefficients(Domain):
 
     def coarser(self) -> "Coefficients":
         if self._coarser is None:
-            with making():
+            with shared():
                 self._coarser = Coefficients(self.grid.coarser())  # type: ignore[arg-type]
         return self._coarser
 

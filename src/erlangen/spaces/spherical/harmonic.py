@@ -27,7 +27,7 @@ from erlangen.harmonics import (
     power_spectrum,
     resampled,
 )
-from erlangen.making import making
+from erlangen.shared import shared
 
 KNOTS = 8  # degrees at which a global kernel is free, unless told
 
@@ -45,7 +45,7 @@ class Harmonic(Domain):
         turned: tuple[Field, ...] = ("sign", "vector", "spin2")
         own: tuple[Field, ...] = ("regular",) if self.fibre else ()
         fields = ("scalar",) if self.geometry.structure.has_mirrors else ("scalar", *turned, *own)
-        with making():
+        with shared():
             self._by_frequency: dict[str, Frequencies] = {
                 field: frequencies(self.representation(field)) for field in fields
             }
@@ -53,7 +53,7 @@ class Harmonic(Domain):
     @cached_property
     def transform(self) -> Harmonics:
         """The harmonics that the samples carry."""
-        with making():
+        with shared():
             return self._make_transform()
 
     @abstractmethod
@@ -183,7 +183,7 @@ class Harmonic(Domain):
         of = self._frequencies(rho.name)
         return resampled(field, coarse, of, self.transform, of)
 
-    @making()
+    @shared()
     def prepare(self, way: Way, rho: Representation) -> None:
         if self._coarser_harmonics(rho) is None:
             super().prepare(way, rho)
