@@ -1,6 +1,9 @@
 """The surface: names stay, importing is quiet and light."""
 
+import ast
 import json
+import operator
+import re
 import subprocess
 import sys
 from functools import partial
@@ -10,7 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import erlangen as er
 
-MODULES = ("groups", "harmonics", "kernels", "nn", "models", "verify", "figures", "train")
+MODULES = [
+    *("domains", "geometry", "groups", "harmonics", "kernels"),
+    *("nn", "models", "verify", "figures", "train"),
+]
+# not that of ``python -m``, which runs a file
+PATH = re.compile(r"(?<![\w.])(?<!-m )er(?:langen)?((?:\.[A-Za-z_]\w*)+)")
 
 
 def surface() -> dict[str, list[str]]:
@@ -24,6 +32,25 @@ def test_public_names_are_the_recorded_ones():
     recorded = json.loads((ROOT / "tests" / "api_surface.json").read_text())
     assert surface() == recorded, "changed on purpose? run: python tests/test_api.py"
     assert set(er.__all__) <= set(dir(er)), "those that are imported at their first use too"
+
+
+def paths_in_words():
+    """Every path ``er.name`` in a message or docstring of the package, and where it stands."""
+    for file in sorted((ROOT / "src" / "erlangen").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for match in PATH.finditer(node.value):
+                    yield match[1].removeprefix("."), f"{file.name}:{node.lineno}"
+
+
+def test_words_send_people_to_public_names():
+    public = {f"{room}.{name}" for room, names in surface().items() for name in names}
+    for path, place in paths_in_words():
+        operator.attrgetter(path)(er)  # is there
+        room, name, *_ = [*path.split("."), ""]
+        assert f"erlangen.{room}" in public, f"{place} sends people to er.{path}, which is not public"
+        if room in MODULES and name:
+            assert f"erlangen.{room}.{name}" in public, f"{place} sends people to er.{path}"
 
 
 def test_import_is_quiet_and_needs_no_extras():

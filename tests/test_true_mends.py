@@ -74,7 +74,7 @@ CASES = {
     ),
     "spacing by axes": (
         lambda: er.Euclidean(3).grid(4, 4, 4, spacing=(3, 1, 1)),
-        "erlangen.domains.Grid(space, shape, steps)",
+        "er.domains.Grid(space, shape, steps)",
         lambda grid: er.nn.Correlation(grid, 1, 2, radius=3.5)(torch.randn(1, 1, 4, 4, 4)),
         {"space": er.Euclidean(3), "steps": torch.diag(torch.tensor([3.0, 1.0, 1.0]))},
     ),

@@ -7,7 +7,7 @@ the main job.
 
 from typing import Any
 
-from erlangen import figures, groups, harmonics, kernels, models, nn, verify
+from erlangen import domains, figures, geometry, groups, harmonics, kernels, models, nn, verify
 from erlangen.correlation import convolve, correlate
 from erlangen.nn.equivariant import on
 from erlangen.spaces import (
@@ -62,8 +62,10 @@ __all__ = [
     "SurfaceOfRevolution",
     "convolve",
     "correlate",
+    "domains",
     "figures",
     "fit",
+    "geometry",
     "groups",
     "harmonics",
     "kernels",

@@ -15,7 +15,7 @@ PAPER = "#fbf6ec"
 
 
 class Solid(Camera):
-    """One surface, and curves, arrows and dots on it, as `erlangen.figures.drawn.Drawn` has them.
+    """One surface, and curves, arrows and dots on it, as `Drawn` has them.
 
     Args:
         azimuth, elevation, pixels: as in `Camera`: where the eye is at first.

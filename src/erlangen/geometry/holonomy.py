@@ -20,7 +20,7 @@ TOLERANCE = 1e-5  # of turns in radians
 class Holonomy:
     """The holonomy group at the origin, and the loops that showed it.
 
-    `erlangen.figures.holonomy_loops` draws it, by way of `erlangen.geometry.trips`.
+    `erlangen.figures.holonomy_loops` draws it, by way of trips: see `erlangen.geometry.Trip`.
 
     Attributes:
         geometry: the space.

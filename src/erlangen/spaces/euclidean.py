@@ -12,7 +12,7 @@ from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
 from erlangen.spaces.scattered import scattered
 
 ONE_FOR_ALL = (
-    "the same on all axes; for others erlangen.domains.Grid(space, shape, steps), such as "
+    "the same on all axes; for others er.domains.Grid(space, shape, steps), such as "
     "steps=torch.diag(torch.tensor([3.0, 1.0, 1.0]))"
 )
 Spacing = Annotated[float, Range(above=0, kind="a positive length", mend=ONE_FOR_ALL)]

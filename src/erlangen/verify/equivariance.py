@@ -174,7 +174,7 @@ def _named(
     if not found:
         raise ValueError(
             f"{domain} names no symmetries of its own, expected some: pass elements=, as "
-            "matrices g or erlangen.domains.Symmetry"
+            "matrices g or er.domains.Symmetry"
         )
     return found
 

@@ -1,5 +1,5 @@
 """Manifolds that no single chart covers: the space, how its charts overlap, its samples. May import what
-`erlangen.spaces` may, and charts."""
+`spaces` may, and charts."""
 
 from erlangen.spaces.atlas.atlas import Atlas
 

@@ -79,7 +79,7 @@ class Harmonic(Domain):
         -band to band (vectors: -1, 1): those of its part of spin -n (see `erlangen.harmonics.Transform`).
 
         On rings of equal length that are their own mirror image this is quadrature; on other samples the
-        fit of least squares, weighted by their areas (see `erlangen.engines.Scattered`). Either gives the
+        fit of least squares, weighted by their areas. Either gives the
         coefficients of a field of degrees l < L back, to 2e-6 in float32 and 1e-10 in float64.
 
         Shapes: ``(*batch, [fibre,] *space)`` to ``(*batch, [n,] l, m)``.
