@@ -24,7 +24,7 @@ def test_engine_is_the_formula(in_field, out_field):
     expected = torch.zeros_like(y)
     for o in range(2):
         for c in range(2):
-            kernel = literal_kernel(engine.kernels, w[o, c], in_field, out_field)
+            kernel = literal_kernel(engine.basis, w[o, c], in_field, out_field)
             expected[:, o] += er.correlate(ball, kernel, f[:, c], in_field=in_field, out_field=out_field)
     assert float(expected.abs().max()) > 1e-2
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))

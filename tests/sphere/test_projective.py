@@ -41,7 +41,7 @@ def test_engine_is_the_formula(in_field, out_field, rotations):
     f = torch.randn(1, 1, *field_shape(plane, in_field), dtype=torch.float64)
     w = torch.randn(1, 1, len(engine.power), dtype=torch.float64)
     y = engine.apply(f, w)[:, 0]
-    kernel = literal_kernel(engine.kernels, w[0, 0], in_field, out_field)
+    kernel = literal_kernel(engine.basis, w[0, 0], in_field, out_field)
     expected = er.correlate(plane, kernel, f[:, 0], in_field=in_field, out_field=out_field)
     assert float(expected.abs().max()) > 1e-2
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-11 * float(expected.abs().max()))

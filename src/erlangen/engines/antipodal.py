@@ -46,7 +46,7 @@ class AntipodalEngine(Engine):
     """
 
     def __init__(self, kernels: AntipodalKernels, transform: Harmonics) -> None:
-        self.kernels, self.inner = kernels, SpectralEngine(kernels.whole, transform)
+        self.basis, self.inner = kernels, SpectralEngine(kernels.whole, transform)
         self.into, self.out = Hemispheres(kernels.into), Hemispheres(kernels.out)
         self.rho_in, self.rho_out = kernels.rho_in, kernels.rho_out
         self.power, self.smoothness = self.inner.power, self.inner.smoothness

@@ -1,6 +1,7 @@
 """The one interface of every engine."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +13,7 @@ class Engine(ABC):
     r"""Correlates fields with kernels ``sum_b w_b psi_b`` of one basis, on one domain.
 
     Attributes:
+        basis: the psi_b, frame components ``(..., n)`` to ``(..., b, d_out, d_in)``.
         rho_in: the type of field that comes in.
         rho_out: the type that goes out.
         power: ``(b,)``, the summed squared weights of each basis function for one output value: what
@@ -19,6 +21,7 @@ class Engine(ABC):
         smoothness: ``(b,)``, the relative amplitude that each coefficient should start with.
     """
 
+    basis: Callable[[Tensor], Tensor]
     rho_in: Representation
     rho_out: Representation
     power: Float[Tensor, "b"]

@@ -18,7 +18,7 @@ class MaskedEngine(Engine):
     """
 
     def __init__(self, whole: Engine, mask: Bool[Tensor, "*space"], scale: Float[Tensor, "*space"]) -> None:
-        self.rho_in, self.rho_out = whole.rho_in, whole.rho_out
+        self.basis, self.rho_in, self.rho_out = whole.basis, whole.rho_in, whole.rho_out
         self.power, self.smoothness = whole.power, whole.smoothness
         self.whole = whole
         self.mask, self.scale = Table(mask), Table(scale)

@@ -13,7 +13,7 @@ class PointEngine(Engine):
     """``(k * f)(p) = K(0) f(p)``, with K(0) commuting with all of H; the same on every domain."""
 
     def __init__(self, basis: KernelBasis) -> None:
-        self.rho_in, self.rho_out = basis.rho_in, basis.rho_out
+        self.basis, self.rho_in, self.rho_out = basis, basis.rho_in, basis.rho_out
         self.smoothness = basis.smoothness
         zero = torch.zeros(basis.rings.n, dtype=torch.float64)
         values = basis(zero)  # (b, d_out, d_in)

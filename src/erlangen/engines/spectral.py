@@ -29,7 +29,7 @@ class SpectralEngine(Engine):
     """
 
     def __init__(self, kernels: GlobalKernels, transform: Harmonics, target: Harmonics | None = None) -> None:
-        self.kernels, self.transform, self.target = kernels, transform, target or transform
+        self.basis, self.transform, self.target = kernels, transform, target or transform
         self.transform.prepare(kernels.into)
         self.target.prepare(kernels.out)
         self.rho_in, self.rho_out = kernels.rho_in, kernels.rho_out
@@ -46,9 +46,9 @@ class SpectralEngine(Engine):
             return self._apply(field.to(w.dtype), w, groups).to(coefficients.dtype)
 
     def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
-        L = self.kernels.degrees
-        c = self.transform.analyze(field, self.kernels.into)[:L, :L]
-        return synthesized_at(self.mixed(c, coefficients, groups), self.target, self.kernels.out)
+        L = self.basis.degrees
+        c = self.transform.analyze(field, self.basis.into)[:L, :L]
+        return synthesized_at(self.mixed(c, coefficients, groups), self.target, self.basis.out)
 
     def mixed(
         self, c: Complex[Tensor, "l m batch channel n"], coefficients: Tensor, groups: int = 1

@@ -66,7 +66,8 @@ class StencilEngine(Engine):
         shape: tuple[int, ...],
         operator: Callable[[Folded], Operator] = SparseOperator,
     ) -> None:
-        self.rho_in, self.rho_out, self.shape = basis.rho_in, basis.rho_out, shape
+        self.basis, self.shape = basis, shape
+        self.rho_in, self.rho_out = basis.rho_in, basis.rho_out
         self.smoothness = basis.smoothness
         entries = folded(basis, [stencil] if isinstance(stencil, Stencil) else stencil)
         self.operator = operator(entries)

@@ -177,6 +177,42 @@ class Correlation(Equivariant):
             field = (self.to_domain or self.domain).add(field, self.bias)
         return (self.to_domain or self.domain).hide(field)
 
+    def kernel(
+        self, v: Float[Tensor, "*places n"]
+    ) -> Float[Tensor, "*places out_channels in_per_group d_out d_in"]:
+        r"""The kernel that was learned, as a function of frame components: ``K(v) = sum_b w_b psi_b(v)``.
+
+        With it `er.correlate` sums what the layer computes, but for the bias. Between scalar fields
+        ``layer.kernel(v)[..., o, c, 0, 0]`` leads from channel c to channel o. Vectors are seen by their
+        components, regular fields by samples of the fibre: ``K(v)[i, j] = k(h_i^{-1} v, h_i^{-1} h_j) dh``,
+        dh the measure of one. Where kernels reach all round the sphere, the length of v is the angle.
+        With dilation this is the kernel before its nodes are spread.
+
+        Args:
+            v: frame components, in the units of the space; the kernel is zero beyond the radius.
+
+        Raises:
+            ValueError: for a kernel at one point, which is a matrix times a delta.
+
+        Example:
+            >>> import torch, erlangen as er
+            >>> layer = er.nn.Correlation(er.Sphere().grid(16), 1, 4, radius=0.5)
+            >>> layer.kernel(torch.tensor([[0.2, 0.0], [0.0, 0.2]])).shape
+            torch.Size([2, 4, 1, 1, 1])
+        """
+        if self.spec.radius == 0:
+            raise ValueError(
+                "kernel_size=1 is a kernel at one point, a matrix times a delta, which is no function of v; "
+                "expected a kernel with a width: take kernel_size=3, or radius="
+            )
+        psi = self.domain.engine(self.spec, self.to_domain).basis(v.to(torch.float64))
+        K = torch.einsum("ocb,...bij->...ocij", self.weight, psi.to(self.weight))
+        if not self.separable:
+            return K
+        zero = torch.zeros(v.shape[-1], dtype=torch.float64)
+        at_zero = self.domain.engine(self.mixing_spec).basis(zero).to(self.mixing)
+        return K @ torch.einsum("ocb,bij->ocij", self.mixing, at_zero)
+
     def extra_repr(self) -> str:
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
         text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'

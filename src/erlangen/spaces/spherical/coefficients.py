@@ -243,9 +243,9 @@ class _Spectral(Engine):
 
     def __init__(self, engine: SpectralEngine) -> None:
         self.engine = engine
-        self.rho_in, self.rho_out = engine.rho_in, engine.rho_out
+        self.basis, self.rho_in, self.rho_out = engine.basis, engine.rho_in, engine.rho_out
         self.power, self.smoothness = engine.power, engine.smoothness
-        l, n = torch.arange(engine.kernels.degrees), torch.tensor(engine.kernels.out.columns)
+        l, n = torch.arange(engine.basis.degrees), torch.tensor(engine.basis.out.columns)
         self.there = Table((l[:, None] >= n.abs()).double()[:, None, None, None])  # no degree l < |n|
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
@@ -261,7 +261,7 @@ class _Point(Engine):
     """Kernels at one point: a matrix in channels for each frequency n."""
 
     def __init__(self, engine: PointEngine, of: Frequencies, to: Frequencies) -> None:
-        self.rho_in, self.rho_out = engine.rho_in, engine.rho_out
+        self.basis, self.rho_in, self.rho_out = engine.basis, engine.rho_in, engine.rho_out
         self.power, self.smoothness = engine.power, engine.smoothness
         values = to.waves_in @ engine.values.value.to(torch.complex128) @ of.waves_out  # (b, n', n)
         self.real, self.imaginary = Table(values.real), Table(values.imag)
