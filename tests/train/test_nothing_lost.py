@@ -19,7 +19,7 @@ from PIL import Image
 import erlangen as er
 from erlangen.cli import main
 from erlangen.train import Diverged, Settings, fit, generate, prepare
-from erlangen.train.cost import Cost, _that_fit
+from erlangen.train.cost import Cost, that_fit
 from erlangen.train.lock import FolderLock, name_of
 from erlangen.train.memory import foresee
 from erlangen.train.page import PICTURES, write_run
@@ -481,10 +481,10 @@ def test_resumed_minutes_are_those_that_are_left(scenes, tmp_path, monkeypatch):
 
 
 def test_looks_and_the_page_take_half_of_the_time_at_most():
-    assert _that_fit(100.0, 10, 5.0, 12, 1.0, 10.0) == (10, 12)
-    assert _that_fit(50.0, 10, 5.0, 12, 1.0, 10.0) == (5, 12)
-    assert _that_fit(30.0, 10, 5.0, 12, 1.0, 10.0) == (3, 5)
-    assert _that_fit(1.0, 10, 5.0, 12, 1.0, 10.0) == (1, 1)
+    assert that_fit(100.0, 10, 5.0, 12, 1.0, 10.0) == (10, 12)
+    assert that_fit(50.0, 10, 5.0, 12, 1.0, 10.0) == (5, 12)
+    assert that_fit(30.0, 10, 5.0, 12, 1.0, 10.0) == (3, 5)
+    assert that_fit(1.0, 10, 5.0, 12, 1.0, 10.0) == (1, 1)
 
 
 def test_too_few_minutes_say_so(scenes):

@@ -115,7 +115,7 @@ def measure_cost(trial: Trial) -> Cost:
     if left is None:
         whole = 60 * settings.minutes - trial.clock.seconds
         wished = looks, turned
-        looks, turned = _that_fit(whole / 2, looks, look, turned, turning, report)
+        looks, turned = that_fit(whole / 2, looks, look, turned, turning, report)
         fixed = looks * look + report + turned * turning
         left = round((whole - fixed) / seconds)
         notes = _says_cut(settings.minutes, wished, (looks, turned), fixed, whole)
@@ -161,7 +161,7 @@ def _page(trial: Trial, one: float) -> tuple[int, float, float]:
     )
 
 
-def _that_fit(
+def that_fit(
     seconds: float, looks: int, look: float, turned: int, turning: float, report: float
 ) -> tuple[int, int]:
     """How many looks, and turned photographs, fit into that time: one of each at least."""

@@ -24,7 +24,7 @@ from erlangen.train.losses import Loss
 from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
 from erlangen.train.reading import how_files_are_read
-from erlangen.train.scale import says_values
+from erlangen.train.scale import Values, says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
 from erlangen.train.task import Task
@@ -142,15 +142,10 @@ def _prepared(
             f"no pixel of the {len(learned)} masks counts, expected some that are not {settings.ignore}, "
             "the value to --ignore"
         )
-    torch.manual_seed(settings.seed)
-    keep_freed_memory()
-    net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task, learned.values).to(
-        as_device(settings.device)
-    )
+    model = _untrained(net, task, settings, images, learned.values)
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights).to(model.mean.device)
-    turns = isinstance(net, UNet | Classifier) and settings.rotations != 1
+    turns = isinstance(model.net, UNet | Classifier) and settings.rotations != 1
     scale = says_values(learned.values) if learned.values else None
     unlocked = None if lock is None else lock.note
     said = [scale, *notes_on(learned, images, truths, turns), unlocked]
@@ -163,6 +158,17 @@ def _prepared(
         reading.write(out)
     crops = Crops(images, truths, settings)
     return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
+
+
+def _untrained(
+    net: nn.Module | None, task: Task, settings: Settings, images: list[Tensor], values: Values | None
+) -> Predictor:
+    """The network before the first step, where it will be trained."""
+    torch.manual_seed(settings.seed)
+    keep_freed_memory()
+    net = default_network(task, settings) if net is None else net
+    model = Predictor(net, *statistics(images), settings.size, task, values)
+    return model.to(as_device(settings.device))
 
 
 def notes_on(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
