@@ -23,6 +23,7 @@ FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
     ["cli"],
     ["__main__"],
 ]
+CHANGES = {"clear", "pop", "setdefault", "update"}  # of vars(x)
 BESIDE = {("verify", "figures"), ("kernels", "geometry")}
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -132,7 +133,7 @@ def _private(file: File) -> Iterator[tuple[int, str]]:
             owner = ast.unparse(node.value)
             if owner not in {"self", "cls", "super()"} and not (owner in own and node.attr in here):
                 yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Attribute) and _called(node.value) == "vars":  # vars(other).pop
+        elif isinstance(node, ast.Attribute) and node.attr in CHANGES and _called(node.value) == "vars":
             yield node.lineno, ast.unparse(node)
 
 

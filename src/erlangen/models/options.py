@@ -121,7 +121,7 @@ class Options:
         """The resolutions, the finest first."""
         options, found, scale = self.chosen(domain, blocks=1), [], 1
         for level in range(self.depth + 1):
-            found.append(options._level(level, domain, scale))
+            found.append(options.level(level, domain, scale))
             if level < self.depth:
                 coarse = domain.coarser()
                 scale *= 1 if coarse is domain else 2  # images of any size are measured in their own pixels
@@ -135,7 +135,8 @@ class Options:
             return value[level]
         return value * 2**level if name == "width" and value is not None else value
 
-    def _level(self, level: int, domain: Domain, scale: int) -> "Level":
+    def level(self, level: int, domain: Domain, scale: int) -> "Level":
+        """One resolution, of a domain; `scale` is how many of the finest samples its samples are apart."""
         one = {name: self.at(name, level) for name in NAMES}
         if self.radius is not None and not isinstance(self.radius, tuple):
             one["radius"] *= scale

@@ -221,7 +221,7 @@ def _forget(place: "ref[Place]", key: int, module: Any) -> None:
 
 def _behind(view: Any) -> nn.Module:
     """The module of a view; where nobody holds it any more, another one of the same state."""
-    return view.view_whole() or _with_state(view.view_class, view.__dict__)
+    return view.view_whole() or _with_state(view.view_class, vars(view))
 
 
 def _below(levels: list[tuple[Domain, Domain]], here: Domain) -> Domain | None:
