@@ -49,16 +49,20 @@ def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, 
     try:
         is_recorded = torch.is_grad_enabled() and torch.stack(tuple(f(t)), -1).requires_grad
         with torch.inference_mode(False), torch.enable_grad():
-            here = _leaf(t)
-            last = f(here)
-            rows = [torch.stack(tuple(last), -1)]
+            # without calls of our own from here on: geodesics come here at every step
+            here = t if t.requires_grad else t.detach().clone().requires_grad_()
+            rows = [tuple(f(here))]
             for k in range(1, order + 1):
-                last = [_pulled(y, here, is_recorded or k < order) for y in last]
-                rows.append(torch.stack(last, -1))
+                options = {"retain_graph": True, "create_graph": is_recorded or k < order}
+                rows.append(())
+                for y in rows[-2]:
+                    slope = grad(y.sum(), here, **options)[0] if y.requires_grad else torch.zeros_like(here)
+                    rows[-1] += (slope,)
     except RuntimeError:
         return _forward_jet(f, t, order)
-    rows = rows if is_recorded else [row.detach() for row in rows]
-    return rows if bool(rows[-1].isfinite().all()) else _forward_jet(f, t, order)
+    found = torch.stack(sum(rows, ()), -1).unflatten(-1, (order + 1, -1))
+    found = found if is_recorded else found.detach()
+    return list(found.unbind(-2)) if bool(found.isfinite().all()) else _forward_jet(f, t, order)
 
 
 def _pulled(y: Tensor, x: Tensor, is_recorded: bool) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from erlangen.geometry.frame import Frame, broadcast
 
 Velocity = Callable[[int, Tensor], Tensor]  # the time in half steps, and y, to y'
-Turning = Callable[[Tensor, Tensor, Tensor], Tensor]  # x (..., m), x' and E (..., m, n) to E'
+Turning = Callable[[Tensor, Tensor], Tensor]  # x (..., m) and x' to a matrix (..., m, m)
 
 
 def runge_kutta(velocity: Velocity, y: Tensor, steps: int) -> Tensor:
@@ -25,14 +25,14 @@ def runge_kutta(velocity: Velocity, y: Tensor, steps: int) -> Tensor:
 
 
 def geodesic(turning: Turning, u: Frame, v: Float[Tensor, "*#batch n"], steps: int) -> Frame:
-    """The geodesic from u whose velocity keeps the components v: ``x' = E v``, ``E' = turning(x, x', E)``."""
+    """The geodesic from u whose velocity keeps the components v: ``x' = E v``, ``E' = -turning(x, x') E``."""
     u, v = broadcast(u, v)
     column = v[..., None]
 
     def velocity(half: int, y: Tensor) -> Tensor:
         E = y[..., 1:]
         V = E @ column
-        return torch.cat([V, turning(y[..., 0], V[..., 0], E)], -1)
+        return torch.cat([V, -turning(y[..., 0], V[..., 0]) @ E], -1)
 
     end = runge_kutta(velocity, torch.cat([u.point[..., None], u.basis], -1), steps)
     return Frame(end[..., 0], end[..., 1:])

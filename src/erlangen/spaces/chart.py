@@ -1,8 +1,7 @@
 """Any Riemannian metric that can be written down: a chart, glued to itself or not."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated
 
 import torch
@@ -10,36 +9,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Range, Rotations, Size, Steps, checked
-from erlangen.domains import Domain
+from erlangen.domains import Domain, Gathered
 from erlangen.domains.gathered import Boundary
-from erlangen.geometry import Cell, Deck, Embedding, Frame, Measure
+from erlangen.geometry import Cell, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
 from erlangen.geometry.runge_kutta import geodesic, linear
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import fibre_of
-from erlangen.spaces.chart_grid import chart_grid
-from erlangen.spaces.close import carried_straight, seen_straight, straight_lengths
-from erlangen.spaces.decks import DeckGroup
+from erlangen.spaces.chart_grid import even_grid
 from erlangen.spaces.euclidean import affine
-from erlangen.spaces.metric import (
-    along_levi_civita,
-    inverse,
-    levi_civita,
-    orthonormal,
-    riemann,
-    sectional,
-)
+from erlangen.spaces.metric import inverse, orthonormal, riemann, sectional
+from erlangen.spaces.metric_field import MetricField
 from erlangen.spaces.numerical import Numerical
+from erlangen.spaces.probes import Probes
 from erlangen.spaces.scattered import box_samples, scattered_with_nodes
-from erlangen.spaces.survey import (
-    bivector_curvatures,
-    estimated_radius,
-    expect_metric,
-    length_of,
-    open_length,
-    straight_ways,
-)
+from erlangen.spaces.straight import carried_straight, seen_straight, straight_lengths
 
 Metric = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -112,27 +97,11 @@ class Chart(Numerical):
         self.periods = _one_for_each_axis("periods", periods, dim)
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
         self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
-        self._symbols = connection or getattr(metric, "christoffel", None)
-        self._metric, self._connection, self._radius = metric, connection, injectivity_radius
-        axes = zip(self.bounds, self.periods, strict=True)
-        edges = [b or ((0.0, p) if p else (-math.inf, math.inf)) for b, p in axes]
-        self.low, self.high = torch.tensor(edges, dtype=torch.float64).T
-        self._ends = torch.tensor([b or (-math.inf, math.inf) for b in self.bounds], dtype=torch.float64).T
-        for axis, (b, p) in enumerate(zip(self.bounds, self.periods, strict=True)):
-            if (b and p) or not self.low[axis] < self.high[axis]:
-                raise ValueError(
-                    f"axis {axis} has the period {p} and the bounds {b}, expected one of them at most, "
-                    "and low < high"
-                )
-        one = torch.eye(dim, dtype=torch.float64)
-        self.decks = DeckGroup(
-            [
-                Deck((glue or {}).get(axis, one), period * one[axis])
-                for axis, period in enumerate(self.periods)
-                if period
-            ]
-        )
-        expect_metric(self)
+        self._radius = injectivity_radius
+        self.field = MetricField(metric, dim, self.bounds, self.periods, glue or {}, connection)
+        self.low, self.high, self.decks = self.field.low, self.field.high, self.field.decks
+        self.probes = Probes(self.field)
+        self.probes.expect_metric()
 
     def __repr__(self) -> str:
         return f"{self.name}, n = {self.dim}"
@@ -141,145 +110,75 @@ class Chart(Numerical):
     def sampling(self) -> str:
         return f".grid({', '.join(['16'] * self.dim)})"
 
-    # the metric, and the matrix of transport
+    # the metric
 
     def metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
         """g(x), continued beyond the edges as in a mirror."""
-        if not self._has_left(x):
-            return self.raw_metric(x)
-        x, signs = self._mirrored(x)
-        g = self.raw_metric(x)
-        return signs[..., :, None] * g * signs[..., None, :]
-
-    def raw_metric(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
-        """What the given function says, beyond the edges too."""
-        return self._metric(x).to(x.dtype).expand(*x.shape[:-1], self.dim, self.dim)
-
-    def _has_left(self, x: Tensor) -> bool:
-        low, high = self._ends.to(x)
-        return bool(((x < low) | (x > high)).any())
-
-    def _mirrored(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The point that mirrors on the edges show at x, and the signs of the axes there."""
-        low, high = self._ends.to(x)
-        width = high - low
-        t = (x - low) - 2 * width * torch.floor((x - low) / (2 * width))  # in [0, 2 width)
-        back = t > width
-        inside = torch.where(back, low + 2 * width - t, low + t)
-        free = torch.isinf(width)
-        return torch.where(free, x, inside), torch.where(back & ~free, -1.0, 1.0).to(x)
-
-    def reflected(self, u: Frame) -> Frame:
-        point, signs = self._mirrored(u.point)
-        return Frame(point, signs[..., :, None] * u.basis)
+        return self.field(x)
 
     def christoffel(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
         """``Gamma[l, i, k]``, with ``nabla_i d_k = Gamma[l, i, k] d_l``."""
-        if self._symbols is None:
-            return levi_civita(self.metric, x)
-        if not self._has_left(x):
-            return self._symbols(x).to(x.dtype)
-        x, signs = self._mirrored(x)
-        return torch.einsum(
-            "...lik,...l,...i,...k->...lik", self._symbols(x).to(x.dtype), signs, signs, signs
-        )
-
-    def _along(self, x: Tensor, V: Tensor) -> Tensor:
-        if self._symbols is None:
-            return along_levi_civita(self.metric, x, V)
-        return torch.einsum("...lik,...i->...lk", self.christoffel(x), V)
+        return self.field.christoffel(x)
 
     def volume(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
         """The volume density ``sqrt(det g)`` of the coordinates."""
-        return torch.linalg.det(self.metric(x)).sqrt()
-
-    # its scale
+        return self.field.volume(x)
 
     @cached_property
     def length(self) -> float:  # type: ignore[override]
         """That of the shortest axis, or the usual radius of curvature, if that is less; from probes."""
-        return length_of(self)
-
-    @cached_property
-    def open_length(self) -> float:
-        """How far the metric changes on axes without an end, where probes lie about so far away."""
-        return open_length(self)
-
-    @cached_property
-    def unit_lengths(self) -> Float[Tensor, "n"]:
-        """The lengths of the coordinate vectors at the origin; 1 where the metric is none there."""
-        root = self.raw_metric(self.origin).diagonal().abs().sqrt()
-        return torch.where(root.isfinite() & (root > 0), root, 1.0)
-
-    @cached_property
-    def bivector_curvatures(self) -> Float[Tensor, "probe pair"]:
-        """The eigenvalues of the curvature operator on bivectors, at probes."""
-        return bivector_curvatures(self)
+        return self.probes.length
 
     # the contract
 
     @cached_property
     def origin(self) -> Tensor:
-        middle = (self.low + self.high) / 2
-        return torch.where(middle.isfinite(), middle, 0.0)
+        return self.field.origin
 
     def frame(self, p: Tensor) -> Tensor:
         x = p.to(torch.float64)
         home, turn = self.glue(Frame(x, torch.eye(self.dim).to(x)))
-        u = self.along_coordinates(self.origin.expand_as(home))
+        u = self.field.frames(self.origin.expand_as(home))
         leg = (home - self.origin) / LEGS
         for _ in range(LEGS):
-            u = self._transported(u, straight(u.point, u.point + leg), max(4, self.steps))
+            u = self.transported(u, straight(u.point, u.point + leg), max(4, self.steps))
         return (inverse(turn) @ u.basis).to(p.dtype)
 
     def any_frame(self, p: Tensor) -> Frame:
-        return self.along_coordinates(p.to(torch.float64))
+        return self.field.frames(p.to(torch.float64))
 
-    def along_coordinates(self, p: Tensor) -> Frame:
-        """Frames whose first axis is along the first coordinate; if H holds all turns, as good as any."""
-        root, failed = torch.linalg.cholesky_ex(self.metric(p))
-        return Frame(p, torch.where(failed[..., None, None] > 0, math.nan, inverse(root).mT))
-
-    def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
-        """`carry` in the coordinates of the cover."""
-        x, E = geodesic(lambda x, V, E: -self._along(x, V) @ E, u, v, steps or self.steps)
-        return Frame(x, orthonormal(self.metric(x), E))
+    def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
+        x, E = geodesic(self.field.along, u, v, steps or self.steps)
+        return Frame(x, orthonormal(self.field(x), E))
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""
-        u, q = self._aligned(u, q)
-        return shoot(self, self._walk, u, q)
+        return shoot(self, self.walk, *self.field.aligned(u, q))
 
     def coordinates_nearby(self, u: Frame, q: Tensor) -> Tensor:
-        return seen_straight(self, u, q)
+        return seen_straight(self.field, u, q)
 
     def distance_nearby_of_pairs(self, p: Tensor, q: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return straight_lengths(self, p, q, i, j)
-
-    def _aligned(self, u: Frame, q: Tensor) -> tuple[Frame, Tensor]:
-        """The frame at home, and the nearest image of q there."""
-        u, q = self.glue(u), self.home(q.to(u.point))
-        q = self.decks.nearest_image(self.metric(u.point), u.point, q)
-        shape = q.shape[:-1]
-        return Frame(u.point.expand(*shape, -1), u.basis.expand(*shape, -1, -1)), q
+        return straight_lengths(self.field, p, q, i, j)
 
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
-        return torch.linalg.det(differential(self, self._walk, u, v)[1]).abs()
+        return torch.linalg.det(differential(self, self.walk, u, v)[1]).abs()
 
     def components(self, u: Frame, w: Tensor) -> Tensor:
         return inverse(u.basis) @ w
 
     def home(self, p: Tensor) -> Tensor:
-        return self.glue(Frame(p, p.new_zeros(self.dim, self.dim))).point
+        return self.field.home(p)
 
     def glue(self, u: Frame) -> Frame:
         """The frame of the cover, brought to where axes with a period lie in [0, period)."""
         return self.decks.home(u)
 
     def contains(self, p: Tensor) -> Tensor:
-        low, high = self._ends.to(p)
-        p = self.home(p)
-        return ((p >= low) & (p <= high)).all(-1)
+        return self.field.contains(p)
+
+    def reflected(self, u: Frame) -> Frame:
+        return self.field.reflected(u)
 
     @property
     def matrix_size(self) -> int:
@@ -295,22 +194,22 @@ class Chart(Numerical):
         """Along the straight lines of coordinates, each the shortest, from point to point."""
         steps = max(4, LEGS * self.steps // polygon.shape[-2])
         for q in polygon.unbind(-2):
-            u, q = self._aligned(u, q)
-            u = self.glue(self._transported(u, straight(u.point, q), steps))
+            u, q = self.field.aligned(u, q)
+            u = self.glue(self.transported(u, straight(u.point, q), steps))
         return u
 
-    def _transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
+    def transported(self, u: Frame, curve: Curve, steps: int) -> Frame:
         """The frame along a curve, t ``(k)`` in [0, 1] to its points and velocities ``(k, ..., n)``."""
         x, velocity = curve(torch.linspace(0.0, 1.0, 2 * steps + 1, dtype=torch.float64))
-        E = linear(-self._along(x, velocity), u.basis)
-        return Frame(x[-1], orthonormal(self.metric(x[-1]), E))
+        E = linear(-self.field.along(x, velocity), u.basis)
+        return Frame(x[-1], orthonormal(self.field(x[-1]), E))
 
     def between(self, p: Tensor, q: Tensor, t: Tensor) -> Tensor:
-        u, q = self._aligned(Frame(p, torch.eye(self.dim).to(p)), q)
+        u, q = self.field.aligned(Frame(p, torch.eye(self.dim).to(p)), q)
         return self.home(u.point[:, None] + t[:, None] * (q - u.point)[:, None])
 
     def nearby(self, u: Frame, q: Tensor) -> Frame:
-        return carried_straight(self, u, q)
+        return carried_straight(self.field, u, q)
 
     def transport_along(self, curve: Tensor | Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
         points = sampled(curve)
@@ -327,17 +226,15 @@ class Chart(Numerical):
             return directional(curve, t, torch.ones_like(t))
 
         u = self.any_frame(points[0])
-        arrived = self._transported(u, moving, SAMPLES // 2)
+        arrived = self.transported(u, moving, SAMPLES // 2)
         return arrived.tangent(self._components_of(u, w))
 
     def curvature(self, u: Frame) -> Tensor:
-        E, R = u.basis, riemann(self.christoffel, u.point)
-        R = torch.einsum("...al,...lkij,...kb->...abij", inverse(E), R, E)
-        return torch.einsum("...abij,...ic,...jd->...cdab", R, E, E)
+        return self.field.curvature(u)
 
     def sectional(self, p: Tensor, v: Tensor, w: Tensor) -> Tensor:
         """The sectional curvature ``<R(v, w) w, v>`` over the squared area of v and w."""
-        return sectional(self.metric(p), riemann(self.christoffel, p), v, w)
+        return sectional(self.field(p), riemann(self.field.christoffel, p), v, w)
 
     samples = scattered_with_nodes
     own_samples = box_samples
@@ -368,8 +265,23 @@ class Chart(Numerical):
             nodes: of a kernel along its radius.
             pooling: the radius of the means that down-sampling takes; None for 2.5 distances of samples.
         """
-        fibre_of(self.structure, rotations, reflections)  # or refuses
-        return chart_grid(self, shape, rotations, boundary, nodes, pooling).masked(mask)
+        fibre = fibre_of(self.structure, rotations, reflections)
+        points, weights, reading = even_grid(self.field, shape)
+        options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
+        half = [-(-size // 2) for size in shape]
+        return Gathered(
+            self,
+            points,
+            weights,
+            reading,
+            fibre=fibre,
+            boundary=boundary,
+            nodes=nodes,
+            frames=self.field.frames(points) if self.structure.has_all_turns else None,
+            pooling=pooling,
+            recipe=partial(Chart.grid, self, *shape, **options, pooling=pooling),
+            coarse_recipe=partial(Chart.grid, self, *half, **options, pooling=pooling and 2 * pooling),
+        ).masked(mask)
 
     # what pictures ask
 
@@ -385,7 +297,7 @@ class Chart(Numerical):
 
     def ways(self, count: int, seed: int = 0) -> Tensor:
         """Straight lines of coordinates, half of them to where curvature is largest."""
-        return straight_ways(self, count, seed)
+        return self.probes.ways(count, seed)
 
     def circuits(self) -> list[Tensor]:
         t = torch.arange(1, LEGS + 1, dtype=torch.float64)[:, None] / LEGS
@@ -400,7 +312,7 @@ class Chart(Numerical):
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """As given, or estimated from curvature and from the way round the periods."""
-        return estimated_radius(self) if self._radius is None else self._radius
+        return self.probes.radius if self._radius is None else self._radius
 
 
 def straight(p: Tensor, q: Tensor) -> Curve:

@@ -1,70 +1,43 @@
-"""Grids on charts: even in coordinates, with the volume as weights, read by cubic interpolation."""
+"""Even samples in coordinates, with the volume as weights, read by cubic interpolation."""
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from erlangen.domains import Gathered, Interpolation, Sampled, lagrange
-from erlangen.domains.gathered import Boundary
+from erlangen.domains import Interpolation, Sampled, lagrange
 from erlangen.geometry import Frame
-from erlangen.groups import StructureGroup, fibre_of
+from erlangen.groups import StructureGroup
 from erlangen.spaces.metric import inverse
-
-if TYPE_CHECKING:
-    from erlangen.spaces.chart import Chart
+from erlangen.spaces.metric_field import MetricField
 
 TAPS = 4
 
 
-def chart_grid(
-    chart: "Chart",
-    shape: tuple[int, ...],
-    rotations: int | None,
-    boundary: Boundary,
-    nodes: int,
-    pooling: float | None = None,
-) -> Gathered:
-    """What `Chart.grid` makes."""
-    if len(shape) != chart.dim or min(shape) < TAPS:
+def even_grid(field: MetricField, shape: tuple[int, ...]) -> "tuple[Tensor, Tensor, ChartInterpolation]":
+    """Points ``(*shape, n)``, weights ``(*shape)``, and how samples there are read."""
+    if len(shape) != field.dim or min(shape) < TAPS:
         raise ValueError(
-            f"shape is {shape}, expected {chart.dim} sizes of at least {TAPS}; a network that goes down "
+            f"shape is {shape}, expected {field.dim} sizes of at least {TAPS}; a network that goes down "
             f"`depth` times needs {TAPS} 2^depth"
         )
-    for axis, (bounds, period) in enumerate(zip(chart.bounds, chart.periods, strict=True)):
+    for axis, (bounds, period) in enumerate(zip(field.bounds, field.periods, strict=True)):
         if bounds is None and period is None:
             raise ValueError(
-                f"axis {axis} of {chart} has no end, expected bounds= or a period: where should samples end?"
+                f"axis {axis} has no end, expected bounds= or a period: where should samples end?"
             )
-    width = chart.high - chart.low
-    step = width / torch.tensor(shape, dtype=torch.float64)
-    closed = torch.tensor([period is not None for period in chart.periods])
-    for deck in chart.decks:  # where the seam does not meet samples with samples, there is an edge
+    step = (field.high - field.low) / torch.tensor(shape, dtype=torch.float64)
+    closed = torch.tensor([period is not None for period in field.periods])
+    for deck in field.decks:  # where the seam does not meet samples with samples, there is an edge
         A = deck.matrix
         closed[deck.axis] = bool(
             ((A * step / step[:, None]).abs() - (A.abs() > 0.5).to(A)).abs().max() < 1e-9
         )
-    first = torch.where(closed, chart.low, chart.low + step / 2)
-    axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
-    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
-    half = tuple(-(-size // 2) for size in shape)
-    return Gathered(
-        chart,
-        points,
-        chart.volume(points) * step.prod(),
-        ChartInterpolation(chart, shape, first, step, closed),
-        fibre=fibre_of(chart.structure, rotations),
-        boundary=boundary,
-        nodes=nodes,
-        frames=chart.along_coordinates(points) if chart.structure.has_all_turns else None,
-        pooling=pooling,
-        recipe=partial(chart_grid, chart, shape, **options, pooling=pooling),
-        coarse_recipe=partial(chart_grid, chart, half, **options, pooling=pooling and 2 * pooling),
-    )
+    first = torch.where(closed, field.low, field.low + step / 2)
+    reading = ChartInterpolation(field, shape, first, step, closed)
+    return reading.points, field.volume(reading.points) * step.prod(), reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +45,13 @@ class ChartInterpolation(Interpolation):
     """Cubic in coordinates: across the periods, and within the edges by samples of one side.
 
     Args:
-        chart: the space.
+        field: the metric, in its box.
         shape: the number of samples on each axis.
         first, step: ``(n)``, of the samples, in coordinates.
         closed: ``(n)``, the axes with a period.
     """
 
-    chart: "Chart"
+    field: MetricField
     shape: tuple[int, ...]
     first: Tensor
     step: Tensor
@@ -86,7 +59,7 @@ class ChartInterpolation(Interpolation):
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         node, weight = self._nodes(p)
-        return self._index(node), weight * self.chart.contains(p)[:, None]
+        return self._index(node), weight * self.field.contains(p)[:, None]
 
     def _nodes(self, p: Tensor) -> tuple[Tensor, Tensor]:
         """The samples about p, ``(k, s, n)`` in steps from the first one of the cover, and their weights."""
@@ -104,7 +77,7 @@ class ChartInterpolation(Interpolation):
 
     def _index(self, node: Tensor) -> Tensor:
         beyond = ((node < 0) | (node >= torch.tensor(self.shape))).any(-1)  # few need to be brought home
-        home = self.chart.home(self.first + node[beyond] * self.step)
+        home = self.field.home(self.first + node[beyond] * self.step)
         index = node.long()
         index[beyond] = ((home - self.first) / self.step).round().long() % torch.tensor(self.shape)
         strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
@@ -113,34 +86,41 @@ class ChartInterpolation(Interpolation):
     def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         index, weight, E, side = self.carried(u)
         dual = inverse(domain.frames.basis.flatten(0, -3))[index]
-        return index, weight, turns_between(self.chart.structure, dual, E, side)
+        return index, weight, turns_between(domain.geometry.structure, dual, E, side)
 
     def carried(self, u: Frame) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The samples about frames ``(k)`` and their weights; the frames carried there, and their side.
 
         Along straight lines of coordinates to each sample, by the mean of the connection at their ends.
         """
-        chart = self.chart
+        field = self.field
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover
-        home = chart.glue(Frame(q, torch.eye(chart.dim).to(q)))
+        home = field.decks.home(Frame(q, torch.eye(field.dim).to(q)))
         index = self._index(node)
         d = q - u.point[:, None]
-        here = torch.einsum("klia,ksi->ksla", chart.christoffel(u.point), d)
+        here = torch.einsum("klia,ksi->ksla", field.christoffel(u.point), d)
         there = torch.einsum("ksb,kslba->ksla", (home.basis @ d[..., None])[..., 0], self._christoffel[index])
         B = home.basis
         half = (here + inverse(B) @ there @ B) / 4
-        one = torch.eye(chart.dim).to(half)
+        one = torch.eye(field.dim).to(half)
         E = B @ (inverse(one + half) @ ((one - half) @ u.basis[:, None]))
         side = torch.sign(torch.linalg.det(B) * torch.linalg.det(u.basis)[:, None])
-        return index, weight * chart.contains(u.point)[:, None], E, side
+        return index, weight * field.contains(u.point)[:, None], E, side
+
+    @cached_property
+    def points(self) -> Tensor:
+        """Those of the samples, ``(*shape, n)``."""
+        axes = [
+            first + step * torch.arange(size).double()
+            for first, step, size in zip(self.first, self.step, self.shape, strict=True)
+        ]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
 
     @cached_property
     def _christoffel(self) -> Tensor:
         """``(q, n, n, n)``, at the samples."""
-        axes = [torch.arange(size, dtype=torch.float64) for size in self.shape]
-        node = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)
-        return self.chart.christoffel(self.first + node * self.step)
+        return self.field.christoffel(self.points.flatten(0, -2))
 
 
 def turns_between(H: StructureGroup, dual: Tensor, E: Tensor, side: Tensor) -> Tensor:

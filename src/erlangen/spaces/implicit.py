@@ -318,9 +318,9 @@ class Implicit(Geometry):
         x = self.project(x)
         return Frame(x, self._adjusted(x, E))
 
-    def _turning(self, x: Tensor, V: Tensor, E: Tensor) -> Tensor:
-        G, change = directional(self.gradient, x.contiguous(), V.contiguous())
-        return -_lifting(G) @ (change @ E)
+    def _turning(self, x: Tensor, V: Tensor) -> Tensor:
+        G, change = directional(self.gradient, x, V)
+        return _lifting(G) @ change
 
     def coordinates(self, u: Frame, q: Tensor) -> Tensor:
         """By shooting: Newton's method on `carry`; nan where no way was found."""

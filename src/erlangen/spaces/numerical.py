@@ -28,7 +28,7 @@ class Numerical(Geometry):
     symmetry: tuple[Isometry, ...]
 
     @abstractmethod
-    def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
+    def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """`carry` before points are brought home, in so many steps."""
 
     @abstractmethod
@@ -54,7 +54,7 @@ class Numerical(Geometry):
         return super().frames(p.to(torch.float64))
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
-        return self.glue(self._walk(u, v.to(u.basis)))
+        return self.glue(self.walk(u, v.to(u.basis)))
 
     def rays(self, u: Frame, directions: Tensor, r: Tensor) -> Frame:
         """One geodesic for each direction, which stops at each distance."""
@@ -62,7 +62,7 @@ class Numerical(Geometry):
         u = Frame(u.point[:, None], u.basis[:, None])
         stops, before = [], 0.0
         for distance in r.tolist():
-            u = self._walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
+            u = self.walk(u, (distance - before) * directions.expand(rows, -1, -1), steps)
             stops.append(u)
             before = distance
         point, basis = (torch.stack(parts, 1).flatten(1, 2) for parts in zip(*stops, strict=True))

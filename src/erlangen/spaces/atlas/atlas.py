@@ -26,7 +26,6 @@ from erlangen.spaces.chart import LEGS, Chart, straight
 from erlangen.spaces.metric import inverse, orthonormal
 from erlangen.spaces.numerical import Isometry, Numerical
 from erlangen.spaces.scattered import scattered_with_nodes
-from erlangen.spaces.survey import estimated_radius
 
 STRIDE = 0.6  # of the room that a frame has in its chart, for a step
 
@@ -177,7 +176,7 @@ class Atlas(Numerical):
         self.expect_points(p)
         p = p.to(torch.float64)
         return self.cover.each(
-            Frame(p, p.new_zeros(*p.shape, self.dim)), lambda chart, u: chart.along_coordinates(u.point)
+            Frame(p, p.new_zeros(*p.shape, self.dim)), lambda chart, u: chart.any_frame(u.point)
         )
 
     @cached_property
@@ -191,7 +190,7 @@ class Atlas(Numerical):
             turns.append(self.gauge(own[a], self.cover.written(arrived, torch.tensor(a))))
         return orthonormal(turns[0], torch.stack(turns))
 
-    def _walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
+    def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
         """Step by step, each in the chart that the frame lies in; near an edge it is rewritten."""
         u, v = broadcast(u, v)
         steps = steps or self.steps
@@ -199,7 +198,7 @@ class Atlas(Numerical):
         steps *= max(1, math.ceil(longest / (STRIDE * self.room * steps)))
         for step in range(steps):
             u = self.cover.written(u, self.cover.best(u.point, stay=self.cover.least_room if step else None))
-            u = self.cover.each(u, lambda chart, u, v: chart._walk(u, v, 1), v / steps)
+            u = self.cover.each(u, lambda chart, u, v: chart.walk(u, v, 1), v / steps)
         return u
 
     @cached_property
@@ -212,7 +211,7 @@ class Atlas(Numerical):
         u, q = broadcast(self.glue(u), self.home(q.to(u.point)))
 
         def walk(u: Frame, v: Tensor) -> Frame:
-            ends = self._walk(u, v)
+            ends = self.walk(u, v)
             number, chart = number_of(ends.point[0]), self.cover.common(ends.point[0], q)
             return self.cover.written(ends, torch.where(chart < 0, number, chart))
 
@@ -236,7 +235,7 @@ class Atlas(Numerical):
 
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
         def walk(u: Frame, v: Tensor) -> Frame:
-            ends = self._walk(u, v)
+            ends = self.walk(u, v)
             return self.cover.written(ends, number_of(ends.point[:1]))
 
         return torch.linalg.det(differential(self, walk, u, v)[1]).abs()
@@ -251,7 +250,7 @@ class Atlas(Numerical):
         steps = max(4, LEGS * self.steps // polygon.shape[-2])
 
         def line(chart: Chart, u: Frame, q: Tensor) -> Frame:
-            return chart._transported(u, straight(u.point, q), steps)
+            return chart.transported(u, straight(u.point, q), steps)
 
         for q in polygon.unbind(-2):
             u = self._led(u, q, line)
@@ -309,7 +308,7 @@ class Atlas(Numerical):
             run = Frame(points[start : stop + 1], velocity[start : stop + 1, :, None] * (stop - start) / last)
             run, here = self.cover.written(run, torch.tensor(b)), self.cover.written(u, torch.tensor(b))
             samples = run.point[:, 1:], run.basis[:, 1:, 0]
-            x, E = self.charts[b]._transported(
+            x, E = self.charts[b].transported(
                 Frame(here.point[1:], here.basis[1:]), lambda _, samples=samples: samples, (stop - start) // 2
             )
             u, start = raised(self.point(x, b), E), stop
@@ -403,4 +402,4 @@ class Atlas(Numerical):
         if self._radius is not None:
             return self._radius
         halves = [self.nerve.length(number) / 2 for number in self.nerve.generators]
-        return min([estimated_radius(chart) for chart in self.charts] + halves)
+        return min([chart.probes.radius for chart in self.charts] + halves)

@@ -11,7 +11,7 @@ from erlangen.geometry.derivative import partials
 from erlangen.spaces.atlas.cover import Cover, Transition
 from erlangen.spaces.atlas.nerve import Nerve
 from erlangen.spaces.chart import Chart
-from erlangen.spaces.survey import relative_to_axes
+from erlangen.spaces.probes import relative_to_axes
 
 TOLERANCE = 1e-7  # relative
 THIN = 1e-3  # of a box: less room than this needs too many steps

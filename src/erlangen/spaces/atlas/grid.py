@@ -10,7 +10,7 @@ from erlangen.domains import Interpolation, Sampled
 from erlangen.geometry import Frame
 from erlangen.groups import StructureGroup
 from erlangen.spaces.atlas.cover import Cover, grouped, number_of
-from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, turns_between
+from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, even_grid, turns_between
 from erlangen.spaces.metric import inverse
 
 
@@ -21,14 +21,10 @@ def grid_of(cover: Cover, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, list[
     if len(shape) != dim or min(shape) < TAPS:
         raise ValueError(f"shape is {shape}, expected {dim} sizes of at least {TAPS}, of each chart's grid")
     for a, chart in enumerate(cover.charts):
-        step = (chart.high - chart.low) / torch.tensor(shape, dtype=torch.float64)
-        first = chart.low + step / 2
-        axes = [f + s * torch.arange(size).double() for f, s, size in zip(first, step, shape, strict=True)]
-        x = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+        x, volumes, reading = even_grid(chart.field, shape)
         points.append(cover.point(a, x))
-        weights.append(cover.unity(points[-1]) * chart.volume(x) * step.prod())
-        closed = torch.zeros(dim, dtype=torch.bool)
-        readings.append(ChartInterpolation(chart, shape, first, step, closed))
+        weights.append(cover.unity(points[-1]) * volumes)
+        readings.append(reading)
     return torch.stack(points), torch.stack(weights), readings
 
 
