@@ -59,12 +59,10 @@ class UNet(Equivariant):
         self.lift = nn.Sequential(*stem(levels[0], in_channels))
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         self.down, self.mix, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        before = levels[0].width
         for i, level in enumerate(levels):
-            self.encoder.append(conv_blocks(level, before))
+            self.encoder.append(conv_blocks(level, levels[max(i - 1, 0)].width))
             if i < depth:
                 self._add_way_back(level, levels[i + 1])
-            before = level.width
         projection: Any = self.options.projection
         self.project = nn.Identity() if domain.fibre is None else Project(domain, projection)
         self.head = Correlation(domain, levels[0].width, out_channels, 1)
