@@ -133,3 +133,16 @@ def test_isometries_that_break_the_gluing_are_none():
     across = torch.eye(3).double()
     across[1, 2] = 1.0
     assert not strip.symmetry_of(across).permutes
+
+
+def test_a_space_that_differs_between_the_samples_has_no_shift():
+    """A metric that is 1 at all samples, and waves between them, here more than there."""
+
+    def metric(x):
+        wave = 1 + (4 * x[..., 0]).sin() ** 2 * (1 + 0.5 * x[..., 0].cos())
+        return torch.diag_embed(torch.stack([wave, torch.ones_like(wave)], -1))
+
+    chart = er.Chart(metric, 2, periods=(2 * math.pi,) * 2)
+    names = {s.name for s in chart.grid(8, 4).symmetries()}
+    assert not {name for name in names if name.startswith("shift (0.7854, 0)")}
+    assert "shift (0, 1.571)" in names
