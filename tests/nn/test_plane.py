@@ -1,5 +1,8 @@
 """Turns, flips and shifts of the pixel grid: exact, at every size, outputs and gradients."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -236,3 +239,16 @@ def test_radius_in_pixels_of_each_level():
     same.load_state_dict(ours.state_dict())
     x = torch.randn(1, 1, 20, 20)
     assert torch.equal(ours(x), same(x))
+
+
+def test_the_plane_is_a_domain_and_says_where_its_space_is():
+    plane = er.Plane(rotations=4)
+    for name in ("log", "exp", "holonomy", "stabilizer", "grid"):
+        assert not hasattr(plane, name)
+        with pytest.raises(AttributeError, match=rf"expected er\.Plane\(\)\.geometry\.{name}, of the"):
+            getattr(plane, name)
+        assert hasattr(plane.geometry, name)
+    with pytest.raises(AttributeError, match=r"has no attribute 'colour'$"):
+        _ = plane.colour
+    assert copy.deepcopy(plane) is plane
+    assert pickle.loads(pickle.dumps(plane)).recipe == plane.recipe

@@ -1,6 +1,7 @@
 """Photographs: the plane, sampled at the pixels of images of any size."""
 
 import math
+from typing import NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,9 @@ PIXELS = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
 
 class Plane(Grid):
     r"""The plane in pixels: columns are x to the right, rows are -y, the image's centre is the origin.
+
+    It is a domain, as all that layers take: samples of a space. The space itself, with `exp`, `log`,
+    `holonomy` and the rest, is ``er.Plane().geometry``, an `er.Euclidean`.
 
     A turn by +90 degrees is ``torch.rot90(f, 1, (-2, -1))``. With `rotations` the structure group is
     C_N (with `reflections` D_N), and regular fields have N (2 N) values at each pixel; without, fields
@@ -67,6 +71,13 @@ class Plane(Grid):
         options += [f'symmetry="{self.symmetry}"'] * (self.symmetry is not None)
         options += [f"shape={self.shape}"] * (self.shape is not None)
         return f"Plane({', '.join(options)})"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # asked only of names that are not there
+        here = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if not name.startswith("_") and hasattr(Euclidean, name):
+            here += f": it is a domain, samples of a space; expected er.Plane().geometry.{name}, of the space"
+        raise AttributeError(here, name=name, obj=self)
 
     def __reduce__(self) -> tuple:
         return _rebuild, (self.rotations, self.reflections, self.symmetry, self.shape)
