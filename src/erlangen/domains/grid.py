@@ -1,7 +1,7 @@
 """Flat rectangular grids, where torch's convolutions do the work."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.spec import KernelSpec
 from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
-from erlangen.geometry import Deck, Geometry
+from erlangen.geometry import Geometry
 from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
 from erlangen.kernels import KernelBasis
@@ -37,7 +37,6 @@ class Grid(Domain):
     """
 
     is_skew: bool = False  # whether steps are not perpendicular, so that strides keep the first sample
-    mirrors: Sequence[Deck] = ()  # those that turn over what crosses the end of an axis
 
     @checked
     def __init__(
@@ -187,8 +186,12 @@ class Grid(Domain):
             padding_mode=spec.padding_mode,
             periodic=self.periodic,
             centred=not self.is_skew,
-            mirrors=self.mirrors,
+            surround=self._beyond(basis.rho_in),
         )
+
+    def _beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor] | None:
+        """How fields go on beyond axes that close, other than from their other end."""
+        return None
 
     def _build(self, spec: KernelSpec) -> Engine:
         # a kernel at one point strides and pads as any other

@@ -2,22 +2,24 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
-from erlangen.domains.spec import Field
+from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Continuation, SkewHalving, fold, unfold
+from erlangen.engines import Continuation, Engine, SkewHalving, Table, centred, fold, unfold
 from erlangen.geometry import Deck, Geometry
-from erlangen.groups import Fibre, Representation
+from erlangen.groups import Fibre, Representation, StructureGroup
+from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
 
+MOST_SEEN = 4  # samples beyond an end that resampling looks at
 REMEMBERED = 256  # isometries whose permutation a domain keeps
 
 
@@ -50,21 +52,36 @@ class QuotientGrid(Grid):
         periodic = (sides.abs() > 0.5).any(0).tolist()
         super().__init__(geometry, shape, steps, origin=origin, periodic=periodic, fibre=fibre)
         self.decks = tuple(decks)
-        turning = any(deck.order > 1 for deck in decks)
-        self.mirrors = [deck for deck in map(self._as_crossed, decks) if deck.order > 1] if turning else []
-        signs = torch.stack([deck.matrix.diagonal() for deck in decks])
-        self._mirrored = set((signs < 0).any(0).nonzero().flatten().tolist())
-        fields: list[Field] = ["scalar", "vector", "sign"]
-        if geometry.dim == 2:
-            fields.append("spin2")
-        if fibre is not None:
-            fields.append("regular")
-        rhos = [self.representation(field) for field in fields]
-        self._continuations = {rho.name: Continuation(self.mirrors, rho) for rho in rhos}
-        gram = self.steps @ self.steps.T
-        self.is_skew = bool((gram - gram.diagonal().diag()).abs().max() > 1e-9 * gram.diagonal().min())
+        self.elements = StructureGroup.finite([deck.matrix for deck in decks]).components
+        # what they do to the places of samples, in their own axes
+        places = self.steps @ self.elements.mT @ torch.linalg.inv(self.steps)
+        off = (places - torch.eye(self.dim).to(places)).abs().amax(0)
+        turned, mixed = (
+            torch.maximum(x.amax(0), x.amax(1)) > 1e-9 for x in (off, off - off.diagonal().diag())
+        )
+        shifts = torch.stack([deck.shift for deck in decks if deck.order == 1] or [torch.zeros(self.dim)])
+        plain = ((shifts.to(places) @ torch.linalg.inv(self.steps)).abs() > 0.5).any(0)
+        self._turned, self._halved = turned.tolist(), (turned & ~mixed & plain).tolist()
+        self.is_skew = not _is_diagonal(self.steps @ self.steps.T)
         self._halving = SkewHalving(self.steps) if self.is_skew else None
         self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
+        self._of_shape: dict[tuple[int, ...], QuotientGrid] = {}
+        self._continuation: Continuation | None = None
+        self._turns = self._turns_of_fields() if any(self._turned) or self.is_skew else {}
+
+    def _turns_of_fields(self) -> dict[str, list[Table | None]]:
+        """rho(h)^{-1} of each type of field, for what decks turn frames by; None for the identity."""
+        fields: list[Field] = ["scalar", "vector", "sign"]
+        if self.dim == 2:
+            fields.append("spin2")
+        if self.fibre is not None:
+            fields.append("regular")
+        found = {}
+        for rho in map(self.representation, fields):
+            matrices = rho.inverse(self.elements)
+            one = torch.eye(matrices.shape[-1]).to(matrices)
+            found[rho.name] = [None if torch.equal(m, one) else Table(m) for m in matrices]
+        return found
 
     def __repr__(self) -> str:
         return f"QuotientGrid({self.geometry}, shape={self.shape})"
@@ -75,17 +92,43 @@ class QuotientGrid(Grid):
 
     def sized(self, shape: tuple[int, ...]) -> Grid:
         """This domain, or that of its coarser ones which has these sizes."""
-        domain: Grid = self
-        while domain.shape != tuple(shape) and max(domain._sizes()) > max(shape):
-            domain = domain.coarser()
-        return domain if domain.shape == tuple(shape) else super().sized(shape)
+        found = self._with(tuple(shape))
+        return super().sized(shape) if found is None else found
+
+    def _with(self, shape: tuple[int, ...]) -> "QuotientGrid | None":
+        """The lattice of these sizes, that some axes halved, some times, lead to."""
+        if shape not in self._of_shape:
+            grid = self
+            while grid.shape != shape:
+                more = [here > there for here, there in zip(grid.shape, shape, strict=True)]
+                if not any(more):
+                    return None
+                grid = grid.halved(more)
+            self._of_shape[shape] = grid
+        return self._of_shape[shape]
+
+    def coarser(self) -> "QuotientGrid":
+        return self._half_of([True] * self.dim)
+
+    def _half_of(self, axes: Sequence[bool]) -> "QuotientGrid":
+        pairs = zip(self._sizes(), axes, strict=True)
+        return self._with(tuple(-(-size // 2) if on else size for size, on in pairs))  # type: ignore[return-value]
 
     @shared()
-    def coarser(self) -> "QuotientGrid":
-        coarse = super().coarser()
-        origin = self.origin if self.is_skew else coarse.origin
-        options = {"origin": origin, "fibre": self.fibre}
-        return QuotientGrid(self.geometry, coarse.shape, coarse.steps, self.decks, **options)
+    def halved(self, axes: Sequence[bool]) -> "QuotientGrid":
+        """Every other sample of some axes: about the centre or, on lattices askew, from the first one."""
+        sizes = self._sizes()
+        found = [centred(size, 2) if on else (size, 0) for size, on in zip(sizes, axes, strict=True)]
+        first = torch.tensor([0.0 if self.is_skew else twice / 2 for _, twice in found]).double()
+        steps = torch.tensor([1.0 + on for on in axes]).double()[:, None] * self.steps
+        return QuotientGrid(
+            self.geometry,
+            [size for size, _ in found],
+            steps,
+            self.decks,
+            origin=self._first() + first @ self.steps,
+            fibre=self.fibre,
+        )
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         if self._halving is None:
@@ -106,7 +149,9 @@ class QuotientGrid(Grid):
     ) -> tuple[Tensor, Tensor]:
         if self._halving is None:
             return super().downsample_by_content(field, rho, circular)
-        coarse, phase = self._halving.down_by_content(fold(field, rho), partial(self.surround, rho=rho))
+        x, around = fold(field, rho), partial(self.surround, rho=rho)
+        options = self.content_axes(circular), self.half_shifts(tuple(x.shape[2:]))
+        coarse, phase = self._halving.down_by_content(x, around, *options)
         return unfold(coarse, rho), phase
 
     def upsample_by_content(
@@ -119,38 +164,81 @@ class QuotientGrid(Grid):
     ) -> Tensor:
         if self._halving is None:
             return super().upsample_by_content(field, rho, size, phase, circular)
+        options = self.content_axes(circular), self.half_shifts(size)
         around = partial(self.surround, rho=rho)
-        return unfold(self._halving.up_by_content(fold(field, rho), phase, around), rho)
+        return unfold(self._halving.up_by_content(fold(field, rho), phase, around, *options), rho)
 
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
         return [
-            closes and axis not in self._mirrored
-            for axis, closes in enumerate(super().content_axes(circular))
+            closes and not turned
+            for turned, closes in zip(self._turned, super().content_axes(circular), strict=True)
         ]
-
-    def _as_crossed(self, deck: Deck) -> Deck:
-        """With the turns of the decks that mirrored axes lead over, so that mirrors are flips of samples."""
-        A, left = deck.matrix, list(self.decks)
-        while True:
-            # of the axes that are turned over, one that no other deck turns again
-            over = [d for d in left if A[d.axis, d.axis] < 0]
-            beyond = next((d for d in over if all(o.matrix[d.axis, d.axis] > 0 for o in over)), None)
-            if beyond is None:
-                return Deck(A, deck.shift)
-            left.remove(beyond)
-            A = A @ beyond.matrix
 
     def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
         # a mirror turns the shift by half round into that by half back, the same where the axis just closes
-        plain = {deck.axis for deck in self.decks if deck.order == 1}
-        return [axis in self._mirrored & plain and length % 4 == 2 for axis, length in enumerate(size)]
+        return [halved and length % 4 == 2 for halved, length in zip(self._halved, size, strict=True)]
 
-    def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
-        continuation = self._continuations["scalar" if rho is None else rho.name]
-        field = continuation.across(field, widths)
-        rest = [0 if axis in continuation.axes else width for axis, width in enumerate(widths)]
-        return super().surround(field, rest, rho) if any(rest) else field
+    def surround(
+        self, field: Tensor, widths: list[int], rho: Representation | None = None, groups: int = 1
+    ) -> Tensor:
+        if not self._turns:
+            return super().surround(field, widths, rho)
+        sizes = tuple(field.shape[2:])
+        over = [axis for axis, width in enumerate(widths) if width > sizes[axis] and not self.is_skew]
+        if over:
+            raise ValueError(
+                f"the kernel reaches {widths[over[0]]} samples beyond an axis of {sizes[over[0]]}, more than "
+                "once round; take a smaller kernel"
+            )
+        continuation = self._with(sizes).continued(widths)  # type: ignore[union-attr]
+        return continuation.across(field, widths, self._turns["scalar" if rho is None else rho.name], groups)
+
+    def _beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor]:
+        return lambda field, widths, groups: self.surround(field, widths, rho, groups)
+
+    def continued(self, widths: Sequence[int]) -> Continuation:
+        """What lies so far beyond the ends of axes, and what lies beyond any that were asked for before.
+
+        Raises:
+            ValueError: for decks that do not carry samples to samples.
+        """
+        known = self._continuation
+        margins = [0] * self.dim if known is None else known.margins
+        if known is None or any(width > margin for width, margin in zip(widths, margins, strict=True)):
+            known = self._continuation = self._seen([max(pair) for pair in zip(widths, margins, strict=True)])
+        return known
+
+    @shared()
+    def _seen(self, margins: Sequence[int]) -> Continuation:
+        ends = zip(self._sizes(), margins, strict=True)
+        axes = [torch.arange(-margin, size + margin).double() for size, margin in ends]
+        places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ self.steps + self._first()
+        u = self.geometry.glue(self.geometry.frames(places))
+        index = self._index(u.point)
+        if index is None:
+            raise ValueError(
+                f"the decks of {self.geometry} do not carry samples of {self._sizes()} to each other, "
+                "expected sizes that do: the same on sides that they turn into each other, even ones"
+            )
+        off = (self.elements - u.basis[..., None, :, :]).abs().amax((-2, -1))
+        return Continuation(index, off.argmin(-1), margins)
+
+    def prepare(self, way: Way, rho: Representation) -> None:
+        super().prepare(way, rho)
+        sizes = zip(self.periodic, self._sizes(), strict=True)
+        if self._turns and not any(closes and size % 2 for closes, size in sizes):
+            most = MOST_SEEN if self._halving is None else self._halving.most
+            others = [not phased for phased in self.content_axes(False)]
+            for axes in ([False] * self.dim, others, [True] * self.dim):
+                self._half_of(axes).continued([most if closes else 0 for closes in self.periodic])
+
+    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
+        engine = super()._correlator(basis, spec)
+        if self._turns:
+            margins = zip(engine.margins(self._sizes()), self.periodic, strict=True)
+            self.continued([margin if closes else 0 for margin, closes in margins])
+        return engine
 
     def act(
         self,
@@ -237,14 +325,21 @@ class QuotientGrid(Grid):
     def _permuted(self, g: Tensor) -> tuple[Tensor, Tensor] | None:
         frames = self.frames.flat
         u = self.geometry.act(torch.linalg.inv(g), frames)
-        position = (u.point - self._first()) @ torch.linalg.inv(self.steps)
-        sizes = torch.tensor(self._sizes())
-        inside = ((position.round() >= 0) & (position.round() < sizes)).all()
-        if not inside or bool(((position - position.round()).abs() > 1e-6).any()):
+        index = self._index(u.point)
+        return None if index is None else (index, self.geometry.gauge(frames.at(index), u))
+
+    def _index(self, p: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch"] | None:
+        """The numbers of the samples at points, if there is one at each."""
+        position = (p - self._first()) @ torch.linalg.inv(self.steps)
+        place, sizes = position.round().long(), torch.tensor(self._sizes())
+        if bool(((place < 0) | (place >= sizes)).any()) or bool(((position - place).abs() > 1e-6).any()):
             return None
         strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])
-        index = (position.round().long() * strides).sum(-1)
-        return index, self.geometry.gauge(frames.at(index), u)
+        return (place * strides).sum(-1)
+
+
+def _is_diagonal(A: Float[Tensor, "n n"]) -> bool:
+    return bool((A - A.diagonal().diag()).abs().max() <= 1e-9 * A.diagonal().abs().min())
 
 
 def turn_name(A: Float[Tensor, "n n"]) -> str:

@@ -37,7 +37,7 @@ def expect_kernels(basis: KernelBasis, H: StructureGroup, spec: KernelSpec) -> N
 
 def expect_reach(geometry: Geometry, radius: float) -> None:
     """ValueError for a radius beyond which a kernel would meet itself."""
-    if radius > geometry.injectivity_radius:
+    if radius > geometry.injectivity_radius * (1 + 1e-9):  # or it is rounding
         raise ValueError(
             f"radius is {radius}, beyond {geometry.up_to()}, where a kernel would meet itself; take a "
             "smaller radius"

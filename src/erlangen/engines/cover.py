@@ -1,129 +1,109 @@
 """How a lattice on a quotient goes on beyond its edge: as the lattice of the cover does.
 
-A field on ``M = M~ / Gamma`` is a Gamma-equivariant field on the cover M~. Deck transformations are data
-here: with its neighbourhood across the seams a field is a piece of the cover, where a plain convolution does
-the rest.
+A field on ``M = M~ / Gamma`` is a Gamma-equivariant field on the cover M~. With its neighbourhood across the
+seams a field is a piece of the cover, where a plain convolution does the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from erlangen.engines.convolve import FORMATS
-from erlangen.geometry import Deck
-from erlangen.groups import Representation
-
-
-class Continuation:
-    r"""How fields of one type go on beyond the axes that close with a mirror, ``x -> A x + length e_axis``.
-
-    The lattice lies symmetrically on the axes that A mirrors, so that each mirror is a flip of samples.
-
-    Args:
-        decks: along array axes, with diagonal A; one for each axis at most.
-        rho: the type of fields.
-    """
-
-    def __init__(self, decks: Sequence[Deck], rho: Representation) -> None:
-        self._crossings = [
-            _Crossing(
-                deck.axis,  # type: ignore[arg-type]
-                tuple((deck.matrix.diagonal() < 0).nonzero().flatten().tolist()),
-                tuple(tuple(row) for row in rho.matrix(deck.matrix).tolist()),
-            )
-            for deck in decks
-        ]
-        self.axes = {crossing.axis for crossing in self._crossings}
-
-    def across(
-        self, x: Float[Tensor, "batch channel *space"], widths: Sequence[int], groups: int = 1
-    ) -> Tensor:
-        """The field with more samples at both ends of these axes: a piece of the cover.
-
-        Args:
-            x: the field, fibre folded into the channels as by `fold`.
-            widths: how many, for each space axis (fewer where negative); the other axes are left as they are.
-            groups: of channels, as they were folded.
-        """
-        for crossing in self._crossings:
-            width, dim = widths[crossing.axis], 2 + crossing.axis
-            length = x.shape[dim]
-            if width > length:
-                raise ValueError(
-                    f"the kernel reaches {width} samples beyond an axis of {length}, more than once round; "
-                    "take a smaller kernel"
-                )
-            if width < 0:
-                x = x.narrow(dim, -width, length + 2 * width)
-            if width > 0:
-                x = _Across.apply(x, width, crossing, groups)
-        return x
+from erlangen.engines.table import Table
 
 
 @dataclass(frozen=True)
-class _Crossing:
-    r"""A deck transformation as it acts on folded fields of one type, in plain numbers.
+class _Ring:
+    """The places that are added, slab by slab: which sample each is, and where frames are turned, by kind."""
 
-    Beyond the end of the axis, ``f(A p + length e) = rho(A)^{-1} f(p)``, and A is its own inverse.
+    index: Table
+    turned: dict[int, Table]
 
-    Attributes:
-        axis: the array axis that closes.
-        flips: the axes that are mirrored.
-        rows: rho(A).
+
+class Continuation:
+    r"""What lies at the places about a lattice: at p the sample q, and ``f(p) = rho(h)^{-1} f(q)``.
+
+    Args:
+        index: the number of q for each place of a box, the lattice in its middle.
+        kind: which h.
+        margins: of the box, on both ends of each axis.
     """
 
-    axis: int
-    flips: tuple[int, ...]
-    rows: tuple[tuple[float, ...], ...]
+    def __init__(self, index: Int[Tensor, "*box"], kind: Int[Tensor, "*box"], margins: Sequence[int]) -> None:
+        self._index, self._kind, self.margins = index, kind, tuple(margins)
+        self.sizes = tuple(length - 2 * m for length, m in zip(index.shape, margins, strict=True))
+        self._rings: dict[tuple[int, ...], _Ring] = {}
 
-    def turned(self, x: Tensor, groups: int) -> Tensor:
-        """``rho(A) f``, its samples mirrored: for each row of the matrix a sum of blocks of channels."""
-        d = len(self.rows)
-        x = x.flip([2 + axis for axis in self.flips]) if self.flips else x
-        if all(m == (i == j) for i, row in enumerate(self.rows) for j, m in enumerate(row)):
-            return x
-        blocks, parts = x.chunk(groups * d, 1), []
-        for group in range(groups):
-            own = blocks[group * d : group * d + d]
-            for row in self.rows:
-                terms = [b if m == 1 else m * b for m, b in zip(row, own, strict=True) if m != 0]
-                parts.append(sum(terms[1:], start=terms[0]))
-        return torch.cat(parts, 1)
+    def across(
+        self,
+        x: Float[Tensor, "batch channel *space"],
+        widths: Sequence[int],
+        turns: Sequence[Table | None],
+        groups: int = 1,
+    ) -> Tensor:
+        """The field with more samples at both ends of each axis: a piece of the cover.
 
-
-class _Across(torch.autograd.Function):
-    """One seam. Its gradient is the adjoint below: torch's own would fill a whole field for each end."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, width: int, crossing: _Crossing, groups: int) -> Tensor:
-        ctx.options = width, crossing, groups
-        dim = 2 + crossing.axis
-        before = crossing.turned(x.narrow(dim, x.shape[dim] - width, width), groups)
-        after = crossing.turned(x.narrow(dim, 0, width), groups)
-        return torch.cat([before, x, after], dim)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _Adjoint.apply(grads[0], *ctx.options), None, None, None
-
-
-class _Adjoint(torch.autograd.Function):
-    """What lies beyond a seam, added to where it came from: rho(A) is orthogonal and its own inverse."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, width: int, crossing: _Crossing, groups: int) -> Tensor:
-        ctx.options = width, crossing, groups
-        dim = 2 + crossing.axis
-        length = y.shape[dim] - 2 * width
-        x = y.narrow(dim, width, length).clone(memory_format=FORMATS[y.dim() - 2])
-        x.narrow(dim, length - width, width).add_(crossing.turned(y.narrow(dim, 0, width), groups))
-        x.narrow(dim, 0, width).add_(crossing.turned(y.narrow(dim, width + length, width), groups))
+        Args:
+            x: the field, fibre folded into the channels as by `fold`.
+            widths: how many, for each space axis; fewer where negative.
+            turns: rho(h)^{-1} of each kind, None for the identity.
+            groups: of channels, as they were folded.
+        """
+        ring = self._ring(tuple(widths))
+        flat = x.movedim(1, -1).flatten(1, -2)  # (batch, q, channel)
+        values = flat.index_select(1, ring.index.like(x))  # (batch, p, channel)
+        for kind, where in ring.turned.items():
+            matrix = turns[kind]
+            if matrix is not None:
+                values = torch.where(where.like(x)[:, None], _mixed(values, matrix.like(x), groups), values)
+        for axis, width in enumerate(widths):
+            if width < 0:
+                x = x.narrow(2 + axis, -width, x.shape[2 + axis] + 2 * width)
+        shapes = [[end - start for start, end in slab] for _, slab in self._slabs(widths)]
+        parts = values.split([torch.Size(shape).numel() for shape in shapes], 1)
+        slabs = [p.unflatten(1, shape).movedim(-1, 1) for p, shape in zip(parts, shapes, strict=True)]
+        for number, (axis, _) in enumerate(self._slabs(widths)):
+            if number % 2 == 0:
+                x = torch.cat([slabs[number], x, slabs[number + 1]], 2 + axis)
         return x
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _Across.apply(grads[0], *ctx.options), None, None, None
+    def _ring(self, widths: tuple[int, ...]) -> _Ring:
+        ring = self._rings.get(widths)
+        if ring is None:
+            ring = _Ring(*self._read(widths))
+            if not torch.compiler.is_compiling():
+                self._rings[widths] = ring
+        return ring
+
+    def _read(self, widths: tuple[int, ...]) -> tuple[Table, dict[int, Table]]:
+        windows = [
+            tuple(slice(m + start, m + end) for m, (start, end) in zip(self.margins, slab, strict=True))
+            for _, slab in self._slabs(widths)
+        ]
+        index = torch.cat([self._index[window].flatten() for window in windows])
+        kinds = torch.cat([self._kind[window].flatten() for window in windows])
+        return Table(index), {int(kind): Table(kinds == kind) for kind in kinds.unique() if kind}
+
+    def _slabs(self, widths: Sequence[int]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Before and after each axis, and from where to where on all: as far as axes before it have grown."""
+        for axis, width in enumerate(widths):
+            for start in (-width, self.sizes[axis]) if width > 0 else ():
+                yield (
+                    axis,
+                    [
+                        (start, start + width)
+                        if a == axis
+                        else (-w, size + w)
+                        if a < axis or w < 0
+                        else (0, size)
+                        for a, (w, size) in enumerate(zip(widths, self.sizes, strict=True))
+                    ],
+                )
+
+
+def _mixed(x: Float[Tensor, "batch p channel"], matrix: Float[Tensor, "d d"], groups: int) -> Tensor:
+    """A matrix on the fibre that is folded into the channels."""
+    blocks = x.unflatten(-1, (groups, len(matrix), -1))
+    return torch.einsum("ij,bpgjc->bpgic", matrix, blocks).flatten(2)

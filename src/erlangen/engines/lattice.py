@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,8 @@ from torch import Tensor
 
 from erlangen.engines.centred import centred
 from erlangen.engines.convolve import convolve
-from erlangen.engines.cover import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
-from erlangen.geometry import Deck
 from erlangen.kernels import KernelBasis
 
 
@@ -33,7 +31,7 @@ class LatticeEngine(Engine):
         padding_mode: "zeros", "reflect", "replicate" or "circular", on the axes with a boundary.
         periodic: the axes without one.
         centred: whether a stride keeps the centre of the lattice, else its first sample.
-        mirrors: the decks of those of them that close with a mirror.
+        surround: so many more samples of a folded field at both ends of each of those.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class LatticeEngine(Engine):
         padding_mode: str = "zeros",
         periodic: Sequence[bool] = (),
         centred: bool = True,
-        mirrors: Sequence[Deck] = (),
+        surround: Callable[[Tensor, list[int], int], Tensor] | None = None,
     ) -> None:
         if stride > 1 and (dilation > 1 or padding != "same"):
             raise ValueError(
@@ -60,7 +58,7 @@ class LatticeEngine(Engine):
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode, self.centred = padding_mode, centred
         self.periodic = tuple(periodic) or (False,) * len(steps)
-        self.continuation = Continuation(mirrors, basis.rho_in)
+        self.surround = surround
         self.volume = float(torch.linalg.det(steps).abs())
         places: tuple[int, ...] = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
         self._taps: dict[tuple[int, ...], Table] = {
@@ -118,17 +116,26 @@ class LatticeEngine(Engine):
         self, x: Tensor, size: Sequence[int], twice: Sequence[int], groups: int = 1
     ) -> tuple[Tensor, list[int]]:
         """The field with its neighbourhood, and the zeros that the convolution is to add."""
-        if isinstance(self.padding, int):
-            widths = [self.padding] * len(size)
-        else:  # "same": outermost node minus first output, in samples
-            widths = [(self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)]
+        widths = self._widths(size, twice)
+        around = [w if p else 0 for w, p in zip(widths, self.periodic, strict=True)]
+        if any(around) and self.surround is not None:
+            x, widths = self.surround(x, around, groups), [w - a for w, a in zip(widths, around, strict=True)]
         modes = ["circular" if p else self.padding_mode for p in self.periodic]
         zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, modes, strict=True)]
         rest = [w - z for w, z in zip(widths, zeros, strict=True)]
-        x = self.continuation.across(x, rest, groups)
-        for axis in self.continuation.axes:
-            rest[axis] = 0
         return (pad(x, rest, modes) if any(rest) else x), zeros
+
+    def margins(self, sizes: Sequence[int]) -> list[int]:
+        """How many samples about a field of some sizes it sees."""
+        twice = [self._twice_first(size) for size in sizes]
+        taps = self._taps[tuple(t % 2 for t in twice)].value.shape[-len(sizes) :]
+        return [max(0, width) for width in self._widths(taps, twice)]
+
+    def _widths(self, size: Sequence[int], twice: Sequence[int]) -> list[int]:
+        if isinstance(self.padding, int):
+            return [self.padding] * len(size)
+        # "same": outermost node minus first output, in samples
+        return [(self.dilation * (k - 1) - t) // 2 for k, t in zip(size, twice, strict=True)]
 
     def _sample(self, halves: tuple[int, ...]) -> Tensor:
         radius = self.basis.rings.radius
@@ -151,10 +158,6 @@ def pad(x: Tensor, widths: Sequence[int], modes: Sequence[str]) -> Tensor:
     for axis, (width, mode, length) in enumerate(zip(widths, modes, x.shape[2:], strict=True)):
         if width < 0:
             x = x.narrow(2 + axis, -width, length + 2 * width)
-        if mode == "circular" and width > length:  # more than once round, as on axes askew
-            index = torch.arange(-width, length + width, device=x.device) % length
-            x, widths = x.index_select(2 + axis, index), [*widths[:axis], 0, *widths[axis + 1 :]]
-            continue
         most = {"circular": length, "reflect": length - 1}.get(mode, width)
         if width > most:
             raise ValueError(

@@ -154,7 +154,7 @@ def downsample_by_content(
     phase = torch.zeros(len(x), n, dtype=torch.long, device=x.device)
     if any(others):
         half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
-        every = [downsample(y, periodic or axes, surround, others) for y in _half_shifted(x, half)]
+        every = [downsample(y, periodic or axes, surround, others) for y in half_shifted(x, half)]
         x = strongest(torch.stack(every, 1), half, phase)
     line, one = gaussian(0, x), x.new_ones(1)
     x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
@@ -168,7 +168,7 @@ def downsample_by_content(
     return strongest(x, where, phase), phase
 
 
-def _half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int]) -> list[Tensor]:
+def half_shifted(x: Float[Tensor, "batch channel *space"], axes: Sequence[int]) -> list[Tensor]:
     """The field, shifted by half of an axis or not for each of some axes, the last one changing first."""
     shifted = []
     for bits in itertools.product((0, 1), repeat=len(axes)):
@@ -211,8 +211,15 @@ def upsample_by_content(
         return x
     whole = [given if phased else s for s, given, phased in zip(size, x.shape[2:], axes, strict=True)]
     x = upsample(x, whole, periodic or axes, surround, [not phased for phased in axes])
-    for axis, shifts in enumerate(half_shifts or ()):
+    return shifted_back(x, phase, half_shifts or ())
+
+
+def shifted_back(
+    x: Float[Tensor, "batch channel *space"], phase: Int[Tensor, "batch n"], half_shifts: Sequence[bool]
+) -> Tensor:
+    """The field, shifted by half of those axes whose phase says so."""
+    for axis, shifts in enumerate(half_shifts):
         if shifts:
-            back = phase[:, axis].bool().view(-1, *[1] * (n + 1))
+            back = phase[:, axis].bool().view(-1, *[1] * (x.dim() - 1))
             x = torch.where(back, x.roll(x.shape[2 + axis] // 2, 2 + axis), x)
     return x

@@ -4,13 +4,14 @@ Every second sample of each axis is kept, the first one among them: it stays the
 """
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
-from erlangen.engines.resample import BLUR, REACH, Surround, strongest
+from erlangen.engines.resample import BLUR, REACH, Surround, half_shifted, shifted_back, strongest
 from erlangen.engines.table import Table
 from erlangen.geometry.lattices import LONGER, nearest, reduced, vectors
 
@@ -38,6 +39,11 @@ class SkewHalving:
         blur = torch.exp(-v.square().sum(-1) / (2 * BLUR**2))
         self._blur = Table(_dense(v, samples, blur / blur.sum()))
 
+    @property
+    def most(self) -> int:
+        """How many samples about a field it sees."""
+        return max(size // 2 for taps in (self._blur, self._between) for size in taps.value.shape)
+
     def down(self, x: Float[Tensor, "batch channel *space"], surround: Surround) -> Tensor:
         """Every second sample of the blurred field."""
         return _correlated(x, self._blur.like(x), 2, surround)
@@ -48,29 +54,48 @@ class SkewHalving:
         fine[(..., *[slice(None, None, 2)] * (x.dim() - 2))] = x
         return _correlated(fine, self._between.like(x), 1, surround)
 
-    def down_by_content(self, x: Tensor, surround: Surround) -> tuple[Tensor, Int[Tensor, "batch n"]]:
-        """Every second sample of the blurred field, in the phase that holds the most energy, and that."""
-        n = x.dim() - 2
+    def down_by_content(
+        self, x: Tensor, surround: Surround, axes: Sequence[bool], half_shifts: Sequence[bool]
+    ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
+        """Every second sample of the blurred field, in the phase that holds the most energy, and that.
+
+        Some axes have a phase, of some others it is a shift by half of them; else the first sample is kept.
+        """
         if any(size % 2 for size in x.shape[2:]):
             raise ValueError(
                 f"exact_shifts halves periodic axes of {tuple(x.shape[2:])} samples, expected even sizes; "
                 "choose sizes divisible by 2^depth"
             )
         x = _correlated(x, self._blur.like(x), 1, surround)
+        half = [axis for axis, shifts in enumerate(half_shifts) if shifts]
+        firsts = list(itertools.product(*[(0, 1) if phased else (0,) for phased in axes]))
         phases = [
-            x[(..., *[slice(bit, None, 2) for bit in bits])] for bits in itertools.product((0, 1), repeat=n)
+            y[(..., *[slice(first, None, 2) for first in each])]
+            for y in half_shifted(x, half)
+            for each in firsts
         ]
-        phase = torch.zeros(len(x), n, dtype=torch.long, device=x.device)
-        return strongest(torch.stack(phases, 1), range(n), phase), phase
+        phase = torch.zeros(len(x), len(axes), dtype=torch.long, device=x.device)
+        where = [axis for axis, phased in enumerate(axes) if phased]
+        return strongest(torch.stack(phases, 1), [*half, *where], phase), phase
 
-    def up_by_content(self, x: Tensor, phase: Int[Tensor, "batch n"], surround: Surround) -> Tensor:
-        """The way back from a phase."""
+    def up_by_content(
+        self,
+        x: Tensor,
+        phase: Int[Tensor, "batch n"],
+        surround: Surround,
+        axes: Sequence[bool],
+        half_shifts: Sequence[bool],
+    ) -> Tensor:
+        """The way back from a phase: the field in phase zero, shifted."""
         x = self.up(x, surround)
-        for axis, size in enumerate(x.shape[2:]):
-            index = (torch.arange(size, device=x.device) - phase[:, axis, None]) % size  # (batch, size)
+        sizes = x.shape[2:]
+        x = surround(x, [int(phased) for phased in axes]) if any(axes) else x
+        for axis in [axis for axis, phased in enumerate(axes) if phased]:
+            size = sizes[axis]
+            index = torch.arange(1, 1 + size, device=x.device) - phase[:, axis, None]  # (batch, size)
             index = index.view(-1, *[1] * (axis + 1), size, *[1] * (x.dim() - 3 - axis))
             x = x.take_along_dim(index, 2 + axis)
-        return x
+        return shifted_back(x, phase, half_shifts)
 
 
 def _correlated(x: Tensor, taps: Tensor, stride: int, surround: Surround) -> Tensor:

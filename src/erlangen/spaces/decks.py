@@ -214,12 +214,12 @@ def _in_order(decks: Sequence[Deck]) -> tuple[list[Deck], list[Tensor]]:
 
 
 def _form(deck: Deck, decks: Sequence[Deck], earlier: Sequence[Deck] = ()) -> Float[Tensor, "n"] | None:
-    """w with ``w . b = 1`` that all decks leave alone but for that, and shifts of earlier ones do not raise;
+    """w with ``w . b = 1`` that decks leave alone but for that, and the pitches of earlier ones do not raise;
     None where there is none."""
-    b = deck.shift
+    b = deck.pitch
     size = b.norm()
     one = torch.eye(len(b)).to(b)
-    others = [other.shift / other.shift.norm() for other in [*decks, *earlier] if other is not deck]
+    others = [other.pitch / other.pitch.norm() for other in [*decks, *earlier] if other is not deck]
     kept = torch.cat([*[other.matrix.T - one for other in decks], *[unit[None] for unit in others]])
     straight = b / size
     w = straight

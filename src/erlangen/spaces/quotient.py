@@ -140,6 +140,11 @@ class FlatQuotient(Geometry):
     def expect_symmetry(self, g: Tensor) -> None:
         super().expect_symmetry(g)
         expect_affine(g)
+        if not self.decks.is_kept_by(Deck(g[:-1, :-1], g[:-1, -1])):
+            raise ValueError(
+                f"g carries some points that are one on {self.name} to two, expected an isometry that keeps "
+                "the deck group: such as those of grid.symmetries()"
+            )
 
     def stabilizer(self) -> Stabilizer:
         """The shifts once round as well, which stand for all that they generate."""
@@ -190,7 +195,10 @@ class FlatQuotient(Geometry):
         origin = torch.where(closed, begins, (1 - counts) / 2) @ steps
         decks = [sides[axis] for axis in sorted(sides)]
         fibre = fibre_of(self.structure, rotations, reflections)
-        return QuotientGrid(self, shape, steps, decks, origin=origin, fibre=fibre).masked(mask)
+        grid = QuotientGrid(self, shape, steps, decks, origin=origin, fibre=fibre)
+        if any(deck.order > 1 for deck in decks):
+            grid.continued(closed.int().tolist())  # refuses samples that decks do not carry to samples
+        return grid.masked(mask)
 
 
 def is_diagonal(A: Float[Tensor, "n n"]) -> bool:
@@ -216,6 +224,11 @@ def expect_isometries(decks: Sequence[Deck], widths: Sequence[float]) -> None:
             raise ValueError(
                 f"the deck {number} changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in "
                 "float64"
+            )
+        if float(deck.pitch.norm()) <= TURNED * float(deck.shift.norm()):
+            raise ValueError(
+                f"the deck {number} keeps a point, about which there would be a cone, expected a shift that "
+                "has a part which its matrix keeps"
             )
         if not deck.order:
             raise ValueError(
