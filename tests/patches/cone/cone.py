@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from erlangen.arguments import Length, Rotations, Size, checked
-from erlangen.domains import Samples
+from erlangen.domains import Domain, Samples
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup, fibre_of
 from erlangen.groups.structure import turn
+from erlangen.spaces.scattered import scattered
 
 TURN = 2 * math.pi
 
@@ -63,15 +64,27 @@ class Cone(Geometry):
         t = self.angle * (torch.arange(1, 7, dtype=torch.float64) / 6 % 1)
         return [2 * self.tip * torch.stack([t.cos(), t.sin()], -1)]
 
+    samples = scattered  # at points of your own
+
     @checked
-    def grid(self, rings: Size, around: Size, *, rim: Length = 3.0) -> Samples:
+    def grid(
+        self,
+        rings: Size,
+        around: Size,
+        *,
+        rim: Length = 3.0,
+        rotations: Rotations | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Domain:
         """Samples on rings from the tip to the rim; the regular fibre is H."""
         step, angle = (rim - self.tip) / rings, self.angle / around
         r = self.tip + step * (torch.arange(rings).double() + 0.5)
         t = angle * (torch.arange(around).double() + 0.5)
         r, t = torch.meshgrid(r, t, indexing="ij")
         points = torch.stack([r * t.cos(), r * t.sin()], -1)
-        return Samples(self, points, r * step * angle, fibre=fibre_of(self.structure))
+        fibre = fibre_of(self.structure, rotations, reflections)
+        return Samples(self, points, r * step * angle, fibre=fibre).masked(mask)
 
 
 def azimuth(p: Tensor) -> Tensor:
