@@ -24,6 +24,14 @@ def hexagon():
     return er.domains.Samples(plane, points, torch.ones(7).double())
 
 
+def homogeneous():
+    """HEALPix samples of the sphere as a space of a user's own."""
+    pole = torch.eye(3).double()[2]
+    space = er.HomogeneousSpace(er.groups.SO(3), pole, lambda g, p: (g @ p[..., None])[..., 0])
+    ball = er.Sphere().healpix(2)
+    return space.samples(ball.points, ball.weights)
+
+
 FOUND = {  # the domain, how many elements, and some of their names
     "cube": (lambda: er.Euclidean(3, structure=CUBE).grid(4, 4, 4), 23, "turn 90 about axis 0"),
     "volume": (lambda: er.Euclidean(3, "isometries").grid(4, 4, 4), 47, "turn 120 about (1, 1, 1)"),
@@ -39,6 +47,7 @@ FOUND = {  # the domain, how many elements, and some of their names
     "sphere, mirrored": (lambda: er.Sphere(symmetry="isometries").grid(6), 9, "mirror of axis 2"),
     "HEALPix": (lambda: er.Sphere().healpix(2), 7, "turn 90 about axis 2"),
     "icosahedron": (lambda: er.Sphere().icosahedral(1), 59, "turn 72 about axis 2"),
+    "SO(3) / SO(2)": (homogeneous, 7, "turn 90 about axis 2"),
     "SE(2)": (lambda: se2_grid(4, 4), 3, "turn 90"),
     "torus": (lambda: er.Chart(torus, 2, periods=(2 * math.pi,) * 2).grid(8, 6), 7, "shift (1.571, 0)"),
     "ellipsoid": (lambda: er.Ellipsoid((1.0, 1.2, 1.5)).grid(6), 7, "turn 180 about axis 0"),
