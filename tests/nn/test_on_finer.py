@@ -91,7 +91,7 @@ def over(plane, turns):
     angle = torch.arange(turns).double() * (2 * math.pi / turns)
     R = er.groups.SE(2).exp(torch.stack([0 * angle, 0 * angle, angle], -1))
     moved = plane.geometry.section(plane.points) @ R[:, None, None]
-    return SE2.samples(moved, plane.weights.expand(turns, -1, -1))
+    return SE2.samples(moved.flatten(-2), plane.weights.expand(turns, -1, -1))
 
 
 PLANES = [er.Euclidean(2, "roto-translations").grid(*shape) for shape in ((4, 3), (5, 4))]
