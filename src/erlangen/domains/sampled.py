@@ -1,6 +1,7 @@
 """Samples of a space, and the fields on them."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -109,11 +110,36 @@ class Sampled(ABC):
         """The size of the axis between channels and space; None where fields of that type have none."""
         return rho.dim if rho.has_axis else None
 
+    @cached_property
+    def _layouts(self) -> dict[Field, tuple[int, int | None]]:
+        """`layout` of each type that was asked for."""
+        return {}
+
+    def layout(self, field: Field) -> tuple[int, int | None]:
+        """The number of axes of a field of that type, batch and channels among them, and its `parts`."""
+        found = self._layouts.get(field)
+        if found is None:
+            parts = self.parts(self.representation(field))
+            found = self._layouts[field] = 2 + (parts is not None) + self.space_axes, parts
+        return found
+
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
-        """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here."""
+        """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here.
+
+        Every layer asks it of every field, so what is right passes by one comparison each.
+        """
+        axes, parts = self._layouts.get(field) or self.layout(field)
+        if isinstance(f, Tensor) and f.dim() == axes and f.is_floating_point():
+            shape = f.shape
+            right = (channels is None or shape[1] == channels) and (parts is None or shape[2] == parts)
+            if right and (self.shape is None or shape[-len(self.shape) :] == self.shape):
+                return
+        self._refuse(f, field, channels)
+
+    def _refuse(self, f: Tensor, field: Field, channels: int | None) -> None:
+        """What `check` says."""
         expect_tensor(f, "the field")
-        parts = self.parts(self.representation(field))
-        axes = 2 + (parts is not None) + self.space_axes
+        axes, parts = self._layouts[field]
         wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)
         if wrong or (parts is not None and f.shape[2] != parts):
             count = "channels" if channels is None else channels

@@ -72,8 +72,8 @@ class FinerFibre(Resolution):
             y = _Finer.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass, RELU)
         else:
             each = torch.eye(channels).to(field)
-            between, lowpass = (torch.kron(m.contiguous(), each) for m in (between, lowpass))
-            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), between, lowpass, RELU)
+            up, down = torch.kron(between.contiguous(), each), torch.kron(lowpass.contiguous(), each)
+            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), up, down, RELU)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
 

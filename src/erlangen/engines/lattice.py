@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,22 @@ from erlangen.engines.convolve import convolve
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
+
+
+class Plan(NamedTuple):
+    """What a correlation on a lattice does.
+
+    Attributes:
+        taps: the kernels at its nodes.
+        around: samples on both sides of each axis, from across where it closes.
+        zeros: those that the convolution adds.
+        rest: those of the other padding modes; fewer of the field's own where negative.
+    """
+
+    taps: Table
+    around: list[int]
+    zeros: list[int]
+    rest: list[int]
 
 
 class LatticeEngine(Engine):
@@ -56,9 +73,10 @@ class LatticeEngine(Engine):
         self.smoothness = basis.smoothness
         self.basis, self.steps = basis, steps
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.padding_mode, self.centred = padding_mode, centred
+        self.centred = centred
         self.periodic = tuple(periodic) or (False,) * len(steps)
         self.surround = surround
+        self.modes = ["circular" if p else padding_mode for p in self.periodic]
         self.volume = float(torch.linalg.det(steps).abs())
         places: tuple[int, ...] = (0,) if stride == 1 else (0, 1)  # of the output grid, in half samples
         self._taps: dict[tuple[int, ...], Table] = {
@@ -66,20 +84,23 @@ class LatticeEngine(Engine):
         }
         taps = self._taps[(0,) * len(steps)].value  # (b, d_out, d_in, *k), or (b, d, *k)
         self.power = taps.square().flatten(1).sum(1) / basis.rho_out.dim
+        self._plain = self._plan((0,) * len(steps))  # without a stride, at every size
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        self._refuse_sizes(field)
+        plan = self._plain if self.stride == 1 else self._plan(self._firsts(field))
         depthwise = self.basis.is_diagonal and groups == field.shape[1] == len(coefficients)
         groups = 1 if depthwise else groups
         x = fold(field, self.rho_in, groups)
-        twice = [self._twice_first(length) for length in x.shape[2:]]
-        taps = self._taps[tuple(t % 2 for t in twice)].like(coefficients)
+        taps = plan.taps.like(coefficients)
         if depthwise:  # every channel and fibre value by a filter of its own
             filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
         else:
             filters = self._filters(coefficients, taps, groups)
-        x, padding = self._pad(x, filters.shape[2:], twice, groups)
-        y = convolve(x, filters, self.stride, padding, self.dilation, x.shape[1] if depthwise else groups)
+        if any(plan.around) and self.surround is not None:
+            x = self.surround(x, plan.around, groups)
+        if any(plan.rest):
+            x = pad(x, plan.rest, self.modes)
+        y = convolve(x, filters, self.stride, plan.zeros, self.dilation, x.shape[1] if depthwise else groups)
         return unfold(y, self.rho_out, groups)
 
     def _twice_first(self, size: int) -> int:
@@ -93,10 +114,8 @@ class LatticeEngine(Engine):
         filters = torch.einsum("gocb,bij...->giojc...", coefficients.unflatten(0, (groups, -1)), taps)
         return filters.flatten(0, 2).flatten(1, 2)
 
-    def _refuse_sizes(self, field: Tensor) -> None:
-        """ValueError for sizes that the stride does not divide as it has to; all go with a stride of 1."""
-        if self.stride == 1:
-            return
+    def _firsts(self, field: Tensor) -> tuple[int, ...]:
+        """`_twice_first` of each axis; ValueError for sizes that the stride does not divide as it has to."""
         sizes = field.shape[-len(self.periodic) :]
         for periodic, size in zip(self.periodic, sizes, strict=True):
             if periodic and size % self.stride:
@@ -111,19 +130,17 @@ class LatticeEngine(Engine):
                     "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
                     "er.nn.Down before it"
                 )
+        return tuple([self._twice_first(size) for size in sizes])
 
-    def _pad(
-        self, x: Tensor, size: Sequence[int], twice: Sequence[int], groups: int = 1
-    ) -> tuple[Tensor, list[int]]:
-        """The field with its neighbourhood, and the zeros that the convolution is to add."""
-        widths = self._widths(size, twice)
-        around = [w if p else 0 for w, p in zip(widths, self.periodic, strict=True)]
-        if any(around) and self.surround is not None:
-            x, widths = self.surround(x, around, groups), [w - a for w, a in zip(widths, around, strict=True)]
-        modes = ["circular" if p else self.padding_mode for p in self.periodic]
-        zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, modes, strict=True)]
-        rest = [w - z for w, z in zip(widths, zeros, strict=True)]
-        return (pad(x, rest, modes) if any(rest) else x), zeros
+    def _plan(self, twice: tuple[int, ...]) -> "Plan":
+        """The nodes, and so many samples around, where the first outputs lie there."""
+        taps = self._taps[tuple([t % 2 for t in twice])]
+        widths = self._widths(taps.value.shape[-len(twice) :], twice)
+        closing = [p and self.surround is not None for p in self.periodic]
+        around = [w if closes else 0 for w, closes in zip(widths, closing, strict=True)]
+        widths = [w - a for w, a in zip(widths, around, strict=True)]
+        zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, self.modes, strict=True)]
+        return Plan(taps, around, zeros, [w - z for w, z in zip(widths, zeros, strict=True)])
 
     def margins(self, sizes: Sequence[int]) -> list[int]:
         """How many samples about a field of some sizes it sees."""

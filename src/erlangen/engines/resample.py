@@ -46,12 +46,11 @@ def downsample(
     """
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
-    offsets = [centred(length, 2)[1] for length in sizes]  # twice the first sample
-    lines = [gaussian(twice % 2, x) if h else x.new_ones(1) for twice, h in zip(offsets, halved, strict=True)]
-    widths = [
-        (len(line) - 1 - twice) // 2 if h else 0
-        for line, twice, h in zip(lines, offsets, halved, strict=True)
-    ]
+    lines, widths = [], []
+    for length, half in zip(sizes, halved, strict=True):
+        twice = centred(length, 2)[1]  # the first sample
+        lines.append(gaussian(twice % 2, x) if half else x.new_ones(1))
+        widths.append((len(lines[-1]) - 1 - twice) // 2 if half else 0)
     around = [w if p else 0 for w, p in zip(widths, periodic, strict=True)]
     if any(around):
         x = surround(x, around)

@@ -117,8 +117,7 @@ class UNet(Equivariant):
         return kernels[0] + there_and_back + seen[-1] * 2**self.options.depth
 
     def _check_input(self, image: Tensor) -> None:
-        parts = self.domain.parts(self.domain.representation("scalar"))
-        axes = 2 + (parts is not None) + self.domain.space_axes
+        axes, _ = self.domain.layout("scalar")
         if image.dim() != axes or image.shape[1] != self.in_channels:
             raise ValueError(
                 f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, *space), "

@@ -66,7 +66,8 @@ class Norm(Equivariant, nn.BatchNorm1d):
         self.domain = domain
         self.field: Field = field or domain.default_field
         self.rho = domain.representation(self.field)
-        if not self.rho.has_invariants:
+        self.centred = self.rho.has_invariants  # others have no mean
+        if not self.centred:
             self.register_parameter("bias", None)
 
     def forward(self, input: Float[Tensor, "batch channel *space"]) -> Tensor:
@@ -82,13 +83,11 @@ class Norm(Equivariant, nn.BatchNorm1d):
             if self.training and self.running_var is not None:
                 self._remember(mean, var, folded.numel() // self.num_features)
         else:
-            mean, var, weight, bias = (
-                None if x is None else x.repeat(self.rho.dim)
-                for x in (self.running_mean, self.running_var, self.weight, self.bias)
-            )
-            if not self.rho.has_invariants:
-                mean = folded.new_zeros(folded.shape[1])
-            y = F.batch_norm(folded, mean, var, weight, bias, False, 0.0, self.eps)
+            d, weight, bias = self.rho.dim, self.weight, self.bias
+            mean = self.running_mean.repeat(d) if self.centred else folded.new_zeros(folded.shape[1])  # type: ignore[union-attr]
+            weight = None if weight is None else weight.repeat(d)
+            bias = None if bias is None else bias.repeat(d)
+            y = F.batch_norm(folded, mean, self.running_var.repeat(d), weight, bias, False, 0.0, self.eps)  # type: ignore[union-attr]
         return unfold(y, self.rho)
 
     def _of_nothing(self, x: Tensor) -> Tensor:
@@ -120,24 +119,22 @@ class Norm(Equivariant, nn.BatchNorm1d):
         mean, var = self.running_mean, self.running_var
         if by_batch or mean is None or var is None:
             mean, square = domain.moments(x)
-            mean = mean if self.rho.has_invariants else torch.zeros_like(mean)
+            mean = mean if self.centred else torch.zeros_like(mean)
             var = (square - mean.square()).clamp_min(0.0)
             if self.training and self.running_var is not None:
                 self._remember(mean.detach(), var.detach(), x.numel() // self.num_features)
         scale = torch.rsqrt(var + self.eps) * (1.0 if self.weight is None else self.weight)
         y = x * scale.view(-1, *[1] * (x.dim() - 2))
-        if not self.rho.has_invariants:
+        if not self.centred:
             return y
         shift = torch.zeros_like(mean) if self.bias is None else self.bias
         return domain.add(y, shift - mean * scale)
 
     def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field normalized by its own statistics, and these."""
-        if not (self.rho.has_invariants and self.domain.is_uniform):
+        if not (self.centred and self.domain.is_uniform):
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
-            return normalized(
-                x, self.weight, self.bias, self.rho.dim, self.eps, weights, centre=self.rho.has_invariants
-            )
+            return normalized(x, self.weight, self.bias, self.rho.dim, self.eps, weights, centre=self.centred)
         channels = x.shape[1] // self.rho.dim
         weight = x.new_ones(channels) if self.weight is None else self.weight
         bias = x.new_zeros(channels) if self.bias is None else self.bias

@@ -47,22 +47,22 @@ class Down(Equivariant):
         super().__init__()
         self.domain = domain
         self.field: Field = field or domain.default_field
+        self.rho = domain.representation(self.field)
         self.circular, self.exact_shifts = circular, exact_shifts
         self.prepare()
 
     def prepare(self) -> None:
         if self.exact_shifts:
             self.domain.content_axes(self.circular)  # refuses where content and samples don't shift alike
-        self.domain.prepare("down", self.domain.representation(self.field))
+        self.domain.prepare("down", self.rho)
 
     def forward(
         self, field: Float[Tensor, "batch channel *space"]
     ) -> Tensor | tuple[Tensor, Int[Tensor, "batch n"]]:
         self.domain.check(field, self.field)
-        rho = self.domain.representation(self.field)
         if self.exact_shifts:
-            return self.domain.downsample_by_content(field, rho, self.circular)
-        return self.domain.downsample(field, rho, self.circular)
+            return self.domain.downsample_by_content(field, self.rho, self.circular)
+        return self.domain.downsample(field, self.rho, self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
@@ -85,11 +85,12 @@ class Up(Equivariant):
         super().__init__()
         self.domain = domain
         self.field: Field = field or domain.default_field
+        self.rho = domain.representation(self.field)
         self.circular = circular
         self.prepare()
 
     def prepare(self) -> None:
-        self.domain.prepare("up", self.domain.representation(self.field))
+        self.domain.prepare("up", self.rho)
 
     def forward(
         self,
@@ -98,10 +99,9 @@ class Up(Equivariant):
         phase: Int[Tensor, "batch n"] | None = None,
     ) -> Tensor:
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
-        rho = self.domain.representation(self.field)
         if phase is not None:
-            return self.domain.upsample_by_content(field, rho, tuple(size), phase, self.circular)
-        return self.domain.upsample(field, rho, tuple(size), self.circular)
+            return self.domain.upsample_by_content(field, self.rho, tuple(size), phase, self.circular)
+        return self.domain.upsample(field, self.rho, tuple(size), self.circular)
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"'
@@ -138,7 +138,7 @@ class Pool(Equivariant):
         super().__init__()
         self.domain, self.reduction = domain, reduction
         self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts)
-        if reduction == "max" and not domain.representation(self.down.field).has_invariants:
+        if reduction == "max" and not self.down.rho.has_invariants:
             raise ValueError(
                 f"the maximum of {self.down.field} fields is another one in a mirrored or turned frame, "
                 'expected scalar or regular fields; take reduction="mean"'
@@ -148,7 +148,7 @@ class Pool(Equivariant):
         if self.reduction == "max":
             domain, circular = self.down.domain, self.down.circular
             domain.check(field, self.down.field)
-            rho = domain.representation(self.down.field)
+            rho = self.down.rho
             folded = fold(domain.hide(field, -math.inf), rho)
             size = tuple(folded.shape[2:])
             circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)

@@ -1,0 +1,56 @@
+"""A warm call does no more than its work: calls are counted, never timed."""
+
+import sys
+from collections import Counter
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen.nn.equivariant import Equivariant
+
+PLACE = er.__file__.removesuffix("__init__.py")
+
+
+def calls_of(net, x):
+    """How often each function of the library is called by a warm forward."""
+    found = Counter()
+
+    def seen(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(PLACE):
+            found[frame.f_code.co_filename.removeprefix(PLACE) + " " + frame.f_code.co_name] += 1
+
+    with torch.no_grad():
+        net(x)
+        sys.setprofile(seen)
+        try:
+            net(x)
+        finally:
+            sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_photograph_takes_half_of_the_calls_that_it_took(training):
+    net = er.models.UNet(er.Plane(rotations=8), 3, 1, width=8, depth=3).train(training)
+    found = calls_of(net, torch.randn(1, 3, 64, 64))
+    assert found.total() <= 444, found  # of 888
+    layers = sum(isinstance(part, Equivariant) for part in net.modules())
+    assert found["domains/sampled.py check"] <= layers
+    assert not [name for name in found if name.startswith(("groups/", "arguments.py", "kernels/"))]
+
+
+@pytest.mark.parametrize(
+    ("domain", "size"),
+    [
+        (er.Moebius(8.0, 5.0).grid(16, 10), (16, 10)),
+        (er.Sphere().grid(8, rotations=3), (8, 16)),
+        (er.Plane(shape=(8, 8)).masked(torch.ones(8, 8).bool()), (8, 8)),
+    ],
+    ids=["strip", "sphere", "masked"],
+)
+def test_no_representation_is_made_anew(domain, size):
+    net = er.models.UNet(domain, 1, 1, width=2, depth=1).eval()
+    found = calls_of(net, torch.randn(1, 1, *size))
+    made = {"groups/representation.py " + name for name in ("regular", "trivial", "standard", "determinant")}
+    assert not made & set(found)
