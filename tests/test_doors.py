@@ -103,7 +103,7 @@ def natural_grid(space, **options) -> er.domains.Domain:
         return space.grid(er.Euclidean(3, "roto-translations").grid(2, 2, 2), **options)
     if isinstance(space, er.Hyperbolic):
         return space.grid(1.0, 4, **options)
-    if isinstance(space, er.Sphere | er.ProjectivePlane | er.Ellipsoid):
+    if isinstance(space, er.Sphere | er.ProjectivePlane | er.Implicit):
         return space.grid(4, **options)
     return space.grid(*[4] * space.dim, **options)
 

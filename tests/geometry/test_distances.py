@@ -265,3 +265,11 @@ def test_what_all_frames_agree_on_carries_none_from_the_origin(space, monkeypatc
     g = space.gauge(u, any_one)
     torch.testing.assert_close(g.mT @ g, torch.eye(2).double().expand_as(g), rtol=0, atol=1e-12)
     assert any_one.point.dtype == torch.float64
+
+
+def test_from_pole_to_pole_of_an_ellipsoid_no_way_is_found_and_that_is_said():
+    pole = torch.tensor([0.0, 0.0, 1.5])
+    with pytest.raises(
+        ValueError, match=r"no geodesic was found to 1 of 1 points.* go there in shorter steps"
+    ):
+        er.Ellipsoid((1.0, 1.2, 1.5)).log(pole, -pole)

@@ -62,9 +62,9 @@ def some_points(space, count=40):
         return torch.cat([some_points(space.one, count), some_points(space.other, count)], -1)
     if isinstance(space, er.Chart):
         return space.home(TURN * torch.rand(count, space.dim).double())
-    if isinstance(space, er.Ellipsoid):
+    if isinstance(space, er.Implicit):
         p = torch.randn(count, 3).double()
-        return p / p.norm(dim=-1, keepdim=True) * space.axes
+        return p / p.norm(dim=-1, keepdim=True) * torch.tensor([1.0, 1.2, 1.5])
     if isinstance(space, er.HomogeneousSpace):
         return space.orbit.point(space.group.sample(count, radius=1.5))
     if isinstance(space, er.Hyperbolic):

@@ -184,3 +184,17 @@ def test_a_regular_piece_of_a_cone_given_by_an_equation():
         ValueError, match=r"1 of 3 loops on Implicit, n = 2 lead to where it is not regular.*extent="
     ):
         expect_orthogonal(str(piece), lost)
+
+
+def test_isometries_enlarge_the_group_of_an_equation():
+    def mirrored(x):
+        return x * torch.tensor([1.0, -1.0, 1.0]).to(x)
+
+    def tube(x):
+        return x[..., :2].square().sum(-1) - 1
+
+    assert str(er.Implicit(tube, [1.0, 0.0, 0.0]).structure) == "trivial"
+    mirror = er.Implicit(tube, [1.0, 0.0, 0.0], symmetry=[mirrored])
+    assert str(mirror.structure) == "Z2: reflection of axis 0"
+    assert str(mirror.holonomy()) == "trivial"
+    assert str(er.Ellipsoid(symmetry=[mirrored]).structure) == "O(2)"

@@ -304,11 +304,6 @@ class Chart(Numerical):
         start = self.origin
         return [start + t * (deck.image(start) - start) for deck in self.decks]
 
-    @property
-    def knows_radius(self) -> bool:  # type: ignore[override]
-        """Whether the injectivity radius was given."""
-        return self._radius is not None
-
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """As given, or estimated from curvature and from the way round the periods."""

@@ -3,21 +3,23 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Count, Extent, Length, Steps, checked
+from erlangen.domains import Domain
 from erlangen.domains.resampling import spread_out
-from erlangen.geometry import Frame, Geometry, Measure
+from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.geometry.derivative import directional, gradient, partials
 from erlangen.geometry.frame import broadcast
 from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.groups import StructureGroup
 from erlangen.kernels.harmonics import sphere_rule
 from erlangen.spaces.metric import orthonormal
+from erlangen.spaces.numerical import Isometry, Numerical
 from erlangen.spaces.reach import reach
 from erlangen.spaces.scattered import scattered_with_nodes
 
@@ -34,7 +36,7 @@ ROUNDINGS = 8  # of the given point, that make no derivative
 OCTAVES, HALVINGS = 64, 54
 
 
-class Implicit(Geometry):
+class Implicit(Numerical):
     r"""``{x : F(x) = 0}`` in R^N, with the metric of R^N.
 
     Carrying integrates ``x' = E v`` and ``E' = -G^T (G G^T)^{-1} G' E``, G the derivative of F and G' its own
@@ -54,7 +56,10 @@ class Implicit(Geometry):
             reach, how far from the surface points have one nearest point of it.
         circuits: closed polygons ``(k, N)`` at the origin, one for each generator of the fundamental
             group, where there are some: they show components of H that contractible loops do not.
+        symmetry: isometries, functions of points of R^N, that enlarge H so that kernels commute with them.
         name: for people.
+        embedding: how pictures show it; None for its coordinates.
+        grid: what `grid` calls, with the surface and its own arguments; None where no rows are natural.
 
     Raises:
         ValueError: for a point off the surface, or at which the derivative of F has no full rank.
@@ -64,8 +69,6 @@ class Implicit(Geometry):
         >>> er.Implicit(lambda x: x.square().sum(-1) - 1, torch.tensor([0.0, 0.0, 1.0])).holonomy()
         SO(2)
     """
-
-    shoots = True
 
     @checked
     def __init__(
@@ -78,7 +81,10 @@ class Implicit(Geometry):
         measure: Measure = "tangent",
         injectivity_radius: Extent | None = None,
         circuits: Sequence[Tensor] = (),
+        symmetry: Sequence[Isometry] = (),
         name: str = "Implicit",
+        embedding: Embedding | None = None,
+        grid: Callable[..., Domain] | None = None,
     ) -> None:
         point = torch.as_tensor(point)
         eps = torch.finfo(point.dtype).eps if point.is_floating_point() else 0.0
@@ -87,9 +93,9 @@ class Implicit(Geometry):
             raise ValueError(
                 f"point is {point.tolist()}, expected the coordinates of a point of the surface, all finite"
             )
-        self._F, self.steps = F, steps
+        self._F, self.steps, self.symmetry = F, steps, tuple(symmetry)
         self.measure, self._radius, self.name = measure, injectivity_radius, name
-        self._circuits = list(circuits)
+        self._circuits, self._embedding, self._grid = list(circuits), embedding, grid
         self.ambient = len(point)
         G, D = partials(self.gradient, point)
         self.dim = self.ambient - len(G)
@@ -113,7 +119,28 @@ class Implicit(Geometry):
 
     @property
     def sampling(self) -> str:
-        return ".samples()"
+        return ".samples()" if self._grid is None else ".grid(16)"
+
+    @property
+    def embedding(self) -> Embedding | None:
+        return self._embedding
+
+    def grid(
+        self,
+        *shape: int,
+        rotations: int | None = None,
+        reflections: bool | None = None,
+        mask: Tensor | None = None,
+        **options: Any,
+    ) -> Domain:
+        """The grid that the surface was made with, as `er.Ellipsoid` is with the sphere's.
+
+        Raises:
+            ValueError: where it was made with none.
+        """
+        if self._grid is None:
+            self._refuse_grid()
+        return self._grid(self, *shape, rotations=rotations, reflections=reflections, mask=mask, **options)
 
     # the equations
 
@@ -177,11 +204,6 @@ class Implicit(Geometry):
     # the contract
 
     @cached_property
-    def structure(self) -> StructureGroup:  # type: ignore[override]
-        """The holonomy group."""
-        return self.holonomy().structure
-
-    @cached_property
     def origin(self) -> Tensor:
         return self.point
 
@@ -195,11 +217,6 @@ class Implicit(Geometry):
         if self._radius is not None:
             return self._radius
         return math.pi * reach(self.found_points(SAMPLES), self._onto, self._normals, self._bending)
-
-    @property
-    def knows_radius(self) -> bool:  # type: ignore[override]
-        """Whether the injectivity radius was given."""
-        return self._radius is not None
 
     def _onto(self, x: Tensor) -> Tensor:
         """Points near the surface brought onto it, in the box; the origin for those that do not arrive."""
@@ -280,10 +297,6 @@ class Implicit(Geometry):
         p = p[self._is_found(p, self.extent)]
         return p[spread_out(self, p, p.new_ones(len(p)), count)[0]]
 
-    def frames(self, p: Tensor) -> Frame:
-        """In float64, as everything that is integrated from them."""
-        return super().frames(p.to(torch.float64))
-
     def any_frame(self, p: Tensor) -> Frame:
         p = p.to(torch.float64)
         normals_first = torch.linalg.qr(self.gradient(p).mT, mode="complete").Q
@@ -313,8 +326,13 @@ class Implicit(Geometry):
         keep = tangent.diagonal().argsort(descending=True, stable=True)[: self.dim].sort().values
         return torch.linalg.qr(tangent[:, keep]).Q
 
-    def carry(self, u: Frame, v: Tensor) -> Frame:
-        x, E = geodesic(self._turning, u, v.to(u.basis), self.steps)
+    rays = Geometry.rays
+
+    def glue(self, u: Frame) -> Frame:
+        return u
+
+    def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:
+        x, E = geodesic(self._turning, u, v, steps or self.steps)
         x = self.project(x)
         return Frame(x, self._adjusted(x, E))
 
@@ -373,10 +391,6 @@ class Implicit(Geometry):
 
     def density_at(self, u: Frame, v: Tensor) -> Tensor:
         return torch.linalg.det(differential(self, self.carry, u, v)[1]).abs()
-
-    def density(self, v: Tensor) -> Tensor:
-        """J(v) seen from the origin."""
-        return self.density_at(self.frames(self.origin), v)
 
     def curvature(self, u: Frame) -> Tensor:
         """Gauss: ``<R(e_i, e_j) e_b, e_a> = <II(e_j, e_b), II(e_i, e_a)> - <II(e_i, e_b), II(e_j, e_a)>``."""

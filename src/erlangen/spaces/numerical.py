@@ -26,6 +26,12 @@ class Numerical(Geometry):
     shoots = True
     steps: int
     symmetry: tuple[Isometry, ...]
+    _radius: float | None
+
+    @property
+    def knows_radius(self) -> bool:  # type: ignore[override]
+        """Whether the injectivity radius was given."""
+        return self._radius is not None
 
     @abstractmethod
     def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:

@@ -391,11 +391,6 @@ class Atlas(Numerical):
     def circuits(self) -> list[Tensor]:
         return self.nerve.circuits()
 
-    @property
-    def knows_radius(self) -> bool:  # type: ignore[override]
-        """Whether the injectivity radius was given."""
-        return self._radius is not None
-
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """As given, or estimated from curvature and from circuits."""
