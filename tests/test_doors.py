@@ -49,10 +49,7 @@ SPACES = {
     "FlatQuotient": [lambda: er.Moebius(2.0, 1.0, symmetry="isometries")],
     "FlatTorus": [er.FlatTorus],
     "GroupSpace": [lambda: er.GroupSpace(er.groups.SE(2)), lambda: er.GroupSpace(er.groups.SO(3))],
-    "HomogeneousSpace": [
-        lambda: er.HomogeneousSpace(er.groups.SO(3), [0.0, 0.0, 1.0], linear),
-        lambda: er.HomogeneousSpace(er.groups.SO(1, 2), [1.0, 0.0, 0.0], linear),
-    ],
+    "HomogeneousSpace": [lambda: er.HomogeneousSpace(er.groups.SO(3), [0.0, 0.0, 1.0], linear)],
     "Hyperbolic": [er.Hyperbolic, lambda: er.Hyperbolic(3)],
     "Implicit": [lambda: er.Implicit(lambda x: x.square().sum(-1) - 1, [0.0, 0.0, 1.0], steps=2)],
     "KleinBottle": [er.KleinBottle],
@@ -176,6 +173,32 @@ def test_cells_measure_the_points():
         er.Sphere(3).samples(None, torch.ones(3))
     with pytest.raises(ValueError, match=r"1 points lie beyond the edges of Moebius.*, such as"):
         er.Moebius(2.0, 1.0).samples(torch.tensor([[0.0, 0.0], [0.0, 0.7]]), torch.ones(2))
+
+
+def test_rotations_name_a_group_where_the_plane_has_none():
+    mask = torch.arange(64 * 48).view(64, 48) % 5 != 0
+    domain = er.Euclidean(2).grid(64, 48, rotations=8, reflections=True, mask=mask)
+    assert domain.geometry.structure.name == "D8"
+    assert len(domain.fibre) == 16
+    assert domain.unmasked.shape == (64, 48)
+    H = er.groups.StructureGroup.finite(er.groups.cube().components)
+    volume = er.Euclidean(3, structure=H).grid(4, 4, 4)
+    assert isinstance(volume.fibre, er.groups.FiniteFibre)
+    assert er.nn.Lift(volume, 1, 2, 3)(torch.randn(1, 1, 4, 4, 4)).shape == (1, 2, 24, 4, 4, 4)
+
+
+def test_a_space_of_ones_own_has_no_door_that_it_does_not_open():
+    class Bare(Geometry):
+        frame = carry = coordinates = act = None
+
+        def __repr__(self) -> str:
+            return "Bare"
+
+    words = r"er\.domains\.Samples\(space, points, weights\)"
+    with pytest.raises(ValueError, match=f"such as {words}"):
+        er.nn.ReLU(Bare())
+    with pytest.raises(ValueError, match=f"Bare has no natural grid, expected your own points: {words}"):
+        Bare().grid(4)
 
 
 def answers(space, make, domain):

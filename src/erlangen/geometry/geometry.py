@@ -108,7 +108,8 @@ class Geometry(ABC):
     @property
     def sampling(self) -> str:
         """A call that makes a domain of the space, as one types it."""
-        return ".samples(points, weights)"
+        own = hasattr(self, "samples")
+        return ".samples(points, weights)" if own else "er.domains.Samples(space, points, weights)"
 
     @property
     def lifting(self) -> str:
@@ -127,7 +128,7 @@ class Geometry(ABC):
         self._refuse_grid()
 
     def _refuse_grid(self) -> NoReturn:
-        raise ValueError(f"{self} has no natural grid, expected your own points: .samples(points, weights)")
+        raise ValueError(f"{self} has no natural grid, expected your own points: {self.sampling}")
 
     def own_samples(self, count: int = 500) -> tuple[Float[Tensor, "k m"], Float[Tensor, "k"] | None]:
         """About so many points all over the space, and what each measures if that is known.
