@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 import erlangen as er
 
 
-def plane(size, mask=False):
+def plane(size):
     return er.Plane(rotations=4, shape=(size, size))
 
 
@@ -91,6 +91,14 @@ def test_copies_and_pickles_are_of_the_module(kind):
     assert moved.encoder[0] is net.on(there).encoder[0]
     twin = pickle.loads(pickle.dumps(moved.encoder[1]))
     assert len(list(twin.parameters())) == len(list(net.encoder[1].parameters()))
+
+
+def test_networks_that_moved_are_saved_as_what_they_are(tmp_path):
+    net = er.models.UNet(plane(16), 3, 1, width=2, depth=1).eval()
+    model = er.train.Predictor(net.on(plane(20)), size=16, task=er.train.Task(("cell", "none"), True))
+    er.save(model, tmp_path / "model.safetensors")
+    x = torch.randn(1, 3, 20, 20)
+    torch.testing.assert_close(er.load(tmp_path / "model.safetensors").net(x), net.on(plane(20))(x))
 
 
 TORUS, FINER = (er.FlatTorus((1.0, 1.0)).grid(n, n) for n in (8, 16))

@@ -11,6 +11,7 @@ import torch
 
 from erlangen.models import Classifier, Options, UNet
 from erlangen.models.options import NAMES as OPTIONS
+from erlangen.nn.equivariant import View
 from erlangen.spaces import Plane
 from erlangen.train.predictor import Predictor
 from erlangen.train.task import Task
@@ -111,13 +112,14 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
         ValueError: for a network that is no UNet or Classifier on the plane, or one beyond the bounds.
     """
     net = model.net
-    if type(net) not in NETWORKS.values() or not isinstance(net.domain, Plane):
+    kind = net.view_class if isinstance(net, View) else type(net)  # of one that moved, what it is
+    if kind not in NETWORKS.values() or not isinstance(net.domain, Plane):
         raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
     channels = {"in_channels": net.in_channels, "out_channels": net.out_channels}
     options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(net.options).items()}
     recipe = {
         "domain": {"name": "Plane", **net.domain.recipe},
-        "model": {"name": type(net).__name__, **channels, **options},
+        "model": {"name": kind.__name__, **channels, **options},
         "task": {"classes": list(model.task.classes), "dense": model.task.dense},
         "size": model.size,
         "values": None if model.values is None else [float(value) for value in model.values],
