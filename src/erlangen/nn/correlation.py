@@ -173,9 +173,10 @@ class Correlation(Equivariant):
             field = engine.apply(field, self.weight, self.out_channels)
         else:
             field = engine.apply(field, self.weight, self.groups)
-        if self.bias is not None:
-            field = (self.to_domain or self.domain).add(field, self.bias)
-        return (self.to_domain or self.domain).hide(field)
+        if self.bias is None and self.to_domain is None:
+            return field  # the engine gives nothing to what a mask hides
+        there = self.to_domain or self.domain
+        return there.hide(field if self.bias is None else there.add(field, self.bias))
 
     def kernel(
         self, v: Float[Tensor, "*places n"]
