@@ -321,6 +321,13 @@ def test_pooling_moves_with_the_phase_on_every_field(field):
         torch.testing.assert_close(again, along(STRIP, back, field, steps), rtol=0, atol=1e-13)
 
 
+def test_masked_maxima_cross_the_seam():
+    """What a mask hides is minus infinity there, and no zero of a matrix is multiplied by that."""
+    mask = torch.rand(8, 5, generator=torch.Generator().manual_seed(0)) > 0.3
+    y = er.nn.Pool(STRIP.masked(mask), "max")(noise(STRIP, "regular"))
+    assert bool(y.isfinite().all())
+
+
 def test_the_calls_of_the_first_page():
     strip = er.Moebius(length=2.0, width=1.0)
     band = strip.grid(56, 28)

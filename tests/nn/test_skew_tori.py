@@ -141,6 +141,25 @@ def test_networks_commute_with_what_permutes_the_samples(domain, exact_shifts):
     assert exact_shifts or min(r.output for r in report.rows if r.element.name == "shift (1, 0)") > 1e-3
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_maxima_are_taken_over_what_the_turns_keep(masked):
+    domain = HEXAGON.grid(8, 8)
+    x = noise(domain, "regular")
+    keeps = domain.masked(torch.ones(8, 8, dtype=torch.bool)) if masked else domain
+    pool, coarse = er.nn.Pool(keeps, "max"), domain.coarser()
+    y = pool(x)
+    for s in domain.symmetries():
+        if "shift" not in s.name:
+            off = pool(domain.act(s.matrix, x, "regular")) - coarse.act(s.matrix, y, "regular")
+            assert float(off.abs().max()) < 1e-12, s.name
+    spike = torch.zeros_like(x)
+    spike[..., 4, 4] = 1
+    halving = er.engines.SkewHalving(domain.steps)
+    assert len(halving.beside) == 7
+    assert len(er.engines.SkewHalving(FCC).beside) == 19
+    assert not torch.equal(pool(spike), er.nn.Down(keeps)(spike))
+
+
 def test_strides_keep_the_turns():
     domain = HEXAGON.grid(8, 8)
     options = {"in_field": "regular", "out_field": "regular"}
@@ -204,6 +223,11 @@ def test_what_is_refused():
         er.FlatQuotient([er.Deck.along(0, 1.0, (1, 2))], [math.inf, 1.0])
     with pytest.raises(ValueError, match=r"leads along or turns an axis that has a width, \(1.0, 1.0\)"):
         er.FlatQuotient([er.Deck.along(0, 1.0, (1, 1))], [1.0, 1.0])
+    decks = [er.Deck(torch.eye(3), torch.cat([side, torch.zeros(1)])) for side in HEXAGONAL]
+    slab = er.FlatQuotient(decks, [math.inf, math.inf, 1.0]).grid(6, 6, 5)
+    assert er.nn.Correlation(slab, 1, 1, 3)(torch.randn(1, 1, 6, 6, 5)).shape == (1, 1, 6, 6, 5)
+    with pytest.raises(ValueError, match=r"axis 2 of .* has ends and other axes are not perpendicular"):
+        er.nn.Down(slab)
     domain = HEXAGON.grid(7, 7)
     with pytest.raises(ValueError, match="expected even sizes there"):
         er.nn.Down(domain)(noise(domain, "regular"))

@@ -1,6 +1,7 @@
 """The one contract of every domain: samples, and the engine it hands out."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -171,6 +172,11 @@ class Domain(Sampled):
     def half_shifts(self, size: tuple[int, ...]) -> list[bool]:
         """The other axes of which a shift by half is a symmetry that moves the coarse samples between."""
         return [False] * len(size)
+
+    @property
+    def beside(self) -> Sequence[tuple[int, ...]] | None:
+        """A sample and those next to it, in steps from it; None for three on each axis."""
+        return None
 
     def closing(self, circular: bool) -> list[bool]:
         """The axes that close, those taken to be periodic among them."""

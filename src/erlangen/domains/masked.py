@@ -1,6 +1,7 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -123,6 +124,10 @@ class Masked(Domain):
     @property
     def closed(self) -> tuple[bool, ...]:
         return self.whole.closed
+
+    @property
+    def beside(self) -> Sequence[tuple[int, ...]] | None:
+        return self.whole.beside
 
     def content_axes(self, circular: bool) -> list[bool]:
         raise ValueError(

@@ -13,7 +13,7 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Continuation, Engine, SkewHalving, Table, centred, fold, unfold
+from erlangen.engines import Continuation, Engine, SkewHalving, centred, fold, unfold
 from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation, StructureGroup
 from erlangen.kernels import KernelBasis
@@ -69,8 +69,8 @@ class QuotientGrid(Grid):
         self._continuation: Continuation | None = None
         self._turns = self._turns_of_fields() if any(self._turned) or self.is_skew else {}
 
-    def _turns_of_fields(self) -> dict[str, list[Table | None]]:
-        """rho(h)^{-1} of each type of field, for what decks turn frames by; None for the identity."""
+    def _turns_of_fields(self) -> dict[str, list[list[list[float]] | None]]:
+        """Rows of rho(h)^{-1} of each type of field, h what decks turn frames by; None for the identity."""
         fields: list[Field] = ["scalar", "vector", "sign"]
         if self.dim == 2:
             fields.append("spin2")
@@ -80,7 +80,7 @@ class QuotientGrid(Grid):
         for rho in map(self.representation, fields):
             matrices = rho.inverse(self.elements)
             one = torch.eye(matrices.shape[-1]).to(matrices)
-            found[rho.name] = [None if torch.equal(m, one) else Table(m) for m in matrices]
+            found[rho.name] = [None if torch.equal(m, one) else m.tolist() for m in matrices]
         return found
 
     def __repr__(self) -> str:
@@ -110,7 +110,16 @@ class QuotientGrid(Grid):
     def coarser(self) -> "QuotientGrid":
         return self._half_of([True] * self.dim)
 
+    @property
+    def beside(self) -> Sequence[tuple[int, ...]] | None:
+        return None if self._halving is None else self._halving.beside
+
     def _half_of(self, axes: Sequence[bool]) -> "QuotientGrid":
+        if self.is_skew and not all(self.periodic):
+            raise ValueError(
+                f"axis {self.periodic.index(False)} of {self} has ends and other axes are not perpendicular, "
+                "expected axes that all close, or perpendicular ones: else no coarser grid is known"
+            )
         pairs = zip(self._sizes(), axes, strict=True)
         return self._with(tuple(-(-size // 2) if on else size for size, on in pairs))  # type: ignore[return-value]
 

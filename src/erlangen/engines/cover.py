@@ -13,6 +13,8 @@ from torch import Tensor
 
 from erlangen.engines.table import Table
 
+Rows = list[list[float]]
+
 
 @dataclass(frozen=True)
 class _Ring:
@@ -40,7 +42,7 @@ class Continuation:
         self,
         x: Float[Tensor, "batch channel *space"],
         widths: Sequence[int],
-        turns: Sequence[Table | None],
+        turns: Sequence[Rows | None],
         groups: int = 1,
     ) -> Tensor:
         """The field with more samples at both ends of each axis: a piece of the cover.
@@ -48,16 +50,16 @@ class Continuation:
         Args:
             x: the field, fibre folded into the channels as by `fold`.
             widths: how many, for each space axis; fewer where negative.
-            turns: rho(h)^{-1} of each kind, None for the identity.
+            turns: the rows of rho(h)^{-1} of each kind, None for the identity.
             groups: of channels, as they were folded.
         """
         ring = self._ring(tuple(widths))
         flat = x.movedim(1, -1).flatten(1, -2)  # (batch, q, channel)
         values = flat.index_select(1, ring.index.like(x))  # (batch, p, channel)
         for kind, where in ring.turned.items():
-            matrix = turns[kind]
-            if matrix is not None:
-                values = torch.where(where.like(x)[:, None], _mixed(values, matrix.like(x), groups), values)
+            rows = turns[kind]
+            if rows is not None:
+                values = torch.where(where.like(x)[:, None], _mixed(values, rows, groups), values)
         for axis, width in enumerate(widths):
             if width < 0:
                 x = x.narrow(2 + axis, -width, x.shape[2 + axis] + 2 * width)
@@ -103,7 +105,12 @@ class Continuation:
                 )
 
 
-def _mixed(x: Float[Tensor, "batch p channel"], matrix: Float[Tensor, "d d"], groups: int) -> Tensor:
-    """A matrix on the fibre that is folded into the channels."""
-    blocks = x.unflatten(-1, (groups, len(matrix), -1))
-    return torch.einsum("ij,bpgjc->bpgic", matrix, blocks).flatten(2)
+def _mixed(x: Float[Tensor, "batch p channel"], rows: Rows, groups: int) -> Tensor:
+    """A matrix on the fibre that is folded into the channels: sums without its zeros, which infinities are
+    not multiplied by."""
+    blocks = x.unflatten(-1, (groups, len(rows), -1)).unbind(-2)
+    mixed = []
+    for row in rows:
+        terms = [b if m == 1 else m * b for m, b in zip(row, blocks, strict=True) if m != 0]
+        mixed.append(sum(terms[1:], start=terms[0]))
+    return torch.stack(mixed, -2).flatten(2)

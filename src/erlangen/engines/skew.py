@@ -26,6 +26,9 @@ class SkewHalving:
 
     Args:
         steps: ``(n, n)``, row i the step of array axis i. All axes close.
+
+    Attributes:
+        beside: a sample and those next to it, in steps from it.
     """
 
     def __init__(self, steps: Float[Tensor, "n n"]) -> None:
@@ -35,7 +38,10 @@ class SkewHalving:
         scale = (torch.linalg.det(steps) ** 2 / torch.linalg.det(C)) ** (1 / len(steps))
         root = torch.linalg.inv(torch.linalg.cholesky(scale * C)).T  # of the form that measures samples
         samples = steps @ root
-        v = vectors(reduced(samples @ samples.T) @ samples, REACH * (1 - 1e-6))
+        short = reduced(samples @ samples.T) @ samples
+        near = vectors(short, len(steps) ** 0.5)  # on perpendicular axes three samples on each
+        self.beside = [tuple(v) for v in (near @ torch.linalg.inv(samples)).round().long().tolist()]
+        v = vectors(short, REACH * (1 - 1e-6))
         blur = torch.exp(-v.square().sum(-1) / (2 * BLUR**2))
         self._blur = Table(_dense(v, samples, blur / blur.sum()))
 

@@ -1,7 +1,9 @@
 """Down- and up-sampling that turns and flips commute with at every size, and shifts on demand."""
 
 import math
+from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -112,7 +114,8 @@ class Pool(Equivariant):
 
     Args:
         domain: where the field lives.
-        reduction: "max" over 3 samples on each axis before the blur, or "mean", the blur alone.
+        reduction: "max" over 3 samples on each axis (on lattices askew, those next to each) before the blur,
+            or "mean", the blur only.
         field: its type; None for the domain's own.
         circular: treat the field as periodic.
         exact_shifts: sample in the phase that the content chooses, as `Down` does; the phase is not returned.
@@ -152,11 +155,26 @@ class Pool(Equivariant):
             folded = fold(domain.hide(field, -math.inf), rho)
             size = tuple(folded.shape[2:])
             circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)
-            around = domain.surround(folded, [int(c) for c in circles], rho)
-            folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
+            if domain.beside is None:
+                around = domain.surround(folded, [int(c) for c in circles], rho)
+                folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
+            else:
+                most = [max(map(abs, steps)) for steps in zip(*domain.beside, strict=True)]
+                folded = _largest(domain.surround(folded, most, rho), domain.beside, most)
             field = unfold(folded, rho)
         coarse = self.down(field)
         return coarse[0] if self.down.exact_shifts else coarse
 
     def extra_repr(self) -> str:
         return f'"{self.reduction}"'
+
+
+def _largest(x: Tensor, beside: Sequence[tuple[int, ...]], most: Sequence[int]) -> Tensor:
+    """The maximum over samples beside each, of a field that has so many more at both ends of each axis."""
+    sizes = [length - 2 * m for length, m in zip(x.shape[2:], most, strict=True)]
+    largest = None
+    for steps in beside:
+        places = zip(most, steps, sizes, strict=True)
+        y = x[(..., *[slice(m + step, m + step + size) for m, step, size in places])]
+        largest = y if largest is None else torch.maximum(largest, y)
+    return x if largest is None else largest
