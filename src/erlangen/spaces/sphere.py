@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import (
@@ -369,28 +370,7 @@ class Sphere(Geometry):
         if points is None and weights is None:
             points, _ = self.own_samples()
         expect_tensor(points, "points")
-        points = points.to(torch.float64)
-        if not bool(points.isfinite().all()):
-            lost = (~points.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-            raise ValueError(
-                f"{len(lost)} points are not finite, the first at {lost[0]}, expected unit vectors; leave "
-                "those out"
-            )
-        if points.dim() != 2 or points.shape[1] != 3:
-            raise ValueError(
-                f"points have shape {tuple(points.shape)}, expected (n, 3), unit vectors; from latitude and "
-                "longitude: (cos lat cos lon, cos lat sin lon, sin lat)"
-            )
-        if len(points) < 4:
-            raise ValueError(f"there are {len(points)} points, expected at least 4, round the sphere")
-        length = points.norm(dim=1)
-        off = float((length - 1).abs().max())
-        if not off < 1e-5:
-            raise ValueError(
-                f"points lie {off:.3g} off the unit sphere, expected unit vectors; divide them by their "
-                "length: points / points.norm(dim=1, keepdim=True)"
-            )
-        points = points / length[:, None]
+        points = _unit_vectors(points.to(torch.float64))
         if weights is None:
             weights = voronoi_areas(self, points)
         else:
@@ -431,6 +411,31 @@ class Sphere(Geometry):
             raise ValueError(
                 f"this grid lies on S^2, not on S^{self.dim}; give points: .samples(points, weights)"
             )
+
+
+def _unit_vectors(points: Tensor) -> Float[Tensor, "n 3"]:
+    """Points of S^2, to rounding; ValueError for what is none, and for too few."""
+    if not bool(points.isfinite().all()):
+        lost = (~points.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+        raise ValueError(
+            f"{len(lost)} points are not finite, the first at {lost[0]}, expected unit vectors; leave "
+            "those out"
+        )
+    if points.dim() != 2 or points.shape[1] != 3:
+        raise ValueError(
+            f"points have shape {tuple(points.shape)}, expected (n, 3), unit vectors; from latitude and "
+            "longitude: (cos lat cos lon, cos lat sin lon, sin lat)"
+        )
+    if len(points) < 4:
+        raise ValueError(f"there are {len(points)} points, expected at least 4, round the sphere")
+    length = points.norm(dim=1)
+    off = float((length - 1).abs().max())
+    if not off < 1e-5:
+        raise ValueError(
+            f"points lie {off:.3g} off the unit sphere, expected unit vectors; divide them by their "
+            "length: points / points.norm(dim=1, keepdim=True)"
+        )
+    return points / length[:, None]
 
 
 def _aside(p: Tensor, q: Tensor, cosine: Tensor) -> Tensor:
