@@ -98,6 +98,11 @@ WRONG = {
     "points or none": ["p", 3, POINTS.numpy(), POINTS[0], torch.full((6, 3), math.nan), *JUNK],
     "field": ["f", 3.0, IMAGE.numpy(), IMAGE[0, 0, 0], torch.full((1, 1, 8, 8), math.nan), *JUNK],
     "lengths": [3, 2.0, "ab", (1.0, -1.0), (0.0, 1.0), (math.nan, 1.0), (math.inf, 1.0), ("a", 1.0), *JUNK],
+    "extents": [3, 2.0, "ab", (), (1.0, -1.0), (0.0, 1.0), (math.nan, 1.0), (1.0, 1.0), ("a", 1.0), *JUNK],
+    "square": [3, "m", None, np.eye(2), torch.ones(2), torch.ones(3, 3), torch.ones(2, 3), *JUNK],
+    "vector": [3, "v", None, np.ones(2), torch.ones(3), torch.tensor(1.0), *JUNK],
+    "basis": [3, "m", np.eye(2), torch.ones(2), torch.ones(2, 2), torch.full((2, 2), math.nan), *JUNK],
+    "decks": [3, "d", None, [], [3], [torch.eye(2)], [er.Deck.along(0, math.nan, (1, 1))], *JUNK],
     "size of an axis": [0, -1, 2.5, 2**31, "3", None, math.nan, True, torch.tensor(3), (3,), *JUNK],
     "sizes": [3, "ab", (0, 4), (-1, 4), (2.5, 4), (4,), (4, 4, 4), (2**31, 4), ("a", 4), (True, 4), *JUNK],
     "mapping": [3, "m", [1], IMAGE],
@@ -212,6 +217,17 @@ TABLE = {
         {"radius": "length", "rings": "count", "samples": "count?", **FIBRE},
     ),
     "FlatTorus": call(er.FlatTorus, {}, {"lengths": "lengths", "symmetry": "choice?"}),
+    "FlatTorus by a lattice": call(
+        er.FlatTorus, {"lattice": torch.eye(2)}, {"lattice": "basis", "symmetry": "choice?"}
+    ),
+    "Deck": call(
+        er.Deck, {"matrix": torch.eye(2), "shift": torch.ones(2)}, {"matrix": "square", "shift": "vector"}
+    ),
+    "FlatQuotient": call(
+        er.FlatQuotient,
+        {"decks": [er.Deck.along(0, 2.0, (1, -1))], "widths": (math.inf, 1.0)},
+        {"decks": "decks", "widths": "extents", "symmetry": "choice?"},
+    ),
     "Cylinder": call(er.Cylinder, {}, {"width": "extent", **STRIP}),
     "Moebius": call(er.Moebius, {}, {"width": "extent", **STRIP}),
     "KleinBottle": call(er.KleinBottle, {}, {"width": "length", **STRIP}),

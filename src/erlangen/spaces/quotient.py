@@ -220,6 +220,10 @@ def expect_isometries(decks: Sequence[Deck], widths: Sequence[float]) -> None:
             )
         A, one = deck.matrix, torch.eye(n).to(deck.matrix)
         off = float((A.T @ A - one).abs().max())
+        if not bool(deck.shift.isfinite().all()):
+            raise ValueError(
+                f"the deck {number} has the shift {deck.shift.tolist()}, expected finite numbers"
+            )
         if not off < TURNED:
             raise ValueError(
                 f"the deck {number} changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in "
@@ -350,10 +354,8 @@ def FlatTorus(
 
 def expect_lattice(lattice: Float[Tensor, "n n"]) -> None:
     """ValueError for rows that are no basis of R^n."""
-    sizes = lattice.norm(dim=-1)
-    if lattice.shape[0] != lattice.shape[1] or not bool(
-        torch.linalg.svdvals(lattice / sizes[:, None])[-1] > TURNED
-    ):
+    unit = (lattice / lattice.norm(dim=-1, keepdim=True)).nan_to_num(0.0, 0.0, 0.0)
+    if lattice.shape[0] != lattice.shape[1] or not bool(torch.linalg.svdvals(unit)[-1] > TURNED):
         raise ValueError(
             f"lattice is {lattice.tolist()}, whose rows are no basis, expected {lattice.shape[-1]} "
             f"independent vectors of R^{lattice.shape[-1]}"
