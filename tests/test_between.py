@@ -9,7 +9,7 @@ import torch
 import erlangen as er
 from erlangen import groups
 from erlangen.domains import KernelSpec, Samples, within
-from erlangen.domains.view import frames_over, view
+from erlangen.domains.relative import frames_over, relative
 
 
 def cloud(space, count, radius=1.2, seed=0):
@@ -56,7 +56,7 @@ def combined(basis, w, v):
 
 def test_the_engine_is_the_formula(pair):
     source, target, structure, name = pair
-    seen = view(source, target)
+    seen = relative(source.sampling, target.sampling)
     assert str(seen.structure) == structure
     layer = er.nn.Correlation(source, 2, 1, radius=1.4, rings=2, to=target, dtype=torch.float64)
     assert layer.equivariant_to == name
@@ -159,7 +159,10 @@ def test_regular_fields_go_to_other_samples_of_one_space():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: view(cloud(R3, 9), cloud(S2, 9)), "no kernels are known from .* expected one group"),
+        (
+            lambda: relative(cloud(R3, 9).sampling, cloud(S2, 9).sampling),
+            "no kernels are known from .* expected one group",
+        ),
         (
             lambda: er.nn.Correlation(cloud(R3, 9), 1, 1, radius=1.0, to=cloud(LINES, 9), out_field="vector"),
             r"fields are scalar, not scalar and vector; a lifted field is .* to=er.GroupSpace",
@@ -174,11 +177,11 @@ def test_regular_fields_go_to_other_samples_of_one_space():
         ),
         (
             lambda: er.nn.Correlation(er.Plane(), 1, 1, 3, to=er.Plane(shape=(4, 4))),
-            "expected domains of known size; give shape=",
+            "expected a known one; give shape=",
         ),
         (
             lambda: er.nn.Correlation(cloud(R3, 9), 1, 1, radius=1e-3, to=cloud(LINES, 9, seed=1)),
-            "no sample of .* lies within 0.001",
+            "none of the samples of .* lies within 0.001",
         ),
         (
             lambda: er.correlate(

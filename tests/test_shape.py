@@ -21,25 +21,15 @@ from shape import (
 FILES = files_of(ROOT / "src" / "erlangen")
 
 
-@pytest.mark.xfail(
-    reason="domain <-> between, builders, interpolation, masked, refusals, sampled, view",
-)
 def test_no_files_import_each_other_in_a_circle():
     """Imports within functions and those for type checkers are imports."""
     assert circles_of(imports_of(FILES)) == []
 
 
-@pytest.mark.xfail(
-    reason="domains/masked, quotient; spaces/spherical/coefficients, harmonic, rings; verify/manifold",
-)
 def test_private_names_stay_within_their_file():
     assert private_uses_of(FILES) == []
 
 
-@pytest.mark.xfail(
-    reason="QuotientGrid, Plane < Grid < Domain < Sampled; Gathered, HalfRings < Samples < Domain < Sampled; "
-    "RingSamples, PointSamples < Harmonic < Domain < Sampled",
-)
 def test_lines_of_descent_are_short():
     assert deep_classes_of(FILES) == []
 

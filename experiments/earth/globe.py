@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import erlangen as er
-from erlangen.spaces.spherical import RingSamples
+from erlangen.domains import Samples
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data")) / "sphere"
@@ -42,7 +42,7 @@ class Globe:
         moved = self.finer.act(g, self.finer.synthesize(c, field), field)
         return self._from(self.finer, moved, field).to(f)
 
-    def _from(self, source: RingSamples, f: Tensor, field: str = "scalar") -> Tensor:
+    def _from(self, source: Samples, f: Tensor, field: str = "scalar") -> Tensor:
         L = self.degrees
         return self.grid.synthesize(source.analyze(f.double(), field)[..., :L, :L].contiguous(), field)
 

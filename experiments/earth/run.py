@@ -47,8 +47,8 @@ from globe import Globe
 from records import keep
 
 import erlangen as er
+from erlangen.domains import Samples
 from erlangen.domains.spec import Field
-from erlangen.spaces.spherical import RingSamples
 
 HERE = Path(__file__).parent
 CONFIG = json.loads((HERE / "config.json").read_text())
@@ -216,7 +216,7 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        domain: RingSamples,
+        domain: Samples,
         inputs: int,
         field: Field,
         width: int,
@@ -350,8 +350,8 @@ def picture(rows: dict[str, dict]) -> None:
         if turn is not None:
             level, arrows = wind.globe.turned(level, turn), wind.globe.turned(arrows, turn, "vector")
         axis.imshow(level[0, 0], cmap="coolwarm", **window)
-        longitude = torch.rad2deg(wind.grid.phi)
-        latitude = 90 - torch.rad2deg(wind.grid.latitudes.theta)
+        longitude = torch.rad2deg(wind.grid.interpolation.rings.phi)
+        latitude = 90 - torch.rad2deg(wind.grid.interpolation.rings.latitudes.theta)
         south, east = arrows[0, 0, :, ::2, ::2]
         axis.quiver(longitude[::2], latitude[::2], east, -south, color=INK, width=0.002)
         blank(

@@ -19,8 +19,9 @@ from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.refusals import refuse_missing
+from erlangen.domains.relative import View, relative
+from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, representation_of
-from erlangen.domains.view import View, view
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, fibre_of
 from erlangen.kernels.invariance import AVERAGE, SYMMETRIZE, expect_invariant
@@ -100,7 +101,11 @@ def correlate(
     if isinstance(f, Tensor) and isinstance(domain, Domain):
         f, domain = _expected_samples(f, domain, rho_in)
     receivers = _receivers(domain, to, at)
-    seen = view(domain, receivers.seen_as) if isinstance(domain, Domain) and isinstance(f, Tensor) else None
+    seen = (
+        relative(domain.sampling, receivers.seen_as)
+        if isinstance(domain, Domain) and isinstance(f, Tensor)
+        else None
+    )
     geometry, H = (space, space.structure) if seen is None else (seen.geometry, seen.structure)
     if seen is not None and not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
         raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")
@@ -150,9 +155,9 @@ class _Receivers:
     frames_there: Frame | None
 
     @property
-    def seen_as(self) -> Domain | Frame:
-        """What `view` takes."""
-        return self.frames if self.domain is None else self.domain
+    def seen_as(self) -> Sampling | Frame:
+        """What `relative` takes."""
+        return self.frames if self.domain is None else self.domain.sampling
 
     @property
     def frames(self) -> Frame:

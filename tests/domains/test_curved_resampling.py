@@ -10,7 +10,7 @@ import torch
 from paths import ROOT
 
 import erlangen as er
-from erlangen.domains import Gathered
+from erlangen.domains import NodeQuadrature
 from erlangen.geometry import Frame
 
 sys.path.insert(0, str(ROOT / "tests" / "geometry"))
@@ -239,9 +239,9 @@ def test_scattered_points_weigh_what_is_next_to_them():
         domain = scattered(count)
         assert float(domain.weights.sum()) == pytest.approx(AREA, rel=most)
     coarse = scattered().coarser()
-    assert isinstance(coarse, Gathered)
+    assert isinstance(coarse.quadrature, NodeQuadrature)
     assert coarse.shape == (40,)
-    assert coarse.pooling == pytest.approx(2 * scattered().pooling)
+    assert coarse.quadrature.pooling == pytest.approx(2 * scattered().quadrature.pooling)
     assert float(coarse.weights.sum()) == pytest.approx(float(scattered().weights.sum()))
 
 
@@ -314,8 +314,8 @@ def test_embedded_and_intrinsic_means_agree():
 def test_pickles_keep_what_was_asked():
     for domain in (spheroid(), er.SurfaceOfRevolution(steps=2).grid(8, 8, nodes=4, pooling=0.9)):
         again = pickle.loads(pickle.dumps(domain))
-        assert again.pooling == domain.pooling
-        assert again.coarser().pooling == domain.coarser().pooling
+        assert again.quadrature.pooling == domain.quadrature.pooling
+        assert again.coarser().quadrature.pooling == domain.coarser().quadrature.pooling
         torch.testing.assert_close(again.frames.basis, domain.frames.basis)
 
 

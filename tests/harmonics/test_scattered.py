@@ -115,7 +115,7 @@ def test_gradients(field):
 def test_the_transposed_sum_is_the_transpose():
     domain = SPHERE.fibonacci(60, degrees=4, rotations=5)
     theta, phi = angles(domain)
-    reading, of = Reading(theta, phi, 4, torch.float64), domain._known["regular"]
+    reading, of = Reading(theta, phi, 4, torch.float64), domain.spectral.frequencies("regular")
     x = torch.randn(1, 1, len(of.into), 60, dtype=torch.float64)
     c = reading.transposed(torch.randn_like(x), of)
     left = float((reading.synthesize(c, of) * x).sum())

@@ -288,7 +288,7 @@ def test_seams_and_the_geometry_are_one(name, field):
     spec = KernelSpec(field, field, radius=1.9, rings=2)
     layer = er.nn.Correlation(domain, 1, 1, radius=1.9, rings=2, in_field=field, out_field=field, bias=False)
     f = noise(domain, field)[:, :1]
-    sums = weighted_sum(domain, spec.radius, domain.frames.flat)
+    sums = weighted_sum(domain.sampling, spec.radius, domain.frames.flat)
     expected = StencilEngine(domain.basis(spec), sums, domain.shape).apply(f, layer.weight.double())
     torch.testing.assert_close(layer.double()(f), expected, rtol=0, atol=1e-12)
 

@@ -55,11 +55,11 @@ def test_weights_are_areas_and_exact_to_their_degree(name):
 def test_grids_are_stored_as_recipes(name):
     domain = GRIDS[name][0](rotations=3)
     stored = pickle.dumps(domain)
-    assert len(stored) < len(pickle.dumps(domain.geometry)) + 1000
+    assert len(stored) < len(pickle.dumps(domain.geometry)) + 1100
     again = pickle.loads(stored)
     assert torch.equal(again.points, domain.points)
     assert torch.equal(again.weights, domain.weights)
-    assert again.builder == domain.builder
+    assert type(again.quadrature) is type(domain.quadrature)
     assert len(again.fibre) == 3
     assert torch.equal(again.frames.basis, domain.frames.basis)
     assert copy.deepcopy(domain) is domain
@@ -81,7 +81,7 @@ def test_rows_go_south_and_columns_east():
 def test_frames_at_a_pole_are_the_limits_on_the_meridians():
     ball = SPHERE.grid(9, kind="equiangular")
     nearly = torch.tensor([1e-7, math.pi - 1e-7]).double()[:, None]
-    phi = ball.phi[None]
+    phi = ball.interpolation.rings.phi[None]
     points = torch.stack([nearly.sin() * phi.cos(), nearly.sin() * phi.sin(), nearly.cos() + 0 * phi], -1)
     limit = SPHERE.frame(points)
     torch.testing.assert_close(ball.frames.basis[[0, -1]], limit, rtol=0, atol=1e-6)

@@ -76,8 +76,8 @@ def test_rings_by_fourier_are_the_sparse_sum(kind, builder):
     for turns in (True, False):
         ball = SPHERE.grid(5, kind=kind, rotations=3, builder=builder)
         if not turns:
-            ball.__dict__["turns_with_frames"] = False
-        assert ball.turns_with_frames is turns
+            ball.quadrature.__dict__["turns_with_frames"] = False
+        assert ball.quadrature.turns_with_frames is turns
         domains.append(ball)
     rings, sparse = (
         er.nn.Correlation(ball, 2, 3, radius=0.9, rings=2, in_field="regular", out_field="regular").double()
@@ -159,6 +159,6 @@ def test_samples_of_a_geometry_with_frames_of_its_own_are_still_summed_right():
 
     ball = Twisted().grid(6)
     assert isinstance(ball, Samples)
-    assert not ball.turns_with_frames
+    assert not ball.quadrature.turns_with_frames
     layer = er.nn.Correlation(ball, 1, 1, radius=0.9)
     assert isinstance(ball.engine(layer.spec).operator, SparseOperator)

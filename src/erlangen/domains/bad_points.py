@@ -28,7 +28,7 @@ def expect_finite(p: Float[Tensor, "k m"]) -> None:
     if bool(lost.any()):
         raise ValueError(
             f"{int(lost.sum())} of {len(p)} points are not finite, the first at {int(lost.nonzero()[0])}; "
-            "expected coordinates of points: leave those samples away"
+            "expected coordinates of points: leave those samples out"
         )
 
 

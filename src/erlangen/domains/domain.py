@@ -1,42 +1,277 @@
-"""The one contract of every domain: samples, and the engine it hands out."""
+"""The one contract of every domain: samples, the fields on them, and the engine that it hands out."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Bool
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from erlangen.domains.refusals import expect_kernels, expect_reach
-from erlangen.domains.sampled import Sampled
-from erlangen.domains.spec import KernelSpec, Way
-from erlangen.engines import Engine, FinerFibre, PointEngine, Resolution, fold, resample, unfold
-from erlangen.groups import Representation
+from erlangen.arguments import expect_tensor, shown
+from erlangen.domains.choice import TO, Offer, chosen
+from erlangen.domains.interpolation import Interpolation
+from erlangen.domains.refusals import expect_field, expect_kernels, expect_reach, expect_shape, refuse_missing
+from erlangen.domains.sampling import Sampling
+from erlangen.domains.spec import Field, KernelSpec, Way, representation_of
+from erlangen.domains.spectral import Spectral
+from erlangen.domains.symmetry import Symmetries, Symmetry
+from erlangen.engines import Engine, FinerFibre, Resolution, fold, resample, unfold
+from erlangen.geometry import Frame, Geometry
+from erlangen.groups import Fibre, Representation, same_fibre
 from erlangen.kernels import KernelBasis, Rings
 from erlangen.shared import shared
 
 
-class Domain(Sampled):
-    r"""Samples of a space, with all that layers ask of them: kernels, engines, resampling.
+class Domain(ABC):
+    r"""Samples of a space, with all that layers ask of them: fields, kernels, engines, resampling.
 
     A domain is immutable; layers hold it and share its tables. Copies of a layer keep the same domain.
+
+    Attributes:
+        geometry: the space, with frames and `carry`.
+        fibre: the samples of H that regular fields have at each point, or None.
+        shape: the sizes of the space axes; None if any size will do.
+        sampling: the samples; ValueError where any size will do.
+        engines: those that correlate here, by name, in order of preference.
+        spectral: what the harmonics of the samples give; None where there are none.
     """
 
+    geometry: Geometry
+    fibre: Fibre | None
+    shape: tuple[int, ...] | None
+    sampling: Sampling
+    engines: Mapping[str, Offer]
+    spectral: Spectral | None = None
+
     def __init__(self) -> None:
+        self._representations: dict[Field, Representation] = {}
+        self._layouts: dict[Field, tuple[int, int | None]] = {}
         self._engines: dict[KernelSpec, Engine] = {}
         self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
         self._finer: dict[tuple[str, float, bool], Resolution | None] = {}
         self.views: dict[int, Any] = {}  # of networks that moved here: see `erlangen.on`
 
+    # fields
+
+    @classmethod
+    def refusal(cls, name: str, value: object) -> str:
+        """What an argument is told that should be a domain."""
+        if isinstance(value, Geometry):
+            return f"{name}: {value} is a space, expected samples of it: such as {value.sampling}"
+        first = "; it comes first, before torch's own arguments" * isinstance(value, int)
+        return (
+            f"{name} is {shown(value)}, expected a domain, which says where fields live: such as er.Plane(), "
+            f"er.Plane(rotations=8) or er.Sphere().grid(64){first}"
+        )
+
+    @property
+    def points(self) -> Float[Tensor, "*space m"]:
+        """The samples, in float64."""
+        return self.sampling.points
+
+    @property
+    def weights(self) -> Float[Tensor, "*space"]:
+        """The measure of each sample, in float64: ``int f dmu = sum_q w_q f(q)``."""
+        return self.sampling.weights
+
+    @property
+    def frames(self) -> Frame:
+        """The frames s(p) at the samples."""
+        return self.sampling.frames
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """How to read a field between the samples."""
+        return self.sampling.interpolation
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the space."""
+        return self.geometry.dim
+
+    @property
+    def space_axes(self) -> int:
+        """The number of space axes of a field."""
+        return self.dim if self.shape is None else len(self.shape)
+
+    @property
+    def default_field(self) -> Field:
+        """The richest field that the domain carries: regular with a fibre, else scalar."""
+        return "scalar" if self.fibre is None else "regular"
+
+    def representation(self, field: Field) -> Representation:
+        """The representation of H behind a field's name."""
+        found = self._representations.get(field)
+        if found is None:
+            with shared():
+                found = self._representations[field] = representation_of(field, self.geometry, self.fibre)
+        return found
+
+    def expect(self, shape: tuple[int, ...]) -> None:
+        """ValueError unless a field may have these space axes."""
+        expect_shape(tuple(shape), self.shape)
+
+    def is_same(self, other: "Domain") -> bool:
+        """Whether the other has these samples, weights, frames and fibre, as a copy has them."""
+        if self is other:
+            return True
+        alike = type(self) is type(other) and self.shape == other.shape
+        if not alike or not self.geometry.is_same(other.geometry) or not same_fibre(self.fibre, other.fibre):
+            return False
+        return self.shape is None or (
+            torch.equal(self.weights, other.weights)
+            and torch.equal(self.points, other.points)
+            and torch.equal(self.frames.basis, other.frames.basis)
+        )
+
+    def sized(self, shape: tuple[int, ...]) -> "Domain":
+        """This domain with the given sizes; ValueError if it has others."""
+        self.expect(shape)
+        return self
+
+    def parts(self, rho: Representation) -> int | None:
+        """The size of the axis between channels and space; None where fields of that type have none."""
+        return rho.dim if rho.has_axis else None
+
+    def layout(self, field: Field) -> tuple[int, int | None]:
+        """The number of axes of a field of that type, batch and channels among them, and its `parts`."""
+        found = self._layouts.get(field)
+        if found is None:
+            parts = self.parts(self.representation(field))
+            found = self._layouts[field] = 2 + (parts is not None) + self.space_axes, parts
+        return found
+
+    def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
+        """ValueError unless f is a field ``(batch, channels, [fibre,] *space)`` of that type here.
+
+        Every layer asks it of every field, so what is right passes by one comparison each.
+        """
+        axes, parts = self._layouts.get(field) or self.layout(field)
+        if isinstance(f, Tensor) and f.dim() == axes and f.is_floating_point():
+            shape = f.shape
+            right = (channels is None or shape[1] == channels) and (parts is None or shape[2] == parts)
+            if right and (self.shape is None or shape[-len(self.shape) :] == self.shape):
+                return
+        expect_field(f, field, channels, parts, self.space_axes, self)
+        self.expect(tuple(f.shape[-self.space_axes :]))
+
+    def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
+        """The field ``(..., *space)`` with a value in place of what a mask hides."""
+        return field
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all samples weigh the same."""
+        return False
+
+    def mean(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+        """``int f dmu / int dmu``, over what a mask leaves visible."""
+        f = self.hide(field).flatten(-self.space_axes)
+        if self.is_uniform:
+            return f.mean(-1)
+        weights = self.weights.flatten().to(f)
+        return f @ (weights / weights.sum())
+
+    def mean_square(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+        """``int f^2 dmu / int dmu``, as `mean`."""
+        return self.mean(field.square())
+
+    def mean_absolute(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
+        """``int |f| dmu / int dmu``, as `mean`."""
+        return self.mean(field.abs())
+
+    def fibre_mean(self, field: Float[Tensor, "batch channel fibre *space"]) -> Tensor:
+        """The mean along the fibre of a regular field: a scalar one."""
+        return field.mean(2)
+
+    def add(self, field: Float[Tensor, "batch channel *space"], values: Float[Tensor, "channel"]) -> Tensor:
+        """The field with a constant added to each channel."""
+        return field + values.view(-1, *[1] * (field.dim() - 2))
+
+    def act(
+        self,
+        g: Float[Tensor, "d d"],
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        r"""The field moved by a symmetry of the space: ``(g F)(u) = F(g^{-1} u)``, interpolated.
+
+        Args:
+            g: the symmetry, a matrix as the geometry takes it.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+            interpolation: how to read between the samples; None takes the domain's own.
+        """
+        self.geometry.expect_symmetry(g)
+        expect_tensor(f, "the field")
+        domain = self.sized(f.shape[-self.space_axes :])
+        u = domain.geometry.act(torch.linalg.inv(g.to(torch.float64)), domain.frames)
+        return domain.seen_from(u, f, field, interpolation=interpolation)
+
+    def seen_from(
+        self,
+        u: Frame,
+        f: Tensor,
+        field: Field = "scalar",
+        *,
+        interpolation: Interpolation | None = None,
+    ) -> Tensor:
+        """The field at any frames ``(*places)``: ``(*batch, [fibre,] *places)``, interpolated.
+
+        Args:
+            u: where to look from.
+            f: ``(*batch, [fibre,] *space)``.
+            field: its type.
+            interpolation: how to read between the samples; None takes the domain's own.
+        """
+        rho = self.representation(field)
+        places = u.point.shape[:-1]
+        f, u = self.hide(f), u.flat
+        refuse_missing(f)
+        reading = interpolation or self.interpolation
+        found = reading.transported(self.geometry, self.frames.flat, u)
+        index, weight, h = found  # (p, k), (p, k), (p, k, n, n)
+        values = f.flatten(-self.space_axes)
+        values = values if rho.has_axis else values[..., None, :]  # (*batch, d, q)
+        matrix = rho.inverse(h) * weight[..., None, None]  # (p, k, d, d)
+        moved = torch.einsum("pkij,...jpk->...ip", matrix.to(f), values[..., index])
+        return (moved if rho.has_axis else moved[..., 0, :]).unflatten(-1, places)
+
+    def reframed(self, h: Float[Tensor, "*space n n"]) -> "Domain":
+        """This domain with the frames ``s(p) h(p)`` at its samples."""
+        raise ValueError(f"{self} has frames along its axes, expected samples whose frames can be chosen")
+
+    def to(self, target: "Domain", f: Tensor, field: Field = "scalar") -> Tensor:
+        """The field f ``(*batch, [fibre,] *space)`` read at the samples of another domain of the same space,
+        by interpolation."""
+        if not self.geometry.is_same(target.geometry):
+            raise ValueError(
+                f"the field lives on {self.geometry} and is to go to {target.geometry}, expected one geometry"
+            )
+        return self.seen_from(target.frames, f, field)
+
+    def symmetries(self) -> list[Symmetry]:
+        """Symmetries worth testing: the elements of the group that permute the samples, with names."""
+        return Symmetries(self.geometry, self.frames, self.weights, self.fibre).find()
+
+    def symmetry_of(self, g: Float[Tensor, "d d"], name: str = "g") -> Symmetry:
+        """The element g under a name, with whether it permutes the samples and belongs to the group."""
+        return Symmetries(self.geometry, self.frames, self.weights, self.fibre).named(name, g)
+
+    def centre(self, field: Tensor) -> Tensor:
+        """Where a moved field can be compared: True away from the edges, ``(*space)``."""
+        return torch.ones(field.shape[-self.space_axes :], dtype=torch.bool, device=field.device)
+
+    # kernels and their engines
+
     @abstractmethod
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         """The radius in units of the space, and the number of rings, of the kernel that was asked for."""
-
-    @abstractmethod
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        """The engine for kernels with a neighbourhood."""
 
     def equivariant_to(self, spec: KernelSpec, to: "Domain | None" = None) -> str:
         """The name of the group that layers with this kernel commute with."""
@@ -55,6 +290,7 @@ class Domain(Sampled):
             H = fibres[0].group_of_all_turns or H
         return self.geometry.equivariant_to(H)
 
+    @abstractmethod
     def masked(
         self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
     ) -> "Domain":
@@ -64,17 +300,15 @@ class Domain(Sampled):
             mask: ``(*space)``, booleans; None leaves the domain as it is.
             boundary: "zero" sees zeros beyond; "renormalize" divides by the visible part of the kernel.
         """
-        from erlangen.domains.masked import Masked
-
-        return self if mask is None else Masked(self, mask, boundary)
 
     @property
     def unmasked(self) -> "Domain":
         """The domain with all its samples."""
         return self
 
-    def basis(self, spec: KernelSpec) -> KernelBasis:
+    def basis(self, spec: KernelSpec) -> Any:
         """The kernels that a layer's coefficients mix; ValueError where H allows none."""
+        expect_reach(self.geometry, spec.radius)
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         H = self.geometry.structure
         rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
@@ -104,20 +338,17 @@ class Domain(Sampled):
         engine = engines.get(spec)
         if engine is None:
             with shared():
-                engine = engines[spec] = self._build(spec) if to is None else self._between(to, spec)
+                engine = engines[spec] = self.made(spec) if to is None else self.made_to(to, spec)
         return engine
 
-    def _between(self, to: "Domain", spec: KernelSpec) -> Engine:
-        from erlangen.domains.between import between
+    def made(self, spec: KernelSpec) -> Engine:
+        """A new engine for a kernel here: the first of `engines` that serves it, or the one asked for."""
+        build = chosen(self, self.engines, spec)
+        return build(self, self.basis(spec), spec)
 
-        return between(self, to, spec)
-
-    def _build(self, spec: KernelSpec) -> Engine:
-        basis = self.basis(spec)
-        if spec.radius == 0:
-            return PointEngine(basis)
-        expect_reach(self.geometry, spec.radius)
-        return self._correlator(basis, spec)
+    def made_to(self, to: "Domain", spec: KernelSpec) -> Engine:
+        """A new engine for a kernel that reaches from here to the samples of another domain."""
+        return chosen(self, TO, spec)(self, to, spec)
 
     def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution | None:
         """More samples, where a function of each value would alias; None where nothing lies in between.
@@ -132,10 +363,11 @@ class Domain(Sampled):
         key = (rho.name, factor, fibre)
         if key not in self._finer:
             with shared():
-                self._finer[key] = self._refined(rho, factor, fibre) if factor > 1 else None
+                self._finer[key] = self.refined(rho, factor, fibre) if factor > 1 else None
         return self._finer[key]
 
-    def _refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
+    def refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
+        """A new resolution of so many times as many samples, for `finer`."""
         # the smallest fibres, and finite groups, have nothing in between
         if fibre and rho.fibre is not None and rho.fibre.default_band is not None:
             return FinerFibre(rho.fibre, factor)

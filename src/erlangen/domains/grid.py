@@ -3,21 +3,25 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.arguments import Size, checked
+from erlangen.domains.choice import GRID
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
+from erlangen.domains.masked import Masked
+from erlangen.domains.quadrature import Quadrature, WeightedSum
+from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import KernelSpec
-from erlangen.engines import Engine, LatticeEngine, centred, fold, resample, unfold
+from erlangen.engines import centred, fold, resample, unfold
 from erlangen.geometry import Geometry
 from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
-from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
 
 MOST = 2**31  # samples
@@ -36,6 +40,7 @@ class Grid(Domain):
         fibre: the samples of H for regular fields.
     """
 
+    engines = GRID
     is_skew: bool = False  # whether steps are not perpendicular, so that strides keep the first sample
 
     @checked
@@ -64,34 +69,32 @@ class Grid(Domain):
         options = {"origin": self.origin, "periodic": self.periodic, "fibre": self.fibre}
         return _rebuild, (arguments, options)
 
-    @property
-    def points(self) -> Tensor:
-        axes = [torch.arange(length, dtype=torch.float64) for length in self._sizes()]
+    @cached_property
+    @shared()
+    def sampling(self) -> Sampling:
+        axes = [torch.arange(length, dtype=torch.float64) for length in self.sizes]
         index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        return self._first() + index @ self.steps
-
-    @property
-    def weights(self) -> Tensor:
-        volume = float(torch.linalg.det(self.steps).abs())
-        return torch.full(self._sizes(), volume, dtype=torch.float64)
+        volume = torch.linalg.det(self.steps).abs().expand(self.sizes)
+        return Sampling(self.geometry, self.first + index @ self.steps, volume, self.interpolated(4))
 
     @property
     def is_uniform(self) -> bool:
         return True
 
-    @property
-    def interpolation(self) -> Interpolation:
-        return self.interpolated(4)
-
     def interpolated(self, taps: int) -> Interpolation:
         """Lagrange interpolation with `taps` samples on each axis."""
-        return LatticeInterpolation(self.geometry, self._sizes(), self._first(), self.steps, taps)
+        return LatticeInterpolation(self.geometry, self.sizes, self.first, self.steps, taps)
 
     def sized(self, shape: tuple[int, ...]) -> "Grid":
         if self.shape is None:
             return Grid(self.geometry, shape, self.steps, periodic=self.periodic, fibre=self.fibre)
         self.expect(shape)
         return self
+
+    def masked(
+        self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
+    ) -> Domain:
+        return self if mask is None else Masked(self, mask, boundary)
 
     def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
         if (kernel_size is None) == (radius is None):
@@ -136,7 +139,7 @@ class Grid(Domain):
         grids = [centred(length, 2) for length in self.shape]
         twice = torch.tensor([twice for _, twice in grids], dtype=torch.float64)
         shape = [length for length, _ in grids]
-        origin = self._first() + (twice / 2) @ self.steps
+        origin = self.first + (twice / 2) @ self.steps
         return Grid(
             self.geometry,
             shape,
@@ -176,44 +179,35 @@ class Grid(Domain):
             for periodic, length in zip(self.periodic, size, strict=True)
         ]
 
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        return LatticeEngine(
-            basis,
-            self.steps,
-            stride=spec.stride,
-            padding=spec.padding,
-            dilation=spec.dilation,
-            padding_mode=spec.padding_mode,
-            periodic=self.periodic,
-            centred=not self.is_skew,
-            surround=self._beyond(basis.rho_in),
-        )
-
-    def _beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor] | None:
+    def beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor] | None:
         """How fields go on beyond axes that close, other than from their other end."""
         return None
 
-    def _build(self, spec: KernelSpec) -> Engine:
-        # a kernel at one point strides and pads as any other
-        if spec.radius == 0 and spec.stride % 2 == 0:
-            raise ValueError(
-                f"kernel_size=1 with stride={spec.stride}: where sizes are even the coarse samples fall "
-                "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
-                "er.nn.Down before it"
-            )
-        if spec.radius == 0 and spec != replace(spec, stride=1, padding="same"):
+    def basis(self, spec: KernelSpec) -> Any:
+        if spec.radius == 0 and not spec.is_plain:  # a kernel at one point strides and pads as any other
             spec = replace(spec, radius=shortest(self.steps) / 2)
-        return super()._build(spec)
+        return super().basis(spec)
 
-    def _sizes(self) -> tuple[int, ...]:
+    @cached_property
+    def quadrature(self) -> Quadrature:
+        """Sums over the samples in reach."""
+        return WeightedSum(self.sampling)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of samples on each axis; ValueError where any will do."""
         if self.shape is None:
-            raise ValueError("this grid takes any size, expected one; call sized(shape) first")
+            raise ValueError(
+                f"{self} takes any size, expected a known one; give shape=, or call sized(shape)"
+            )
         return self.shape
 
-    def _first(self) -> Tensor:
+    @property
+    def first(self) -> Float[Tensor, "n"]:
+        """The first sample."""
         if self.origin is not None:
             return self.origin
-        extent = torch.tensor(self._sizes(), dtype=torch.float64) - 1
+        extent = torch.tensor(self.sizes, dtype=torch.float64) - 1
         return -(extent @ self.steps) / 2
 
 

@@ -3,16 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.geometry import Frame, Geometry
-
-if TYPE_CHECKING:
-    from erlangen.domains.sampled import Sampled
 
 
 class Interpolation(ABC):
@@ -26,18 +22,17 @@ class Interpolation(ABC):
         """`read` at the points of frames, which may serve as axes for it."""
         return self.read(u.point)
 
-    def transported(self, domain: "Sampled", u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         r"""Samples, weights and turns with ``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``.
 
         The frame u is carried to each sample, where it is ``s(q) h``.
 
-        Shapes: u ``(k,)``; ``(k, s)``, ``(k, s)``, ``(k, s, n, n)``.
+        Shapes: the frames s ``(q,)``, u ``(k,)``; ``(k, s)``, ``(k, s)``, ``(k, s, n, n)``.
         """
-        geometry = domain.geometry
         index, weight = self.read_from(u)
-        samples = domain.frames.flat.at(index)
+        near = samples.at(index)
         start = Frame(u.point[:, None], u.basis[:, None])
-        return index, weight, geometry.gauge(samples, geometry.nearby(start, samples.point))
+        return index, weight, geometry.gauge(near, geometry.nearby(start, near.point))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from erlangen.arguments import expect_tensor
 from erlangen.domains.builders import ball_rule, sum_in_view
+from erlangen.domains.choice import chosen
 from erlangen.domains.domain import Domain
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_missing
+from erlangen.domains.relative import relative
+from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, KernelSpec, Way
-from erlangen.domains.view import view
 from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
-from erlangen.geometry import Frame
 from erlangen.groups import Representation, StructureGroup, trivial
 from erlangen.kernels import KernelBasis, Rings
 from erlangen.shared import shared
@@ -25,6 +26,7 @@ from erlangen.shared import shared
 Boundary = Literal["zero", "renormalize"]
 HALF = 0.5  # of the mass: what is seen less is missing on the coarser domain
 LEAST = 1e-3
+OF_HARMONICS = ("analyze", "synthesize", "spectrum", "degrees", "transform")
 
 
 class Masked(Domain):
@@ -65,6 +67,7 @@ class Masked(Domain):
         self.whole, self.mask = whole, mask
         self.boundary: Boundary = boundary
         self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
+        self.engines = whole.engines
         self._mask = Table(mask)
         self._shares: dict[str, Table] = {}
         self._coarser: Masked | None = None
@@ -77,30 +80,25 @@ class Masked(Domain):
         return Masked, (self.whole, self.mask, self.boundary)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("analyze", "synthesize", "spectrum", "degrees", "transform") and hasattr(
-            self.whole, name
-        ):
+        if name in OF_HARMONICS and self.unmasked.spectral is not None:
             raise AttributeError(
                 f"{name}: a field with gaps has no harmonics of its own; fill them, and take the domain of "
                 f"all samples, .unmasked.{name}, or fit the visible points, er.Sphere().samples(points[mask])"
             )
         return super().__getattribute__(name)
 
-    @property
-    def points(self) -> Tensor:
-        return self.whole.points
+    @cached_property
+    @shared()
+    def sampling(self) -> Sampling:
+        whole = self.whole.sampling
+        reading = _Visible(whole.interpolation, self.mask.flatten())
+        weights = whole.weights * self.mask
+        return Sampling(
+            self.geometry, whole.points, weights, reading, frames=whole.unturned, turns=whole.turns
+        )
 
-    @property
-    def frames(self) -> Frame:
-        return self.whole.frames
-
-    @property
-    def weights(self) -> Tensor:
-        return self.whole.weights * self.mask
-
-    @property
-    def interpolation(self) -> Interpolation:
-        return _Visible(self.whole.interpolation, self.mask.flatten())
+    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: Boundary = "zero") -> "Masked":
+        return self if mask is None else Masked(self, mask, boundary)
 
     @property
     def unmasked(self) -> Domain:
@@ -179,10 +177,7 @@ class Masked(Domain):
             return self.whole.downsample(self.mask.double()[None, None], trivial())
         return self.whole.upsample(self.coarser().mask.double()[None, None], trivial(), self.mask.shape)
 
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        return self.whole._correlator(basis, spec)
-
-    def _build(self, spec: KernelSpec) -> Engine:
+    def made(self, spec: KernelSpec) -> Engine:
         if spec.stride != 1 or spec.padding != "same":
             raise ValueError(
                 f"stride={spec.stride} and padding={spec.padding!r} on a masked domain: expected defaults, "
@@ -193,7 +188,7 @@ class Masked(Domain):
             scale = torch.where(self.mask, 1 / self._mass(spec).clamp_min(LEAST), 0.0)
         return MaskedEngine(self.whole.engine(spec), self.mask, scale)
 
-    def _between(self, to: Domain, spec: KernelSpec) -> Engine:
+    def made_to(self, to: Domain, spec: KernelSpec) -> Engine:
         scale = torch.ones(to.weights.shape, dtype=torch.float64)
         if self.boundary == "renormalize":
             scale = 1 / self._visible_from(to, spec).clamp_min(LEAST)
@@ -201,11 +196,12 @@ class Masked(Domain):
 
     def _visible_from(self, to: Domain | None, spec: KernelSpec) -> Float[Tensor, "*space"]:
         """What of an isotropic kernel's sum is visible from the samples of a domain; None for here."""
-        if math.isinf(spec.radius):
+        if spec.is_global:
             engine = self.whole.engine(_plain(spec), to)
         else:
-            stencil = sum_in_view(view(self.whole, to or self.whole), spec.radius, turns=False)
-            engine = StencilEngine(self._isotropic(spec), stencil, tuple((to or self).weights.shape))
+            target = (to or self.whole).sampling
+            stencil = sum_in_view(relative(self.whole.sampling, target), spec.radius, turns=False)
+            engine = StencilEngine(self._isotropic(spec), stencil, target.shape)
         w = engine.smoothness.expand(1, 1, -1)
         seen, whole = (
             engine.apply(f[None, None], w)[0, 0]
@@ -215,11 +211,13 @@ class Masked(Domain):
 
     def _mass(self, spec: KernelSpec) -> Float[Tensor, "*space"]:
         """The visible part of the sum of the kernel's rings about each sample."""
-        if math.isinf(spec.radius):
+        if spec.is_global:
             return self._visible_from(None, spec)
         basis = self._isotropic(spec)
         ones = torch.ones(1, 1, len(basis), dtype=torch.float64)
-        seen = self.whole._correlator(basis, _plain(spec)).apply(self.mask.double()[None, None], ones)[0, 0]
+        whole, plain = self.unmasked, _plain(spec)
+        engine = chosen(whole, whole.engines, plain)(whole, basis, plain)
+        seen = engine.apply(self.mask.double()[None, None], ones)[0, 0]
         v, a = ball_rule(self.dim, spec.radius, 32)
         if self.geometry.measure == "space":
             a = a * self.geometry.density(v)
@@ -237,7 +235,7 @@ def _plain(spec: KernelSpec) -> KernelSpec:
 
 @dataclass(frozen=True, eq=False)
 class _Visible(Interpolation):
-    """Another interpolation, from the visible samples alone, where they hold half of its weight or more."""
+    """Another interpolation, from the visible samples only, where they hold half of its weight or more."""
 
     whole: Interpolation
     mask: Bool[Tensor, "q"]

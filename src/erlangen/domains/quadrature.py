@@ -1,101 +1,132 @@
-"""Are weights those of the invariant measure? By means over the group, and by the volume of balls."""
+"""How an integral over a neighbourhood becomes a sum over samples."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from erlangen.geometry import Frame, Geometry
-from erlangen.kernels.harmonics import sphere_area, sphere_rule
+from erlangen.domains.builders import Boundary, gather, weighted_sum
+from erlangen.domains.refusals import expect_in_view
+from erlangen.domains.resampling import Resampler, averaging
+from erlangen.domains.sampling import Sampling
+from erlangen.engines import Stencil, StencilEngine
+from erlangen.engines.resample import BLUR, REACH
+from erlangen.groups import Representation
+from erlangen.kernels import KernelBasis, Rings
 
-CENTRES, FEWEST = 64, 100
-UNEVEN = 1.3  # the ratio of densities that the coarsest of good grids stays below
-ELEMENTS, LEAST, MOST = 4096, 24, 5000  # of the group; points that their means are compared with those of
-EMPTY, GAP = 0.05, 6.0  # the part of a space that may lie apart from the points; how far that is
-INSIDE = 0.7  # of the radius of a ball: how far points of it lie in each direction
-CLEAR = 0.06  # in standard deviations: errors of means that the coarsest of good grids stays below
+NODES = 8
 
 
-def expect_invariant(
-    geometry: Geometry, points: Float[Tensor, "*space m"], weights: Float[Tensor, "*space"]
-) -> None:
-    r"""ValueError for weights that are not, but for a factor, the invariant measure of the points.
+class Quadrature(ABC):
+    """The sums of one set of samples.
 
-    Around each of some points, the sum of the weights in the ball that holds the k nearest is divided by the
-    volume of the ball, ``int_{|v| < r} J(v) dv``. Away from edges, which are left out, that is the same
-    everywhere for the invariant measure, but for the noise of k points. Sets of fewer than 100 points, or in
-    more than three dimensions, say too little, and are taken as they are. Where a compact group moves any
-    point to any other, means over its elements are compared first (`_expect_means`).
+    Args:
+        samples: those that give.
     """
-    p, w = points.flatten(0, -2), weights.flatten()
-    group = geometry.group
-    if group is not None and group.dim >= geometry.dim > 0 and group.is_compact and LEAST <= len(p) <= MOST:
-        _expect_means(geometry, p, w)
-    if len(p) < FEWEST or geometry.dim > 3:
-        return
-    k = max(32, len(p) // 20)
-    centres = torch.linspace(0, len(p) - 1, CENTRES).round().long()
-    bases = geometry.frame(p[centres])
-    v = geometry.coordinates(Frame(p[centres, None], bases[:, None]), p[None])  # (c, q, n)
-    r, near = v.norm(dim=-1).topk(k + 1, largest=False)
-    v, mass = v.gather(1, near[..., None].expand(-1, -1, v.shape[-1]))[:, :-1], w[near][:, :-1]
-    radius = (r[:, -1] + r[:, -2]) / 2
-    # whether points lie in all directions, whatever they weigh: balls at an edge have none beyond it
-    reach = (v @ sphere_rule(geometry.dim, 4)[0].T).amax(1).amin(-1)
-    inside = (reach > INSIDE * radius) & (radius < 0.9 * geometry.injectivity_radius)
-    if int(inside.sum()) < CENTRES // 4:
-        return
-    ratio = (mass.sum(1) / volume(geometry, radius))[inside]
-    low, middle, high = torch.quantile(ratio, torch.tensor([0.1, 0.5, 0.9]).to(ratio)).tolist()
-    if high / low > UNEVEN * math.exp(2.6 / math.sqrt(k)):
-        raise ValueError(
-            f"the weights are not the invariant measure of {geometry}: in equal balls they sum to "
-            f"{low / middle:.2g} to {high / middle:.2g} times as much, expected about the same everywhere; "
-            "multiply them by the density of your coordinates (such as sin theta)"
+
+    def __init__(self, samples: Sampling) -> None:
+        self.samples = samples
+
+    @abstractmethod
+    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+        """What samples `at` see through a kernel of such rings, some rows at a time; how frames are turned
+        only if `turns`, which scalars need not know."""
+
+    def engine(self, basis: KernelBasis) -> StencilEngine:
+        """The engine for kernels with a radius."""
+        entries = self.entries(self.samples, basis.rings, basis.rho_in.name != "scalar")
+        return StencilEngine(basis, entries, self.samples.shape)
+
+    def means(self, coarse: Sampling, rho: Representation) -> Resampler:
+        """Gaussian means about fewer samples, to which fields are brought down."""
+        return Resampler(
+            rho, averaging(self.samples, coarse.frames.flat, coarse.neighbour_distance / 2), coarse.shape
         )
 
+    def coarser(self) -> "Callable[[Sampling], Quadrature]":
+        """What makes the sums of the coarser samples."""
+        return type(self)
 
-def _expect_means(geometry: Geometry, p: Float[Tensor, "k m"], w: Float[Tensor, "k"]) -> None:
-    r"""ValueError for weighted means ``sum w f(q) / sum w`` other than ``int f(g p0) dg`` over the group.
 
-    The f are the coordinates, their products, and the squares of these, by their standard deviations. Means
-    near those of the points' cells, by the elements of the group that lead into each, are taken as well;
-    equal weights of random points err by ``1 / sqrt(k)``. Points that leave a part of the space empty, such
-    as a window on it, are taken as they are.
+class WeightedSum(Quadrature):
+    """Over the samples in reach: ``sum_q w_q k(log_p q) f(q)``."""
+
+    def __init__(self, samples: Sampling) -> None:
+        super().__init__(samples)
+        self._stencils: dict[tuple[float, bool], Stencil] = {}
+
+    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+        radius = rings.radius
+        found = self._stencils.get((radius, turns)) if at is self.samples else None
+        if found is None:
+            found = weighted_sum(self.samples, radius, at.frames.flat, turns)
+            expect_in_view(self.samples.geometry, radius, found.row, found.rows)
+            if at is self.samples:
+                self._stencils[radius, turns] = found
+        return [found]
+
+
+class NodeQuadrature(Quadrature):
+    r"""Over the same nodes v_j everywhere: ``sum_j a_j k(v_j) f(carry(s(p), v_j))``, fields interpolated.
+
+    Down-sampling is such a sum as well, with a Gaussian for a kernel and divided by what is visible of it:
+    constants stay, and so does the integral of a field but for quadrature, since geodesics keep dv dmu(p).
+
+    Args:
+        samples: those that give.
+        nodes: how many along the radius, and as many directions.
+        boundary: what nodes beyond an edge see: "zero"; "reflect" for the field mirrored at it; "renormalize"
+            divides by the part of the disc that is visible, so that constants stay constants.
+        pooling: the radius of the means that down-sampling takes, in the units of the space; None for 2.5
+            distances of samples.
     """
-    g = geometry.group.sample(ELEMENTS, seed=0)  # type: ignore[union-attr]
-    even = geometry.home(geometry.act(g, geometry.frames(geometry.origin.expand(len(g), -1))).point)
-    p = geometry.home(p)
-    away, cell = torch.cdist(even, p).min(1)
-    apart = torch.cdist(p, p).fill_diagonal_(math.inf).amin(1).median()
-    if float((away > 2 * GAP ** (1 / geometry.dim) * apart).double().mean()) > EMPTY:
-        return
-    i, j = torch.triu_indices(p.shape[1], p.shape[1])
 
-    def functions(x: Tensor) -> Tensor:
-        products = x[:, i] * x[:, j]
-        return torch.cat([x, products, products.square()], -1)
+    def __init__(
+        self,
+        samples: Sampling,
+        nodes: int = NODES,
+        boundary: Boundary = "zero",
+        pooling: float | None = None,
+    ) -> None:
+        super().__init__(samples)
+        if boundary not in ("zero", "reflect", "renormalize"):
+            raise ValueError(f'boundary is {boundary!r}, expected "zero", "reflect" or "renormalize"')
+        if pooling is not None and not pooling > 0:
+            raise ValueError(f"pooling is {pooling}, expected a radius in the units of the space, or None")
+        self.nodes, self.boundary = nodes, boundary
+        side = _side(float(samples.weights.mean()), samples.geometry.dim)
+        self.pooling = REACH * side if pooling is None else pooling
 
-    there = functions(even)
-    mean, spread = there.mean(0), there.std(0)
-    varies = spread > 1e-6 * there.abs().amax(0).clamp_min(1e-300)
-    cells = torch.bincount(cell, minlength=len(p)).to(w)
-    of_weights, of_cells = (share @ functions(p) / share.sum() for share in (w, cells))
-    off = torch.minimum((of_weights - mean).abs(), (of_weights - of_cells).abs())[varies] / spread[varies]
-    if len(off) and float(off.max()) > CLEAR + 3.5 / math.sqrt(len(p)):
-        raise ValueError(
-            f"the weights are not the invariant measure of {geometry}: a polynomial in the coordinates has a "
-            f"mean that is {float(off.max()):.2g} standard deviations off that over {geometry.group}, "
-            "expected none; multiply them by the density of your coordinates (such as sin theta)"
-        )
+    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+        return self._gathered(at, rings.radius, rings.shoulder, turns)
+
+    def means(self, coarse: Sampling, rho: Representation) -> Resampler:
+        return Resampler(rho, self._gaussian(coarse, rho.name != "scalar"), coarse.shape)
+
+    def coarser(self) -> Callable[[Sampling], Quadrature]:
+        return partial(NodeQuadrature, nodes=self.nodes, boundary=self.boundary, pooling=2 * self.pooling)
+
+    def _gathered(self, at: Sampling, radius: float, shoulder: float, turns: bool) -> Iterator[Stencil]:
+        """Along the frames before `turns`, so that other frames do not change the nodes."""
+        u = at.unturned.flat
+        turned = None if at.turns is None else at.turns.flatten(0, -3)
+        options = {"shoulder": shoulder, "boundary": self.boundary, "turned": turned}
+        return gather(self.samples, radius, u, turns, self.nodes, **options)
+
+    def _gaussian(self, at: Sampling, turns: bool) -> Iterator[Stencil]:
+        """Entries of Gaussian means, which sum to one."""
+        width = BLUR / REACH * self.pooling
+        for s in self._gathered(at, self.pooling, 0.0, turns):
+            a = s.a * torch.exp(-s.v.square().sum(-1) / (2 * width**2))[s.node]
+            total = a.new_zeros(s.rows).index_add(0, s.row, a)
+            yield replace(s, a=a / total[s.row])
 
 
-def volume(geometry: Geometry, radius: Float[Tensor, "k"]) -> Float[Tensor, "k"]:
-    """The volumes of balls: ``int_{|v| < r} J(v) dv``."""
-    n = geometry.dim
-    directions, weight = sphere_rule(n, 6)
-    t = (torch.arange(16, dtype=torch.float64) + 0.5) / 16
-    r = radius[:, None] * t  # (k, t)
-    J = geometry.density(r[..., None, None] * directions) @ weight
-    return sphere_area(n) * (J * r ** (n - 1)).mean(1) * radius
+def _side(volume: float, n: int) -> float:
+    """The side of a cube; twice as long for ``2^n volume``, bit for bit."""
+    mantissa, exponent = math.frexp(volume)
+    whole, rest = divmod(exponent, n)
+    return math.ldexp((mantissa * 2**rest) ** (1 / n), whole)

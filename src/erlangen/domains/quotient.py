@@ -13,10 +13,9 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Continuation, Engine, SkewHalving, centred, fold, unfold
+from erlangen.engines import Continuation, Engine, LatticeEngine, SkewHalving, centred, fold, unfold
 from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation, StructureGroup
-from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
 
 MOST_SEEN = 4  # samples beyond an end that resampling looks at
@@ -120,13 +119,13 @@ class QuotientGrid(Grid):
                 f"axis {self.periodic.index(False)} of {self} has ends and other axes are not perpendicular, "
                 "expected axes that all close, or perpendicular ones: else no coarser grid is known"
             )
-        pairs = zip(self._sizes(), axes, strict=True)
+        pairs = zip(self.sizes, axes, strict=True)
         return self._with(tuple(-(-size // 2) if on else size for size, on in pairs))  # type: ignore[return-value]
 
     @shared()
     def halved(self, axes: Sequence[bool]) -> "QuotientGrid":
         """Every other sample of some axes: about the centre or, on lattices askew, from the first one."""
-        sizes = self._sizes()
+        sizes = self.sizes
         found = [centred(size, 2) if on else (size, 0) for size, on in zip(sizes, axes, strict=True)]
         first = torch.tensor([0.0 if self.is_skew else twice / 2 for _, twice in found]).double()
         steps = torch.tensor([1.0 + on for on in axes]).double()[:, None] * self.steps
@@ -135,7 +134,7 @@ class QuotientGrid(Grid):
             [size for size, _ in found],
             steps,
             self.decks,
-            origin=self._first() + first @ self.steps,
+            origin=self.first + first @ self.steps,
             fibre=self.fibre,
         )
 
@@ -203,7 +202,7 @@ class QuotientGrid(Grid):
         continuation = self._with(sizes).continued(widths)  # type: ignore[union-attr]
         return continuation.across(field, widths, self._turns["scalar" if rho is None else rho.name], groups)
 
-    def _beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor]:
+    def beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor]:
         return lambda field, widths, groups: self.surround(field, widths, rho, groups)
 
     def continued(self, widths: Sequence[int]) -> Continuation:
@@ -220,14 +219,14 @@ class QuotientGrid(Grid):
 
     @shared()
     def _seen(self, margins: Sequence[int]) -> Continuation:
-        ends = zip(self._sizes(), margins, strict=True)
+        ends = zip(self.sizes, margins, strict=True)
         axes = [torch.arange(-margin, size + margin).double() for size, margin in ends]
-        places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ self.steps + self._first()
+        places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ self.steps + self.first
         u = self.geometry.glue(self.geometry.frames(places))
         index = self._index(u.point)
         if index is None:
             raise ValueError(
-                f"the decks of {self.geometry} do not carry samples of {self._sizes()} to each other, "
+                f"the decks of {self.geometry} do not carry samples of {self.sizes} to each other, "
                 "expected sizes that do: the same on sides that they turn into each other, even ones"
             )
         off = (self.elements - u.basis[..., None, :, :]).abs().amax((-2, -1))
@@ -235,17 +234,17 @@ class QuotientGrid(Grid):
 
     def prepare(self, way: Way, rho: Representation) -> None:
         super().prepare(way, rho)
-        sizes = zip(self.periodic, self._sizes(), strict=True)
+        sizes = zip(self.periodic, self.sizes, strict=True)
         if self._turns and not any(closes and size % 2 for closes, size in sizes):
             most = MOST_SEEN if self._halving is None else self._halving.most
             others = [not phased for phased in self.content_axes(False)]
             for axes in ([False] * self.dim, others, [True] * self.dim):
                 self._half_of(axes).continued([most if closes else 0 for closes in self.periodic])
 
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        engine = super()._correlator(basis, spec)
-        if self._turns:
-            margins = zip(engine.margins(self._sizes()), self.periodic, strict=True)
+    def made(self, spec: KernelSpec) -> Engine:
+        engine = super().made(spec)
+        if self._turns and isinstance(engine, LatticeEngine):
+            margins = zip(engine.margins(self.sizes), self.periodic, strict=True)
             self.continued([margin if closes else 0 for margin, closes in margins])
         return engine
 
@@ -276,11 +275,11 @@ class QuotientGrid(Grid):
         """Those shifts by whole samples along the axes that close, and mirrors, that permute the samples."""
         n, moves = self.dim, {}
         for axis, closes in enumerate(self.periodic):
-            size = self._sizes()[axis]
+            size = self.sizes[axis]
             for count in (1, 3, size // 2, size) if closes else ():
                 step = tuple(count if a == axis else 0 for a in range(n))
                 moves[f"shift {step}"] = Deck(torch.eye(n), count * self.steps[axis]).affine
-        centre = self._first() if self.is_skew else self.points.flatten(0, -2).mean(0)
+        centre = self.first if self.is_skew else self.points.flatten(0, -2).mean(0)
         for axis in range(n):
             A = torch.diag(1 - 2 * torch.eye(n, dtype=torch.float64)[axis])
             moves[f"mirror of axis {axis}"] = Deck(A, centre - A @ centre).affine
@@ -319,7 +318,7 @@ class QuotientGrid(Grid):
     def _keeps_decks(self, g: Tensor) -> bool:
         """Whether points that are one stay one: ``g gamma p = g p`` on M, frames too."""
         some = torch.arange(1, 1 + 3 * self.dim, dtype=torch.float64).sqrt().view(3, self.dim)
-        p = self._first() + (some % 1 * torch.tensor(self._sizes())) @ self.steps
+        p = self.first + (some % 1 * torch.tensor(self.sizes)) @ self.steps
         u = self.geometry.frames(p)
         here = self.geometry.act(g, u)
         for deck in self.decks:
@@ -339,8 +338,8 @@ class QuotientGrid(Grid):
 
     def _index(self, p: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch"] | None:
         """The numbers of the samples at points, if there is one at each."""
-        position = (p - self._first()) @ torch.linalg.inv(self.steps)
-        place, sizes = position.round().long(), torch.tensor(self._sizes())
+        position = (p - self.first) @ torch.linalg.inv(self.steps)
+        place, sizes = position.round().long(), torch.tensor(self.sizes)
         if bool(((place < 0) | (place >= sizes)).any()) or bool(((position - place).abs() > 1e-6).any()):
             return None
         strides = torch.tensor([int(sizes[axis + 1 :].prod()) for axis in range(self.dim)])

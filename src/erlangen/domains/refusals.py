@@ -1,19 +1,16 @@
 """What kernels and fields a domain refuses."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from erlangen.domains.spec import KernelSpec
+from erlangen.arguments import expect_tensor
+from erlangen.domains.spec import Field, KernelSpec
 from erlangen.geometry import Geometry
 from erlangen.groups import StructureGroup, same_fibre
 from erlangen.kernels import KernelBasis, Rings
-
-if TYPE_CHECKING:
-    from erlangen.domains.domain import Domain
 
 FILLS = {"UNSEEN (-1.6375e30)": -1.6375e30, "the fill value of netCDF (9.97e36)": 9.969209968386869e36}
 LARGE, NEAR = 1e29, 4e-3  # below it nothing stands for a missing value; as bfloat16 stores them
@@ -44,7 +41,7 @@ def expect_reach(geometry: Geometry, radius: float) -> None:
         )
 
 
-def expect_one_kind(home: "Domain", there: "Domain") -> None:
+def expect_one_kind(home: Any, there: Any) -> None:
     """ValueError unless kernels on one domain are kernels on the other: these know H, fibre and measure."""
     H, other = home.geometry.structure, there.geometry.structure
     if not H.is_same(other):
@@ -72,26 +69,49 @@ def expect_one_kind(home: "Domain", there: "Domain") -> None:
         )
 
 
-def expect_in_view(domain: "Domain", radius: float, row: Int[Tensor, "e"], rows: int) -> None:
+def expect_in_view(geometry: Geometry, radius: float, row: Int[Tensor, "e"], rows: int) -> None:
     """ValueError for a kernel that a sum over so few samples says nothing about."""
-    seen, enough = float(torch.bincount(row, minlength=rows).double().quantile(0.25)), 2 * domain.dim + 1
+    seen, enough = float(torch.bincount(row, minlength=rows).double().quantile(0.25)), 2 * geometry.dim + 1
     if seen < enough:
         raise ValueError(
-            f"within radius {radius:.6g} a sample of {domain} sees {seen:.0f} of the samples, itself among "
+            f"within radius {radius:.6g} a sample of {geometry} sees {seen:.0f} of the samples, itself among "
             f"them, expected {enough} at least for a sum over them to be an integral; take a larger radius, "
-            f"about {radius * (2 * enough / max(seen, 1)) ** (1 / domain.dim):.2g}, or a finer grid"
+            f"about {radius * (2 * enough / max(seen, 1)) ** (1 / geometry.dim):.2g}, or a finer grid"
         )
 
 
 def without_grid_options(spec: KernelSpec) -> None:
     """Refuse the options that only a lattice has."""
-    plain = replace(spec, stride=1, padding="same", dilation=1, padding_mode="zeros")
-    if spec != plain:
+    if not spec.is_plain:
         raise ValueError(
             f"stride={spec.stride}, padding={spec.padding!r}, dilation={spec.dilation}, padding_mode="
             f"{spec.padding_mode!r}: these need a lattice, expected the defaults on this domain; "
             "resample to a coarser domain instead"
         )
+
+
+def expect_field(
+    f: Tensor, field: Field, channels: int | None, parts: int | None, space_axes: int, where: object
+) -> None:
+    """ValueError unless f is ``(batch, channels, [parts,] *space)``, of floating point."""
+    expect_tensor(f, "the field")
+    axes = 2 + (parts is not None) + space_axes
+    wrong = f.dim() != axes or (channels is not None and f.shape[1] != channels)
+    if wrong or (parts is not None and f.shape[2] != parts):
+        count = "channels" if channels is None else channels
+        raise ValueError(
+            f"the field has shape {tuple(f.shape)}, expected (batch, {count}, "
+            f"{'' if parts is None else f'{parts}, '}*space), {axes} axes in all, for "
+            f"{'' if channels is None else f'{channels} '}{field} fields on {where}"
+        )
+    if not f.is_floating_point():
+        raise ValueError(f"the field is {f.dtype}, expected a floating-point one; call .float() on it")
+
+
+def expect_shape(found: tuple[int, ...], shape: tuple[int, ...] | None) -> None:
+    """ValueError unless a field has the space axes that are expected; None expects none."""
+    if shape is not None and found != shape:
+        raise ValueError(f"the field has space axes {found}, expected {shape}")
 
 
 def refuse_missing(f: Tensor) -> None:

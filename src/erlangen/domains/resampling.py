@@ -1,4 +1,4 @@
-"""From the samples of one domain to those of another: averages down, interpolation up, with transport."""
+"""From some samples to others: averages down, interpolation up, with transport."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -8,8 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.domains.builders import weighted_sum
-from erlangen.domains.domain import Domain
-from erlangen.domains.local import spacing
+from erlangen.domains.sampling import Sampling
 from erlangen.engines import Folded, SparseOperator, Stencil, StencilEngine
 from erlangen.engines.resample import BLUR, REACH
 from erlangen.engines.stencil import Operator
@@ -19,17 +18,17 @@ from erlangen.groups import Representation
 EVEN = 1 - 1e-9  # distances that differ by less are the same
 
 
-def reading(source: Domain, u: Frame) -> Stencil:
+def reading(source: Sampling, u: Frame) -> Stencil:
     """``F(u) = sum_s w_s rho(h_s)^{-1} F(q_s)``: the source's own interpolation, at frames ``(k,)``."""
-    index, weight, h = source.interpolation.transported(source, u)
+    index, weight, h = source.read(u)
     row = torch.arange(len(index)).repeat_interleave(index.shape[1])
     keep = weight.flatten() != 0
-    v = weight.new_zeros(int(keep.sum()), source.dim)
+    v = weight.new_zeros(int(keep.sum()), source.geometry.dim)
     entries = index.flatten()[keep], v, h.flatten(0, 1)[keep], weight.flatten()[keep]
     return Stencil(row[keep], *entries, len(index), source.weights.numel())
 
 
-def averaging(source: Domain, u: Frame, distance: float) -> Stencil:
+def averaging(source: Sampling, u: Frame, distance: float) -> Stencil:
     """Gaussian means of the samples about frames ``(k,)``; `distance` is that of the samples."""
     s = weighted_sum(source, REACH * distance, u)
     a = source.weights.flatten()[s.column] * torch.exp(-s.v.square().sum(-1) / (2 * (BLUR * distance) ** 2))
@@ -109,8 +108,3 @@ def spread_out(
         owner, distance = torch.where(closer, len(chosen), owner), torch.where(closer, d, distance)
         chosen.append(farthest)
     return torch.tensor(chosen), weights.new_zeros(count).index_add(0, owner, weights)
-
-
-def neighbour_distance(domain: Domain) -> float:
-    """The usual distance of neighbouring samples of a domain."""
-    return spacing(domain.geometry, domain.points.flatten(0, -2))

@@ -1,8 +1,10 @@
 """What a layer asks of a domain."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
@@ -10,14 +12,17 @@ from erlangen.groups import Fibre, Representation, determinant, regular, standar
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
 Way = Literal["down", "up"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+Build = Callable[[Any, Any, Any], Any]  # of a domain, a basis of kernels and a KernelSpec: the engine
 
 
 @dataclass(frozen=True)
 class KernelSpec:
     """What a layer asks of a domain: the fields, the kernel's reach and resolution, the grid's options.
 
-    ``radius=0`` is a kernel at one point; ``depthwise`` one that does not mix along the fibre. Kernels all
-    round the sphere have harmonics of ``l < degrees``, on whatever samples; None for those that these hold.
+    ``radius=0`` is a kernel at one point, ``math.inf`` one that reaches round the whole space, with harmonics
+    of ``l < degrees``, on whatever samples (None for those that these hold); ``depthwise`` one that does not
+    mix along the fibre. `engine` names one of the domain's own, or is what builds one; None leaves the choice
+    to the domain.
     """
 
     in_field: Field = "scalar"
@@ -32,6 +37,18 @@ class KernelSpec:
     padding: int | str = "same"
     dilation: int = 1
     padding_mode: str = "zeros"
+    engine: str | Build | None = None
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the kernel reaches round the whole space."""
+        return math.isinf(self.radius)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for none of the options that only a lattice has."""
+        options = self.stride, self.padding, self.dilation, self.padding_mode
+        return options == (1, "same", 1, "zeros")
 
 
 def representation_of(field: Field, geometry: Geometry, fibre: Fibre | None) -> Representation:

@@ -15,13 +15,11 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 
 from erlangen.engines import resample
 from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
-from erlangen.engines.centred import centred
 from erlangen.engines.cover import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
-from erlangen.engines.entries import Stencil
 from erlangen.engines.finer import FinerFibre, Resolution
-from erlangen.engines.folding import Folded
-from erlangen.engines.lattice import LatticeEngine
+from erlangen.engines.folding import Folded, Stencil
+from erlangen.engines.lattice import LatticeEngine, centred
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
 from erlangen.engines.rings import RingOperator

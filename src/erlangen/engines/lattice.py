@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.engines.centred import centred
 from erlangen.engines.convolve import convolve
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.table import Table
@@ -187,3 +186,17 @@ def pad(x: Tensor, widths: Sequence[int], modes: Sequence[str]) -> Tensor:
             both_sides = [amount for amount in reversed(amounts) for _ in range(2)]
             x = F.pad(x, both_sides, mode="constant" if mode == "zeros" else mode)
     return x
+
+
+def centred(length: int, stride: int) -> tuple[int, int]:
+    r"""The coarser grid of every stride-th sample, placed symmetrically about the centre.
+
+    ``m = ceil(length / stride)`` samples at ``x_i = (length - 1) / 2 + stride (i - (m - 1) / 2)``, whatever
+    the parity of the length: that is what makes strides commute with turns at every size. The
+    first sample lies at ``x_0``, an integer or a half of one.
+
+    Returns:
+        m, and 2 x_0.
+    """
+    m = -(-length // stride)
+    return m, (length - 1) - stride * (m - 1)

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from erlangen.engines.centred import centred
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
-from erlangen.engines.lattice import pad
+from erlangen.engines.lattice import centred, pad
 
 BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
 REACH = 2.5  # samples

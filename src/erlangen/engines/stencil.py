@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines.engine import Engine, fold, unfold
-from erlangen.engines.entries import Stencil
-from erlangen.engines.folding import Folded, Mixed, folded
+from erlangen.engines.folding import Folded, Mixed, Stencil, folded
 from erlangen.engines.table import Table
 
 

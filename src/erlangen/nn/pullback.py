@@ -89,7 +89,7 @@ def _below(fine: Any, coarse: Any) -> Table:
     """The sample of the coarser domain that each of the finer one lies over."""
     found = BELOW.setdefault(fine, WeakKeyDictionary()).get(coarse)
     if found is None:
-        found = BELOW[fine][coarse] = Table(sample_below(fine, coarse))
+        found = BELOW[fine][coarse] = Table(sample_below(fine.sampling, coarse.sampling))
     return found
 
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Range, Rotations, Size, Steps, checked
-from erlangen.domains import Domain, Gathered
-from erlangen.domains.gathered import Boundary
+from erlangen.domains import Domain, NodeQuadrature, Samples
+from erlangen.domains.builders import Boundary
 from erlangen.geometry import Cell, Embedding, Frame, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
@@ -269,16 +269,14 @@ class Chart(Numerical):
         points, weights, reading = even_grid(self.field, shape)
         options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
         half = [-(-size // 2) for size in shape]
-        return Gathered(
+        return Samples(
             self,
             points,
             weights,
             reading,
             fibre=fibre,
-            boundary=boundary,
-            nodes=nodes,
+            builder=partial(NodeQuadrature, nodes=nodes, boundary=boundary, pooling=pooling),
             frames=self.field.frames(points) if self.structure.has_all_turns else None,
-            pooling=pooling,
             recipe=partial(Chart.grid, self, *shape, **options, pooling=pooling),
             coarse_recipe=partial(Chart.grid, self, *half, **options, pooling=pooling and 2 * pooling),
         ).masked(mask)

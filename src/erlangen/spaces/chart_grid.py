@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from erlangen.domains import Interpolation, Sampled, lagrange
-from erlangen.geometry import Frame
+from erlangen.domains import Interpolation, lagrange
+from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup
 from erlangen.spaces.metric import inverse
 from erlangen.spaces.metric_field import MetricField
@@ -83,10 +83,10 @@ class ChartInterpolation(Interpolation):
         strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
         return (index * strides).sum(-1)
 
-    def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         index, weight, E, side = self.carried(u)
-        dual = inverse(domain.frames.basis.flatten(0, -3))[index]
-        return index, weight, turns_between(domain.geometry.structure, dual, E, side)
+        dual = inverse(samples.basis)[index]
+        return index, weight, turns_between(geometry.structure, dual, E, side)
 
     def carried(self, u: Frame) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The samples about frames ``(k)`` and their weights; the frames carried there, and their side.

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Around, Length, Rings, Rotations, Steps, checked
-from erlangen.domains import Domain, Gathered, Interpolation
-from erlangen.domains.gathered import Boundary
+from erlangen.domains import Domain, Interpolation, NodeQuadrature, Samples
+from erlangen.domains.builders import Boundary
 from erlangen.geometry import Embedding, Frame
 from erlangen.groups import fibre_of
 from erlangen.spaces.implicit import Implicit
@@ -104,16 +104,14 @@ class StretchedSphere:
         options = {"rotations": rotations, "boundary": boundary, "nodes": nodes}
         rings, around = round_one.weights.shape
         half = partial(self.grid, surface, -(-rings // 2), around // 2, **options)
-        domain = Gathered(
+        domain = Samples(
             surface,
             round_one.points * self.axes,
             round_one.weights * stretch,
             Stretched(round_one.interpolation, self.axes),
             fibre=fibre_of(surface.structure, rotations, reflections),
-            boundary=boundary,
-            nodes=nodes,
+            builder=partial(NodeQuadrature, nodes=nodes, boundary=boundary, pooling=pooling),
             frames=self._along_meridians(surface, round_one.frames),
-            pooling=pooling,
             recipe=partial(self.grid, surface, latitudes, longitudes, **options, pooling=pooling),
             coarse_recipe=partial(half, pooling=pooling and 2 * pooling),
         )

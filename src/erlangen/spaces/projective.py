@@ -10,10 +10,10 @@ from erlangen.arguments import Around, Bandwidth, Rings, Rotations, checked
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, fibre_of
-from erlangen.spaces.projective_grid import HalfRings
+from erlangen.spaces.projective_grid import half_rings
 from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Builder, Sphere
-from erlangen.spaces.spherical import KINDS, RingSamples, fibonacci, halved
+from erlangen.spaces.spherical import KINDS, RingGrid, fibonacci, halved
 
 
 class ProjectivePlane(Geometry):
@@ -114,9 +114,10 @@ class ProjectivePlane(Geometry):
         options = {"kind": kind, "rotations": rotations, "builder": builder}
         build = partial(ProjectivePlane.grid, self, **options)
         whole = latitudes % 4 == longitudes % 4 == 0  # the coarser one is such a grid too
-        domain = HalfRings(
+        domain = half_rings(
             self,
-            RingSamples(Sphere(), KINDS[kind](latitudes), longitudes, degrees=degrees),
+            RingGrid(KINDS[kind](latitudes), longitudes),
+            degrees=degrees,
             fibre=fibre_of(self.structure, rotations, reflections),
             builder=builder,
             recipe=partial(build, latitudes, longitudes, degrees=degrees),

@@ -1,24 +1,21 @@
 """Samples of the projective plane: the northern half of the sphere's rings, with the sphere's harmonics."""
 
 import math
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
-from erlangen.domains import KernelSpec, Samples
-from erlangen.domains.refusals import without_grid_options
-from erlangen.domains.spec import Way
+from erlangen.domains import KernelSpec, Samples, Spectral
 from erlangen.engines import (
     AntipodalEngine,
     AntipodalResolution,
-    Engine,
     FinerHarmonics,
     Hemispheres,
     Resolution,
 )
 from erlangen.geometry import Geometry
-from erlangen.groups import Fibre, Representation, regular
+from erlangen.groups import Representation, regular
 from erlangen.harmonics import (
     Antipodal,
     AntipodalKernels,
@@ -29,82 +26,78 @@ from erlangen.harmonics import (
     gauss_legendre,
     resampled,
 )
-from erlangen.spaces.spherical import RingSamples
-from erlangen.spaces.spherical.harmonic import KNOTS
+from erlangen.shared import shared
+from erlangen.spaces.spherical import RingGrid
 
 
-class HalfRings(Samples):
-    """The northern rings of the sphere's grid, shape (latitudes / 2, longitudes).
-
-    Kernels without a radius reach round the whole space and are applied to the sphere's harmonics: even
-    degrees for scalars, odd ones for signs, all of them for vectors and regular fields.
+def half_rings(
+    geometry: Geometry,
+    whole: RingGrid,
+    *,
+    degrees: int | None = None,
+    **options: Any,
+) -> Samples:
+    """The domain on the northern rings of the sphere's grid, ``(latitudes / 2, longitudes)``.
 
     Args:
         geometry: the projective plane.
-        whole: the sphere's grid, of an even number of rings.
-        fibre, recipe, coarse_recipe: as in `Samples`.
-        builder: as in `Samples`.
+        whole: the sphere's rings, an even number.
+        degrees: the bandwidth L on the sphere; None for what the rings carry.
+        options: as in `Samples`.
+    """
+    half, spectral = slice(0, whole.shape[0] // 2), AntipodalHarmonics(whole, degrees)
+    _ = spectral.transform  # made now, and not while a layer is being traced
+    return Samples(geometry, whole.points[half], whole.weights[half], spectral=spectral, **options)
+
+
+class AntipodalHarmonics(Spectral):
+    """Kernels round the whole space, applied to the sphere's harmonics.
+
+    Even degrees for scalars, odd ones for signs, all of them for vectors and regular fields.
+
+    Args:
+        whole: the sphere's rings.
+        degrees: the bandwidth L on the sphere; None for what the rings carry.
+        is_turned: whether the frames are others than those along the meridians.
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        whole: RingSamples,
-        *,
-        fibre: Fibre | None = None,
-        recipe: "partial[Any] | None" = None,
-        coarse_recipe: "partial[Any] | None" = None,
-        **builder: Any,
-    ) -> None:
-        half = slice(0, whole.points.shape[0] // 2)
-        options = {"fibre": fibre, "recipe": recipe, "coarse_recipe": coarse_recipe, **builder}
-        super().__init__(geometry, whole.points[half], whole.weights[half], **options)
-        self.whole = whole
+    def __init__(self, whole: RingGrid, degrees: int | None, is_turned: bool = False) -> None:
+        self.whole, self.asked, self.is_turned = whole, degrees, is_turned
 
-    @property
+    @cached_property
+    @shared()
     def transform(self) -> Harmonics:
-        """The harmonics that the sphere's rings carry."""
-        return self.whole.transform
+        return self.whole.transform(self.asked)
 
-    @property
-    def degrees(self) -> int:
-        """The bandwidth L on the sphere."""
-        return self.transform.degrees
+    def turned(self) -> "AntipodalHarmonics":
+        return AntipodalHarmonics(self.whole, self.asked, is_turned=True)
 
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
-        if kernel_size is None and radius is None:
-            return math.inf, min(rings or KNOTS, self.degrees)
-        return super().reach(kernel_size, radius, rings)
+    def holds(self, field: str) -> bool:
+        return field == "scalar" or not self.is_turned
 
-    def widening(self, spec: KernelSpec) -> int:
-        # harmonics are mixed within the band of the fibre
-        return 0 if math.isinf(spec.radius) else super().widening(spec)
+    def kernels(
+        self, spec: KernelSpec, rho_in: Representation, rho_out: Representation, to: Spectral | None = None
+    ) -> AntipodalKernels:
+        for rho in (rho_in, rho_out):
+            self._lifted(rho)  # or refuses
+        span, bands = spec.degrees or self.degrees, (spec.band_in, spec.band_out)
+        kernels = AntipodalKernels(min(self.degrees, span), rho_in, rho_out, spec.rings, *bands, span)
+        if len(kernels) == 0:
+            raise ValueError(
+                f"H = O(2) allows no kernel from {spec.in_field} to {spec.out_field} fields, expected types "
+                "that a mirror tells apart on neither or both sides; lift first"
+            )
+        return kernels
 
-    def prepare(self, way: Way, rho: Representation) -> None:
-        if not isinstance(self.coarser(), HalfRings):
-            super().prepare(way, rho)
+    def engine(self, kernels: AntipodalKernels, to: Spectral | None = None) -> AntipodalEngine:
+        return AntipodalEngine(kernels, self.transform)
 
-    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        coarse = self.coarser()
-        if not isinstance(coarse, HalfRings):
-            return super().downsample(field, rho, circular)
-        return self._resampled(field, rho, self.transform, coarse.transform)
-
-    def upsample(
-        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
-    ) -> Tensor:
-        coarse = self.coarser()
-        if not isinstance(coarse, HalfRings):
-            return super().upsample(field, rho, size, circular)
-        self.expect(size)
-        return self._resampled(field, rho, coarse.transform, self.transform)
-
-    def _resampled(self, field: Tensor, rho: Representation, source: Harmonics, target: Harmonics) -> Tensor:
+    def resampled(self, field: Tensor, rho: Representation, to: Spectral) -> Tensor:
         fields = self._lifted(rho)
         of, halves = frequencies(fields.cover), Hemispheres(fields)
-        return halves.down(resampled(halves.up(field), source, of, target, of))
+        return halves.down(resampled(halves.up(field), self.transform, of, to.transform, of))
 
-    def _refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
+    def finer(self, rho: Representation, factor: float, fibre: bool) -> Resolution:
         own = self._lifted(rho)
         of, L = frequencies(own.cover), self.degrees
         finer = own
@@ -115,27 +108,10 @@ class HalfRings(Samples):
         inner = FinerHarmonics(self.transform, of, there, frequencies(finer.cover, of.orders[-1]))
         return AntipodalResolution(inner, own, finer)
 
-    def _build(self, spec: KernelSpec) -> Engine:
-        if not math.isinf(spec.radius):
-            return super()._build(spec)
-        without_grid_options(spec)
-        rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
-        for rho in (rho_in, rho_out):
-            self._lifted(rho)  # or refuses
-        span = spec.degrees or self.degrees
-        bands = spec.band_in, spec.band_out
-        kernels = AntipodalKernels(min(self.degrees, span), rho_in, rho_out, spec.rings, *bands, span)
-        if len(kernels) == 0:
-            raise ValueError(
-                f"H = {self.geometry.structure} allows no kernel from {spec.in_field} to {spec.out_field} "
-                "fields, expected types that a mirror tells apart on neither or both sides; lift first"
-            )
-        return AntipodalEngine(kernels, self.transform)
-
     def _lifted(self, rho: Representation) -> Antipodal:
-        if rho.name != "scalar" and self._turns is not None:
+        if not self.holds(rho.name):
             raise ValueError(
-                f"the frames of {self} were turned, expected those along the meridians for the harmonics of "
-                f"{rho.name} fields; give radius="
+                "the frames on the projective plane were turned, expected those along the meridians for the "
+                f"harmonics of {rho.name} fields; give radius="
             )
         return antipodal(rho)

@@ -1,13 +1,14 @@
 """Points that are scattered over a space: the door `samples`, and what each point measures."""
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Length, Rotations, Steps, checked
-from erlangen.domains import Domain, Gathered, Samples, nearest
+from erlangen.domains import Domain, NodeQuadrature, Samples, nearest
 from erlangen.domains.bad_points import expect_finite, expect_points
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import fibre_of
@@ -71,7 +72,8 @@ def scattered_with_nodes(
     """
     fibre = fibre_of(self.structure, rotations, reflections)
     points, weights = measured(self, points, weights)
-    return Gathered(self, points, weights, fibre=fibre, nodes=nodes, pooling=pooling).masked(mask)
+    builder = partial(NodeQuadrature, nodes=nodes, pooling=pooling)
+    return Samples(self, points, weights, fibre=fibre, builder=builder).masked(mask)
 
 
 def measured(geometry: Geometry, points: Tensor | None, weights: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -26,14 +26,15 @@ from erlangen.spaces.scattered import far_apart, scattered
 from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
-    PointSamples,
+    RingGrid,
     expect_areas,
     fibonacci,
     halved,
     healpix,
     icosahedron,
+    point_samples,
     recognized,
-    rings,
+    ring_samples,
     rings_of_kind,
     voronoi_areas,
 )
@@ -208,14 +209,8 @@ class Sphere(Geometry):
             raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
         fibre_of(self.structure, rotations, reflections)  # or refuses
         longitudes = 2 * (latitudes - (kind == "equiangular")) if longitudes is None else longitudes
-        domain = rings(
-            self,
-            rings_of_kind(kind, latitudes),
-            longitudes,
-            degrees=degrees,
-            rotations=rotations,
-            builder=builder,
-        )
+        rings = RingGrid(rings_of_kind(kind, latitudes), longitudes)
+        domain = ring_samples(self, rings, degrees=degrees, rotations=rotations, builder=builder)
         return domain.masked(mask)
 
     @checked
@@ -258,8 +253,7 @@ class Sphere(Geometry):
                 regions, with the mend.
         """
         self._expect_surface()
-        latitudes, longitudes, first = recognized(lat, lon)
-        domain = rings(self, latitudes, longitudes, first=first, degrees=degrees, rotations=rotations)
+        domain = ring_samples(self, RingGrid(*recognized(lat, lon)), degrees=degrees, rotations=rotations)
         return domain.masked(mask)
 
     @checked
@@ -395,7 +389,7 @@ class Sphere(Geometry):
                 f"{at_poles} samples lie at poles, where there is no east and no oriented kernel, expected "
                 'none: turn the points, or take rings, .grid(n, kind="equiangular")'
             )
-        domain = PointSamples(
+        domain = point_samples(
             self,
             points,
             weights,

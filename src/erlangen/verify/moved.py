@@ -53,7 +53,7 @@ def moved_error(
     draw = torch.Generator().manual_seed(seed)
 
     def answer(f: Tensor, at: Frame, weights: Tensor) -> Tensor:
-        return StencilEngine(basis, build(domain, radius, at), (len(at.point),)).apply(f, weights)
+        return StencilEngine(basis, build(domain.sampling, radius, at), (len(at.point),)).apply(f, weights)
 
     f = _sampled(domain, in_field, signal, q)
     weights = torch.randn(2, f.shape[1], len(basis), generator=draw, dtype=torch.float64) * basis.smoothness

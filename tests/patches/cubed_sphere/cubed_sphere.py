@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 
 from erlangen.arguments import Bandwidth, Rotations, Size, checked
+from erlangen.domains import Samples
 from erlangen.groups import fibre_of
 from erlangen.groups.families import cube
 from erlangen.spaces.sphere import Sphere
-from erlangen.spaces.spherical import PointSamples, halved
+from erlangen.spaces.spherical import halved, point_samples
 
 
 @checked
 def cubed_sphere(
     size: Size, *, degrees: Bandwidth | None = None, rotations: Rotations | None = None
-) -> PointSamples:
+) -> Samples:
     """``6 size^2`` samples of the sphere; all 24 turns of the cube move samples to samples.
 
     Args:
@@ -26,7 +27,7 @@ def cubed_sphere(
     Reference: Ronchi et al. 1996.
     """
     sphere, build = Sphere(), partial(cubed_sphere, rotations=rotations)
-    return PointSamples(
+    return point_samples(
         sphere,
         *_points_and_areas(size),
         fibre=fibre_of(sphere.structure, rotations),

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.arguments import Extent, Length, Rotations, Size, Steps, checked
-from erlangen.domains import Domain, Gathered
-from erlangen.domains.gathered import Boundary
+from erlangen.domains import Domain, NodeQuadrature, Samples
+from erlangen.domains.builders import Boundary
 from erlangen.geometry import Frame, Geometry, Measure
 from erlangen.geometry.curves import SAMPLES, sampled
 from erlangen.geometry.derivative import directional
@@ -359,15 +359,13 @@ class Atlas(Numerical):
         points, weights, readings = grid_of(self.cover, shape)
         half = [-(-size // 2) for size in shape]
         recipe = partial(Atlas.grid, self, rotations=rotations, boundary=boundary, nodes=nodes)
-        domain = Gathered(
+        domain = Samples(
             self,
             points,
             weights,
             AtlasInterpolation(self.cover, self.structure, readings),
             fibre=fibre_of(self.structure, rotations, reflections),
-            boundary=boundary,
-            nodes=nodes,
-            pooling=pooling,
+            builder=partial(NodeQuadrature, nodes=nodes, boundary=boundary, pooling=pooling),
             recipe=partial(recipe, *shape, pooling=pooling),
             coarse_recipe=partial(recipe, *half, pooling=pooling and 2 * pooling),
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from erlangen.domains import Interpolation, Sampled
-from erlangen.geometry import Frame
+from erlangen.domains import Interpolation
+from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup
 from erlangen.spaces.atlas.cover import Cover, grouped, number_of
 from erlangen.spaces.chart_grid import TAPS, ChartInterpolation, even_grid, turns_between
@@ -57,7 +57,7 @@ class AtlasInterpolation(Interpolation):
     def _first(self, a: int) -> int:
         return a * int(torch.tensor(self.readings[a].shape).prod())
 
-    def transported(self, domain: Sampled, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         home = self.cover.written(u, self.cover.best(u.point))
 
         def inside(a: int) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
@@ -69,5 +69,5 @@ class AtlasInterpolation(Interpolation):
 
         parts = home.point[..., 1:], home.basis[..., 1:, :]
         index, weight, E, side = grouped(number_of(home.point), inside, *parts)
-        dual = inverse(domain.frames.basis[..., 1:, :].flatten(0, -3))[index]
+        dual = inverse(samples.basis[..., 1:, :])[index]
         return index, weight, turns_between(self.structure, dual, E, side)

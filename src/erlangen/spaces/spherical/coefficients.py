@@ -2,28 +2,43 @@
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from erlangen.domains import Domain, Interpolation, KernelSpec, Symmetry
-from erlangen.domains.refusals import refuse_missing
+from erlangen.domains import Domain, Interpolation, KernelSpec, Samples, Symmetry
+from erlangen.domains.choice import Offer
+from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
 from erlangen.engines.finer import RELU, SQUARE
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
-from erlangen.harmonics import Frequencies, at_least_single, power_spectrum, precise
+from erlangen.harmonics import Frequencies, GlobalKernels, at_least_single, power_spectrum, precise
 from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
-
-if TYPE_CHECKING:
-    from erlangen.spaces.spherical.rings import RingSamples
+from erlangen.spaces.spherical.harmonic import SphereHarmonics
 
 ROOT = math.sqrt(4 * math.pi)  # the coefficient of the constant field 1
+
+
+def _point(domain: "Coefficients", basis: KernelBasis, spec: KernelSpec) -> Engine:
+    of, to = (domain.harmonics.frequencies(field) for field in (spec.in_field, spec.out_field))
+    return _Point(PointEngine(basis), of, to)
+
+
+def _spectral(domain: "Coefficients", basis: GlobalKernels, spec: KernelSpec) -> Engine:
+    without_grid_options(spec)
+    return _Spectral(domain.harmonics.engine(basis))
+
+
+ENGINES = {
+    "point": Offer(lambda domain, spec: spec.radius == 0, _point),
+    "spectral": Offer(lambda domain, spec: spec.is_global, _spectral),
+}
 
 
 class Coefficients(Domain):
@@ -48,10 +63,15 @@ class Coefficients(Domain):
         torch.Size([2, 4, 10, 8, 8])
     """
 
-    def __init__(self, grid: "RingSamples") -> None:
+    engines = ENGINES
+
+    def __init__(self, grid: Samples) -> None:
         super().__init__()
+        if not isinstance(grid.spectral, SphereHarmonics):
+            raise ValueError(f"{grid} carries no harmonics of the sphere, expected er.Sphere().grid(8)")
         self.grid, self.degrees = grid, grid.degrees
         self.geometry, self.fibre, self.shape = grid.geometry, grid.fibre, (grid.degrees, grid.degrees)
+        self.sampling, self.harmonics = grid.sampling, grid.spectral
         self._coarser: Coefficients | None = None
 
     def __repr__(self) -> str:
@@ -65,26 +85,28 @@ class Coefficients(Domain):
     def analyze(self, f: Float[Tensor, "batch channel *space"], field: Field = "scalar") -> Tensor:
         """Values on the grid ``(batch, channel, [fibre,] latitude, longitude)`` to coefficients."""
         self.grid.check(f, field)
-        return packed(self.grid.transform.analyze(f, self.grid._frequencies(field)))
+        return packed(self.grid.transform.analyze(f, self.harmonics.frequencies(field)))
 
     def synthesize(self, f: Float[Tensor, "batch channel part l m"], field: Field = "scalar") -> Tensor:
         """The values on the grid."""
         self.check(f, field)
-        return self.grid.transform.synthesize(unpacked(f), self.grid._frequencies(field))
+        return self.grid.transform.synthesize(unpacked(f), self.harmonics.frequencies(field))
 
     def spectrum(self, f: Float[Tensor, "batch channel part l m"], field: Field = "scalar") -> Tensor:
         """The power spectrum, ``(batch, channel, [n,] l)``: what rotations leave; see `Harmonic.spectrum`."""
         self.check(f, field)
-        return power_spectrum(unpacked(f).permute(2, 3, 4, 0, 1), self.grid._frequencies(field))
+        return power_spectrum(unpacked(f).permute(2, 3, 4, 0, 1), self.harmonics.frequencies(field))
 
     def parts(self, rho: Representation) -> int:
-        return 2 * len(self.grid._frequencies(rho.name).columns)
+        return 2 * len(self.harmonics.frequencies(rho.name).columns)
 
     def check(self, f: Tensor, field: Field, channels: int | None = None) -> None:
         super().check(f, field, channels)
         refuse_missing(f)
 
-    def masked(self, mask: Tensor, boundary: str = "zero") -> Domain:
+    def masked(self, mask: Tensor | None, boundary: str = "zero") -> Domain:
+        if mask is None:
+            return self
         raise ValueError(f"{self} has no samples to hide, expected a grid: .grid.masked(mask)")
 
     # what layers ask
@@ -156,37 +178,15 @@ class Coefficients(Domain):
         if found is None:
             finer: Any = self.grid.finer(rho, factor, fibre=fibre)
             if finer is None:
-                own: Any = self.grid.transform, self.grid._frequencies(rho.name)
+                own: Any = self.grid.transform, self.harmonics.frequencies(rho.name)
                 finer = FinerHarmonics(*own, *own)
             found = self._finer[key] = _Finer(finer)
         return found
 
-    def _build(self, spec: KernelSpec) -> Engine:
-        engine: Any = self.grid.engine(spec)
-        if math.isinf(spec.radius):
-            return _Spectral(engine)
-        return _Point(engine, *(self.grid._frequencies(field) for field in (spec.in_field, spec.out_field)))
-
-    def _correlator(self, basis: KernelBasis, spec: KernelSpec) -> Engine:
-        return self.grid._correlator(basis, spec)  # never asked for: `reach` refuses
+    def basis(self, spec: KernelSpec) -> Any:
+        return self.grid.basis(spec)
 
     # where fields are seen
-
-    @property
-    def points(self) -> Tensor:
-        return self.grid.points
-
-    @property
-    def weights(self) -> Tensor:
-        return self.grid.weights
-
-    @property
-    def frames(self) -> Frame:
-        return self.grid.frames
-
-    @property
-    def interpolation(self) -> Interpolation:
-        return self.grid.interpolation
 
     def symmetries(self) -> list[Symmetry]:
         return [replace(g, permutes=g.in_group) for g in self.grid.symmetries()]  # all of them exact

@@ -1,4 +1,4 @@
-"""Who sees whom: samples of one domain from the frames of another, on one space or two of one group."""
+"""The places of some samples relative to others, on one space or on two of one group."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from erlangen.domains.domain import Domain
 from erlangen.domains.neighbours import CHUNK
+from erlangen.domains.sampling import Sampling
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup, matrix_log
 
@@ -18,7 +18,7 @@ SMALL = 0.1  # a turn that has one logarithm
 
 @dataclass(frozen=True, eq=False)
 class View:
-    r"""The normal coordinates in which a kernel between two domains is a function.
+    r"""The normal coordinates in which a kernel between two sets of samples is a function.
 
     A kernel from M = G/H to M' = G/H' that G does not see is a function k of the pair (p', q). Where H'
     lies in H, an element g that moves the origin to p' brings a frame of M along, and ``k(p', q) = k(v)``
@@ -27,12 +27,12 @@ class View:
 
     Attributes:
         geometry: the space of the coordinates v, the coarser one.
-        viewers: its frames over the samples of the finer domain, ``(i,)``.
-        seen: its frames at the samples of the coarser domain, ``(j,)``.
+        viewers: its frames over the samples of the finer space, ``(i,)``.
+        seen: its frames at the samples of the coarser space, ``(j,)``.
         weights: the measure of the samples that give.
         structure: what the viewers' frames are determined up to.
         outward: whether the viewers are the samples that receive.
-        is_one_space: whether both domains lie on one space, so that frames tell how fields are turned.
+        is_one_space: whether both lie on one space, so that frames tell how fields are turned.
     """
 
     geometry: Geometry
@@ -64,7 +64,7 @@ class View:
         return torch.where(J > 1e-9, weights / J.clamp_min(1e-9), 0.0)
 
 
-def view(source: Domain, target: Domain | Frame) -> View:
+def relative(source: Sampling, target: Sampling | Frame) -> View:
     """How the samples of the target see those of the source, or the other way round.
 
     Args:
@@ -137,8 +137,8 @@ def _distinct(elements: Float[Tensor, "c n n"]) -> Float[Tensor, "b n n"]:
     return found
 
 
-def sample_below(fine: Domain, coarse: Domain) -> Int[Tensor, "i"]:
-    """The sample of the coarser domain that each of the finer one lies over.
+def sample_below(fine: Sampling, coarse: Sampling) -> Int[Tensor, "i"]:
+    """The sample of the coarser space that each of the finer one lies over.
 
     Raises:
         ValueError: for spaces without a projection, and samples that lie over none.
@@ -155,7 +155,7 @@ def sample_below(fine: Domain, coarse: Domain) -> Int[Tensor, "i"]:
         distance, index = torch.cdist(coarse.geometry.home(below[start : start + size]), points).min(1)
         if float(distance.max()) > BELOW * coarse.geometry.length:
             raise ValueError(
-                f"a sample of {fine} lies over none of {coarse}, the nearest being "
+                f"one of the {fine} lies over none of the {coarse}, the nearest being "
                 f"{float(distance.max()):.2g} away; take points over those samples"
             )
         found.append(index)
