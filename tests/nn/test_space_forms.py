@@ -122,7 +122,7 @@ def test_what_is_refused():
     endless = er.Deck(
         torch.block_diag(turn(torch.tensor(0.5, dtype=torch.float64)), torch.ones(1, 1)), CUBE[2]
     )
-    with pytest.raises(ValueError, match=r"no power of the deck 0 .* er.MappingTorus"):
+    with pytest.raises(ValueError, match=r"the deck 0 has no power up to 12 .* er.MappingTorus"):
         er.FlatQuotient([endless], [math.inf] * 3)
     domain, g = space.grid(6, 6, 8), torch.eye(4, dtype=torch.float64)
     g[0, 3] = 1 / 6

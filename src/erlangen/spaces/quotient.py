@@ -207,43 +207,45 @@ def is_diagonal(A: Float[Tensor, "n n"]) -> bool:
 
 
 def expect_isometries(decks: Sequence[Deck], widths: Sequence[float]) -> None:
-    """ValueError for decks that change lengths, turn endlessly, or lead out of a width."""
+    """ValueError for decks that change lengths, turn endlessly, keep a point, or lead out of a width."""
     if not decks:
         raise ValueError("a quotient without decks, expected at least one; use er.Euclidean")
-    n = len(widths)
-    ends = torch.tensor([not math.isinf(width) for width in widths])
     for number, deck in enumerate(decks):
-        if tuple(deck.shift.shape) != (n,):
+        if tuple(deck.shift.shape) != (len(widths),):
             raise ValueError(
-                f"the deck {number} has a shift {tuple(deck.shift.shape)}, and there are {n} widths, "
-                "expected one for each axis, inf where it has no end"
+                f"the deck {number} has a shift {tuple(deck.shift.shape)}, and there are {len(widths)} "
+                "widths, expected one for each axis, inf where it has no end"
             )
-        A, one = deck.matrix, torch.eye(n).to(deck.matrix)
-        off = float((A.T @ A - one).abs().max())
-        if not bool(deck.shift.isfinite().all()):
-            raise ValueError(
-                f"the deck {number} has the shift {deck.shift.tolist()}, expected finite numbers"
-            )
-        if not off < TURNED:
-            raise ValueError(
-                f"the deck {number} changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in "
-                "float64"
-            )
-        if float(deck.pitch.norm()) <= TURNED * float(deck.shift.norm()):
-            raise ValueError(
-                f"the deck {number} keeps a point, about which there would be a cone, expected a shift that "
-                "has a part which its matrix keeps"
-            )
-        if not deck.order:
-            raise ValueError(
-                f"no power of the deck {number} up to {HIGHEST} turns nothing, expected one that does; such "
-                "turns are er.MappingTorus(angle)"
-            )
-        if bool((deck.shift[ends] != 0).any()) or bool(((A.abs() - one)[ends].abs() > TURNED).any()):
+        fault = fault_of(deck)
+        if fault is not None:
+            raise ValueError(f"the deck {number} {fault}")
+        ends = torch.tensor([not math.isinf(width) for width in widths])
+        turned = deck.matrix.abs() - torch.eye(len(widths)).to(deck.matrix)
+        if bool((deck.shift[ends] != 0).any()) or bool((turned[ends].abs() > TURNED).any()):
             raise ValueError(
                 f"the deck {number} leads along or turns an axis that has a width, {tuple(widths)}, expected "
                 "inf there"
             )
+
+
+def fault_of(deck: Deck) -> str | None:
+    """Why a flat space of finite holonomy is not made of a deck, and what is expected."""
+    off = float((deck.matrix.T @ deck.matrix - torch.eye(len(deck.shift)).to(deck.matrix)).abs().max())
+    if not bool(deck.shift.isfinite().all()):
+        return f"has the shift {deck.shift.tolist()}, expected finite numbers"
+    if not off < TURNED:
+        return f"changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in float64"
+    if float(deck.pitch.norm()) <= TURNED * float(deck.shift.norm()):
+        return (
+            "keeps a point, about which there would be a cone, expected a shift that has a part which its "
+            "matrix keeps"
+        )
+    if not deck.order:
+        return (
+            f"has no power up to {HIGHEST} that turns nothing, expected one that does; such turns are "
+            "er.MappingTorus(angle)"
+        )
+    return None
 
 
 def expect_holds(structure: StructureGroup, turns: Sequence[Tensor]) -> None:
