@@ -76,12 +76,18 @@ def scattered_with_nodes(
     return Samples(self, points, weights, fibre=fibre, builder=builder).masked(mask)
 
 
+def given(geometry: Geometry, points: Tensor | None, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What is given, or the space's own where nothing is."""
+    if points is not None:
+        return points, weights
+    if weights is not None:
+        raise ValueError("weights are given and points are None, expected both, or points")
+    return geometry.own_samples()
+
+
 def measured(geometry: Geometry, points: Tensor | None, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     """Points and the measure of each, both as given, or of the space's own."""
-    if points is None:
-        if weights is not None:
-            raise ValueError("weights are given and points are None, expected both, or points")
-        points, weights = geometry.own_samples()
+    points, weights = given(geometry, points, weights)
     if points.dim() < 2 or points.shape[-1] != geometry.ambient:
         raise ValueError(
             f"points have shape {tuple(points.shape)}, expected (*space, {geometry.ambient}) for {geometry}"

@@ -22,7 +22,7 @@ from erlangen.arguments import (
 from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, MatrixGroup, O, StructureGroup, fibre_of
-from erlangen.spaces.scattered import far_apart, scattered
+from erlangen.spaces.scattered import far_apart, given, scattered
 from erlangen.spaces.spherical import (
     KINDS,
     Coefficients,
@@ -361,8 +361,7 @@ class Sphere(Geometry):
             return scattered(self, points, weights, **options)
         self._expect_surface()
         fibre_of(self.structure, rotations, reflections)  # or refuses
-        if points is None and weights is None:
-            points, _ = self.own_samples()
+        points, weights = given(self, points, weights)
         expect_tensor(points, "points")
         points = _unit_vectors(points.to(torch.float64))
         if weights is None:
