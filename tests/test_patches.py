@@ -29,6 +29,7 @@ ADDITIONS = {
     "cone": Patch("spaces", "Cone"),
     "cube_fibre": Patch("groups", "CubeFibre"),
     "hexagonal_torus": Patch("spaces", "HexagonalTorus"),
+    "fourier": Patch("engines", "fourier"),
     "cubed_sphere": Patch("spaces", "cubed_sphere"),
 }
 
