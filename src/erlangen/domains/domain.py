@@ -348,6 +348,11 @@ class Domain(ABC):
 
     def made_to(self, to: "Domain", spec: KernelSpec) -> Engine:
         """A new engine for a kernel that reaches from here to the samples of another domain."""
+        if callable(spec.engine):
+            raise ValueError(
+                f"engine is {spec.engine!r} and to= is {to}, expected a name: a function builds an engine of "
+                "one domain; leave to= out, or engine="
+            )
         return chosen(self, TO, spec)(self, to, spec)
 
     def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain, KernelSpec
-from erlangen.domains.spec import Field, PaddingMode
+from erlangen.domains.spec import Build, Field, PaddingMode
 from erlangen.engines import Engine
 from erlangen.nn.equivariant import Equivariant
 
@@ -48,6 +48,8 @@ class Correlation(Equivariant):
         to: where the result lives: other samples of the space, or another space of its group. From G/H to
             G/H' with H' in H it is a lift, where kernels need to respect H' only; the other way a projection.
             Between grids of the sphere kernels are global or local, as on one: exact in the degrees of both.
+        engine: what computes it: the name of one that the domain has (``domain.engines``), such as "stencil",
+            or a function ``build(domain, basis, spec)`` that makes an `Engine`; None for the domain's choice.
 
     Shapes:
         - input: ``(batch, in_channels, [fibre,] *space)``
@@ -92,6 +94,7 @@ class Correlation(Equivariant):
         separable: bool = False,
         fibre_band: Frequency | None = None,
         to: Domain | None = None,
+        engine: str | Build | None = None,
     ) -> None:
         super().__init__()
         _check_groups(in_channels, out_channels, groups)
@@ -117,6 +120,7 @@ class Correlation(Equivariant):
             padding="same" if padding == "same" else _whole("padding", padding, least=0),
             dilation=_whole("dilation", dilation),
             padding_mode=padding_mode,
+            engine=engine,
         )
         factory = {"device": device, "dtype": dtype}
         if separable:
@@ -218,6 +222,7 @@ class Correlation(Equivariant):
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
         text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
         text += ", separable=True" * self.separable + f", to={self.to_domain}" * (self.to_domain is not None)
+        text += f", engine={self.spec.engine!r}" * (self.spec.engine is not None)
         return text + f', equivariant_to="{self.equivariant_to}"'
 
 
@@ -258,6 +263,7 @@ class Lift(Correlation):
         separable: bool = False,
         fibre_band: Frequency | None = None,
         to: Domain | None = None,
+        engine: str | Build | None = None,
     ) -> None:
         super().__init__(
             domain,
@@ -279,6 +285,7 @@ class Lift(Correlation):
             separable=separable,
             fibre_band=fibre_band,
             to=to,
+            engine=engine,
         )
 
 
