@@ -87,7 +87,8 @@ class Deck:
 
     def image(self, x: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*batch n"]:
         """Points, moved."""
-        return (self.matrix.to(x) @ x[..., None])[..., 0] + self.shift.to(x)
+        A, b = self.matrix.to(x), self.shift.to(x)
+        return (x @ A.T if A.dim() == 2 else (A @ x[..., None])[..., 0]) + b
 
     def act(self, u: Frame) -> Frame:
         """Frames, moved."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains import Interpolation, lagrange
@@ -63,7 +64,6 @@ class ChartInterpolation(Interpolation):
 
     def _nodes(self, p: Tensor) -> tuple[Tensor, Tensor]:
         """The samples about p, ``(k, s, n)`` in steps from the first one of the cover, and their weights."""
-        n = p.shape[-1]
         position = (p - self.first) / self.step
         position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
         start = torch.floor(position) - (TAPS // 2 - 1)
@@ -71,17 +71,17 @@ class ChartInterpolation(Interpolation):
         start = torch.where(self.closed, start, torch.minimum(start.clamp_min(0), last))
         axes = start[..., None] + torch.arange(TAPS, dtype=p.dtype)  # (k, n, taps)
         weights = lagrange(axes, position)
-        corners = torch.cartesian_prod(*[torch.arange(TAPS)] * n).view(-1, n)  # (s, n)
-        every = torch.arange(n)
-        return axes[:, every, corners], weights[:, every, corners].prod(-1)
+        return torch.stack(_at_corners(axes), -1), math.prod(_at_corners(weights))
 
     def _index(self, node: Tensor) -> Tensor:
-        beyond = ((node < 0) | (node >= torch.tensor(self.shape))).any(-1)  # few need to be brought home
-        home = self.field.home(self.first + node[beyond] * self.step)
-        index = node.long()
-        index[beyond] = ((home - self.first) / self.step).round().long() % torch.tensor(self.shape)
-        strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))])
-        return (index * strides).sum(-1)
+        shape = torch.tensor(self.shape)
+        strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]).to(node)
+        index = node @ strides
+        beyond = ((node < 0) | (node >= shape)).unbind(-1)
+        where = sum(beyond).flatten().nonzero()[:, 0]  # few need to be brought home
+        home = self.field.home(self.first + node.flatten(0, -2)[where] * self.step)
+        index.view(-1)[where] = ((home - self.first) / self.step).round().remainder(shape) @ strides
+        return index.long()
 
     def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         index, weight, E, side = self.carried(u)
@@ -121,6 +121,15 @@ class ChartInterpolation(Interpolation):
     def _christoffel(self) -> Tensor:
         """``(q, n, n, n)``, at the samples."""
         return self.field.christoffel(self.points.flatten(0, -2))
+
+
+def _at_corners(rows: Float[Tensor, "k n t"]) -> list[Float[Tensor, "k s"]]:
+    """For each axis its entries, ``s = t^n``: at all corners of a lattice of t on each axis."""
+    k, n, t = rows.shape
+    return [
+        row.view(k, *[t if i == axis else 1 for i in range(n)]).expand(k, *[t] * n).flatten(1)
+        for axis, row in enumerate(rows.unbind(1))
+    ]
 
 
 def turns_between(H: StructureGroup, dual: Tensor, E: Tensor, side: Tensor) -> Tensor:
