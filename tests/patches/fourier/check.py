@@ -26,5 +26,13 @@ for more in ({}, {"depthwise": True}):
     pushed = [torch.autograd.grad(y.square().sum(), (f, w)) for y in answers]
     torch.testing.assert_close(*pushed)
 
+hexagonal = er.FlatTorus(lattice=torch.tensor([[6.0, 0.0], [3.0, 27.0**0.5]])).grid(6, 6)
+ours, theirs = (
+    er.nn.Correlation(hexagonal, 2, 3, radius=2.5, engine=engine) for engine in (fourier, "lattice")
+)
+theirs.load_state_dict(ours.state_dict())
+f = torch.randn(1, 2, 6, 6)
+torch.testing.assert_close(ours(f), theirs(f))
+
 with pytest.raises(ValueError, match="expected a grid without edges, mirrors and strides"):
-    er.Moebius(7.0, 6.0).grid(7, 6).engine(KernelSpec(radius=2.5, rings=3, engine=fourier))
+    er.nn.Correlation(er.Moebius(7.0, 6.0).grid(7, 6), 1, 1, radius=2.5, engine=fourier)

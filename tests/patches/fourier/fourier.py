@@ -40,7 +40,7 @@ class FourierEngine(Engine):
 
 
 def fourier(domain: Any, basis: KernelBasis, spec: Any) -> FourierEngine:
-    """The engine of a grid on a torus; a layer gets it where its `KernelSpec` has ``engine=fourier``.
+    """The engine of a grid on a torus; a layer asks for it by ``engine=fourier``.
 
     Raises:
         ValueError: for other domains, and for strides and the like.
