@@ -1,6 +1,7 @@
 """Distances, logarithms and their gradients to rounding: points that are equal, close, far, opposite."""
 
 import math
+import sys
 import warnings
 
 import pytest
@@ -273,3 +274,22 @@ def test_from_pole_to_pole_of_an_ellipsoid_no_way_is_found_and_that_is_said():
         ValueError, match=r"no geodesic was found to 1 of 1 points.* go there in shorter steps"
     ):
         er.Ellipsoid((1.0, 1.2, 1.5)).log(pole, -pole)
+
+
+def test_exp_makes_few_calls():
+    space = er.SurfaceOfRevolution()
+    p, v = torch.tensor([[0.3, 1.0], [0.2, -0.4]]).double()
+    space.exp(p, v)
+    calls = []
+
+    def seen(frame, event, argument):
+        if event == "call" and "/erlangen/" in frame.f_code.co_filename:
+            calls.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        space.exp(p, v)
+    finally:
+        sys.setprofile(before)
+    assert 0 < len(calls) <= 1322 // 3  # 64 places of Runge and Kutta, six calls at each
