@@ -70,7 +70,7 @@ def some_points(space, count=40):
     if isinstance(space, er.Hyperbolic):
         x = torch.randn(count, space.dim).double()
         return torch.cat([(1 + x.square().sum(-1, keepdim=True)).sqrt(), x], -1)
-    if isinstance(space, er.Sphere):
+    if isinstance(space, er.Sphere | er.ProjectivePlane):
         p = torch.randn(count, space.ambient).double()
         return space.home(p / p.norm(dim=-1, keepdim=True))
     if isinstance(space, er.GroupSpace):
@@ -207,7 +207,7 @@ def test_density_of_se2_is_the_textbook_one():
         (lambda: er.Moebius(-1.0), "expected a positive length"),
         (lambda: er.Moebius(symmetry="all"), 'expected "isometries" or None'),
         (lambda: er.Moebius().grid(4), "expected 2 positive sizes"),
-        (lambda: er.Sphere(3).grid(4), r"not on S\^3"),
+        (lambda: er.Sphere(3).grid(4), "has no natural grid"),
         (lambda: er.Sphere().grid(0), "latitudes is 0, expected a whole number"),
         (lambda: er.Sphere().grid(1), "expected at least 2 rings"),
         (lambda: er.Sphere().grid(4, 7), "of an even number of samples"),
