@@ -81,13 +81,14 @@ def gather(
     v = (r[:, None, None] * directions).flatten(0, 1)  # (j, n)
     a = (radial[:, None] * share).flatten()
     size = max(1, ENTRIES // (len(v) * 4**geometry.dim))
+    ahead: Frame | None = None
     for start in range(0, len(u.point), size):
         here = u.at(slice(start, start + size))
         measure = a
         if geometry.measure == "space":
             measure = a * geometry.density_at(Frame(here.point[:, None], here.basis[:, None]), v)
         first = start % (AHEAD * size)
-        if first == 0:
+        if first == 0 or ahead is None:
             ahead = geometry.rays(u.at(slice(start, start + AHEAD * size)), directions, r)
         arrived = ahead.at(slice(first, first + size))
         if boundary == "reflect":

@@ -71,7 +71,7 @@ class Grid(Domain):
 
     @cached_property
     @shared()
-    def sampling(self) -> Sampling:
+    def sampling(self) -> Sampling:  # type: ignore[override]
         axes = [torch.arange(length, dtype=torch.float64) for length in self.sizes]
         index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
         volume = torch.linalg.det(self.steps).abs().expand(self.sizes)

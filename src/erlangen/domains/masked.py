@@ -89,7 +89,7 @@ class Masked(Domain):
 
     @cached_property
     @shared()
-    def sampling(self) -> Sampling:
+    def sampling(self) -> Sampling:  # type: ignore[override]
         whole = self.whole.sampling
         reading = _Visible(whole.interpolation, self.mask.flatten())
         weights = whole.weights * self.mask

@@ -96,7 +96,8 @@ class NodeQuadrature(Quadrature):
             raise ValueError(f'boundary is {boundary!r}, expected "zero", "reflect" or "renormalize"')
         if pooling is not None and not pooling > 0:
             raise ValueError(f"pooling is {pooling}, expected a radius in the units of the space, or None")
-        self.nodes, self.boundary = nodes, boundary
+        self.nodes: int = nodes
+        self.boundary: Boundary = boundary
         side = _side(float(samples.weights.mean()), samples.geometry.dim)
         self.pooling = REACH * side if pooling is None else pooling
 

@@ -134,11 +134,11 @@ class Correlation(Equivariant):
             shape = (out_channels, in_channels // groups, len(mixing.power))
             self.mixing = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
         self.spec = spec
-        engine = domain.engine(spec, to)
+        made = domain.engine(spec, to)
         per_group = 1 if separable else in_channels // groups
-        shape = (out_channels, per_group, len(engine.power))
+        shape = (out_channels, per_group, len(made.power))
         self.weight = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
-        has_bias = bias and engine.rho_out.has_invariants
+        has_bias = bias and made.rho_out.has_invariants
         self.bias = nn.Parameter(torch.empty(out_channels, **factory)) if has_bias else None  # type: ignore[arg-type]
         self.reset_parameters()
 

@@ -66,7 +66,7 @@ class AntipodalHarmonics(Spectral):
 
     @cached_property
     @shared()
-    def transform(self) -> Harmonics:
+    def transform(self) -> Harmonics:  # type: ignore[override]
         return self.whole.transform(self.asked)
 
     def turned(self) -> "AntipodalHarmonics":

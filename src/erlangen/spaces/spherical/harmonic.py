@@ -64,7 +64,7 @@ class SphereHarmonics(Spectral):
 
     @cached_property
     @shared()
-    def transform(self) -> Harmonics:
+    def transform(self) -> Harmonics:  # type: ignore[override]
         return self._make()
 
     def turned(self) -> "SphereHarmonics":
