@@ -3,6 +3,7 @@
 import pytest
 import torch
 from metrics import flat, torus
+from torch.autograd.forward_ad import dual_level, make_dual
 
 import erlangen as er
 from erlangen.geometry import derivative
@@ -84,3 +85,16 @@ def test_the_symbols_of_a_surface_of_revolution():
     space = er.SurfaceOfRevolution(profile, bounds=(-2.0, 1.0))
     x = 6 * torch.rand(40, 2).double() - 3  # beyond the edges too, as in a mirror
     torch.testing.assert_close(space.christoffel(x), levi_civita(space.metric, x), rtol=1e-12, atol=1e-12)
+
+
+def test_dual_numbers_are_refused_and_jvp_is_right():
+    space, p = er.SurfaceOfRevolution(), torch.tensor([0.3, 1.0]).double()
+    v, w = torch.tensor([[0.2, -0.4], [1.0, 1.0]]).double()
+
+    def away(v):
+        return space.exp(p, v)
+
+    true = torch.autograd.functional.jacobian(away, v) @ w
+    torch.testing.assert_close(torch.func.jvp(away, (v,), (w,))[1], true)
+    with dual_level(), pytest.raises(RuntimeError, match="Nested forward mode AD is not supported"):
+        away(make_dual(v, w))

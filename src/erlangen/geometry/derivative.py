@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import grad
+from torch.autograd.forward_ad import unpack_dual
 
 Field = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], Sequence[Tensor]]
@@ -51,6 +52,8 @@ def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, 
         with torch.inference_mode(False), torch.enable_grad():
             # without calls of our own from here on: geodesics come here at every step
             here = t if t.requires_grad else t.detach().clone().requires_grad_()
+            if unpack_dual(t).tangent is not None:
+                return _forward_jet(f, t, order)
             rows = [tuple(f(here))]
             for k in range(1, order + 1):
                 options = {"retain_graph": True, "create_graph": is_recorded or k < order}
@@ -92,6 +95,8 @@ def _twice_backward(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor
 
 def _leaf(x: Tensor) -> Tensor:
     """What to differentiate by: x itself where it is recorded, else a copy."""
+    if unpack_dual(x).tangent is not None:
+        raise RuntimeError("x is a dual number, which a copy is not, expected none: use torch.func.jvp")
     return x.contiguous() if x.requires_grad else x.detach().clone().requires_grad_()
 
 
