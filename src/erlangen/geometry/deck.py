@@ -10,6 +10,7 @@ from torch import Tensor
 
 from erlangen.arguments import check_fields
 from erlangen.geometry.frame import Frame
+from erlangen.groups.families import affine
 from erlangen.shared import shared
 
 HIGHEST = 12  # the highest order of a turn that keeps a lattice in up to five dimensions
@@ -81,9 +82,7 @@ class Deck:
     @property
     def affine(self) -> Float[Tensor, "m m"]:
         """``[[A, b], [0, 1]]``."""
-        g = torch.eye(len(self.shift) + 1).to(self.shift)
-        g[:-1, :-1], g[:-1, -1] = self.matrix, self.shift
-        return g
+        return affine(self.matrix, self.shift)
 
     def image(self, x: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*batch n"]:
         """Points, moved."""

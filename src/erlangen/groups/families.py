@@ -179,6 +179,15 @@ def semidirect(linear: MatrixGroup, name: str = "") -> MatrixGroup:
     return MatrixGroup(X, components, name or f"R^{n} with {linear}")
 
 
+def affine(
+    A: Float[Tensor, "*#batch n n"], b: Float[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n_and_1 n_and_1"]:
+    """The element ``x -> A x + b`` of a semidirect product, as ``[[A, b], [0, 1]]``."""
+    g = torch.eye(b.shape[-1] + 1, dtype=b.dtype, device=b.device).repeat(*b.shape[:-1], 1, 1)
+    g[..., :-1, :-1], g[..., :-1, -1] = A, b
+    return g
+
+
 def _log_se2(g: Tensor) -> Tensor:
     # g = (R(t), V(t) v) with V(t) = [[a, -b], [b, a]], a = sin t / t, b = (1 - cos t) / t
     t = torch.atan2(g[..., 1, 0], g[..., 0, 0])

@@ -18,7 +18,7 @@ from erlangen.geometry.runge_kutta import geodesic, linear
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import fibre_of
 from erlangen.spaces.chart_grid import even_grid
-from erlangen.spaces.euclidean import affine
+from erlangen.spaces.euclidean import affine_image
 from erlangen.spaces.metric import inverse, orthonormal, riemann, sectional
 from erlangen.spaces.metric_field import MetricField
 from erlangen.spaces.numerical import Numerical
@@ -186,7 +186,7 @@ class Chart(Numerical):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` in coordinates for ``g = [[A, b], [0, 1]]``, where that is an isometry."""
-        return self.glue(affine(g, u))
+        return self.glue(affine_image(g, u))
 
     # curves, curvature
 

@@ -9,6 +9,7 @@ from erlangen.arguments import Dimension, Range, Rotations, Size, checked
 from erlangen.domains import Domain, Grid
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
+from erlangen.groups.families import affine
 from erlangen.spaces.scattered import scattered
 
 ONE_FOR_ALL = (
@@ -77,14 +78,14 @@ class Euclidean(Geometry):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``."""
-        return affine(g, u)
+        return affine_image(g, u)
 
     def expect_symmetry(self, g: Tensor) -> None:
         super().expect_symmetry(g)
         expect_affine(g)
 
     def mover(self, u: Frame) -> Tensor:
-        return frame_mover(u)
+        return affine(u.basis, u.point)
 
     def equivariant_to(self, structure: StructureGroup) -> str:
         return str(affine_group(structure))
@@ -118,7 +119,7 @@ class Euclidean(Geometry):
         return Grid(space, shape, spacing * torch.eye(self.dim).double(), fibre=fibre).masked(mask)
 
 
-def affine(g: Tensor, u: Frame) -> Frame:
+def affine_image(g: Tensor, u: Frame) -> Frame:
     """``x -> A x + b`` on frames of R^n, for ``g = [[A, b], [0, 1]]``."""
     g = g.to(u.point)
     A, b = g[..., :-1, :-1], g[..., :-1, -1]
@@ -131,14 +132,6 @@ def expect_affine(g: Tensor) -> None:
         raise ValueError(
             f"the last row of g is {g[..., -1, :].tolist()}, expected (0, ..., 0, 1): g = [[A, b], [0, 1]]"
         )
-
-
-def frame_mover(u: Frame) -> Tensor:
-    """``[[E, x], [0, 1]]``, which moves the frame of the axes at 0 to (x, E)."""
-    n = u.point.shape[-1]
-    g = torch.eye(n + 1, dtype=u.point.dtype).repeat(*u.point.shape[:-1], 1, 1)
-    g[..., :-1, :-1], g[..., :-1, -1] = u.basis, u.point
-    return g
 
 
 def affine_group(structure: StructureGroup) -> MatrixGroup:

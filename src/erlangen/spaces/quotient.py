@@ -15,8 +15,9 @@ from erlangen.geometry import Cell, Deck, Frame, Geometry
 from erlangen.geometry.deck import HIGHEST, TURNED
 from erlangen.geometry.lattices import point_group
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
+from erlangen.groups.families import affine
 from erlangen.spaces.decks import DeckGroup
-from erlangen.spaces.euclidean import affine, affine_group, expect_affine, frame_mover
+from erlangen.spaces.euclidean import affine_group, affine_image, expect_affine
 from erlangen.spaces.scattered import box_samples, scattered
 
 
@@ -135,7 +136,7 @@ class FlatQuotient(Geometry):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """``x -> A x + b`` for ``g = [[A, b], [0, 1]]``, an isometry of the cover that keeps the gluing."""
-        return self.glue(affine(g, u))
+        return self.glue(affine_image(g, u))
 
     def expect_symmetry(self, g: Tensor) -> None:
         super().expect_symmetry(g)
@@ -153,7 +154,7 @@ class FlatQuotient(Geometry):
         return replace(H, components=torch.cat([H.components, once]), is_infinite=True)
 
     def mover(self, u: Frame) -> Tensor:
-        return super().mover(u) if self.group is None else frame_mover(u)
+        return super().mover(u) if self.group is None else affine(u.basis, u.point)
 
     samples = scattered
     own_samples = box_samples
