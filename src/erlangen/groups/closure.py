@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups.compact import outside
+from erlangen.groups.compact import independent, outside
 from erlangen.groups.logarithm import matrix_log
 from erlangen.groups.structure import StructureGroup
 
@@ -73,10 +73,8 @@ def lie_closure(
 
 
 def _span(X: Float[Tensor, "a n n"], tolerance: float) -> Float[Tensor, "b n n"]:
-    """An orthonormal basis of the antisymmetric parts; an absolute tolerance, since there may be no part."""
-    flat = ((X - X.mT) / 2).flatten(1)
-    _, values, rows = torch.linalg.svd(flat, full_matrices=False)
-    return rows[values > tolerance * max(1, len(flat)) ** 0.5].unflatten(1, X.shape[1:])
+    """An orthonormal basis of the antisymmetric parts; the noise of many adds up as their root."""
+    return independent((X - X.mT) / 2, tolerance * max(1, len(X)) ** 0.5)
 
 
 def _of_finite_order(g: Float[Tensor, "c n n"]) -> Float[Tensor, "c n n"] | None:

@@ -1,4 +1,4 @@
-"""Is a group of matrices bounded? What it then leaves alone, and what lies in it."""
+"""Sets of matrices: which are independent, whether their group is bounded, what it keeps, what it holds."""
 
 import math
 
@@ -10,6 +10,21 @@ TOLERANCE = 1e-7
 SQUARINGS, BALANCES = 30, 8
 RESTARTS, STEPS, MIXING = (1, 8, 56), 60, 6
 THERE = 1e-9  # what is as close as that has been reached
+
+
+def independent(X: Float[Tensor, "a n n"], tolerance: float) -> Float[Tensor, "b n n"]:
+    """An orthonormal basis of the span; the tolerance is absolute, since there may be noise only."""
+    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
+    return rows[values > tolerance].unflatten(1, X.shape[1:])
+
+
+def distinct(x: Float[Tensor, "c *shape"], tolerance: float) -> Float[Tensor, "b *shape"]:
+    """Each once, in their order; those are one whose entries differ by no more than the tolerance."""
+    found = x[:1]
+    for one in x[1:]:
+        if float((found - one).abs().flatten(1).amax(1).min()) > tolerance:
+            found = torch.cat([found, one[None]])
+    return found
 
 
 def invariant_inner_product(

@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from erlangen.groups.compact import outside
+from erlangen.groups.compact import independent, outside
 
 TOLERANCE = 1e-6
 MOST = 1001  # no element of a finite group that is named here has a higher order
@@ -109,13 +109,16 @@ def _speed(X: Tensor) -> float:
 
 def _parts(X: Tensor) -> list[Tensor]:
     """The Lie algebra on each subspace that it does not mix with others."""
-    bases = [_independent(V.T @ X @ V) for V in _unmixed(X)]
+    bases = [independent(V.T @ X @ V, TOLERANCE) for V in _unmixed(X)]
     return [basis for basis in bases if len(basis)]
 
 
 def _product(X: Tensor, components: Tensor) -> str | None:
     """A x B, or its elements of determinant 1, over directions that do not mix."""
-    blocks = [(_independent(V.T @ X @ V), V.T @ components @ V) for V in _unmixed(torch.cat([X, components]))]
+    blocks = [
+        (independent(V.T @ X @ V, TOLERANCE), V.T @ components @ V)
+        for V in _unmixed(torch.cat([X, components]))
+    ]
     parts = [(x, _told_apart(x, c)) for x, c in blocks]
     if len(parts) < 2 or sum(len(x) for x, _ in parts) != len(X):
         return None
@@ -139,12 +142,6 @@ def _told_apart(X: Tensor, elements: Tensor) -> Tensor:
         if float(outside(found.mT @ g, X).min()) > TOLERANCE:
             found = torch.cat([found, g[None]])
     return found
-
-
-def _independent(X: Tensor) -> Tensor:
-    """An orthonormal basis of the span of matrices."""
-    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
-    return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
 
 
 def _unmixed(matrices: Tensor) -> list[Tensor]:

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from erlangen.arguments import Around, Dimension, Range, Rings, Rotations, checked
-from erlangen.domains import Domain, Samples
+from erlangen.domains import Domain
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
-from erlangen.groups import SO, MatrixGroup, StructureGroup, fibre_of
+from erlangen.groups import SO, MatrixGroup, StructureGroup
 from erlangen.spaces.scattered import scattered
 
 Radius = Annotated[float, Range(above=0, high=100, limit="coordinates grow as exp(radius)")]
@@ -155,8 +155,7 @@ class Hyperbolic(Geometry):
         out = torch.sqrt(height**2 - 1)
         points = torch.stack([height, out * angle.cos(), out * angle.sin()], -1)
         weights = (half * w * 2 * math.pi / samples)[:, None].expand(-1, samples)
-        fibre = fibre_of(self.structure, rotations, reflections)
-        return Samples(self, points, weights, fibre=fibre).masked(mask)
+        return self.samples(points, weights, rotations=rotations, reflections=reflections, mask=mask)
 
 
 def _mirrors(n: int) -> Tensor:

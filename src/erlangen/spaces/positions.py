@@ -9,11 +9,13 @@ from torch import Tensor
 
 from erlangen import groups
 from erlangen.arguments import Length, Rotations, checked
-from erlangen.domains import Domain, Samples
-from erlangen.groups import fibre_of
+from erlangen.domains import Domain
+from erlangen.groups.compact import distinct
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.sphere import Sphere
 from erlangen.spaces.spherical import expect_areas
+
+SAME = 1e-6  # of unit vectors
 
 
 class PositionsAndDirections(HomogeneousSpace):
@@ -81,7 +83,7 @@ class PositionsAndDirections(HomogeneousSpace):
                 parts.
         """
         if directions is None:
-            directions = _distinct(groups.icosahedron().components @ _vertex())
+            directions = distinct(groups.icosahedron().components @ _vertex(), SAME)
         x, n = positions.points[None], directions.to(torch.float64)
         areas = torch.full((len(n),), 4 * math.pi / len(n)) if areas is None else areas
         expect_areas(Sphere(), n, areas.to(n))
@@ -89,8 +91,7 @@ class PositionsAndDirections(HomogeneousSpace):
         n = n.view(len(n), *[1] * (x.dim() - 2), 3)
         points = torch.cat([x.expand(*shape, 3), n.expand(*shape, 3)], -1)
         weights = positions.weights * areas.to(n).view(-1, *[1] * positions.weights.dim())
-        fibre = fibre_of(self.structure, rotations, reflections)
-        return Samples(self, points, weights, fibre=fibre).masked(mask)
+        return self.samples(points, weights, rotations=rotations, reflections=reflections, mask=mask)
 
 
 def _move(g: Tensor, p: Tensor) -> Tensor:
@@ -102,15 +103,6 @@ def _vertex() -> Tensor:
     """A vertex of the icosahedron that `groups.icosahedron` turns."""
     v = torch.tensor([0.0, 1.0, (1 + 5**0.5) / 2], dtype=torch.float64)
     return v / v.norm()
-
-
-def _distinct(points: Tensor) -> Tensor:
-    """Each point once."""
-    found = points[:1]
-    for p in points[1:]:
-        if float((found - p).norm(dim=-1).min()) > 1e-6:
-            found = torch.cat([found, p[None]])
-    return found
 
 
 def _log(length: float, p: Tensor) -> Tensor:

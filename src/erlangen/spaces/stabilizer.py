@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import MatrixGroup, Stabilizer
-from erlangen.groups.compact import invariant_inner_product, outside
+from erlangen.groups.compact import independent, invariant_inner_product, outside
 from erlangen.groups.naming import name_of
 from erlangen.groups.stabilizer import in_basis
 
@@ -45,7 +45,7 @@ def solve_stabilizer(
         seeds.append(group.sample(16, radius=None if group.is_compact else radius, seed=i))
     h = back_to_origin(torch.cat(seeds))
     components, is_infinite = _closed(h, X, _root(X, h))
-    turns, acting = _independent(turns), isotropy(components)
+    turns, acting = independent(turns, TOLERANCE), isotropy(components)
     root = _root(turns, acting, metric)
     jumps, _ = _closed(acting, turns, root)
     same = (len(turns), len(jumps), False) == (len(X), len(components), is_infinite)
@@ -74,7 +74,7 @@ def _closed(h: Float[Tensor, "k d d"], X: Float[Tensor, "a d d"], root: Tensor |
         root: a basis in which the group is orthogonal, if it is compact.
     """
     connected = MatrixGroup(X)
-    orthonormal = _independent(X if root is None else torch.linalg.solve(root, X @ root))
+    orthonormal = independent(X if root is None else torch.linalg.solve(root, X @ root), TOLERANCE)
 
     def is_new(g: Tensor) -> Tensor:
         """Whether elements lie in other components than that of 1."""
@@ -101,14 +101,6 @@ def _closed(h: Float[Tensor, "k d d"], X: Float[Tensor, "a d d"], root: Tensor |
     return found, False
 
 
-def _independent(X: Float[Tensor, "a n n"]) -> Float[Tensor, "b n n"]:
-    """A basis of the span."""
-    if len(X) == 0:
-        return X
-    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
-    return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
-
-
 def _covers(X: Tensor, components: Tensor, isotropy: Callable[[Tensor], Tensor]) -> bool:
     """Whether other elements than 1 leave tangent vectors alone: -1, or a generator's, once round or less."""
     one = torch.eye(X.shape[-1], dtype=torch.float64)
@@ -133,14 +125,13 @@ def _own_name(X: Tensor, components: Tensor, is_infinite: bool) -> str:
         return "Z" if len(X) == 0 and _is_cyclic(components) else "a group of infinitely many components"
     if len(X) == 0:
         return name_of(X, components)
-    P = invariant_inner_product(X, components)
-    compact = P is not None
+    root = _root(X, components)
+    compact = root is not None
     if len(components) == 1 and len(X) == 1:
         return "U(1)" if compact else "R"
     if len(components) == 1 and len(X) == 3 and compact:
         return "SU(2)"
-    if P is not None:
-        root = torch.linalg.inv(torch.linalg.cholesky(P).mT)
+    if root is not None:
         return name_of(*(torch.linalg.solve(root, matrices @ root) for matrices in (X, components)))
     return f"a group of dimension {len(X)} with {len(components)} components"
 
