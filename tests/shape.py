@@ -14,7 +14,7 @@ FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
     ["harmonics"],
     ["engines"],
     ["domains"],
-    ["spaces", "correlation"],
+    ["spaces", "formula"],
     ["nn"],
     ["models"],
     ["figures", "verify"],

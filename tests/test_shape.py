@@ -39,6 +39,16 @@ def test_functions_fit_a_screen():
     assert percentile(sizes_of(FILES)) <= LONGEST
 
 
+def test_one_name_has_one_home():
+    """A file of another room may have the same name only where it is the engine of that idea."""
+    homes = {}
+    for path in (ROOT / "src" / "erlangen").rglob("*.py"):
+        homes.setdefault(path.name, []).append(path.parent.name)
+    homes.pop("__init__.py")
+    shared = {name: rooms for name, rooms in homes.items() if len(rooms) > 1}
+    assert [name for name, rooms in shared.items() if len(rooms) > 2 or "engines" not in rooms] == []
+
+
 # what the tests above would find
 
 

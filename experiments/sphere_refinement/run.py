@@ -5,7 +5,7 @@
 
 The kernel has a fixed radius and random weights, the signal all degrees up to `degree`. For random
 rotations g the layer is applied to f(g^{-1} q) and compared, at the samples' own frames u, with the same
-layer's sum on f at g^{-1} u (`er.verify.moved_error`): nothing is interpolated but by the layer itself.
+layer's sum on f at g^{-1} u (`er.verify.quadrature_error`): nothing is interpolated but by the layer itself.
 """
 
 import itertools
@@ -107,7 +107,7 @@ def errors(kind: str, sizes: list[int], fields: tuple[str, str], builder: str, c
             "count": config["frames"],
         }
         turns = [rotation(seed) for seed in range(config["rotations"])]
-        found.append(max(er.verify.moved_error(domain, signal, g, **options) for g in turns))
+        found.append(max(er.verify.quadrature_error(domain, signal, g, **options) for g in turns))
     return found
 
 

@@ -8,7 +8,7 @@ the main job.
 from typing import Any
 
 from erlangen import domains, figures, geometry, groups, harmonics, kernels, models, nn, verify
-from erlangen.correlation import convolve, correlate
+from erlangen.formula import convolve, correlate
 from erlangen.nn.equivariant import on
 from erlangen.spaces import (
     Atlas,

@@ -125,7 +125,7 @@ class Train:
         return 0
 
     def _write(self, run: "Run", facts: dict[str, str], turned: int) -> None:
-        from erlangen.train.page import says_equivariance, says_turned, write_run
+        from erlangen.train.run_page import says_equivariance, says_turned, write_run
 
         written = write_run(run, self.out, facts, turned)
         for note in written.notes:
@@ -243,7 +243,7 @@ class Demo:
 
     def run(self) -> int:
         from erlangen.train.demo import demonstrate
-        from erlangen.train.page import says_turned
+        from erlangen.train.run_page import says_turned
 
         with _bar() as update:
             done = demonstrate(

@@ -7,7 +7,7 @@ CONVENTIONS = {
     "action": "A symmetry g moves a field by (g f)(x) = f(g^-1 x), so that g (h f) = (g h) f.",
     "correlation": (
         "Layers correlate, (k * f)(x) = int k(y - x) f(y) dy. Only `er.convolve` flips the kernel, and it "
-        "exists on R^n alone."
+        "exists only on R^n."
     ),
     "images": (
         "Columns of an image are x to the right, rows are -y (y points up). Turns are active and counter-"

@@ -312,7 +312,7 @@ def test_points_in_single_precision_are_points():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dim": 1}, "moves the origin in 2 dimensions, and dim=1; leave dim= away"),
+        ({"dim": 1}, "moves the origin in 2 dimensions, and dim=1; leave dim= out"),
         ({"log": lambda p: 0.84 * p[..., :2]}, r"exp\(log\(p\)\) does not take the origin to p"),
     ],
 )

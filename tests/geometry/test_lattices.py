@@ -8,7 +8,7 @@ import torch
 
 import erlangen as er
 from erlangen.geometry.lattices import reduced
-from erlangen.spaces.quotient import FlatQuotient
+from erlangen.spaces.flat_quotient import FlatQuotient
 
 BOX = {1: 40, 2: 60, 3: 9, 4: 4}
 

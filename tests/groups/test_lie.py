@@ -144,7 +144,7 @@ def test_a_group_of_ones_own():
         (torch.ones(2, 2, 2), None, "depend on each other, expected a basis"),
         (groups.SL(2).generators[:2], None, "expected a Lie algebra: add those brackets"),
         (groups.SO(3).generators, torch.diag(torch.tensor([1.0, 2, 1]))[None], "moves the Lie algebra"),
-        (torch.eye(2), None, r"expected a stack of square matrices \(k, d, d\); one alone is X\[None\]"),
+        (torch.eye(2), None, r"expected a stack of square matrices \(k, d, d\); one by itself is X\[None\]"),
         (torch.full((1, 2, 2), math.nan), None, "hold nan"),
         (groups.SO(2).generators, torch.eye(3)[None], r"expected a stack of square matrices \(k, 2, 2\)"),
         (groups.SO(2).generators, torch.zeros(1, 2, 2), "a component is singular"),

@@ -10,7 +10,7 @@ from scipy.special import sph_harm_y
 
 import erlangen as er
 from erlangen.engines import Scattered
-from erlangen.engines.scattered import Reading, chebyshev, lanczos
+from erlangen.engines.scattered_harmonics import Reading, chebyshev, lanczos
 
 SPHERE = er.Sphere()
 

@@ -5,8 +5,8 @@ import torch
 
 import erlangen as er
 from erlangen.groups import CircleFibre, Representation, StructureGroup, regular, standard, trivial
-from erlangen.kernels import KernelBasis, Rings, harmonics, sphere_rule
-from erlangen.kernels.harmonics import legendre, sphere_area
+from erlangen.kernels import KernelBasis, Rings, sphere_rule, spherical_harmonics
+from erlangen.kernels.directions import legendre, sphere_area
 from erlangen.kernels.solve import solve, turned
 
 
@@ -15,7 +15,7 @@ from erlangen.kernels.solve import solve, turned
     [(1, 0, 1), (1, 1, 1), (1, 2, 0), (2, 3, 2), (3, 2, 5), (3, 4, 9), (4, 3, 16)],
 )
 def test_harmonics_are_orthonormal_and_as_many_as_there_should_be(n, degree, count):
-    Y = harmonics(n, degree)
+    Y = spherical_harmonics(n, degree)
     x, w = sphere_rule(n, degree + 2)
     values = Y(x)
     assert values.shape[-1] == count
@@ -27,7 +27,7 @@ def test_harmonics_of_the_plane_are_the_cosine_and_the_sine():
     t = torch.linspace(0, 6, 20).double()
     x = torch.stack([t.cos(), t.sin()], -1)
     expected = math.sqrt(2) * torch.stack([torch.cos(3 * t), torch.sin(3 * t)], -1)
-    torch.testing.assert_close(harmonics(2, 3)(x), expected)
+    torch.testing.assert_close(spherical_harmonics(2, 3)(x), expected)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -35,7 +35,7 @@ def test_zonal_harmonics_are_the_addition_theorem(n):
     x, y = torch.randn(2, 30, n).double()
     x, y = x / x.norm(dim=-1, keepdim=True), y / y.norm(dim=-1, keepdim=True)
     for degree in range(5):
-        Y = harmonics(n, degree)
+        Y = spherical_harmonics(n, degree)
         sums = (Y(x) * Y(y)).sum(-1) / Y(x).shape[-1]
         torch.testing.assert_close(sums, legendre(n, degree, (x * y).sum(-1)))
 
@@ -47,7 +47,7 @@ def test_rings_are_blurred_spheres(n):
     x, w = sphere_rule(n, 60)
     v = 0.4 * torch.randn(20, n).double()
     for rho, degree in rings.terms:
-        Y = harmonics(n, degree)
+        Y = spherical_harmonics(n, degree)
         gauss = torch.exp(-(v[:, None] - rho * x).square().sum(-1) / (2 * 0.75**2))
         blurred = torch.einsum("vq,q,qc->vc", gauss, w, Y(x))
         r = v.norm(dim=-1)
@@ -157,7 +157,7 @@ def test_turning_harmonics_is_exact_at_every_angle():
     h = StructureGroup.special_orthogonal(3).sample(3)
     x = torch.randn(10, 3).double()
     x = x / x.norm(dim=-1, keepdim=True)
-    Y = harmonics(3, 3)
+    Y = spherical_harmonics(3, 3)
     torch.testing.assert_close(Y(x @ h.mT), torch.einsum("kab,qb->kqa", turned(3, 3, h), Y(x)))
 
 

@@ -11,7 +11,7 @@ import torch
 import erlangen as er
 from erlangen.domains import KernelSpec, Samples, weighted_sum
 from erlangen.engines import StencilEngine
-from erlangen.spaces.quotient import FlatQuotient
+from erlangen.spaces.flat_quotient import FlatQuotient
 
 STRIP = er.Moebius(8.0, 5.0).grid(8, 5)
 ISOMETRIES = er.Moebius(8.0, 6.0, symmetry="isometries").grid(8, 6)

@@ -201,7 +201,7 @@ def test_other_units_change_nothing(scale):
 
 def test_down_and_up_keep_constants_and_what_is_linear():
     halving = er.engines.SkewHalving(SKEW / 8)
-    around = er.engines.resample.circular
+    around = er.engines.halving.circular
     one = torch.ones(1, 1, 8, 8).double()
     torch.testing.assert_close(halving.down(one, around), one[..., :4, :4])
     torch.testing.assert_close(halving.up(one[..., :4, :4], around), one)

@@ -124,7 +124,7 @@ def test_other_groups_are_refused():
     with pytest.raises(ValueError, match=r"H = SO\(3\) in 3 dimensions, expected one circle of turns"):
         PlaneFibre(StructureGroup.special_orthogonal(3), N)
     fibre = PlaneFibre(er.Product(SPHERE, CIRCLE).structure, N)
-    with pytest.raises(ValueError, match=r"outside of SO\(2\), which turns one plane alone"):
+    with pytest.raises(ValueError, match=r"outside of SO\(2\), which turns only one plane"):
         fibre.interpolate(torch.eye(3).double().roll(1, 0))
     with pytest.raises(ValueError, match="width is -1, expected a positive length"):
         er.MappingTorus(1.0, width=-1)

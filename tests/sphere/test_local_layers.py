@@ -56,9 +56,9 @@ def test_what_is_no_rotation_is_seen():
     domain = SPHERE.grid(24)
     signal = refinement.BandLimited(5, 3, False, 0)
     turn = refinement.rotation(0)
-    assert er.verify.moved_error(domain, signal, turn, radius=0.8, count=40) < 0.01
+    assert er.verify.quadrature_error(domain, signal, turn, radius=0.8, count=40) < 0.01
     squeezed = torch.diag(torch.tensor([1.0, 1.0, 0.8]).double()) @ turn
-    assert er.verify.moved_error(domain, signal, squeezed, radius=0.8, count=40) > 0.05
+    assert er.verify.quadrature_error(domain, signal, squeezed, radius=0.8, count=40) > 0.05
 
 
 def test_the_recorded_refinement_reaches_the_bar():

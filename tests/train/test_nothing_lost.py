@@ -22,7 +22,7 @@ from erlangen.train import Diverged, Settings, fit, generate, prepare
 from erlangen.train.cost import Cost, that_fit
 from erlangen.train.lock import FolderLock, name_of
 from erlangen.train.memory import foresee
-from erlangen.train.page import PICTURES, write_run
+from erlangen.train.run_page import PICTURES, write_run
 from erlangen.train.state import NAME as STATE
 
 SMALL = {"rotations": 4, "width": 2, "depth": 1, "size": 48, "crop": 32, "batch": 2, "seed": 4}

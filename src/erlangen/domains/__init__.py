@@ -14,7 +14,7 @@ from erlangen.domains.local import LocalPolynomials
 from erlangen.domains.masked import Masked
 from erlangen.domains.neighbours import nearest, within
 from erlangen.domains.quadrature import NodeQuadrature, Quadrature, WeightedSum
-from erlangen.domains.quotient import QuotientGrid
+from erlangen.domains.quotient_grid import QuotientGrid
 from erlangen.domains.relative import sample_below
 from erlangen.domains.samples import Samples
 from erlangen.domains.sampling import Sampling

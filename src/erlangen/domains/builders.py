@@ -12,7 +12,7 @@ from erlangen.domains.relative import View, relative
 from erlangen.domains.sampling import Sampling
 from erlangen.engines import Stencil
 from erlangen.geometry import Frame
-from erlangen.kernels.harmonics import sphere_area, sphere_rule
+from erlangen.kernels.directions import sphere_area, sphere_rule
 
 Boundary = Literal["zero", "reflect", "renormalize"]
 ENTRIES = 1 << 19  # held at once

@@ -11,14 +11,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.arguments import expect_tensor, shown
-from erlangen.domains.choice import TO, Offer, chosen
+from erlangen.domains.engine_choice import TO, Offer, chosen
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import expect_field, expect_kernels, expect_reach, expect_shape, refuse_missing
 from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, KernelSpec, Way, representation_of
 from erlangen.domains.spectral import Spectral
 from erlangen.domains.symmetry import Symmetries, Symmetry
-from erlangen.engines import Engine, FinerFibre, Resolution, fold, resample, unfold
+from erlangen.engines import Engine, FinerFibre, Resolution, fold, halving, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, same_fibre
 from erlangen.kernels import KernelBasis, Rings
@@ -436,7 +436,7 @@ class Domain(ABC):
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
         halves = self.half_shifts(tuple(folded.shape[2:]))
-        coarse, phase = resample.downsample_by_content(folded, axes, self.closing(circular), around, halves)
+        coarse, phase = halving.downsample_by_content(folded, axes, self.closing(circular), around, halves)
         return unfold(coarse, rho), phase
 
     def upsample_by_content(
@@ -451,7 +451,7 @@ class Domain(ABC):
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
         closing, halves = self.closing(circular), self.half_shifts(size)
-        fine = resample.upsample_by_content(folded, phase, size, axes, closing, around, halves)
+        fine = halving.upsample_by_content(folded, phase, size, axes, closing, around, halves)
         return unfold(fine, rho)
 
     def __deepcopy__(self, memo: object) -> "Domain":

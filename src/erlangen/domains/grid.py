@@ -11,14 +11,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.arguments import Size, checked
-from erlangen.domains.choice import GRID
 from erlangen.domains.domain import Domain
+from erlangen.domains.engine_choice import GRID
 from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.masked import Masked
 from erlangen.domains.quadrature import Quadrature, WeightedSum
 from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import KernelSpec
-from erlangen.engines import centred, fold, resample, unfold
+from erlangen.engines import centred, fold, halving, unfold
 from erlangen.geometry import Geometry
 from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
@@ -154,18 +154,18 @@ class Grid(Domain):
         return self.periodic
 
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
-        return resample.circular(field, widths)
+        return halving.circular(field, widths)
 
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         folded = fold(field, rho)
         closes = self.circles(tuple(folded.shape[2:]), circular)
-        return unfold(resample.downsample(folded, closes, partial(self.surround, rho=rho)), rho)
+        return unfold(halving.downsample(folded, closes, partial(self.surround, rho=rho)), rho)
 
     def upsample(
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         closes = self.circles(size, circular)
-        return unfold(resample.upsample(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
+        return unfold(halving.upsample(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

@@ -56,7 +56,7 @@ class LatticeInterpolation(Interpolation):
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         n = p.shape[-1]
         position = (p - self.origin) @ torch.linalg.inv(self.steps)  # in samples
-        # a point on a sample up to rounding reads that sample alone
+        # a point on a sample up to rounding reads only that sample
         position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
         first = torch.floor(position) - (self.taps // 2 - 1)
         nodes = first[..., None] + torch.arange(self.taps, dtype=p.dtype)  # (k, n, taps)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry import Frame, Geometry
-from erlangen.kernels.harmonics import sphere_area, sphere_rule
+from erlangen.kernels.directions import sphere_area, sphere_rule
 
 CENTRES, FEWEST = 64, 100
 UNEVEN = 1.3  # the ratio of densities that the coarsest of good grids stays below

@@ -19,7 +19,7 @@ BLOCK = 1 << 15
 class LocalPolynomials(Interpolation):
     r"""The value at v = 0 of the polynomial in v = log_p(q) that fits the nearest samples best.
 
-    Where logarithms are dear, other coordinates that agree with them to second order do.
+    Where logarithms are costly, other coordinates that agree with them to second order do.
 
     Twice as many samples as the polynomial has coefficients, weighted by ``1 / |v|^2`` and less towards the
     farthest, so that samples are met exactly. Of order degree + 1 where the samples are well spread.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from erlangen.arguments import expect_tensor
 from erlangen.domains.builders import ball_rule, sum_in_view
-from erlangen.domains.choice import chosen
 from erlangen.domains.domain import Domain
+from erlangen.domains.engine_choice import chosen
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.relative import relative

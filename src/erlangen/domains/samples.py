@@ -10,8 +10,8 @@ from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from erlangen.domains.bad_points import expect_points
-from erlangen.domains.choice import SAMPLES
 from erlangen.domains.domain import Domain
+from erlangen.domains.engine_choice import SAMPLES
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.invariant import expect_invariant
 from erlangen.domains.masked import Masked
@@ -25,7 +25,7 @@ from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Resolution
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation
-from erlangen.harmonics import Harmonics
+from erlangen.harmonics import HarmonicTransform
 from erlangen.shared import shared
 
 Builder = Callable[[Sampling], Quadrature]
@@ -236,7 +236,7 @@ class Samples(Domain):
     # harmonics
 
     @property
-    def transform(self) -> Harmonics:
+    def transform(self) -> HarmonicTransform:
         """The harmonics that the samples carry."""
         return self._spectral("transform").transform
 

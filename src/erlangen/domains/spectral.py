@@ -10,7 +10,7 @@ from erlangen.domains.spec import Field, KernelSpec
 from erlangen.engines import Engine, Resolution
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
-from erlangen.harmonics import Harmonics
+from erlangen.harmonics import HarmonicTransform
 
 ABOVE = "the harmonics of these samples are those of their cover, expected samples of er.Sphere()"
 KNOTS = 8  # degrees at which a global kernel is free, unless told
@@ -21,7 +21,7 @@ class Spectral(ABC):
 
     @property
     @abstractmethod
-    def transform(self) -> Harmonics:
+    def transform(self) -> HarmonicTransform:
         """From samples to coefficients and back."""
 
     @property

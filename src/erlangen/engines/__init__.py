@@ -13,17 +13,17 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
   length (`RingOperator`) by Fourier along them.
 """
 
-from erlangen.engines import resample
+from erlangen.engines import halving
 from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
-from erlangen.engines.cover import Continuation
+from erlangen.engines.continuation import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.finer import FinerFibre, Resolution
 from erlangen.engines.folding import Folded, Stencil
 from erlangen.engines.lattice import LatticeEngine, centred
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
-from erlangen.engines.rings import RingOperator
-from erlangen.engines.scattered import Reading, Scattered
+from erlangen.engines.ring_operator import RingOperator
+from erlangen.engines.scattered_harmonics import Reading, Scattered
 from erlangen.engines.skew import SkewHalving
 from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
 from erlangen.engines.stencil import SparseOperator, StencilEngine
@@ -53,6 +53,6 @@ __all__ = [
     "Table",
     "centred",
     "fold",
-    "resample",
+    "halving",
     "unfold",
 ]

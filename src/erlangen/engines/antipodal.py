@@ -7,7 +7,7 @@ from erlangen.engines.engine import Engine
 from erlangen.engines.finer import Resolution
 from erlangen.engines.spectral import SpectralEngine
 from erlangen.engines.table import Table
-from erlangen.harmonics import Antipodal, AntipodalKernels, Harmonics
+from erlangen.harmonics import Antipodal, AntipodalKernels, HarmonicTransform
 
 
 class Hemispheres:
@@ -45,7 +45,7 @@ class AntipodalEngine(Engine):
         transform: the harmonics of the sphere's grid, of which the northern half are the samples.
     """
 
-    def __init__(self, kernels: AntipodalKernels, transform: Harmonics) -> None:
+    def __init__(self, kernels: AntipodalKernels, transform: HarmonicTransform) -> None:
         self.basis, self.inner = kernels, SpectralEngine(kernels.whole, transform)
         self.into, self.out = Hemispheres(kernels.into), Hemispheres(kernels.out)
         self.rho_in, self.rho_out = kernels.rho_in, kernels.rho_out

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
-from erlangen.engines.resample import BLUR, REACH, Surround, half_shifted, shifted_back, strongest
+from erlangen.engines.halving import BLUR, REACH, Surround, half_shifted, shifted_back, strongest
 from erlangen.engines.table import Table
 from erlangen.geometry.lattices import LONGER, nearest, reduced, vectors
 

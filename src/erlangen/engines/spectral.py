@@ -10,7 +10,7 @@ from erlangen.engines.table import Table
 from erlangen.harmonics import (
     Frequencies,
     GlobalKernels,
-    Harmonics,
+    HarmonicTransform,
     Transform,
     at_least_single,
     precise,
@@ -28,7 +28,9 @@ class SpectralEngine(Engine):
         target: those of the grid where they go; None for the same.
     """
 
-    def __init__(self, kernels: GlobalKernels, transform: Harmonics, target: Harmonics | None = None) -> None:
+    def __init__(
+        self, kernels: GlobalKernels, transform: HarmonicTransform, target: HarmonicTransform | None = None
+    ) -> None:
         self.basis, self.transform, self.target = kernels, transform, target or transform
         self.transform.prepare(kernels.into)
         self.target.prepare(kernels.out)
@@ -82,7 +84,7 @@ class FinerHarmonics(Resolution):
 
     def __init__(
         self,
-        transform: Harmonics,
+        transform: HarmonicTransform,
         frequencies: Frequencies,
         finer: Transform,
         finer_frequencies: Frequencies,

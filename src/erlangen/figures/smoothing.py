@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from erlangen.arguments import Count, Length, checked
-from erlangen.correlation import correlate
 from erlangen.figures.canvas import ACCENT, MUTED, SECOND, figure, save
+from erlangen.formula import correlate
 from erlangen.spaces import Euclidean
 
 

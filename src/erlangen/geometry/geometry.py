@@ -276,13 +276,13 @@ class Geometry(ABC):
         return self.distance(p[i], q[j])
 
     def coordinates_nearby(self, u: Frame, q: Float[Tensor, "*#batch m"]) -> Float[Tensor, "*#batch n"]:
-        """`coordinates` of points close by, to third order, where the exact ones are dear."""
+        """`coordinates` of points close by, to third order, where the exact ones are costly."""
         return self.coordinates(u, q)
 
     def distance_nearby_of_pairs(
         self, p: Float[Tensor, "k m"], q: Float[Tensor, "l m"], i: Int[Tensor, "*#e"], j: Int[Tensor, "*#e"]
     ) -> Float[Tensor, "*e"]:
-        """The distances of points p_i and q_j close by, roughly where the exact ones are dear."""
+        """The distances of points p_i and q_j close by, roughly where the exact ones are costly."""
         return self.distance_of_pairs(p, q, i, j)
 
     def chord(self, radius: float) -> float:

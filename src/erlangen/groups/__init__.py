@@ -3,7 +3,6 @@
 Imports nothing of the library. Everything is a matrix: elements are ``(..., d, d)``, composition is ``@``.
 """
 
-from erlangen.groups.choice import fibre_of
 from erlangen.groups.circle import PlaneFibre
 from erlangen.groups.families import (
     GL,
@@ -26,6 +25,7 @@ from erlangen.groups.families import (
     semidirect,
 )
 from erlangen.groups.fibre import CircleFibre, Fibre, FiniteFibre, same_fibre
+from erlangen.groups.fibre_choice import fibre_of
 from erlangen.groups.lie import MatrixGroup
 from erlangen.groups.logarithm import matrix_log
 from erlangen.groups.representation import (

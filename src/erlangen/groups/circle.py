@@ -22,7 +22,7 @@ class PlaneFibre(Fibre):
     the trigonometric polynomial through them, as on `CircleFibre`, which does the work.
 
     Args:
-        group: of one circle of turns, in one plane; its components are that alone, or mirrors as well.
+        group: of one circle of turns, in one plane; its components are only that, or mirrors as well.
         rotations: N.
         length: the measure of the whole circle; None counts samples.
 
@@ -63,7 +63,7 @@ class PlaneFibre(Fibre):
         a, b = m[..., 0, 0] + side * m[..., 1, 1], m[..., 1, 0] - side * m[..., 0, 1]
         if not bool((torch.hypot(a, b) > 1.0).all()):
             raise ValueError(
-                f"a frame is turned by an element outside of {self.group}, which turns one plane alone; "
+                f"a frame is turned by an element outside of {self.group}, which turns only one plane; "
                 "expected frames of one holonomy bundle: take a finer grid, or name the larger group"
             )
         planar = turn(torch.atan2(b, a))

@@ -130,7 +130,7 @@ def icosahedron() -> MatrixGroup:
 
 @checked
 def trivial(n: Dimension) -> MatrixGroup:
-    """The group of the identity alone."""
+    """The group of only the identity."""
     return finite(torch.eye(n)[None], "trivial")
 
 

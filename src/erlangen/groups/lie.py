@@ -312,7 +312,7 @@ def _matrices(name: str, x: object, size: int | None = None) -> Float[Tensor, "k
     if given.dim() != 3 or given.shape[1] != given.shape[2] or (size and given.shape[1] != size):
         raise ValueError(
             f"the {name} have shape {tuple(given.shape)}, expected a stack of square matrices (k, {there}); "
-            "one alone is X[None]"
+            "one by itself is X[None]"
         )
     if not bool(given.isfinite().all()):
         raise ValueError(f"the {name} hold nan or infinite numbers, expected finite ones")

@@ -2,10 +2,10 @@
 
 from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
 from erlangen.harmonics.fibres import Frequencies, columns_of, frequencies
-from erlangen.harmonics.kernels import GlobalKernels
+from erlangen.harmonics.global_kernels import GlobalKernels
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
 from erlangen.harmonics.transform import (
-    Harmonics,
+    HarmonicTransform,
     Transform,
     at_least_single,
     power_spectrum,
@@ -20,7 +20,7 @@ __all__ = [
     "AntipodalKernels",
     "Frequencies",
     "GlobalKernels",
-    "Harmonics",
+    "HarmonicTransform",
     "Parallels",
     "Transform",
     "antipodal",

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import CircleFibre, Representation, regular
-from erlangen.harmonics.kernels import GlobalKernels
+from erlangen.harmonics.global_kernels import GlobalKernels
 
 MIRROR = torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))  # m: y -> -y
 TOLERANCE = 1e-9

@@ -17,7 +17,7 @@ class Frequencies:
 
     In the frame turned by gamma a field f has the first component ``F(gamma) = sum_n F_n e^{i n gamma}``. For
     real fields ``F_n = C_n - i S_n``, ``F_{-n} = C_n + i S_n``, with C_n and S_n real: the rows of `into`.
-    A scalar has n = 0 alone, a tangent vector n = 1 (its spins are -1 and 1), a regular field 0, ..., band.
+    A scalar has only n = 0, a tangent vector n = 1 (its spins are -1 and 1), a regular field 0, ..., band.
 
     Attributes:
         orders: the n >= 0 that occur, ascending.

@@ -18,7 +18,7 @@ HALVES = (torch.bfloat16, torch.float16)
 
 
 @runtime_checkable
-class Harmonics(Protocol):
+class HarmonicTransform(Protocol):
     """Samples that fields of harmonics of degree l < `degrees` are determined by: rings, or any points."""
 
     degrees: int
@@ -157,7 +157,7 @@ _constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def resampled(
-    field: Tensor, source: Harmonics, of: Frequencies, target: Harmonics, to: Frequencies
+    field: Tensor, source: HarmonicTransform, of: Frequencies, target: HarmonicTransform, to: Frequencies
 ) -> Tensor:
     """The field at the rings of another transform: exact in the degrees that both hold, without others."""
     with precise(field):
@@ -184,7 +184,7 @@ def precise(x: Tensor) -> torch.autocast:
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
-def synthesized_at(c: Tensor, target: Harmonics, to: Frequencies) -> Tensor:
+def synthesized_at(c: Tensor, target: HarmonicTransform, to: Frequencies) -> Tensor:
     """The field of coefficients of another bandwidth: degrees that the target does not hold are left out."""
     more = target.degrees - len(c)
     c = F.pad(c, (0, 0, 0, 0, 0, 0, 0, more, 0, more)) if more > 0 else c[: target.degrees, : target.degrees]

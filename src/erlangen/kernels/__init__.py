@@ -7,7 +7,7 @@ that a user writes, `transported` and `moved` carry them over a space.
 """
 
 from erlangen.kernels.basis import KernelBasis
-from erlangen.kernels.harmonics import harmonics, sphere_rule
+from erlangen.kernels.directions import sphere_rule, spherical_harmonics
 from erlangen.kernels.invariance import defect, symmetrize
 from erlangen.kernels.rings import Rings
 from erlangen.kernels.transport import moved, transported
@@ -16,9 +16,9 @@ __all__ = [
     "KernelBasis",
     "Rings",
     "defect",
-    "harmonics",
     "moved",
     "sphere_rule",
+    "spherical_harmonics",
     "symmetrize",
     "transported",
 ]

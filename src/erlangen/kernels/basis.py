@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import Representation, StructureGroup
-from erlangen.kernels.harmonics import canonical_basis
+from erlangen.kernels.directions import canonical_basis
 from erlangen.kernels.rings import Rings
 from erlangen.kernels.solve import equivariant_part, solve, turned
 
@@ -21,7 +21,7 @@ class KernelBasis:
     ``psi_b(v) = sum_a R_a(|v|) Y_a(v / |v|) mix[b, a]``, with
     ``psi_b(h v) = rho_out(h) psi_b(v) rho_in(h)^{-1}``. Where a field is regular its values are kept
     to a band of frequencies along the fibre, each basis function to one frequency in and one out, and those
-    that would come out beyond the band, and alias, are left away: a turn by any angle is exact.
+    that would come out beyond the band, and alias, are left out: a turn by any angle is exact.
 
     Attributes:
         rings: the radial parts and their degrees.
@@ -77,7 +77,7 @@ class KernelBasis:
         r"""Kernels that do not mix along the fibre: ``psi(v) = diag_i k(h_i^{-1} v)``.
 
         For scalars these are the invariant kernels themselves. Degree l raises a frequency by l: with fields
-        of frequencies up to `band_in`, degrees that would leave the fibre's band are left away.
+        of frequencies up to `band_in`, degrees that would leave the fibre's band are left out.
         """
         if rho.fibre is None:
             return KernelBasis.build(group, rings, rho, rho)

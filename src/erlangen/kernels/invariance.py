@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.arguments import Range, checked
 from erlangen.groups import Representation, StructureGroup
-from erlangen.kernels.harmonics import sphere_rule
+from erlangen.kernels.directions import sphere_rule
 
 Nodes = Annotated[int, Range(1, 1024, limit="more would not fit in memory")]
 Kernel = Callable[[Tensor], Tensor]

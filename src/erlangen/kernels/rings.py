@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.kernels.harmonics import gegenbauer_rule, harmonics, legendre, sphere_area
+from erlangen.kernels.directions import gegenbauer_rule, legendre, sphere_area, spherical_harmonics
 
 MANY, POWERS = 1 << 14, 12  # beyond so many radii the profile is read from polynomials
 MOST = 512  # rings
@@ -89,7 +89,7 @@ class Rings:
         fallback = torch.zeros_like(v)
         fallback[..., 0] = 1.0
         direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
-        return harmonics(self.n, degree)(direction)
+        return spherical_harmonics(self.n, degree)(direction)
 
     @property
     def shoulder(self) -> float:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import Fibre, Representation, StructureGroup
-from erlangen.kernels.harmonics import canonical_basis, harmonics, sphere_rule
+from erlangen.kernels.directions import canonical_basis, sphere_rule, spherical_harmonics
 
 LARGEST = 1 << 15  # coefficients of a kernel, whose projector has so many rows and columns
 TOLERANCE = 1e-6  # absolute: a relative one finds nothing where every kernel is allowed
@@ -30,7 +30,7 @@ def solve(
         ValueError: for kernels with too many coefficients to solve for.
     """
     n = group.dim
-    count = harmonics(n, degree)(torch.zeros(n, dtype=torch.float64)).shape[-1]
+    count = spherical_harmonics(n, degree)(torch.zeros(n, dtype=torch.float64)).shape[-1]
     if count == 0:
         return torch.zeros(0, 0, rho_out.dim, rho_in.dim, dtype=torch.float64)
     size = count * rho_out.dim * rho_in.dim
@@ -51,7 +51,7 @@ def solve(
 
 def turned(n: int, degree: int, h: Float[Tensor, "k n n"]) -> Float[Tensor, "k c c"]:
     """The matrices D(h) with ``Y(h v) = D(h) Y(v)``."""
-    Y = harmonics(n, degree)
+    Y = spherical_harmonics(n, degree)
     x, w = _rule(n, degree)
     # mean of Y Y^T is the identity
     return torch.einsum("q,kqc,qe->kce", w, Y(x @ h.mT), Y(x))

@@ -183,7 +183,7 @@ def normalized(
 class _FibreNorm(torch.autograd.Function):
     """torch's normalization of every (fibre, channel), corrected to statistics shared along the fibre.
 
-    Two passes over the field, as for plain channels; torch alone would need a layout that convolutions copy.
+    Two passes over the field, as for plain channels; torch would need a layout that convolutions copy.
     """
 
     @staticmethod

@@ -106,7 +106,7 @@ def _sorted(fine: Domain, coarse: Domain, below: Int[Tensor, "i"]) -> tuple[Tabl
     if not bool((counts > 0).all()):
         raise ValueError(
             f"over {int((counts == 0).sum())} samples of {coarse} lies none of {fine}, expected one at "
-            "least; leave those samples away"
+            "least; leave those samples out"
         )
     order = torch.argsort(below, stable=True)
     place = torch.arange(int(counts.max())).clamp(max=counts[:, None] - 1)

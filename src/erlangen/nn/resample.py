@@ -30,7 +30,7 @@ class Down(Equivariant):
     Args:
         domain: where the field lives; the result lives on ``domain.coarser()``.
         field: its type; None for the domain's own.
-        circular: treat the field as periodic; otherwise the blur sees what lies inside alone.
+        circular: treat the field as periodic; otherwise the blur sees only what lies inside.
         exact_shifts: sample in the phase that the content chooses.
 
     Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``, and with

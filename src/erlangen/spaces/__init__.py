@@ -8,6 +8,7 @@ from erlangen.spaces.atlas import Atlas
 from erlangen.spaces.chart import Chart
 from erlangen.spaces.ellipsoid import Ellipsoid
 from erlangen.spaces.euclidean import Euclidean
+from erlangen.spaces.flat_quotient import Cylinder, FlatQuotient, FlatTorus, KleinBottle, Moebius
 from erlangen.spaces.group import GroupSpace
 from erlangen.spaces.homogeneous import HomogeneousSpace
 from erlangen.spaces.hyperbolic import Hyperbolic
@@ -16,7 +17,6 @@ from erlangen.spaces.plane import Plane
 from erlangen.spaces.positions import PositionsAndDirections
 from erlangen.spaces.product import Product
 from erlangen.spaces.projective import ProjectivePlane
-from erlangen.spaces.quotient import Cylinder, FlatQuotient, FlatTorus, KleinBottle, Moebius
 from erlangen.spaces.revolution import MappingTorus, SurfaceOfRevolution
 from erlangen.spaces.sphere import Sphere
 

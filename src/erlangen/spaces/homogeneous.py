@@ -13,10 +13,10 @@ from erlangen.geometry import Frame, Geometry, Measure, expect_element, expect_g
 from erlangen.geometry.frame import broadcast
 from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup
 from erlangen.groups.compact import invariant_inner_product
-from erlangen.kernels.harmonics import sphere_rule
+from erlangen.kernels.directions import sphere_rule
 from erlangen.spaces.orbit import Action, Orbit, rank
 from erlangen.spaces.scattered import far_apart, scattered
-from erlangen.spaces.stabilizer import solve_stabilizer
+from erlangen.spaces.solve_stabilizer import solve_stabilizer
 
 TOLERANCE = 1e-7
 MOST = 64  # points of which it is asked whether they are in the space
@@ -174,11 +174,11 @@ class HomogeneousSpace(Geometry):
         if reached < self.dim:
             return [
                 f"not transitive: the group moves the origin in {reached} of {self.dim} dimensions; take the "
-                "orbit of an origin alone, with its dim=, or a larger group"
+                "orbit of one origin, with its dim=, or a larger group"
             ]
         if reached > self.dim:
             return [
-                f"the group moves the origin in {reached} dimensions, and dim={self.dim}; leave dim= away, "
+                f"the group moves the origin in {reached} dimensions, and dim={self.dim}; leave dim= out, "
                 "or take a smaller group"
             ]
         for p in () if self.points is None else self.points:
@@ -216,7 +216,7 @@ class HomogeneousSpace(Geometry):
         elif is_orbit and self._inner_product is None:
             faults.append(
                 "not reductive: no complement of the stabilizer's Lie algebra is kept by it; if some of the "
-                "group moves nothing, leave that away"
+                "group moves nothing, leave that out"
             )
         return faults
 

@@ -17,7 +17,7 @@ from erlangen.geometry.derivative import directional, gradient, partials
 from erlangen.geometry.frame import broadcast
 from erlangen.geometry.runge_kutta import geodesic
 from erlangen.geometry.shooting import differential, shoot
-from erlangen.kernels.harmonics import sphere_rule
+from erlangen.kernels.directions import sphere_rule
 from erlangen.spaces.metric import orthonormal
 from erlangen.spaces.numerical import Isometry, Numerical
 from erlangen.spaces.reach import reach

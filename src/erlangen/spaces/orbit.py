@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.groups import MatrixGroup
-from erlangen.kernels.harmonics import canonical_basis, sphere_rule
+from erlangen.kernels.directions import canonical_basis, sphere_rule
 
 Action = Callable[[Tensor, Tensor], Tensor]
 TOLERANCE = 1e-7  # of the largest velocity: those below are zero

@@ -19,7 +19,7 @@ from erlangen.groups import Representation, regular
 from erlangen.harmonics import (
     Antipodal,
     AntipodalKernels,
-    Harmonics,
+    HarmonicTransform,
     Transform,
     antipodal,
     frequencies,
@@ -66,7 +66,7 @@ class AntipodalHarmonics(Spectral):
 
     @cached_property
     @shared()
-    def transform(self) -> Harmonics:  # type: ignore[override]
+    def transform(self) -> HarmonicTransform:  # type: ignore[override]
         return self.whole.transform(self.asked)
 
     def turned(self) -> "AntipodalHarmonics":

@@ -12,7 +12,7 @@ from erlangen.domains import Domain, NodeQuadrature, Samples, nearest
 from erlangen.domains.bad_points import expect_finite, expect_points
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import fibre_of
-from erlangen.kernels.harmonics import sphere_area, sphere_rule
+from erlangen.kernels.directions import sphere_area, sphere_rule
 
 NEIGHBOURS, DIRECTIONS = 24, 256
 FAR = 8.0  # times as far as usual, in some direction: there is no neighbour

@@ -69,7 +69,7 @@ class Sphere(Geometry):
         n: the dimension.
         symmetry: "rotations" (H = SO(n)), "isometries" (H = O(n)); or "axis", on S^2, for oriented kernels:
             any function of the frame (south, east), such as a derivative eastward. Layers with them commute
-            with the turns about the axis of z alone. At a pole itself there is no east: rings there
+            with the turns about the axis of z only. At a pole itself there is no east: rings there
             have it along each meridian, other grids have no sample there.
         measure: "space" (the sphere's area, 4 pi for n = 2) or "tangent".
     """

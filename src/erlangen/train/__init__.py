@@ -10,9 +10,9 @@ from erlangen.train.fit import fit, prepare
 from erlangen.train.folders import find_data, find_photographs, find_sorted
 from erlangen.train.loop import Diverged, Run, Training
 from erlangen.train.losses import Loss
-from erlangen.train.page import Written, write_run
 from erlangen.train.predict import predict
 from erlangen.train.predictor import Predictor
+from erlangen.train.run_page import Written, write_run
 from erlangen.train.scenes import example, generate
 from erlangen.train.settings import Settings
 from erlangen.train.task import Task

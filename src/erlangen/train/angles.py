@@ -16,7 +16,7 @@ from erlangen.verify import Report, equivariance
 
 ANGLES = [30.0 * i for i in range(12)]
 TURNED = 12  # photographs that a report turns, at most
-AREA = 12 * 1024**2  # pixels of them, at most, unless one alone has more
+AREA = 12 * 1024**2  # pixels of them, at most, unless a single one has more
 
 
 def to_turn(data: Data, size: int | None) -> Data:

@@ -24,7 +24,7 @@ class Data(ABC):
 
     Attributes:
         images: files.
-        values: the numbers that are black and white in all of them; None for each as it alone tells.
+        values: the numbers that are black and white in all of them; None for what each tells by itself.
     """
 
     images: tuple[Path, ...]

@@ -390,7 +390,7 @@ def _decoded(image: Image.Image, facts: Facts, layout: Layout | None, path: Path
     if layout and layout.extra == (None,) and alpha is not None and not np.isin(alpha, (0, 255)).all():
         raise Refused(
             f"{path} holds a fourth band that is neither declared as alpha nor only 0 and the largest "
-            "number, expected colours and alpha; declare it (extra samples), or save the colours alone"
+            "number, expected colours and alpha; declare it (extra samples), or save only the colours"
         )
     image.close()
     if layout is None and facts.orientation != 1:  # Pillow turns a TIFF itself

@@ -11,8 +11,8 @@ from erlangen import figures
 from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.fit import fit
 from erlangen.train.loop import Run, Step
-from erlangen.train.page import OUTLINES, SQUARE, prediction_figure, report_of, says_equivariance
 from erlangen.train.plain import plain_unet_of
+from erlangen.train.run_page import OUTLINES, SQUARE, prediction_figure, report_of, says_equivariance
 from erlangen.train.scenes import generate
 from erlangen.train.settings import Settings
 from erlangen.train.tiles import answer

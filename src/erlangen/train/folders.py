@@ -16,7 +16,7 @@ from erlangen.train.task import Task
 ENDINGS = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
     *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
-    *(".heic", ".heif"),  # which Pillow reads with a plugin alone, and what cannot be read is named
+    *(".heic", ".heif"),  # which Pillow reads only with a plugin, and what cannot be read is named
 }
 PHOTOGRAPHS = {
     *("images", "image", "imgs", "img", "photos", "photo", "photographs", "pictures", "jpegimages"),

@@ -21,7 +21,7 @@ def read_image(path: Path, values: Values | None = None) -> Image.Image:
 
     Args:
         path: the file.
-        values: the numbers that are black and white; None for what the photograph alone tells (`values_for`).
+        values: the numbers that are black and white; None for what it tells itself (`values_for`).
 
     Raises:
         ValueError: for a file that is no image, or a truncated one, or of which a part would be lost; for

@@ -2,7 +2,7 @@
 
 A mask of one thing says where it is in many ways: 0 and 1, 0 and 255, ids of objects, painted colours, shades
 that compression or resampling left at the edges, opaque and transparent. A file's format tells none of
-them, and neither does one file alone: an empty mask that was compressed holds faint values, and so does
+them, and neither does a single file: an empty mask that was compressed holds faint values, and so does
 another one of 0 and 1. So one decision is made from the values of all masks, and kept with the data.
 """
 
@@ -86,7 +86,7 @@ def how_to_read(masks: Sequence[Path], classes: int = 2, ignore: int | None = No
 
     - where each mask has but one value beside 0, that value is the thing;
     - values that lie in areas are ids of objects, all of one thing, as painted colours are;
-    - values that lie between the ends along edges alone are what compression or resampling left: what is
+    - values that lie between the ends only along edges are what compression or resampling left: what is
       above half of the range of the data set is the thing;
     - where all is black and only transparency varies, the opaque is the thing.
 

@@ -97,7 +97,7 @@ def say_memory(memory: Memory, say: Callable[[str, str], None] | None) -> None:
     """Tell it, or warn where it lacks and nobody listens.
 
     Raises:
-        ValueError: if the photographs alone are more than the machine holds.
+        ValueError: if the photographs by themselves are more than the machine holds.
     """
     if say is not None:
         say("memory", str(memory))

@@ -272,8 +272,8 @@ def _expect_sizes(size: int | None, tile: int) -> None:
 def _expect_photographs(images: Tensor) -> None:
     if images.dim() != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(
-            f"the images have shape {tuple(images.shape)}, expected (batch, 3, height, width); one alone is "
-            "image[None], grey is gray.expand(-1, 3, -1, -1)"
+            f"the images have shape {tuple(images.shape)}, expected (batch, 3, height, width); "
+            "one by itself is image[None], grey is gray.expand(-1, 3, -1, -1)"
         )
     if not images.is_floating_point():
         raise ValueError(f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255")

@@ -162,7 +162,7 @@ def _sizes(facts: Sequence[Facts], size: int | None) -> str:
 
 def _values(data: Data) -> str:
     if data.values is None:
-        return "black and white as each photograph alone tells"
+        return "black and white as each photograph tells by itself"
     low, high = data.values
     return f"{low:.6g} is black, {high:.6g} white" + (
         "" if data.values == BYTES else "; what lies beyond is cut off"

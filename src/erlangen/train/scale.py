@@ -83,7 +83,7 @@ def values_for(decoded: Decoded, learned: Values | None) -> Values:
 
     Args:
         decoded: a photograph.
-        learned: None where they are not known: 0 and 255 for 8 bits, else what the photograph alone tells.
+        learned: None where they are not known: 0 and 255 for 8 bits, else what the photograph itself tells.
 
     Raises:
         ValueError: for a photograph of another depth than those that were learned from.

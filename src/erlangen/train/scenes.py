@@ -53,7 +53,7 @@ def generate(folder: str | Path, count: Count, *, size: Pixels = 128, seed: Seed
         folder: made if it is missing.
         count: the number of scenes.
         size: their side in pixels; drawn at twice that, then shrunk.
-        seed: scene i depends on seed and i alone.
+        seed: scene i depends only on seed and i.
     """
     images, masks = Path(folder) / "images", Path(folder) / "masks"
     for inside in (images, masks):

@@ -42,7 +42,7 @@ class Settings:
         balance: weigh classes by how rare they are, such that all weigh the same in sum.
         seed: of the weights, the crops and the split.
         rotations: how many turns the network knows (C_N): 8 for multiples of 45 degrees, 4 of 90; 0 for round
-            kernels alone, which want more width (24).
+            kernels only, which want more width (24).
         reflections: whether mirror images count as the same, as turned photographs do.
         network: the options that the network is built of. Some are one value for all levels, its resolutions,
             or one for each, the finest first; None leaves a choice to the network.

@@ -50,7 +50,7 @@ class Layout:
 
 
 def read_layout(path: Path) -> Layout:
-    """From the directories of the file alone, whatever its pixels are.
+    """Only from the directories of the file, whatever its pixels are.
 
     Raises:
         ValueError: for a file without a directory, or whose strips end before its rows do.

@@ -1,6 +1,6 @@
 """Large photographs in tiles, with the answer of the whole.
 
-A tile may start at multiples of 2^depth alone, and be as long as the image modulo 2^depth: then its coarse
+A tile may start only at multiples of 2^depth, and be as long as the image modulo 2^depth: then its coarse
 grids, centred at every level, are parts of the image's own.
 """
 

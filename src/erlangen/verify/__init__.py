@@ -4,9 +4,9 @@ May import nn, domains and below, and figures for its pictures.
 """
 
 from erlangen.verify.equivariance import Constant, equivariance
-from erlangen.verify.gradient import gradient_error
+from erlangen.verify.gradient_error import gradient_error
 from erlangen.verify.manifold import Defect, Refinement, gauge, isometry, loop_bound, refinement
-from erlangen.verify.moved import moved_error
+from erlangen.verify.quadrature_error import quadrature_error
 from erlangen.verify.randomize import randomized
 from erlangen.verify.report import LayerRow, Report, Row
 
@@ -22,7 +22,7 @@ __all__ = [
     "gradient_error",
     "isometry",
     "loop_bound",
-    "moved_error",
+    "quadrature_error",
     "randomized",
     "refinement",
 ]

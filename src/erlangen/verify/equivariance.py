@@ -12,7 +12,7 @@ from erlangen.domains import Domain, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
 from erlangen.verify.fields import field_of
-from erlangen.verify.gradient import gradient_error
+from erlangen.verify.gradient_error import gradient_error
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
 

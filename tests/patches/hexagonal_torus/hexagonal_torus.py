@@ -4,7 +4,7 @@ import torch
 
 from erlangen.arguments import Length, Rotations, checked
 from erlangen.groups import StructureGroup
-from erlangen.spaces.quotient import FlatQuotient, FlatTorus
+from erlangen.spaces.flat_quotient import FlatQuotient, FlatTorus
 
 
 @checked

@@ -17,10 +17,10 @@ from erlangen.geometry.derivative import directional
 from erlangen.geometry.frame import broadcast
 from erlangen.geometry.shooting import differential, shoot
 from erlangen.groups import fibre_of
+from erlangen.spaces.atlas.atlas_grid import AtlasInterpolation, grid_of
 from erlangen.spaces.atlas.broken_lines import BrokenLines
 from erlangen.spaces.atlas.cover import Cover, Transition, grouped, number_of, raised
 from erlangen.spaces.atlas.faults import expect_charts, faults
-from erlangen.spaces.atlas.grid import AtlasInterpolation, grid_of
 from erlangen.spaces.atlas.nerve import Nerve
 from erlangen.spaces.chart import LEGS, Chart, straight
 from erlangen.spaces.metric import inverse, orthonormal

@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.domains import Domain, Interpolation, KernelSpec, Samples, Symmetry
-from erlangen.domains.choice import Offer
+from erlangen.domains.engine_choice import Offer
 from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table

@@ -18,7 +18,7 @@ from erlangen.groups import Fibre, Representation, regular
 from erlangen.harmonics import (
     Frequencies,
     GlobalKernels,
-    Harmonics,
+    HarmonicTransform,
     Transform,
     at_least_single,
     frequencies,
@@ -47,7 +47,7 @@ class SphereHarmonics(Spectral):
         geometry: Geometry,
         shape: tuple[int, ...],
         fibre: Fibre | None,
-        transform: Callable[[], Harmonics],
+        transform: Callable[[], HarmonicTransform],
         *,
         is_band_limited: bool,
         is_turned: bool = False,
@@ -64,7 +64,7 @@ class SphereHarmonics(Spectral):
 
     @cached_property
     @shared()
-    def transform(self) -> Harmonics:  # type: ignore[override]
+    def transform(self) -> HarmonicTransform:  # type: ignore[override]
         return self._make()
 
     def turned(self) -> "SphereHarmonics":

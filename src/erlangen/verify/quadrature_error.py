@@ -18,7 +18,7 @@ Signal = Callable[[Frame], Tensor]
 
 @checked
 @checked
-def moved_error(
+def quadrature_error(
     domain: Domain,
     signal: Signal,
     g: Float[Tensor, "d d"],

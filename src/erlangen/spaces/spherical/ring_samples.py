@@ -17,7 +17,7 @@ from erlangen.engines import Folded, RingOperator, Scattered, Stencil, StencilEn
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation, fibre_of
-from erlangen.harmonics import Harmonics, Parallels, Transform, doubled
+from erlangen.harmonics import HarmonicTransform, Parallels, Transform, doubled
 from erlangen.kernels import KernelBasis, Rings
 from erlangen.spaces.spherical.harmonic import SphereHarmonics
 from erlangen.spaces.spherical.latitudes import Latitudes
@@ -126,7 +126,7 @@ class RingGrid:
         weights = self.latitudes.weights * (2 * math.pi / self.longitudes)
         return Parallels(theta, self.longitudes, weights, degrees, self.first)
 
-    def transform(self, degrees: int | None) -> Harmonics:
+    def transform(self, degrees: int | None) -> HarmonicTransform:
         """The harmonics that the rings carry, of so many degrees."""
         if self.parallels is not None:
             return Transform(self.parallels, degrees)

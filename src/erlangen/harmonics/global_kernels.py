@@ -80,7 +80,7 @@ class GlobalKernels:
         self.power = (self._share[:, None] * self._gain).flatten()
 
     def restricted(self, keep: Bool[Tensor, "e"]) -> "GlobalKernels":
-        """Those of some entries alone."""
+        """Only those of some entries."""
         part = copy.copy(self)
         part.entries = self.entries[keep]
         part.smoothness = self.smoothness.view(len(self.profiles), -1)[:, keep].flatten()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 @cache
-def harmonics(n: int, degree: int) -> Callable[[Tensor], Tensor]:
+def spherical_harmonics(n: int, degree: int) -> Callable[[Tensor], Tensor]:
     r"""An orthonormal basis ``Y_c`` of the harmonics of one degree on the sphere S^{n-1}.
 
     For n = 2 and l > 0 it is ``sqrt(2) cos(l t), sqrt(2) sin(l t)``; for n = 1 it is 1 (l = 0) and the sign
