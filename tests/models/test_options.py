@@ -146,10 +146,30 @@ def test_the_correlations_of_a_classifier_are_added_up_in_pairs():
 
 def test_how_far_an_output_sees():
     net = UNet(PLANE, 3, 1, (1, 1), 1, kernel_size=(3, 7), blocks=(2, 1))
-    assert net.reach == 1 + (2 * 2 + 3 + 2) + 2 * 3
+    assert net.receptive_radius == 1 + (2 * 2 + 3 + 2) + 2 * 3
     x = X[:1].double().repeat(1, 1, 4, 4)
     whole = er.train.predictor.Predictor(net.double()).eval()
     from erlangen.train.tiles import in_tiles
 
     with torch.no_grad():
         torch.testing.assert_close(in_tiles(whole, x, 16, net), whole(x), rtol=0, atol=1e-12)
+
+
+def test_how_far_an_output_sees_where_the_network_moved():
+    """In samples of the grid where it is; kernels have one radius, resampling goes by samples."""
+    coarse, fine = er.Euclidean(2).grid(48, 48), er.Euclidean(2).grid(96, 96, spacing=0.5)
+    net = UNet(coarse, 1, 1, 2, 1, kernel_size=3, nonlinearity="gated")
+    moved = er.verify.randomized(net.double(), torch.randn(1, 1, 48, 48).double()).on(fine)
+    x = torch.randn(1, 1, 96, 96).double().requires_grad_()
+    (grad,) = torch.autograd.grad(moved.eval()(x)[0, 0, 48, 48], x)
+    rows = grad[0, 0].abs().amax(1).nonzero()[:, 0]
+    assert (net.receptive_radius, moved.receptive_radius) == (1 + 7 + 2, 2 + (4 + 3 + 2) + 2 * 2)
+    assert net.receptive_radius < max(48 - int(rows.min()), int(rows.max()) - 48) <= moved.receptive_radius
+
+
+def test_how_far_an_output_sees_is_counted_on_lattices_only():
+    net = UNet(er.Sphere().grid(8), 1, 1, 2, 1)
+    with pytest.raises(
+        ValueError, match=r"does not see whole samples, expected one on a lattice, such as er\.Plane"
+    ):
+        _ = net.receptive_radius

@@ -29,7 +29,7 @@ def test_what_lies_within_reach_matters_and_beyond_it_does_not(blocks):
     (grad,) = torch.autograd.grad(net(x)[0, 0, 80, 80], x)
     rows = grad[0, 0].abs().amax(1).nonzero()[:, 0]
     reach = max(80 - int(rows.min()), int(rows.max()) - 80)
-    assert 0.6 * net.reach < reach <= net.reach
+    assert 0.6 * net.receptive_radius < reach <= net.receptive_radius
 
 
 @pytest.mark.parametrize("length", [1, 7, 64, 65, 100, 1023])

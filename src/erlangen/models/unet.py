@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Count, Depth, checked
 from erlangen.domains import Domain
+from erlangen.engines import LatticeEngine
 from erlangen.models.blocks import conv_blocks, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
 from erlangen.nn import Correlation, Down, Project, Up
@@ -100,21 +101,17 @@ class UNet(Equivariant):
         return self.head(self.project(field))
 
     @property
-    def reach(self) -> int:
-        """How many samples away the input can change an output, at most.
+    def receptive_radius(self) -> int:
+        """How many samples away the input can change an output, at most, on the lattice where the network is.
 
         A correlation sees its radius, down-sampling 3 and up-sampling 2 samples of the finer grid.
+
+        Raises:
+            ValueError: where samples are no lattice.
         """
-        if self.options.kernel_size is None:
-            raise ValueError(
-                "the reach of kernels with a radius is not known in samples, expected kernel_size"
-            )
-        levels = self.options.levels(self.domain)
-        kernels = [level.kernel["kernel_size"] // 2 for level in levels]
-        # by all blocks of a level, in its own samples
-        seen = [kernel * level.blocks for kernel, level in zip(kernels, levels, strict=True)]
-        there_and_back = sum((2 * n + 3 + 2) * 2**i for i, n in enumerate(seen[:-1]))
-        return kernels[0] + there_and_back + seen[-1] * 2**self.options.depth
+        down, up = ([_samples_seen(block) for block in blocks] for blocks in (self.encoder, self.decoder))
+        there_and_back = sum((down[i] + 3 + up[i] + 2) * 2**i for i in range(len(up)))
+        return _samples_seen(self.lift) + there_and_back + down[-1] * 2 ** len(up)
 
     def _check_input(self, image: Tensor) -> None:
         axes, _ = self.domain.layout("scalar")
@@ -133,3 +130,19 @@ class UNet(Equivariant):
                 f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected "
                 f"multiples of {halvings}"
             )
+
+
+def _samples_seen(module: nn.Module) -> int:
+    """How far its correlations see, one after the other, in samples of their lattice."""
+    total = 0
+    for part in module.modules():
+        if not isinstance(part, Correlation) or part.spec.radius == 0:
+            continue
+        engine = part.domain.engine(part.spec)
+        if not isinstance(engine, LatticeEngine):
+            raise ValueError(
+                f"a correlation on {part.domain} does not see whole samples, expected one on a lattice, "
+                "such as er.Plane()"
+            )
+        total += max(engine.margins([1] * part.domain.space_axes))
+    return total

@@ -56,7 +56,7 @@ def in_tiles(
         )
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 pixel")
-    step, reach = 2 ** len(unet.down), unet.reach
+    step, reach = 2 ** len(unet.down), unet.receptive_radius
     tiles = []
     for rows, height in spans(image.shape[-2], tile, step, reach):
         for columns, width in spans(image.shape[-1], tile, step, reach):
