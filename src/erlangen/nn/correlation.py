@@ -103,12 +103,10 @@ class Correlation(Equivariant):
         self.in_field: Field = in_field
         self.out_field: Field = out_field
         self.separable = separable
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         reach, count = domain.reach(_whole("kernel_size", kernel_size), radius, rings)
-        limit = domain.fibre.default_band if domain.fibre is not None else None
-        band = fibre_band if fibre_band is not None else limit
-        # a band is one of samples along the fibre, which other fields have none of
-        band_in, band_out = (band if field == "regular" else None for field in (in_field, out_field))
-        spec = KernelSpec(
+        band_in, band_out = _bands(domain, fibre_band, in_field, out_field)
+        self.spec = KernelSpec(
             in_field,
             out_field,
             radius=reach,
@@ -122,24 +120,15 @@ class Correlation(Equivariant):
             padding_mode=padding_mode,
             engine=engine,
         )
-        factory = {"device": device, "dtype": dtype}
+        per_group = in_channels // groups
         if separable:
-            if to is not None:
-                raise ValueError(
-                    "separable=True mixes at one point, which two domains do not share, expected "
-                    "separable=False; put a Correlation with kernel_size=1 before it"
-                )
-            self.mixing_spec, spec = _separate(spec, domain)
+            self.mixing_spec, self.spec = _separate(self.spec, domain, to)
             mixing = domain.engine(self.mixing_spec)
-            shape = (out_channels, in_channels // groups, len(mixing.power))
-            self.mixing = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
-        self.spec = spec
-        made = domain.engine(spec, to)
-        per_group = 1 if separable else in_channels // groups
-        shape = (out_channels, per_group, len(made.power))
-        self.weight = nn.Parameter(torch.empty(_not_too_many(shape), **factory))  # type: ignore[arg-type]
-        has_bias = bias and made.rho_out.has_invariants
-        self.bias = nn.Parameter(torch.empty(out_channels, **factory)) if has_bias else None  # type: ignore[arg-type]
+            self.mixing = _coefficients(mixing, out_channels, per_group, factory)
+        moving = domain.engine(self.spec, to)
+        self.weight = _coefficients(moving, out_channels, 1 if separable else per_group, factory)
+        has_bias = bias and moving.rho_out.has_invariants
+        self.bias = nn.Parameter(torch.empty(out_channels, **factory)) if has_bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -289,12 +278,26 @@ class Lift(Correlation):
         )
 
 
-def _separate(spec: KernelSpec, domain: Domain) -> tuple[KernelSpec, KernelSpec]:
+def _bands(
+    domain: Domain, band: int | None, in_field: Field, out_field: Field
+) -> tuple[int | None, int | None]:
+    """The highest frequencies along the fibre, or its own limit; other fields than regular ones have none."""
+    if band is None and domain.fibre is not None:
+        band = domain.fibre.default_band
+    return band if in_field == "regular" else None, band if out_field == "regular" else None
+
+
+def _separate(spec: KernelSpec, domain: Domain, to: Domain | None) -> tuple[KernelSpec, KernelSpec]:
     """The kernel at one point that mixes, and the one that moves each channel by itself.
 
     The second may raise a frequency along the fibre by its angular degree, so the first stays
     below the limit by as much.
     """
+    if to is not None:
+        raise ValueError(
+            "separable=True mixes at one point, which two domains do not share, expected "
+            "separable=False; put a Correlation with kernel_size=1 before it"
+        )
     same_field = spec.in_field == spec.out_field
     band = spec.band_out
     mixing = KernelSpec(
@@ -330,13 +333,17 @@ def _whole(name: str, value: Any, least: int = 1) -> Any:
     return value
 
 
-def _not_too_many(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _coefficients(
+    engine: Engine, out_channels: int, in_channels: int, factory: dict[str, Any]
+) -> nn.Parameter:
+    """One for each pair of channels and each kernel of the engine: ``(out, in, b)``, not yet set."""
+    shape = (out_channels, in_channels, len(engine.power))
     if math.prod(shape) > MOST_WEIGHTS:
         raise ValueError(
             f"the layer would have {math.prod(shape):.2g} weights {shape}, expected at most 2^30: take fewer "
             "channels, more groups, or a smaller kernel"
         )
-    return shape
+    return nn.Parameter(torch.empty(shape, **factory))
 
 
 def _degrees(domain: Domain, to: Domain | None) -> int:
