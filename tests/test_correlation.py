@@ -496,6 +496,29 @@ def test_kernels_on_the_space_that_the_stabilizer_moves_are_refused():
         er.kernels.moved(er.Sphere(), lambda q: q[..., 0], torch.eye(3)[0])
 
 
+@pytest.mark.parametrize("kernel_on", ["space", "tangent"])
+def test_at_no_points_there_are_no_values(kernel_on):
+    ball = er.Sphere().grid(4)
+    signals = [(ball, torch.randn(2, 4, 8)), (ball.geometry, lambda q: q[..., 2])]
+    for places in ((0,), (3, 0)):
+        for domain, f in signals:
+            at = torch.zeros(*places, 3)
+            k = er.correlate(domain, lambda x: 1 + 0 * x[..., 0], f, at=at, kernel_on=kernel_on, radius=1.0)
+            assert k.shape == (*((2,) if domain is ball else ()), *places)
+
+
+@pytest.mark.parametrize("carried", [er.kernels.moved, er.kernels.transported])
+def test_kernels_are_carried_to_points_of_the_space(carried):
+    strip = er.Moebius(2.0, 1.0)
+    for space, p, why in (
+        (er.Sphere(), [0.0, 0.0, 2.0], "is no point of"),
+        (er.Sphere(), [0.0, math.nan, 1.0], "not finite"),
+        (strip, [0.0, 0.7], "beyond the edges"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            carried(space, lambda x: 1 + 0 * x[..., 0], torch.tensor(p))
+
+
 def test_a_kernel_is_transported_as_vectors_are():
     """(Gamma k)(Gamma w) = k(w): on the sphere along a great circle, on the torus along lines."""
     for space, p, w in (

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from erlangen.arguments import Extent, Steps, checked
 from erlangen.domains import Domain
-from erlangen.domains.bad_points import expect_points
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.refusals import refuse_missing
@@ -23,6 +22,7 @@ from erlangen.domains.relative import View, relative
 from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, representation_of
 from erlangen.geometry import Frame, Geometry
+from erlangen.geometry.bad_points import expect_points
 from erlangen.groups import Fibre, Representation, fibre_of
 from erlangen.kernels.invariance import AVERAGE, SYMMETRIZE, expect_invariant
 from erlangen.kernels.transport import on_tangent
@@ -294,7 +294,7 @@ def _sum_over_samples(
     ends, others = (seen.viewers, seen.seen) if seen.outward else (seen.seen, seen.viewers)
     size = max(1, CHUNK // (len(seen.weights) * max(1, rho_in.dim * rho_out.dim)))
     rows = []
-    for start in range(0, len(ends.point), size):
+    for start in range(0, max(1, len(ends.point)), size):  # of no points no values
         p = ends.at(slice(start, start + size))
         p = Frame(p.point[:, None], p.basis[:, None])
         v, h, a = seen.entries(*((p, others) if seen.outward else (others, p)), radius)  # (p, q, n)
@@ -319,7 +319,7 @@ def _sum_over_nodes(
     kernels = K(v) * a[:, None, None]  # (j, d_out, d_in)
     rows = []
     size = max(1, CHUNK // (len(v) * max(1, rho_in.dim)))
-    for start in range(0, len(p.point), size):
+    for start in range(0, max(1, len(p.point)), size):  # of no points no values
         u = p.at(slice(start, start + size))
         begin = Frame(u.point[:, None], u.basis[:, None])
         J = geometry.density_at(begin, v).expand(len(u.point), -1) if geometry.measure == "space" else None

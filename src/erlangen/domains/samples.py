@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from erlangen.domains.bad_points import expect_points
 from erlangen.domains.domain import Domain
 from erlangen.domains.engine_choice import SAMPLES
 from erlangen.domains.interpolation import Interpolation
@@ -24,6 +23,7 @@ from erlangen.domains.spectral import KNOTS, Spectral
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Resolution
 from erlangen.geometry import Frame, Geometry
+from erlangen.geometry.bad_points import expect_points
 from erlangen.groups import Fibre, Representation
 from erlangen.harmonics import HarmonicTransform
 from erlangen.shared import shared

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from erlangen.arguments import Extent, checked
 from erlangen.geometry import Frame, Geometry
+from erlangen.geometry.bad_points import expect_points
 from erlangen.kernels.invariance import AVERAGE, Kernel, expect_invariant
 
 ENDS = 1e-6  # lengths of the space that a path may miss its end by
@@ -72,7 +73,8 @@ def moved(space: Geometry, kernel: Kernel, p: Float[Tensor, "m"], *, radius: Ext
         A function of points q, ``(..., m)`` to ``(...)``.
 
     Raises:
-        ValueError: for a kernel that the stabilizer moves, with its measured defect.
+        ValueError: for a kernel that the stabilizer moves, with its measured defect; for a point that is not
+            one.
 
     Reference: Bellaard, Equivariant Neural Networks (correlation on homogeneous spaces).
 
@@ -112,7 +114,10 @@ def on_tangent(space: Geometry, kernel: Kernel) -> Kernel:
 def _point(space: Geometry, p: Tensor) -> Tensor:
     if p.shape[-1] != space.ambient:
         raise ValueError(f"p has shape {tuple(p.shape)}, expected ({space.ambient},): a point of {space}")
-    return p.to(torch.float64)
+    p = p.to(torch.float64)
+    expect_points(space, p[None], once=False)
+    space.expect_points(p)
+    return p
 
 
 def _reach(space: Geometry, radius: float | None) -> float:

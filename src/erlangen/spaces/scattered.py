@@ -9,8 +9,8 @@ from torch import Tensor
 
 from erlangen.arguments import Length, Rotations, Steps, checked
 from erlangen.domains import Domain, NodeQuadrature, Samples, nearest
-from erlangen.domains.bad_points import expect_finite, expect_points
 from erlangen.geometry import Frame, Geometry
+from erlangen.geometry.bad_points import expect_finite, expect_points
 from erlangen.groups import fibre_of
 from erlangen.kernels.directions import sphere_area, sphere_rule
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry import Geometry
+from erlangen.geometry.geometry import Geometry
 
 MOST = 256  # points that are tried where the way to each is solved for
 AT_ONCE = 1 << 18  # points whose ways are held in memory
