@@ -37,6 +37,7 @@ class Domain(ABC):
         sampling: the samples; ValueError where any size will do.
         engines: those that correlate here, by name, in order of preference.
         spectral: what the harmonics of the samples give; None where there are none.
+        is_sampled: whether fields are values at samples; elsewhere they are coefficients.
     """
 
     geometry: Geometry
@@ -45,6 +46,7 @@ class Domain(ABC):
     sampling: Sampling
     engines: Mapping[str, Offer]
     spectral: Spectral | None = None
+    is_sampled: bool = True
 
     def __init__(self) -> None:
         self._representations: dict[Field, Representation] = {}
@@ -183,6 +185,14 @@ class Domain(ABC):
         """``int |f| dmu / int dmu``, as `mean`."""
         return self.mean(field.abs())
 
+    def moments(
+        self, field: Float[Tensor, "batch channel *space"]
+    ) -> tuple[Float[Tensor, "channel"], Float[Tensor, "channel"]]:
+        """The mean and the mean square of each channel, over batch, fibre and space."""
+        mean, square = self.mean(field), self.mean_square(field)  # (batch, channel, [fibre])
+        over = [axis for axis in range(mean.dim()) if axis != 1]
+        return mean.mean(over), square.mean(over)
+
     def fibre_mean(self, field: Float[Tensor, "batch channel fibre *space"]) -> Tensor:
         """The mean along the fibre of a regular field: a scalar one."""
         return field.mean(2)
@@ -270,7 +280,9 @@ class Domain(ABC):
     # kernels and their engines
 
     @abstractmethod
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+    def kernel_extent(
+        self, kernel_size: int | None, radius: float | None, rings: int | None
+    ) -> tuple[float, int]:
         """The radius in units of the space, and the number of rings, of the kernel that was asked for."""
 
     def equivariant_to(self, spec: KernelSpec, to: "Domain | None" = None) -> str:
@@ -325,7 +337,7 @@ class Domain(ABC):
 
     @property
     def default_kernel_size(self) -> int | None:
-        """The kernel of networks that are told none, in samples; None leaves it to `reach`."""
+        """The kernel of networks that are told none, in samples; None leaves it to `kernel_extent`."""
         return None
 
     def engine(self, spec: KernelSpec, to: "Domain | None" = None) -> Engine:

@@ -96,7 +96,9 @@ class Grid(Domain):
     ) -> Domain:
         return self if mask is None else Masked(self, mask, boundary)
 
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+    def kernel_extent(
+        self, kernel_size: int | None, radius: float | None, rings: int | None
+    ) -> tuple[float, int]:
         if (kernel_size is None) == (radius is None):
             raise ValueError(
                 f"kernel_size={kernel_size}, radius={radius}: expected one of them, such as kernel_size=5"

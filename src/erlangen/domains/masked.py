@@ -113,8 +113,10 @@ class Masked(Domain):
         super().check(f, field, channels)
         refuse_missing(self.hide(f))
 
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
-        return self.whole.reach(kernel_size, radius, rings)
+    def kernel_extent(
+        self, kernel_size: int | None, radius: float | None, rings: int | None
+    ) -> tuple[float, int]:
+        return self.whole.kernel_extent(kernel_size, radius, rings)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         return self.whole.circles(size, circular)

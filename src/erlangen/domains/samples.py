@@ -143,7 +143,9 @@ class Samples(Domain):
 
     # kernels and their engines
 
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
+    def kernel_extent(
+        self, kernel_size: int | None, radius: float | None, rings: int | None
+    ) -> tuple[float, int]:
         if kernel_size == 1 and radius is None:
             return 0.0, 1
         if kernel_size is None and radius is None and self.spectral is not None:

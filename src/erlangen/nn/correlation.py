@@ -104,7 +104,7 @@ class Correlation(Equivariant):
         self.out_field: Field = out_field
         self.separable = separable
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        reach, count = domain.reach(_whole("kernel_size", kernel_size), radius, rings)
+        reach, count = domain.kernel_extent(_whole("kernel_size", kernel_size), radius, rings)
         band_in, band_out = _bands(domain, fibre_band, in_field, out_field)
         self.spec = KernelSpec(
             in_field,
@@ -141,7 +141,7 @@ class Correlation(Equivariant):
 
     def prepare(self) -> None:
         if 0 < self.spec.radius < math.inf:
-            self.domain.reach(None, self.spec.radius, self.spec.rings)  # or refuses
+            self.domain.kernel_extent(None, self.spec.radius, self.spec.rings)  # or refuses
         count = len(self.domain.engine(self.spec, self.to_domain).power)
         if self.separable:
             self.domain.engine(self.mixing_spec)

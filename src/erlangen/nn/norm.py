@@ -1,6 +1,6 @@
 """Normalization over batch, fibre and space."""
 
-from typing import Annotated, Any, NoReturn, Protocol, runtime_checkable
+from typing import Annotated, Any, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,6 @@ from erlangen.domains import Domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
-
-
-@runtime_checkable
-class HasMoments(Protocol):
-    """A domain that knows the mean and the mean square of its fields better than from samples."""
-
-    def moments(self, field: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def add(self, field: Tensor, values: Tensor) -> Tensor: ...
 
 
 class Norm(Equivariant, nn.BatchNorm1d):
@@ -75,8 +66,8 @@ class Norm(Equivariant, nn.BatchNorm1d):
         by_batch = self.training or self.running_var is None
         if by_batch and input.shape[0] == 0:
             return self._of_nothing(input)
-        if isinstance(self.domain, HasMoments):
-            return self._by_moments(self.domain, input, by_batch)
+        if not self.domain.is_sampled:
+            return self._by_moments(input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
         if by_batch:
             y, mean, var = self._by_batch(folded)
@@ -114,11 +105,11 @@ class Norm(Equivariant, nn.BatchNorm1d):
             "take larger parts"
         )
 
-    def _by_moments(self, domain: "HasMoments", x: Tensor, by_batch: bool) -> Tensor:
+    def _by_moments(self, x: Tensor, by_batch: bool) -> Tensor:
         """Of fields that are no values at samples."""
         mean, var = self.running_mean, self.running_var
         if by_batch or mean is None or var is None:
-            mean, square = domain.moments(x)
+            mean, square = self.domain.moments(x)
             mean = mean if self.centred else torch.zeros_like(mean)
             var = (square - mean.square()).clamp_min(0.0)
             if self.training and self.running_var is not None:
@@ -128,7 +119,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if not self.centred:
             return y
         shift = torch.zeros_like(mean) if self.bias is None else self.bias
-        return domain.add(y, shift - mean * scale)
+        return self.domain.add(y, shift - mean * scale)
 
     def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field normalized by its own statistics, and these."""

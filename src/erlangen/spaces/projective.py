@@ -13,7 +13,7 @@ from erlangen.groups import SO, fibre_of
 from erlangen.spaces.projective_grid import half_rings
 from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Builder, Sphere
-from erlangen.spaces.spherical import KINDS, RingGrid, fibonacci, halved
+from erlangen.spaces.spherical import RingGrid, fibonacci, halved, rings_of_kind
 
 
 class ProjectivePlane(Geometry):
@@ -103,8 +103,7 @@ class ProjectivePlane(Geometry):
 
         Kernels without a radius go through the sphere's harmonics.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
+        rings = rings_of_kind(kind, latitudes)
         if latitudes % 2 or kind == "equiangular":
             raise ValueError(
                 f"{latitudes} latitudes of kind {kind!r}, expected an even number: no ring on the equator, "
@@ -116,7 +115,7 @@ class ProjectivePlane(Geometry):
         whole = latitudes % 4 == longitudes % 4 == 0  # the coarser one is such a grid too
         domain = half_rings(
             self,
-            RingGrid(KINDS[kind](latitudes), longitudes),
+            RingGrid(rings, longitudes),
             degrees=degrees,
             fibre=fibre_of(self.structure, rotations, reflections),
             builder=builder,

@@ -24,7 +24,6 @@ from erlangen.geometry import Embedding, Frame, Geometry, Measure
 from erlangen.groups import SO, MatrixGroup, O, StructureGroup, fibre_of
 from erlangen.spaces.scattered import far_apart, given, scattered
 from erlangen.spaces.spherical import (
-    KINDS,
     Coefficients,
     RingGrid,
     expect_areas,
@@ -205,8 +204,6 @@ class Sphere(Geometry):
         """
         if self.dim != 2:
             self._refuse_grid()
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
         fibre_of(self.structure, rotations, reflections)  # or refuses
         longitudes = 2 * (latitudes - (kind == "equiangular")) if longitudes is None else longitudes
         rings = RingGrid(rings_of_kind(kind, latitudes), longitudes)

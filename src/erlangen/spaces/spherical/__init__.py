@@ -11,14 +11,13 @@ from erlangen.spaces.spherical.fibonacci import fibonacci
 from erlangen.spaces.spherical.harmonic import SphereHarmonics
 from erlangen.spaces.spherical.healpix import healpix
 from erlangen.spaces.spherical.icosahedron import icosahedron
-from erlangen.spaces.spherical.latitudes import KINDS, Latitudes, rings_of_kind
+from erlangen.spaces.spherical.latitudes import Latitudes, rings_of_kind
 from erlangen.spaces.spherical.latlon import recognized
 from erlangen.spaces.spherical.points import halved, point_samples
 from erlangen.spaces.spherical.ring_samples import RingGrid, RingInterpolation, RingQuadrature, ring_samples
 from erlangen.spaces.spherical.voronoi import expect_areas, voronoi_areas
 
 __all__ = [
-    "KINDS",
     "Coefficients",
     "Latitudes",
     "RingGrid",

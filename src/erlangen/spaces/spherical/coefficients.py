@@ -64,6 +64,7 @@ class Coefficients(Domain):
     """
 
     engines = ENGINES
+    is_sampled = False
 
     def __init__(self, grid: Samples) -> None:
         super().__init__()
@@ -111,8 +112,10 @@ class Coefficients(Domain):
 
     # what layers ask
 
-    def reach(self, kernel_size: int | None, radius: float | None, rings: int | None) -> tuple[float, int]:
-        found = self.grid.reach(kernel_size, radius, rings)
+    def kernel_extent(
+        self, kernel_size: int | None, radius: float | None, rings: int | None
+    ) -> tuple[float, int]:
+        found = self.grid.kernel_extent(kernel_size, radius, rings)
         if 0 < found[0] < math.inf:
             raise ValueError(
                 f"radius={found[0]:g} on {self}: expected kernels that reach round the sphere, without "
@@ -141,10 +144,6 @@ class Coefficients(Domain):
             f"coefficients on {self} do not say what absolute values are, expected values at samples: "
             "synthesize both, and take .grid"
         )
-
-    def moments(self, field: Float[Tensor, "batch channel part l m"]) -> tuple[Tensor, Tensor]:
-        """The mean and the mean square over fibre, space and batch, of each channel."""
-        return self.mean(field).mean(0), self.mean_square(field).mean(0)
 
     def add(self, field: Tensor, values: Float[Tensor, "channel"]) -> Tensor:
         one = field.new_zeros(field.shape[2:])

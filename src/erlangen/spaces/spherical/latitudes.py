@@ -93,7 +93,9 @@ def fitted(theta: Float[Tensor, "n"]) -> Latitudes:
 
 
 def rings_of_kind(kind: str, count: int) -> Latitudes:
-    """So many rings; ValueError for too few."""
+    """So many rings; ValueError for too few, and for an unknown kind."""
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
     poles = kind == "equiangular"
     if count < 2 + poles:
         raise ValueError(f"the grid has {count} latitudes, expected at least {2 + poles} rings")
