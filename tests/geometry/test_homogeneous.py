@@ -426,3 +426,17 @@ def test_what_leads_nowhere_is_no_group_of_a_space():
         er.GroupSpace(groups.cyclic(4))
     with pytest.raises(ValueError, match=r"group is 'SO\(3\)', expected a MatrixGroup"):
         er.HomogeneousSpace("SO(3)", torch.ones(3), lambda g, p: p)
+
+
+@pytest.mark.parametrize("group", [groups.SO(3), groups.O(3)], ids=str)
+def test_an_element_is_known_by_where_it_takes_the_frame_of_the_origin(group):
+    """``g s(p0) = u``, half turns and mirrors of frames among them."""
+    space = er.HomogeneousSpace(group, torch.tensor([0.0, 0.0, 1.0]), linear)
+    origin = space.frames(space.origin)
+    half = torch.diag(torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64))
+    g = torch.cat([group.sample(6, seed=1), half[None]]).unflatten(0, (7, 1))
+    u = space.act(g, origin)
+    torch.testing.assert_close(space.mover(u), g, rtol=0, atol=1e-9)
+    torch.testing.assert_close(space.mover(u.at((6, 0))), half, rtol=0, atol=1e-9)
+    w = space.frames(space.origin[None])
+    assert bool(space.mover(w.turn(2 * torch.eye(2).double())).isnan().all())  # changes lengths

@@ -7,12 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.geometry import Frame, Geometry
-from erlangen.groups import Stabilizer, matrix_log
+from erlangen.groups.families import affine
 
 SAME = 1e-8  # relative
 PAIRS = 1 << 23  # of samples whose coordinates are looked at
 INDEPENDENT = 0.3
-SMALL, FOUND = 0.1, 1e-7  # a turn that has one logarithm; how near an element has to turn a frame as asked
 AXES = 3  # of a space whose axes are mirrored and exchanged
 MOMENT = 4  # halves of the degree of moments that tell samples of a sphere apart
 
@@ -46,40 +45,13 @@ def _by_frames(geometry: Geometry, u: Frame, weights: Tensor) -> Tensor:
     V = _basis_of_neighbours(geometry.coordinates(u.at(first), u.point), geometry.injectivity_radius)
     if V is None:
         return torch.zeros(0, 1, 1, dtype=torch.float64)
-    found, back = [], torch.linalg.inv(_movers(geometry, K, u.at(slice(first, first + 1)))[0])
+    found, back = [], torch.linalg.inv(geometry.mover(u.at(first)))
     for there in map(u.at, alike.tolist()):
         h = _as_placed(V, geometry.coordinates(there, u.point)) @ torch.linalg.inv(V)
         h = h[geometry.structure.contains(h)]
-        w = Frame(there.point.expand(len(h), -1), there.basis @ h)
-        found += [g @ back for g in _movers(geometry, K, w)]
-    return torch.stack(found)
-
-
-def _movers(geometry: Geometry, K: Stabilizer, u: Frame) -> list[Float[Tensor, "d d"]]:
-    """The elements that move the origin's frame to the frames ``(k)``, of those for which one is found.
-
-    Where the geometry does not tell, a section leads to the point, and logarithms in the stabilizer K to how
-    the frame is turned there; some are taken from an element aside, since half turns have none.
-    """
-    if type(geometry).mover is not Geometry.mover:
-        return list(geometry.mover(u))
-    origin, found = geometry.frames(geometry.origin), []
-
-    def turns(k: Float[Tensor, "*batch d d"]) -> Float[Tensor, "*batch n n"]:
-        return geometry.gauge(origin, geometry.act(k, origin))
-
-    one = torch.eye(K.dim, dtype=torch.float64)
-    X = torch.stack([matrix_log(turns(K.exp(SMALL * e))) / SMALL for e in one]).flatten(1)
-    aside = [k @ c for c in K.components for k in K.exp(torch.stack([0 * one[0], one.sum(0)]))]
-    known = [(k, torch.linalg.inv(turns(k))) for k in aside]
-    h, section = geometry.gauge(geometry.frames(u.point), u), geometry.section(u.point)
-    for turn, s in zip(h, section, strict=True):
-        for k, back in known:
-            v = torch.linalg.pinv(X.T) @ matrix_log(turn @ back).flatten()
-            if bool(v.isfinite().all()) and float((turns(K.exp(v) @ k) - turn).abs().max()) < FOUND:
-                found.append(s @ K.exp(v) @ k)
-                break
-    return found
+        g = geometry.mover(Frame(there.point.expand(len(h), -1), there.basis @ h))
+        found.append(g[g.isfinite().flatten(1).all(1)] @ back)
+    return torch.cat(found)
 
 
 def _invariants(geometry: Geometry, p: Float[Tensor, "q m"], weights: Tensor) -> Float[Tensor, "q k"]:
@@ -164,10 +136,3 @@ def _signed_permutations(n: int) -> Float[Tensor, "c n n"]:
             for signs in itertools.product((1, -1), repeat=n)
         ]
     )
-
-
-def affine(A: Float[Tensor, "n n"], b: Float[Tensor, "n"]) -> Float[Tensor, "m m"]:
-    """``x -> A x + b`` as a matrix."""
-    g = torch.eye(len(b) + 1, dtype=torch.float64)
-    g[:-1, :-1], g[:-1, -1] = A, b
-    return g

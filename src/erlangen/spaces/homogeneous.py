@@ -16,7 +16,7 @@ from erlangen.groups.compact import invariant_inner_product
 from erlangen.kernels.directions import sphere_rule
 from erlangen.spaces.orbit import Action, Orbit, rank
 from erlangen.spaces.scattered import far_apart, scattered
-from erlangen.spaces.solve_stabilizer import solve_stabilizer
+from erlangen.spaces.solve_stabilizer import lifted, solve_stabilizer
 
 TOLERANCE = 1e-7
 MOST = 64  # points of which it is asked whether they are in the space
@@ -333,6 +333,18 @@ class HomogeneousSpace(Geometry):
         """The coordinates of q_j seen from the frames chosen at p_i, which are made once for each."""
         i, j = torch.broadcast_tensors(i, j)
         return self.log_origin(self.action(torch.linalg.inv(self.section(p))[i], q[j]))
+
+    def mover(self, u: Frame) -> Tensor:
+        """The element g of G with ``g s(p0) = u``, or nan: ``s(p) h``, where h in H turns the frame first."""
+        w = u.at(None).flat  # one frame as well
+        turns = self.gauge(self.frames(w.point), w)
+        g = self.section(w.point) @ lifted(self.stabilizer(), self._turning, turns)
+        return g.reshape(*u.point.shape[:-1], *g.shape[-2:])
+
+    def _turning(self, h: Float[Tensor, "*batch d d"]) -> Float[Tensor, "*batch n n"]:
+        """How elements of H turn the frame at the origin."""
+        origin = self.frames(self.origin)
+        return self.gauge(origin, self.act(h, origin))
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """The element g of the group."""

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups import MatrixGroup, Stabilizer
+from erlangen.groups import MatrixGroup, Stabilizer, matrix_log
 from erlangen.groups.compact import independent, invariant_inner_product, outside
 from erlangen.groups.naming import name_of
 from erlangen.groups.stabilizer import in_basis
 
 TOLERANCE = 1e-6
+SMALL, TURNED = 0.1, 1e-7  # a turn that has one logarithm; how near an element has to turn frames as asked
 MOST = 130  # components; a group with more of them has infinitely many
 RADII = (1.0, 3.0, 10.0)  # how far elements are taken from: some components lie far away
 
@@ -57,6 +58,26 @@ def solve_stabilizer(
         alone = "acting trivially" if acting == "trivial" else f"acting as {acting}"
         name = acting if same and not _covers(X, components, isotropy) else f"{own}, {alone}"
     return Stabilizer(X, components, name, turns=turns, jumps=jumps, root=root, is_infinite=is_infinite)
+
+
+def lifted(
+    H: Stabilizer, isotropy: Callable[[Tensor], Tensor], turns: Float[Tensor, "k n n"]
+) -> Float[Tensor, "k d d"]:
+    """Elements of the stabilizer that turn frames so; nan where none is found.
+
+    Found by logarithms, some of them from an element aside, since half turns have none.
+    """
+    one = torch.eye(H.dim, dtype=torch.float64)
+    X = [matrix_log(isotropy(H.exp(SMALL * e))).flatten() / SMALL for e in one]
+    to_algebra = torch.linalg.pinv(torch.stack(X).T) if X else turns.new_zeros(0, turns[0].numel())
+    starts = torch.cat([one[:1] * 0, one.sum(0)[None]]) if X else one.new_zeros(1, 0)
+    found = torch.full((len(turns), H.size, H.size), torch.nan, dtype=torch.float64)
+    for k in (H.exp(starts)[:, None] @ H.components).flatten(0, 1):
+        v = matrix_log(turns @ torch.linalg.inv(isotropy(k))).flatten(1) @ to_algebra.T
+        h = H.exp(v.nan_to_num()) @ k
+        right = (isotropy(h) - turns).abs().amax((-2, -1)) < TURNED
+        found = torch.where((right & found[:, 0, 0].isnan())[:, None, None], h, found)
+    return found
 
 
 def _root(X: Tensor, elements: Tensor, metric: Tensor | None = None) -> Tensor | None:
