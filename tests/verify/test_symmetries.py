@@ -155,3 +155,24 @@ def test_a_space_that_differs_between_the_samples_has_no_shift():
     names = {s.name for s in chart.grid(8, 4).symmetries()}
     assert not {name for name in names if name.startswith("shift (0.7854, 0)")}
     assert "shift (0, 1.571)" in names
+
+
+@pytest.mark.parametrize("rotations", [None, 4])
+@pytest.mark.parametrize("symmetry", ["rotations", "isometries"])
+def test_samples_on_a_ring_at_a_pole_are_permuted(symmetry, rotations):
+    """They lie at one point, and are told apart by their frames."""
+    ball = er.Sphere(symmetry=symmetry).grid(7, 12, kind="equiangular", rotations=rotations)
+    exact = [s for s in ball.symmetries() if s.is_exact]
+    names = {s.name for s in exact}
+    assert names >= {"turn 30 about the axis", "turn 90 about the axis", "turn 180 about axis 0"}
+    assert ("mirror of axis 1" in names) == (symmetry == "isometries")
+    for field in ("scalar", "vector", *["regular"] * (rotations is not None)):
+        layer = er.nn.Correlation(ball, 2, 2, radius=0.9, in_field=field, out_field=field).double()
+        rho = ball.representation(field)
+        x = torch.randn(1, 2, *(rho.dim,) * rho.has_axis, *ball.shape).double()
+        y = layer.requires_grad_(False)(x)
+        if field == "scalar":
+            torch.testing.assert_close(ball.act(exact[0].matrix, x), x.roll(1, -1), rtol=0, atol=1e-12)
+        for s in exact:
+            off = layer(ball.act(s.matrix, x, field)) - ball.act(s.matrix, y, field)
+            assert float(off.abs().max()) < 1e-12 * float(y.abs().max()), (field, s.name)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -99,11 +100,24 @@ class Symmetries:
         if not bool(self._may_permute(g[None])):
             return None
         moved = self.geometry.act(torch.linalg.inv(g), u)
-        index = self._places.find(moved.point)
+        index = self._as_framed(self._places.find(moved.point), moved)
         whole = bool((index >= 0).all()) and len(index.unique()) == len(index)
         if not whole or bool(((weights[index] - weights).abs() > SAME * weights.max()).any()):
             return None
         return (index, self.geometry.gauge(u.at(index), moved)) if self._commutes(g) else None
+
+    def _as_framed(self, index: Int[Tensor, "p"], moved: Frame) -> Int[Tensor, "p"]:
+        """Of samples at one point, as on a ring at a pole, those that are framed like frames there."""
+        u, first = self.frames.flat, self._first_there
+        for one in first[first != torch.arange(len(first))].unique().tolist():
+            there, here = (first == one).nonzero().flatten(), ((first[index] == one) & (index >= 0))
+            index = index.masked_scatter(here, there[along_first_axes(moved.at(here), u.at(there))])
+        return index
+
+    @cached_property
+    def _first_there(self) -> Int[Tensor, "p"]:
+        """For each sample the one that is found at its point."""
+        return self._places.find(self.frames.flat.point)
 
     def _may_permute(self, g: Float[Tensor, "c d d"]) -> Bool[Tensor, "c"]:
         """Whether the first few samples come to lie on samples."""
@@ -130,6 +144,11 @@ class Symmetries:
     def _in_group(self, g: Tensor) -> bool:
         group = self.geometry.group
         return group is not None and bool(group.defect(g) < SAME)
+
+
+def along_first_axes(u: Frame, others: Frame) -> Int[Tensor, "k"]:
+    """For each frame ``(k)`` which of some others at its point has its first axis."""
+    return (u.basis[..., 0] @ others.basis[..., 0].T).argmax(-1)
 
 
 def respected(

@@ -13,6 +13,7 @@ from torch import Tensor
 from erlangen.domains import Domain, Interpolation, Quadrature, Samples, Sampling, Symmetry, lagrange
 from erlangen.domains.resampling import Resampler, averaging
 from erlangen.domains.samples import BUILDERS
+from erlangen.domains.symmetry import along_first_axes
 from erlangen.engines import Folded, RingOperator, Scattered, Stencil, StencilEngine
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
@@ -98,7 +99,7 @@ class RingGrid:
         return Frame(u.point, basis)
 
     def symmetries(self, domain: Domain) -> list[Symmetry]:
-        """Turns about the axis, which permute the samples but for those at poles, mirrors, and tilts."""
+        """Turns about the axis, which permute the samples, mirrors, and tilts."""
         step = 2 * math.pi / self.longitudes
         counts = {1, self.longitudes // 4, self.longitudes // 2} - {0}
         turns = {f"turn {math.degrees(k * step):.4g} about the axis": turn(k * step) for k in sorted(counts)}
@@ -240,6 +241,8 @@ class RingQuadrature(Quadrature):
 class RingInterpolation(Interpolation):
     """Cubic interpolation in theta and phi on rings of equal length, over the poles as well.
 
+    At a pole the sample is read whose first axis lies along that of the frame.
+
     Args:
         rings: where they lie.
     """
@@ -272,6 +275,18 @@ class RingInterpolation(Interpolation):
         place = start[:, None, :].long() + over[near][..., None] * (longitudes // 2)
         index = rings[near][..., None] * longitudes + place % longitudes
         return index.flatten(1), (across[:, :, None] * along[:, None, :]).flatten(1)
+
+    def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+        index, weight, h = super().transported(geometry, samples, u)
+        places = torch.arange(self.rings.longitudes)
+        for pole in self.rings.is_at_pole.nonzero():
+            ring = samples.at(pole * self.rings.longitudes + places)
+            at = (u.point - ring.point[0]).norm(dim=-1) < POLE
+            alike = along_first_axes(u.at(at), ring)
+            index[at] = (pole * self.rings.longitudes + alike)[:, None]
+            weight[at] = torch.eye(1, weight.shape[1]).to(weight)
+            h[at] = geometry.gauge(ring.at(alike), u.at(at))[:, None]
+        return index, weight, h
 
 
 def turn(angle: float) -> Float[Tensor, "3 3"]:
