@@ -203,10 +203,10 @@ def test_down_and_up_keep_constants_and_what_is_linear():
     halving = er.engines.SkewHalving(SKEW / 8)
     around = er.engines.halving.circular
     one = torch.ones(1, 1, 8, 8).double()
-    torch.testing.assert_close(halving.down(one, around), one[..., :4, :4])
-    torch.testing.assert_close(halving.up(one[..., :4, :4], around), one)
+    torch.testing.assert_close(halving.down(one, (True, True), around), one[..., :4, :4])
+    torch.testing.assert_close(halving.up(one[..., :4, :4], (8, 8), (True, True), around), one)
     v = torch.stack(torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")).double()[None]
-    up = halving.up(v[..., ::2, ::2], around)
+    up = halving.up(v[..., ::2, ::2], (16, 16), (True, True), around)
     torch.testing.assert_close(up[..., 4:12, 4:12], v[..., 4:12, 4:12])
 
 

@@ -1,7 +1,7 @@
 """The one contract of every domain: samples, the fields on them, and the engine that it hands out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -18,7 +18,7 @@ from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, KernelSpec, Way, representation_of
 from erlangen.domains.spectral import Spectral
 from erlangen.domains.symmetry import Symmetries, Symmetry
-from erlangen.engines import Engine, FinerFibre, Resolution, fold, halving, unfold
+from erlangen.engines import Engine, FinerFibre, Halving, Resolution, fold, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, same_fibre
 from erlangen.kernels import KernelBasis, Rings
@@ -37,6 +37,7 @@ class Domain(ABC):
         sampling: the samples; ValueError where any size will do.
         engines: those that correlate here, by name, in order of preference.
         spectral: what the harmonics of the samples give; None where there are none.
+        halving: how lattices go down and up.
         is_sampled: whether fields are values at samples; elsewhere they are coefficients.
     """
 
@@ -46,6 +47,7 @@ class Domain(ABC):
     sampling: Sampling
     engines: Mapping[str, Offer]
     spectral: Spectral | None = None
+    halving: Halving = Halving()
     is_sampled: bool = True
 
     def __init__(self) -> None:
@@ -422,11 +424,6 @@ class Domain(ABC):
         """The other axes of which a shift by half is a symmetry that moves the coarse samples between."""
         return [False] * len(size)
 
-    @property
-    def beside(self) -> Sequence[tuple[int, ...]] | None:
-        """A sample and those next to it, in steps from it; None for three on each axis."""
-        return None
-
     def closing(self, circular: bool) -> list[bool]:
         """The axes that close, those taken to be periodic among them."""
         return [
@@ -448,7 +445,7 @@ class Domain(ABC):
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
         halves = self.half_shifts(tuple(folded.shape[2:]))
-        coarse, phase = halving.downsample_by_content(folded, axes, self.closing(circular), around, halves)
+        coarse, phase = self.halving.down_by_content(folded, axes, self.closing(circular), around, halves)
         return unfold(coarse, rho), phase
 
     def upsample_by_content(
@@ -463,7 +460,7 @@ class Domain(ABC):
         axes, around = self.content_axes(circular), partial(self.surround, rho=rho)
         folded = fold(field, rho)
         closing, halves = self.closing(circular), self.half_shifts(size)
-        fine = halving.upsample_by_content(folded, phase, size, axes, closing, around, halves)
+        fine = self.halving.up_by_content(folded, phase, size, axes, closing, around, halves)
         return unfold(fine, rho)
 
     def __deepcopy__(self, memo: object) -> "Domain":

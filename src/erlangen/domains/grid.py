@@ -161,13 +161,13 @@ class Grid(Domain):
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         folded = fold(field, rho)
         closes = self.circles(tuple(folded.shape[2:]), circular)
-        return unfold(halving.downsample(folded, closes, partial(self.surround, rho=rho)), rho)
+        return unfold(self.halving.down(folded, closes, partial(self.surround, rho=rho)), rho)
 
     def upsample(
         self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
     ) -> Tensor:
         closes = self.circles(size, circular)
-        return unfold(halving.upsample(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
+        return unfold(self.halving.up(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

@@ -1,6 +1,5 @@
 """A domain some of whose samples are missing: gaps in the data, or a window on a region."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -67,7 +66,7 @@ class Masked(Domain):
         self.whole, self.mask = whole, mask
         self.boundary: Boundary = boundary
         self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
-        self.engines = whole.engines
+        self.engines, self.halving = whole.engines, whole.halving
         self._mask = Table(mask)
         self._shares: dict[str, Table] = {}
         self._coarser: Masked | None = None
@@ -124,10 +123,6 @@ class Masked(Domain):
     @property
     def closed(self) -> tuple[bool, ...]:
         return self.whole.closed
-
-    @property
-    def beside(self) -> Sequence[tuple[int, ...]] | None:
-        return self.whole.beside
 
     def content_axes(self, circular: bool) -> list[bool]:
         raise ValueError(

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -13,12 +12,11 @@ from erlangen.domains.grid import Grid
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.spec import Field, KernelSpec, Way
 from erlangen.domains.symmetry import Symmetry
-from erlangen.engines import Continuation, Engine, LatticeEngine, SkewHalving, centred, fold, unfold
+from erlangen.engines import Continuation, Engine, Halving, LatticeEngine, SkewHalving, centred
 from erlangen.geometry import Deck, Geometry
 from erlangen.groups import Fibre, Representation, StructureGroup
 from erlangen.shared import shared
 
-MOST_SEEN = 4  # samples beyond an end that resampling looks at
 REMEMBERED = 256  # isometries whose permutation a domain keeps
 
 
@@ -62,7 +60,7 @@ class QuotientGrid(Grid):
         plain = ((shifts.to(places) @ torch.linalg.inv(self.steps)).abs() > 0.5).any(0)
         self._turned, self._halved = turned.tolist(), (turned & ~mixed & plain).tolist()
         self.is_skew = not _is_diagonal(self.steps @ self.steps.T)
-        self._halving = SkewHalving(self.steps) if self.is_skew else None
+        self.halving = SkewHalving(self.steps) if self.is_skew else Halving()
         self._moves: dict[tuple, tuple[Tensor, Tensor] | None] = {}
         self._of_shape: dict[tuple[int, ...], QuotientGrid] = {}
         self._continuation: Continuation | None = None
@@ -109,10 +107,6 @@ class QuotientGrid(Grid):
     def coarser(self) -> "QuotientGrid":
         return self._half_of([True] * self.dim)
 
-    @property
-    def beside(self) -> Sequence[tuple[int, ...]] | None:
-        return None if self._halving is None else self._halving.beside
-
     def _half_of(self, axes: Sequence[bool]) -> "QuotientGrid":
         if self.is_skew and not all(self.periodic):
             raise ValueError(
@@ -137,44 +131,6 @@ class QuotientGrid(Grid):
             origin=self.first + first @ self.steps,
             fibre=self.fibre,
         )
-
-    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        if self._halving is None:
-            return super().downsample(field, rho, circular)
-        x = fold(field, rho)
-        self.circles(tuple(x.shape[2:]), circular)  # refuses odd sizes
-        return unfold(self._halving.down(x, partial(self.surround, rho=rho)), rho)
-
-    def upsample(
-        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
-    ) -> Tensor:
-        if self._halving is None:
-            return super().upsample(field, rho, size, circular)
-        return unfold(self._halving.up(fold(field, rho), partial(self.surround, rho=rho)), rho)
-
-    def downsample_by_content(
-        self, field: Tensor, rho: Representation, circular: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        if self._halving is None:
-            return super().downsample_by_content(field, rho, circular)
-        x, around = fold(field, rho), partial(self.surround, rho=rho)
-        options = self.content_axes(circular), self.half_shifts(tuple(x.shape[2:]))
-        coarse, phase = self._halving.down_by_content(x, around, *options)
-        return unfold(coarse, rho), phase
-
-    def upsample_by_content(
-        self,
-        field: Tensor,
-        rho: Representation,
-        size: tuple[int, ...],
-        phase: Tensor,
-        circular: bool = False,
-    ) -> Tensor:
-        if self._halving is None:
-            return super().upsample_by_content(field, rho, size, phase, circular)
-        options = self.content_axes(circular), self.half_shifts(size)
-        around = partial(self.surround, rho=rho)
-        return unfold(self._halving.up_by_content(fold(field, rho), phase, around, *options), rho)
 
     def content_axes(self, circular: bool) -> list[bool]:
         # on an axis that a seam mirrors, the mirror images of every other sample are the ones between
@@ -236,7 +192,7 @@ class QuotientGrid(Grid):
         super().prepare(way, rho)
         sizes = zip(self.periodic, self.sizes, strict=True)
         if self._turns and not any(closes and size % 2 for closes, size in sizes):
-            most = MOST_SEEN if self._halving is None else self._halving.most
+            most = self.halving.most
             others = [not phased for phased in self.content_axes(False)]
             for axes in ([False] * self.dim, others, [True] * self.dim):
                 self._half_of(axes).continued([most if closes else 0 for closes in self.periodic])

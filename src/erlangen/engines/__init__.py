@@ -19,6 +19,7 @@ from erlangen.engines.continuation import Continuation
 from erlangen.engines.engine import Engine, fold, unfold
 from erlangen.engines.finer import FinerFibre, Resolution
 from erlangen.engines.folding import Folded, Stencil
+from erlangen.engines.halving import Halving
 from erlangen.engines.lattice import LatticeEngine, centred
 from erlangen.engines.masked import MaskedEngine
 from erlangen.engines.point import PointEngine
@@ -37,6 +38,7 @@ __all__ = [
     "FinerFibre",
     "FinerHarmonics",
     "Folded",
+    "Halving",
     "Hemispheres",
     "LatticeEngine",
     "MaskedEngine",

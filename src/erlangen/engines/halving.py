@@ -221,3 +221,47 @@ def shifted_back(
             back = phase[:, axis].bool().view(-1, *[1] * (x.dim() - 1))
             x = torch.where(back, x.roll(x.shape[2 + axis] // 2, 2 + axis), x)
     return x
+
+
+class Halving:
+    """Down and up, by samples or by content, as a part of a domain: of lattices whose axes are perpendicular.
+
+    Attributes:
+        beside: a sample and those next to it, in steps from it; None for three on each axis.
+        most: how many samples about a field it sees.
+    """
+
+    beside: Sequence[tuple[int, ...]] | None = None
+    most = 4
+
+    def down(self, x: Tensor, periodic: Sequence[bool], surround: Surround) -> Tensor:
+        """`downsample`."""
+        return downsample(x, periodic, surround)
+
+    def up(self, x: Tensor, size: Sequence[int], periodic: Sequence[bool], surround: Surround) -> Tensor:
+        """`upsample`."""
+        return upsample(x, size, periodic, surround)
+
+    def down_by_content(
+        self,
+        x: Tensor,
+        axes: Sequence[bool],
+        periodic: Sequence[bool],
+        surround: Surround,
+        half_shifts: Sequence[bool],
+    ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
+        """`downsample_by_content`."""
+        return downsample_by_content(x, axes, periodic, surround, half_shifts)
+
+    def up_by_content(
+        self,
+        x: Tensor,
+        phase: Int[Tensor, "batch n"],
+        size: Sequence[int],
+        axes: Sequence[bool],
+        periodic: Sequence[bool],
+        surround: Surround,
+        half_shifts: Sequence[bool],
+    ) -> Tensor:
+        """`upsample_by_content`."""
+        return upsample_by_content(x, phase, size, axes, periodic, surround, half_shifts)

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
-from erlangen.engines.halving import BLUR, REACH, Surround, half_shifted, shifted_back, strongest
+from erlangen.engines.halving import BLUR, REACH, Halving, Surround, half_shifted, shifted_back, strongest
 from erlangen.engines.table import Table
 from erlangen.geometry.lattices import LONGER, nearest, reduced, vectors
 
 
-class SkewHalving:
+class SkewHalving(Halving):
     r"""A Gaussian, then every second sample; back by the mean of the nearest coarse ones.
 
     The Gaussian is as wide as the cells are in each direction: on perpendicular axes so many samples.
@@ -27,8 +27,6 @@ class SkewHalving:
     Args:
         steps: ``(n, n)``, row i the step of array axis i. All axes close.
 
-    Attributes:
-        beside: a sample and those next to it, in steps from it.
     """
 
     def __init__(self, steps: Float[Tensor, "n n"]) -> None:
@@ -46,22 +44,34 @@ class SkewHalving:
         self._blur = Table(_dense(v, samples, blur / blur.sum()))
 
     @property
-    def most(self) -> int:
-        """How many samples about a field it sees."""
+    def most(self) -> int:  # type: ignore[override]
         return max(size // 2 for taps in (self._blur, self._between) for size in taps.value.shape)
 
-    def down(self, x: Float[Tensor, "batch channel *space"], surround: Surround) -> Tensor:
+    def down(
+        self, x: Float[Tensor, "batch channel *space"], periodic: Sequence[bool], surround: Surround
+    ) -> Tensor:
         """Every second sample of the blurred field."""
         return _correlated(x, self._blur.like(x), 2, surround)
 
-    def up(self, x: Float[Tensor, "batch channel *half"], surround: Surround) -> Tensor:
+    def up(
+        self,
+        x: Float[Tensor, "batch channel *half"],
+        size: Sequence[int],
+        periodic: Sequence[bool],
+        surround: Surround,
+    ) -> Tensor:
         """The field between its samples; `surround` is that of the finer field."""
         fine = x.new_zeros(*x.shape[:2], *[2 * size for size in x.shape[2:]])
         fine[(..., *[slice(None, None, 2)] * (x.dim() - 2))] = x
         return _correlated(fine, self._between.like(x), 1, surround)
 
     def down_by_content(
-        self, x: Tensor, surround: Surround, axes: Sequence[bool], half_shifts: Sequence[bool]
+        self,
+        x: Tensor,
+        axes: Sequence[bool],
+        periodic: Sequence[bool],
+        surround: Surround,
+        half_shifts: Sequence[bool],
     ) -> tuple[Tensor, Int[Tensor, "batch n"]]:
         """Every second sample of the blurred field, in the phase that holds the most energy, and that.
 
@@ -88,18 +98,20 @@ class SkewHalving:
         self,
         x: Tensor,
         phase: Int[Tensor, "batch n"],
-        surround: Surround,
+        size: Sequence[int],
         axes: Sequence[bool],
+        periodic: Sequence[bool],
+        surround: Surround,
         half_shifts: Sequence[bool],
     ) -> Tensor:
         """The way back from a phase: the field in phase zero, shifted."""
-        x = self.up(x, surround)
+        x = self.up(x, size, periodic, surround)
         sizes = x.shape[2:]
         x = surround(x, [int(phased) for phased in axes]) if any(axes) else x
         for axis in [axis for axis, phased in enumerate(axes) if phased]:
-            size = sizes[axis]
-            index = torch.arange(1, 1 + size, device=x.device) - phase[:, axis, None]  # (batch, size)
-            index = index.view(-1, *[1] * (axis + 1), size, *[1] * (x.dim() - 3 - axis))
+            length = sizes[axis]
+            index = torch.arange(1, 1 + length, device=x.device) - phase[:, axis, None]  # (batch, length)
+            index = index.view(-1, *[1] * (axis + 1), length, *[1] * (x.dim() - 3 - axis))
             x = x.take_along_dim(index, 2 + axis)
         return shifted_back(x, phase, half_shifts)
 

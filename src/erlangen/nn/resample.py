@@ -155,12 +155,13 @@ class Pool(Equivariant):
             folded = fold(domain.hide(field, -math.inf), rho)
             size = tuple(folded.shape[2:])
             circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)
-            if domain.beside is None:
+            beside = domain.halving.beside
+            if beside is None:
                 around = domain.surround(folded, [int(c) for c in circles], rho)
                 folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
             else:
-                most = [max(map(abs, steps)) for steps in zip(*domain.beside, strict=True)]
-                folded = _largest(domain.surround(folded, most, rho), domain.beside, most)
+                most = [max(map(abs, steps)) for steps in zip(*beside, strict=True)]
+                folded = _largest(domain.surround(folded, most, rho), beside, most)
             field = unfold(folded, rho)
         coarse = self.down(field)
         return coarse[0] if self.down.exact_shifts else coarse
