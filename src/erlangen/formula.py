@@ -18,7 +18,7 @@ from erlangen.domains import Domain
 from erlangen.domains.builders import ball_rule
 from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.refusals import refuse_missing
-from erlangen.domains.relative import View, relative
+from erlangen.domains.relative import Relative, relative
 from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field, representation_of
 from erlangen.geometry import Frame, Geometry
@@ -230,7 +230,7 @@ def _expect_radius(geometry: Geometry, radius: float | None) -> None:
         )
 
 
-def _extent(geometry: Geometry, radius: float | None, seen: View | None) -> float:
+def _extent(geometry: Geometry, radius: float | None, seen: Relative | None) -> float:
     """Up to where a kernel is looked at: on spaces without end over the extent of the samples."""
     if radius is None:
         radius = geometry.injectivity_radius
@@ -282,7 +282,7 @@ def _numbers(f: Any) -> Tensor:
 
 
 def _sum_over_samples(
-    seen: View,
+    seen: Relative,
     K: Kernel,
     f: Float[Tensor, "*batch q"],
     radius: float | None,

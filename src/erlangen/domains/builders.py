@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.domains.neighbours import within
-from erlangen.domains.relative import View, relative
+from erlangen.domains.relative import Relative, relative
 from erlangen.domains.sampling import Sampling
 from erlangen.engines import Stencil
 from erlangen.geometry import Frame
@@ -34,7 +34,7 @@ def weighted_sum(samples: Sampling, radius: float, at: Frame | None = None, turn
     return sum_in_view(relative(samples, samples if at is None else at), radius, turns)
 
 
-def sum_in_view(seen: View, radius: float, turns: bool = True) -> Stencil:
+def sum_in_view(seen: Relative, radius: float, turns: bool = True) -> Stencil:
     """The kernel at the normal coordinates of each sample in reach, from some samples to others.
 
     Without `turns`, how frames are turned is left out, which scalars need not know.

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,7 +15,7 @@ from erlangen.domains.engine_choice import TO, Offer, chosen
 from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import expect_field, expect_kernels, expect_reach, expect_shape, refuse_missing
 from erlangen.domains.sampling import Sampling
-from erlangen.domains.spec import Field, KernelSpec, Way, representation_of
+from erlangen.domains.spec import Field, KernelSpec, MaskBoundary, Way, representation_of
 from erlangen.domains.spectral import Spectral
 from erlangen.domains.symmetry import Symmetries, Symmetry
 from erlangen.engines import Engine, FinerFibre, Halving, Resolution, fold, unfold
@@ -305,9 +305,7 @@ class Domain(ABC):
         return self.geometry.equivariant_to(H)
 
     @abstractmethod
-    def masked(
-        self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
-    ) -> "Domain":
+    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: MaskBoundary = "zero") -> "Domain":
         """The samples at which the mask is True: missing data, or a window on a region.
 
         Args:

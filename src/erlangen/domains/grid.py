@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +17,7 @@ from erlangen.domains.interpolation import Interpolation, LatticeInterpolation
 from erlangen.domains.masked import Masked
 from erlangen.domains.quadrature import Quadrature, WeightedSum
 from erlangen.domains.sampling import Sampling
-from erlangen.domains.spec import KernelSpec
+from erlangen.domains.spec import KernelSpec, MaskBoundary
 from erlangen.engines import centred, fold, halving, unfold
 from erlangen.geometry import Geometry
 from erlangen.geometry.lattices import shortest
@@ -91,9 +91,7 @@ class Grid(Domain):
         self.expect(shape)
         return self
 
-    def masked(
-        self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
-    ) -> Domain:
+    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: MaskBoundary = "zero") -> Domain:
         return self if mask is None else Masked(self, mask, boundary)
 
     def kernel_extent(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,13 +16,12 @@ from erlangen.domains.interpolation import Interpolation
 from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.relative import relative
 from erlangen.domains.sampling import Sampling
-from erlangen.domains.spec import Field, KernelSpec, Way
+from erlangen.domains.spec import Field, KernelSpec, MaskBoundary, Way
 from erlangen.engines import Engine, MaskedEngine, StencilEngine, Table
 from erlangen.groups import Representation, StructureGroup, trivial
 from erlangen.kernels import KernelBasis, Rings
 from erlangen.shared import shared
 
-Boundary = Literal["zero", "renormalize"]
 HALF = 0.5  # of the mass: what is seen less is missing on the coarser domain
 LEAST = 1e-3
 OF_HARMONICS = ("analyze", "synthesize", "spectrum", "degrees", "transform")
@@ -44,7 +43,7 @@ class Masked(Domain):
         boundary: "zero" or "renormalize".
     """
 
-    def __init__(self, whole: Domain, mask: Bool[Tensor, "*space"], boundary: Boundary = "zero") -> None:
+    def __init__(self, whole: Domain, mask: Bool[Tensor, "*space"], boundary: MaskBoundary = "zero") -> None:
         super().__init__()
         expect_tensor(mask, "the mask")
         if mask.dtype != torch.bool:
@@ -64,7 +63,7 @@ class Masked(Domain):
                 'padding_mode="reflect" on a grid'
             )
         self.whole, self.mask = whole, mask
-        self.boundary: Boundary = boundary
+        self.boundary: MaskBoundary = boundary
         self.geometry, self.fibre, self.shape = whole.geometry, whole.fibre, tuple(mask.shape)
         self.engines, self.halving = whole.engines, whole.halving
         self._mask = Table(mask)
@@ -96,7 +95,7 @@ class Masked(Domain):
             self.geometry, whole.points, weights, reading, frames=whole.unturned, turns=whole.turns
         )
 
-    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: Boundary = "zero") -> "Masked":
+    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: MaskBoundary = "zero") -> "Masked":
         return self if mask is None else Masked(self, mask, boundary)
 
     @property

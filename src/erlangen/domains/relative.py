@@ -17,7 +17,7 @@ SMALL = 0.1  # a turn that has one logarithm
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Relative:
     r"""The normal coordinates in which a kernel between two sets of samples is a function.
 
     A kernel from M = G/H to M' = G/H' that G does not see is a function k of the pair (p', q). Where H'
@@ -64,7 +64,7 @@ class View:
         return torch.where(J > 1e-9, weights / J.clamp_min(1e-9), 0.0)
 
 
-def relative(source: Sampling, target: Sampling | Frame) -> View:
+def relative(source: Sampling, target: Sampling | Frame) -> Relative:
     """How the samples of the target see those of the source, or the other way round.
 
     Args:
@@ -77,16 +77,16 @@ def relative(source: Sampling, target: Sampling | Frame) -> View:
     weights = source.weights.flatten()
     here = source.geometry
     if isinstance(target, Frame):
-        return View(here, target, source.frames.flat, weights, here.structure, True, True)
+        return Relative(here, target, source.frames.flat, weights, here.structure, True, True)
     there = target.geometry
     if here.is_same(there):
-        return View(here, target.frames.flat, source.frames.flat, weights, here.structure, True, True)
+        return Relative(here, target.frames.flat, source.frames.flat, weights, here.structure, True, True)
     for fine, coarse, outward in ((target, source, True), (source, target, False)):
         structure = structure_over(fine.geometry, coarse.geometry)
         if structure is not None:
             viewers = frames_over(fine.geometry, coarse.geometry, fine.points.flatten(0, -2))
             seen = coarse.frames.flat
-            return View(coarse.geometry, viewers, seen, weights, structure, outward, False)
+            return Relative(coarse.geometry, viewers, seen, weights, structure, outward, False)
     raise ValueError(
         f"no kernels are known from {here} (under {here.group}) to {there} (under {there.group}): expected "
         "one group, and that the stabilizer of one origin keeps the other; name the groups, or take other "

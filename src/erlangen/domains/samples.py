@@ -18,7 +18,7 @@ from erlangen.domains.quadrature import NodeQuadrature, Quadrature, WeightedSum
 from erlangen.domains.refusals import refuse_missing
 from erlangen.domains.resampling import Resampler, reading, thinned
 from erlangen.domains.sampling import Sampling
-from erlangen.domains.spec import Field, KernelSpec, Way
+from erlangen.domains.spec import Field, KernelSpec, MaskBoundary, Way
 from erlangen.domains.spectral import KNOTS, Spectral
 from erlangen.domains.symmetry import Symmetry
 from erlangen.engines import Resolution
@@ -102,9 +102,7 @@ class Samples(Domain):
         options["spectral"] = self.spectral and self.spectral.turned()
         return Samples(self.geometry, self.points, self.weights, **options, recipe=self.recipe)
 
-    def masked(
-        self, mask: Bool[Tensor, "*space"] | None, boundary: Literal["zero", "renormalize"] = "zero"
-    ) -> Domain:
+    def masked(self, mask: Bool[Tensor, "*space"] | None, boundary: MaskBoundary = "zero") -> Domain:
         return self if mask is None else Masked(self, mask, boundary)
 
     @property

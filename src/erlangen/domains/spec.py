@@ -10,6 +10,7 @@ from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
+MaskBoundary = Literal["zero", "renormalize"]
 Way = Literal["down", "up"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Build = Callable[[Any, Any, Any], Any]  # of a domain, a basis of kernels and a KernelSpec: the engine

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.autograd import grad
 from torch.autograd.forward_ad import unpack_dual
 
-Field = Callable[[Tensor], Tensor]
+Function = Callable[[Tensor], Tensor]
 Curve = Callable[[Tensor], Sequence[Tensor]]
 
 
-def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
+def partials(f: Function, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
     """f(x), and its derivatives by each coordinate (first axis)."""
     n = x.shape[-1]
     axes = torch.eye(n, dtype=x.dtype, device=x.device).view(n, *[1] * (x.dim() - 1), n)
@@ -27,13 +27,13 @@ def partials(f: Field, x: Float[Tensor, "*batch n"]) -> tuple[Tensor, Tensor]:
     return value, _derivative(f, x.expand(n, *x.shape), axes.expand(n, *x.shape), value.requires_grad)
 
 
-def directional(f: Field, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def directional(f: Function, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """f(x), and its derivative along v."""
     value = f(x)
     return value, _derivative(f, x, v, value.requires_grad)
 
 
-def gradient(f: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch k n"]:
+def gradient(f: Function, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch k n"]:
     """The derivatives of a few outputs ``(..., k)``, backward, one by one."""
     try:
         is_recorded = torch.is_grad_enabled() and f(x).requires_grad
@@ -75,7 +75,7 @@ def _pulled(y: Tensor, x: Tensor, is_recorded: bool) -> Tensor:
     return grad(y.sum(), x, retain_graph=True, create_graph=is_recorded, materialize_grads=True)[0]
 
 
-def _derivative(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
+def _derivative(f: Function, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
     """The derivative of f along v; recorded for further ones, if f(x) is."""
     try:
         derivative = _twice_backward(f, x, v, is_recorded)
@@ -85,7 +85,7 @@ def _derivative(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
     return derivative if bool(derivative.isfinite().all()) else _forward(f, x, v)
 
 
-def _twice_backward(f: Field, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
+def _twice_backward(f: Function, x: Tensor, v: Tensor, is_recorded: bool) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         x = _leaf(x)
         y = f(x)
@@ -100,13 +100,13 @@ def _leaf(x: Tensor) -> Tensor:
     return x.contiguous() if x.requires_grad else x.detach().clone().requires_grad_()
 
 
-def _forward(f: Field, x: Tensor, v: Tensor) -> Tensor:
+def _forward(f: Function, x: Tensor, v: Tensor) -> Tensor:
     _warm()
     return torch.func.jvp(f, (x.contiguous(),), (v.contiguous(),))[1]
 
 
 def _forward_jet(f: Curve, t: Tensor, order: int) -> list[Tensor]:
-    def derivative(g: Field) -> Field:
+    def derivative(g: Function) -> Function:
         return lambda t: _forward(g, t, torch.ones_like(t))
 
     fields = [lambda t: torch.stack(tuple(f(t)), -1)]

@@ -21,7 +21,7 @@ VOLUMES = (
     "in volumes a fibre is all of a finite H = er.groups.StructureGroup.finite(er.groups.cube().components): "
     "er.Euclidean(3, structure=H).grid(8, 8, 8); or "
 )
-Symmetry = Literal["translations", "roto-translations", "isometries"]
+Motions = Literal["translations", "roto-translations", "isometries"]
 
 
 class Euclidean(Geometry):
@@ -38,7 +38,7 @@ class Euclidean(Geometry):
     def __init__(
         self,
         n: Dimension,
-        symmetry: Symmetry = "translations",
+        symmetry: Motions = "translations",
         *,
         structure: StructureGroup | None = None,
     ) -> None:

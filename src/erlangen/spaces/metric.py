@@ -1,14 +1,10 @@
 """What follows from a metric in coordinates: derivatives, the connection, curvature, orthonormal frames."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.geometry.derivative import partials
-
-Field = Callable[[Tensor], Tensor]
+from erlangen.geometry.derivative import Function, partials
 
 
 def inverse(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -20,7 +16,7 @@ def inverse(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     return adjugate / (a * d - b * c)[..., None, None]
 
 
-def levi_civita(metric: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
+def levi_civita(metric: Function, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
     r"""``Gamma[l, i, k] = g^{lm} (d_i g_mk + d_k g_mi - d_m g_ik) / 2``."""
     g, D = partials(metric, x)  # D[m, ..., i, k] = d_m g_ik
     d = D.movedim(0, -1)  # [i, k, m]
@@ -29,7 +25,7 @@ def levi_civita(metric: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*
 
 
 def along_levi_civita(
-    metric: Field, x: Float[Tensor, "*batch n"], V: Float[Tensor, "*batch n"]
+    metric: Function, x: Float[Tensor, "*batch n"], V: Float[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch n n"]:
     """``Gamma[l, i, k] V^i``, the matrix of transport along V, without the whole of Gamma."""
     g, D = partials(metric, x)
@@ -38,7 +34,7 @@ def along_levi_civita(
     return inverse(g) @ (A + W - W.mT) / 2
 
 
-def riemann(connection: Field, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n n"]:
+def riemann(connection: Function, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n n"]:
     r"""``R[l, k, i, j]``, component l of ``R(d_i, d_j) d_k``.
 
     ``d_i Gamma^l_jk - d_j Gamma^l_ik + Gamma^l_im Gamma^m_jk - Gamma^l_jm Gamma^m_ik``.

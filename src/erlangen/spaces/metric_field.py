@@ -1,7 +1,7 @@
 """A metric in coordinates: in a box, continued beyond its edges, glued to itself, with its connection."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -9,11 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.geometry import Deck, Frame
+from erlangen.geometry.derivative import Function
 from erlangen.geometry.frame import broadcast
 from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.metric import along_levi_civita, inverse, levi_civita, riemann
-
-Function = Callable[[Tensor], Tensor]
 
 
 class MetricField:

@@ -13,8 +13,7 @@ from erlangen.domains import Grid, Interpolation, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import keeps_fibre, respected
 from erlangen.groups import fibre_of
-from erlangen.spaces.euclidean import Euclidean, structure_of, turns
-from erlangen.spaces.euclidean import Symmetry as Group
+from erlangen.spaces.euclidean import Euclidean, Motions, structure_of, turns
 
 # images: columns are x to the right, rows are -y
 PIXELS = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
@@ -43,7 +42,7 @@ class Plane(Grid):
         rotations: Rotations | None = None,
         reflections: bool = False,
         *,
-        symmetry: Group | None = None,
+        symmetry: Motions | None = None,
         shape: tuple[Size, Size] | None = None,
     ) -> None:
         if rotations is not None and symmetry is not None:
@@ -212,6 +211,6 @@ def permute_pixels(g: Float[Tensor, "3 3"], f: Tensor) -> Tensor:
 
 
 def _rebuild(
-    rotations: int | None, reflections: bool, symmetry: Group | None, shape: tuple[int, int] | None
+    rotations: int | None, reflections: bool, symmetry: Motions | None, shape: tuple[int, int] | None
 ) -> Plane:
     return Plane(rotations, reflections, symmetry=symmetry, shape=shape)

@@ -17,7 +17,7 @@ from erlangen.geometry import Frame
 from erlangen.nn.equivariant import on
 from erlangen.verify.fields import field_of
 
-Isometry = Tensor | Callable[[Tensor], Tensor]
+IsometryLike = Tensor | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Defect:
 @checked
 def isometry(
     module: nn.Module,
-    phi: Isometry,
+    phi: IsometryLike,
     x: Tensor | Callable[[Tensor], Tensor],
     *,
     in_field: Field = "scalar",
