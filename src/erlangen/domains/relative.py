@@ -10,6 +10,7 @@ from erlangen.domains.neighbours import CHUNK
 from erlangen.domains.sampling import Sampling
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup, matrix_log
+from erlangen.groups.compact import distinct, independent
 
 TOLERANCE = 1e-7
 BELOW = 1e-6  # lengths of the space that a sample may lie aside
@@ -116,25 +117,9 @@ def structure_over(fine: Geometry, coarse: Geometry) -> StructureGroup | None:
     if max(moved, default=0.0) > TOLERANCE * coarse.length:
         return None
     algebra, components = (coarse.gauge(u, w) for w in kept)
-    return StructureGroup(_basis(matrix_log(algebra) / SMALL), _distinct(components))
-
-
-def _basis(X: Float[Tensor, "a n n"]) -> Float[Tensor, "b n n"]:
-    """A basis of the antisymmetric matrices that some span, since part of H may turn nothing."""
-    X = (X - X.mT) / 2
-    if len(X) == 0:
-        return X
-    _, values, rows = torch.linalg.svd(X.flatten(1), full_matrices=False)
-    return rows[values > TOLERANCE].unflatten(1, X.shape[1:])
-
-
-def _distinct(elements: Float[Tensor, "c n n"]) -> Float[Tensor, "b n n"]:
-    """Each element once."""
-    found = elements[:1]
-    for h in elements[1:]:
-        if float((found - h).abs().amax((-2, -1)).min()) > TOLERANCE:
-            found = torch.cat([found, h[None]])
-    return found
+    X = matrix_log(algebra) / SMALL
+    # part of H may turn nothing
+    return StructureGroup(independent((X - X.mT) / 2, TOLERANCE), distinct(components, TOLERANCE))
 
 
 def sample_below(fine: Sampling, coarse: Sampling) -> Int[Tensor, "i"]:
