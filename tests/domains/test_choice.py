@@ -86,6 +86,14 @@ def test_layers_ask_for_an_engine():
             "expected a name: a function builds an engine of one domain",
         ),
         (
+            lambda: er.nn.Correlation(er.Plane(), 1, 1, 5, engine=""),
+            "engine is '', expected one of",
+        ),
+        (
+            lambda: er.nn.Correlation(er.Plane(), 1, 1, 5, engine=lambda domain, basis, spec: None),
+            "which made None, expected an Engine: let build",
+        ),
+        (
             lambda: er.nn.Correlation(
                 er.Plane(shape=(6, 6)), 1, 1, 5, padding_mode="reflect", engine="stencil"
             ),

@@ -176,3 +176,12 @@ def test_samples_on_a_ring_at_a_pole_are_permuted(symmetry, rotations):
         for s in exact:
             off = layer(ball.act(s.matrix, x, field)) - ball.act(s.matrix, y, field)
             assert float(off.abs().max()) < 1e-12 * float(y.abs().max()), (field, s.name)
+
+
+def test_shifts_once_round_a_torus_are_no_symmetries():
+    """What two matrices do to all samples is one element, and those that do nothing are none."""
+    diagonal = er.FlatTorus((4.0, 4.0), symmetry="isometries").grid(4, 4, mask=torch.eye(4) > 0)
+    found, x = diagonal.symmetries(), torch.randn(1, 1, 4, 4).double()
+    assert {s.name for s in found if s.is_shift} == {"shift (1, 1)", "shift (2, 2)", "shift (3, 3)"}
+    moved = torch.cat([diagonal.hide(x), *[diagonal.act(s.matrix, x) for s in found]]).flatten(1)
+    assert len(moved.round(decimals=9).unique(dim=0)) == len(found) + 1 == 8

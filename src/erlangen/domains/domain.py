@@ -356,7 +356,13 @@ class Domain(ABC):
     def made(self, spec: KernelSpec) -> Engine:
         """A new engine for a kernel here: the first of `engines` that serves it, or the one asked for."""
         build = chosen(self, self.engines, spec)
-        return build(self, self.basis(spec), spec)
+        engine = build(self, self.basis(spec), spec)
+        if not isinstance(engine, Engine):
+            raise ValueError(
+                f"engine is {spec.engine!r}, which made {shown(engine)}, expected an Engine: "
+                "let build(domain, basis, spec) return one, such as those of domain.engines"
+            )
+        return engine
 
     def made_to(self, to: "Domain", spec: KernelSpec) -> Engine:
         """A new engine for a kernel that reaches from here to the samples of another domain."""

@@ -32,7 +32,7 @@ def chosen(domain: Any, offers: Mapping[str, Offer], spec: KernelSpec) -> Build:
     if callable(spec.engine):
         return spec.engine
     serving = {name: offer.build for name, offer in offers.items() if offer.serves(domain, spec)}
-    name = spec.engine or next(iter(serving), None)
+    name = next(iter(serving), None) if spec.engine is None else spec.engine
     if name not in serving:
         raise ValueError(
             f"engine is {spec.engine!r}, expected one of {', '.join(map(repr, serving))}, which serve this "

@@ -69,16 +69,17 @@ class Symmetries:
         isometries.
         """
         tried = candidates(self.geometry, self.frames, self.weights)
-        if len(tried):
-            one = torch.eye(tried.shape[-1], dtype=torch.float64)
-            tried = tried[(tried - one).abs().amax((1, 2)) > SAME]
-            tried = tried[self._may_permute(tried)]
-        found: list[Symmetry] = []
-        for g in tried:
-            known = [s.matrix for s in found]
-            if all(float((g - other).abs().max()) > SAME for other in known):
+        if not len(tried):
+            return []
+        tried = tried[self._may_permute(tried)]
+        one = torch.eye(tried.shape[-1], dtype=torch.float64)
+        there = self._first_frame_by(torch.cat([one[None], tried]))
+        found, known = [], there[:1]
+        for g, at in zip(tried, there[1:, None], strict=True):
+            if bool(((known - at).abs().amax(1) > SAME).all()):
                 symmetry = self.named(name_of(g, linear=len(g) == self.geometry.ambient), g)
-                found += [symmetry] * symmetry.permutes
+                if symmetry.permutes:
+                    found, known = [*found, symmetry], torch.cat([known, at])
         return fewer(found)
 
     def named(self, name: str, g: Float[Tensor, "d d"]) -> Symmetry:
@@ -105,6 +106,12 @@ class Symmetries:
         if not whole or bool(((weights[index] - weights).abs() > SAME * weights.max()).any()):
             return None
         return (index, self.geometry.gauge(u.at(index), moved)) if self._commutes(g) else None
+
+    def _first_frame_by(self, g: Float[Tensor, "c d d"]) -> Float[Tensor, "c k"]:
+        """Where elements take one frame, by which each is known: on a quotient to one place by several g."""
+        moved = self.geometry.act(g[:, None], self.frames.flat.at(slice(0, 1)))
+        point = self.geometry.home(moved.point) / self._places.extent
+        return torch.cat([point.flatten(1), moved.basis.flatten(1)], 1)
 
     def _as_framed(self, index: Int[Tensor, "p"], moved: Frame) -> Int[Tensor, "p"]:
         """Of samples at one point, as on a ring at a pole, those that are framed like frames there."""
