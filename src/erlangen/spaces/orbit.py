@@ -180,7 +180,6 @@ class Orbit:
         """
         v, along = v.clone(), torch.linalg.pinv(self.at_origin @ M)
         inward = along @ self.at_origin  # from the Lie algebra to g / h
-        one = 1e-14 * torch.eye(M.shape[1], dtype=torch.float64)
         gap, miss, size = self._missed(v, target, M)
         reach = torch.ones(len(v), dtype=torch.float64)
         active = torch.arange(len(v))  # those that still move: most are done after a few steps
@@ -190,22 +189,9 @@ class Orbit:
             if len(active) == 0:
                 break
             x, far, seen = v[active] @ M.T, reach[active, None], miss[active] @ along.T
-            J, ahead = self._jacobian(x, M), seen.norm(dim=-1)
-            A = inward @ J
-            square, right = A.mT @ A, A.mT @ seen[..., None]
-            steep = ahead > CLOSE
-            if bool(steep.any()):
-                rest = (miss if back else gap)[active[steep]]
-                if back:
-                    D = self.velocities(rest + self.origin) @ J[steep]
-                else:
-                    D = self.push_from_origin(self.group.exp(x[steep]), self.at_origin @ J[steep])
-                square[steep], right[steep] = D.mT @ D, D.mT @ rest[..., None]
-            # least squares, each component in its own measure, since A is singular where several ways meet
-            each = square.diagonal(dim1=1, dim2=2).sqrt()[..., None].clamp_min(1e-300)
-            step = torch.linalg.solve_ex(square / each / each.mT + one, right / each)[0]
-            step = (step / each)[..., 0]
-            leads = torch.maximum((A @ step[..., None])[..., 0].norm(dim=-1), step.norm(dim=-1))[:, None]
+            ahead = seen.norm(dim=-1)
+            step, moved = self._step(x, M, inward, seen, (miss if back else gap)[active], back)
+            leads = torch.maximum(moved.norm(dim=-1), step.norm(dim=-1))[:, None]
             step = step * (far / leads.clamp_min(1e-300)).clamp(max=1)
             trial = _turned(v[active], step)
             after = self._missed(trial, target[active], M)
@@ -227,6 +213,27 @@ class Orbit:
         found = close & ((miss @ along.T).norm(dim=-1) < SOLVED + blurred)
         v = torch.where(found[:, None], v, math.nan)
         return v, v.norm(dim=-1).nan_to_num(math.inf)
+
+    def _step(
+        self, x: Tensor, M: Tensor, inward: Tensor, seen: Tensor, rest: Tensor, back: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The w of `_newton` from ``exp(x)``, and J w up to h: by `rest` far from p, by `seen` near it."""
+        J = self._jacobian(x, M)
+        A = inward @ J
+        square, right = A.mT @ A, A.mT @ seen[..., None]
+        steep = seen.norm(dim=-1) > CLOSE
+        if bool(steep.any()):
+            rest = rest[steep]
+            if back:
+                D = self.velocities(rest + self.origin) @ J[steep]
+            else:
+                D = self.push_from_origin(self.group.exp(x[steep]), self.at_origin @ J[steep])
+            square[steep], right[steep] = D.mT @ D, D.mT @ rest[..., None]
+        # least squares, each component in its own measure, since A is singular where several ways meet
+        each = square.diagonal(dim1=1, dim2=2).sqrt()[..., None].clamp_min(1e-300)
+        little = 1e-14 * torch.eye(M.shape[1], dtype=torch.float64)
+        step = torch.linalg.solve_ex(square / each / each.mT + little, right / each)[0] / each
+        return step[..., 0], (A @ step)[..., 0]
 
     def _missed(self, v: Tensor, target: Tensor, M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``p - exp(v) p0`` and ``exp(-v) p - p0``, and the size of what cancels in that."""
