@@ -84,6 +84,20 @@ def test_networks_commute_with_what_permutes_the_samples(name, exact_shifts):
     assert len(exact) > 4
 
 
+def test_a_space_whose_decks_carry_no_grid_to_itself_has_samples():
+    """The axis of the half turn lies aside, and its sides lean."""
+    half = er.Deck(torch.diag(torch.tensor([-1.0, -1.0, 1.0])), torch.tensor([0.3, 0.2, 0.9]))
+    decks = [er.Deck(torch.eye(3), LEANING[0]), er.Deck(torch.eye(3), LEANING[1]), half]
+    space = er.FlatQuotient(decks, [math.inf] * 3)
+    with pytest.raises(ValueError, match="do not carry samples"):
+        space.grid(8, 9, 7)
+    domain = space.samples()
+    assert float(domain.weights.sum()) == pytest.approx(0.83 * 0.9, rel=1e-12)
+    p = domain.points[::40]
+    apart = space.distance(p[:, None], domain.points).topk(2, largest=False).values[:, 1]
+    torch.testing.assert_close(apart, apart[:1].expand(len(p)), rtol=1e-9, atol=0)
+
+
 def test_gradients_cross_the_seams():
     space, _ = form("tricosm")
     domain = space.grid(3, 3, 2)

@@ -18,7 +18,7 @@ from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.groups.families import affine
 from erlangen.spaces.decks import DeckGroup
 from erlangen.spaces.euclidean import affine_group, affine_image, expect_affine
-from erlangen.spaces.scattered import box_samples, scattered
+from erlangen.spaces.scattered import box_sizes, scattered
 
 
 class FlatQuotient(Geometry):
@@ -157,7 +157,31 @@ class FlatQuotient(Geometry):
         return super().mover(u) if self.group is None else affine(u.basis, u.point)
 
     samples = scattered
-    own_samples = box_samples
+
+    def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:
+        """Those of a lattice along the sides of the cell, whether or not decks carry them to each other."""
+        sizes = box_sizes(self.cell, count)
+        steps, origin, _ = self._lattice(sizes)
+        places = torch.cartesian_prod(*[torch.arange(size).double() for size in sizes]).view(-1, self.dim)
+        points = self.home(origin + places @ steps)
+        return points, torch.linalg.det(steps).abs().expand(len(points))
+
+    def _lattice(self, shape: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """The steps of a grid of so many samples, the first one, and which axes close."""
+        n, sides = self.dim, self._sides()
+        endless = [a for a, w in enumerate(self.widths) if a not in sides and math.isinf(w)]
+        if endless:
+            raise ValueError(
+                f"axis {endless[0]} of {self} has no end, expected a width: where should samples end?"
+            )
+        counts = torch.tensor(shape, dtype=torch.float64)
+        widths = torch.tensor(self.widths, dtype=torch.float64)
+        closed = torch.tensor([axis in sides for axis in range(n)])
+        steps = torch.where(closed, 1.0, widths)[:, None] * self._vectors() / counts[:, None]
+        turned = torch.stack([deck.matrix - torch.eye(n).to(deck.matrix) for deck in self.generators])
+        begins = 0.5 * ((turned.abs().amax((0, 1)) > 0) & is_diagonal(steps @ steps.T))
+        origin = torch.where(closed, begins, (1 - counts) / 2) @ steps
+        return steps, origin, closed
 
     @checked
     def grid(
@@ -178,22 +202,10 @@ class FlatQuotient(Geometry):
             reflections: whether the fibre has mirrors, which H says; None does not ask.
             mask: as in `Domain.masked`.
         """
-        n = self.dim
-        if len(shape) != n or min(shape) < 1:
-            raise ValueError(f"shape is {shape}, expected {n} positive sizes")
+        if len(shape) != self.dim or min(shape) < 1:
+            raise ValueError(f"shape is {shape}, expected {self.dim} positive sizes")
+        steps, origin, closed = self._lattice(shape)
         sides = self._sides()
-        endless = [a for a, w in enumerate(self.widths) if a not in sides and math.isinf(w)]
-        if endless:
-            raise ValueError(
-                f"axis {endless[0]} of {self} has no end, expected a width: where should samples end?"
-            )
-        counts = torch.tensor(shape, dtype=torch.float64)
-        widths = torch.tensor(self.widths, dtype=torch.float64)
-        closed = torch.tensor([axis in sides for axis in range(n)])
-        steps = torch.where(closed, 1.0, widths)[:, None] * self._vectors() / counts[:, None]
-        turned = torch.stack([deck.matrix - torch.eye(n).to(deck.matrix) for deck in self.generators])
-        begins = 0.5 * ((turned.abs().amax((0, 1)) > 0) & is_diagonal(steps @ steps.T))
-        origin = torch.where(closed, begins, (1 - counts) / 2) @ steps
         decks = [sides[axis] for axis in sorted(sides)]
         fibre = fibre_of(self.structure, rotations, reflections)
         grid = QuotientGrid(self, shape, steps, decks, origin=origin, fibre=fibre)

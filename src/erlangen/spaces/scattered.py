@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erlangen.arguments import Length, Rotations, Steps, checked
 from erlangen.domains import Domain, NodeQuadrature, Samples, nearest
-from erlangen.geometry import Frame, Geometry
+from erlangen.geometry import Cell, Frame, Geometry
 from erlangen.geometry.bad_points import expect_finite, expect_points
 from erlangen.groups import fibre_of
 from erlangen.kernels.directions import sphere_area, sphere_rule
@@ -115,11 +115,15 @@ def own(geometry: Geometry, count: int) -> tuple[Tensor, Tensor]:
 
 def box_samples(geometry: Geometry, count: int = 500) -> tuple[Tensor, Tensor]:
     """About so many samples of the grid of a space that is glued from a box of coordinates."""
-    low, high = geometry.cell.low, geometry.cell.high  # type: ignore[union-attr]
-    width = (high - low).nan_to_num(posinf=1.0)  # the grid says that an axis has no end
-    sizes = (width * (count / width.prod()) ** (1 / geometry.dim)).round().clamp_min(LEAST)
-    grid = geometry.grid(*sizes.int().tolist())
+    grid = geometry.grid(*box_sizes(geometry.cell, count))  # type: ignore[arg-type]
     return grid.points.flatten(0, -2), grid.weights.flatten()
+
+
+def box_sizes(cell: Cell, count: int) -> list[int]:
+    """How many samples lie on each axis of a cell, of about so many in all."""
+    width = (cell.high - cell.low).nan_to_num(posinf=1.0)  # the grid says that an axis has no end
+    sizes = width * (count / width.prod()) ** (1 / len(width))
+    return sizes.round().clamp_min(LEAST).int().tolist()
 
 
 def far_apart(points: Float[Tensor, "k m"], count: int) -> Float[Tensor, "count m"]:
