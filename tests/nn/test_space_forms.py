@@ -86,7 +86,8 @@ def test_networks_commute_with_what_permutes_the_samples(name, exact_shifts):
 
 def test_a_space_whose_decks_carry_no_grid_to_itself_has_samples():
     """The axis of the half turn lies aside, and its sides lean."""
-    half = er.Deck(torch.diag(torch.tensor([-1.0, -1.0, 1.0])), torch.tensor([0.3, 0.2, 0.9]))
+    aside = torch.tensor([0.3, 0.2, 0.9], dtype=torch.float64)
+    half = er.Deck(torch.diag(torch.tensor([-1.0, -1.0, 1.0])), aside)
     decks = [er.Deck(torch.eye(3), LEANING[0]), er.Deck(torch.eye(3), LEANING[1]), half]
     space = er.FlatQuotient(decks, [math.inf] * 3)
     with pytest.raises(ValueError, match="do not carry samples"):
