@@ -42,8 +42,8 @@ def same(one, other):
 @pytest.fixture
 def short_page(monkeypatch):
     """A page without its costly parts."""
-    monkeypatch.setattr("erlangen.train.page.report_of", lambda _run: None)
-    monkeypatch.setattr("erlangen.train.page.ANGLES", [0.0, 90.0])
+    monkeypatch.setattr("erlangen.train.run_page.report_of", lambda _run: None)
+    monkeypatch.setattr("erlangen.train.run_page.ANGLES", [0.0, 90.0])
     monkeypatch.setattr("erlangen.train.cost.REPORT", 1)
 
 

@@ -97,7 +97,7 @@ class QuotientGrid(Grid):
         if shape not in self._of_shape:
             grid = self
             while grid.shape != shape:
-                more = [here > there for here, there in zip(grid.shape, shape, strict=True)]
+                more = [here > there for here, there in zip(grid.sizes, shape, strict=True)]
                 if not any(more):
                     return None
                 grid = grid.halved(more)
@@ -178,7 +178,7 @@ class QuotientGrid(Grid):
         ends = zip(self.sizes, margins, strict=True)
         axes = [torch.arange(-margin, size + margin).double() for size, margin in ends]
         places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ self.steps + self.first
-        u = self.geometry.glue(self.geometry.frames(places))
+        u = self.geometry.glue(self.geometry.frames(places))  # type: ignore[attr-defined]
         index = self._index(u.point)
         if index is None:
             raise ValueError(

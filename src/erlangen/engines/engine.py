@@ -1,7 +1,7 @@
 """The one interface of every engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +21,7 @@ class Engine(ABC):
         smoothness: ``(b,)``, the relative amplitude that each coefficient should start with.
     """
 
-    basis: Callable[[Tensor], Tensor]
+    basis: Any  # a function, which each engine asks for more
     rho_in: Representation
     rho_out: Representation
     power: Float[Tensor, "b"]

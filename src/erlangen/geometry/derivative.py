@@ -56,10 +56,12 @@ def jet(f: Curve, t: Float[Tensor, "*batch"], order: int) -> list[Float[Tensor, 
                 return _forward_jet(f, t, order)
             rows = [tuple(f(here))]
             for k in range(1, order + 1):
-                options = {"retain_graph": True, "create_graph": is_recorded or k < order}
+                recorded = is_recorded or k < order
                 rows.append(())
                 for y in rows[-2]:
-                    slope = grad(y.sum(), here, **options)[0] if y.requires_grad else torch.zeros_like(here)
+                    slope = torch.zeros_like(here)
+                    if y.requires_grad:
+                        slope = grad(y.sum(), here, retain_graph=True, create_graph=recorded)[0]
                     rows[-1] += (slope,)
     except RuntimeError:
         return _forward_jet(f, t, order)
@@ -109,7 +111,7 @@ def _forward_jet(f: Curve, t: Tensor, order: int) -> list[Tensor]:
     def derivative(g: Function) -> Function:
         return lambda t: _forward(g, t, torch.ones_like(t))
 
-    fields = [lambda t: torch.stack(tuple(f(t)), -1)]
+    fields: list[Field] = [lambda t: torch.stack(tuple(f(t)), -1)]
     for _ in range(order):
         fields.append(derivative(fields[-1]))
     return [g(t) for g in fields]

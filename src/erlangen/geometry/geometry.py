@@ -510,5 +510,6 @@ class Geometry(ABC):
         elements = torch.stack(back) if back else h[:0]
         expect_orthogonal(str(self), torch.cat([h, elements]))
         R = self.relative_curvature(u).flatten(0, 2)
-        group, *found = generated_by(h, elements, R)
-        return Holonomy(self, group, start, paths[inside], loops, h, circuits, back, *found)
+        group, by_loops, by_curvature, is_dense = generated_by(h, elements, R)
+        dims = by_loops, by_curvature
+        return Holonomy(self, group, start, paths[inside], loops, h, circuits, back, *dims, is_dense)

@@ -237,7 +237,7 @@ class Chart(Numerical):
         return sectional(self.field(p), riemann(self.field.christoffel, p), v, w)
 
     samples = scattered_with_nodes
-    own_samples = box_samples
+    own_samples = box_samples  # type: ignore[assignment]
 
     @checked
     def grid(

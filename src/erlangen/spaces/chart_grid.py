@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import mul, or_
 
 import torch
 from jaxtyping import Float
@@ -71,14 +72,14 @@ class ChartInterpolation(Interpolation):
         start = torch.where(self.closed, start, torch.minimum(start.clamp_min(0), last))
         axes = start[..., None] + torch.arange(TAPS, dtype=p.dtype)  # (k, n, taps)
         weights = lagrange(axes, position)
-        return torch.stack(_at_corners(axes), -1), math.prod(_at_corners(weights))
+        return torch.stack(_at_corners(axes), -1), reduce(mul, _at_corners(weights))
 
     def _index(self, node: Tensor) -> Tensor:
         shape = torch.tensor(self.shape)
         strides = torch.tensor([math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]).to(node)
         index = node @ strides
         beyond = ((node < 0) | (node >= shape)).unbind(-1)
-        where = sum(beyond).flatten().nonzero()[:, 0]  # few need to be brought home
+        where = reduce(or_, beyond).flatten().nonzero()[:, 0]  # few need to be brought home
         home = self.field.home(self.first + node.flatten(0, -2)[where] * self.step)
         index.view(-1)[where] = ((home - self.first) / self.step).round().remainder(shape) @ strides
         return index.long()

@@ -14,6 +14,7 @@ from erlangen.spaces.projective_grid import half_rings
 from erlangen.spaces.scattered import scattered
 from erlangen.spaces.sphere import Builder, Sphere
 from erlangen.spaces.spherical import RingGrid, fibonacci, halved, rings_of_kind
+from erlangen.spaces.spherical.coordinates import on_sphere
 
 
 class ProjectivePlane(Geometry):
@@ -65,8 +66,7 @@ class ProjectivePlane(Geometry):
     @property
     def embedding(self) -> Embedding | None:
         """The upper half of the sphere."""
-        whole = self.sphere.embedding
-        return Embedding(whole.place, whole.patch, [*whole.extent[:1], (0.0, math.pi / 2)])
+        return Embedding(lambda p: p, on_sphere, [(-math.pi, math.pi), (0.0, math.pi / 2)])
 
     def circuits(self) -> list[Tensor]:
         t = math.pi / 4 * torch.arange(1, 5, dtype=torch.float64)

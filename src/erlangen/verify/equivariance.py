@@ -105,7 +105,9 @@ class _Measured:
         noise = _run(module, _noise_like(x), layers) if has_invariants else None
         _refuse_constant(domain, y, noise[0] if noise and y.dim() == 2 else None)
         parts = dict(module.named_modules())
-        fields = {name: field_of(here, domain, parts[name]) for name, here in inner.items()}
+        fields: dict[str, Field | None] = {
+            name: field_of(here, domain, parts[name]) for name, here in inner.items()
+        }
         return cls(module, domain, x, in_field, field_of(y, domain, module, out), fields, y, inner, noise)
 
     def report(self, elements: list[Symmetry], gradients: bool) -> Report:
