@@ -231,3 +231,20 @@ def test_what_is_refused():
     domain = HEXAGON.grid(7, 7)
     with pytest.raises(ValueError, match="expected even sizes there"):
         er.nn.Down(domain)(noise(domain, "regular"))
+
+
+def test_fields_are_read_along_short_steps():
+    """Between samples a field is the same in any basis of the lattice."""
+    basis = torch.tensor([[1.0, 0.0], [0.3, 0.7]], dtype=torch.float64)
+    long = torch.tensor([[1.0, 0.0], [10.0, 1.0]], dtype=torch.float64) @ basis
+    u = torch.rand(2, 40, generator=torch.Generator().manual_seed(0)).double().T @ basis
+
+    def waves(p):
+        x = 2 * math.pi * p @ torch.linalg.inv(basis)
+        return x[..., 0].cos() + x[..., 1].sin()
+
+    for sides in (basis, long):
+        domain = er.FlatTorus(lattice=sides).grid(24, 24)
+        frames = domain.geometry.frames(u)
+        found = domain.seen_from(frames, waves(domain.points))
+        torch.testing.assert_close(found, waves(u), rtol=0, atol=1e-3)

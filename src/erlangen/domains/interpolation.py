@@ -3,12 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.geometry import Frame, Geometry
+from erlangen.geometry.lattices import reduced
 
 
 class Interpolation(ABC):
@@ -37,7 +39,7 @@ class Interpolation(ABC):
 
 @dataclass(frozen=True, eq=False)
 class LatticeInterpolation(Interpolation):
-    r"""Lagrange interpolation of `taps` samples on each axis of a flat lattice.
+    r"""Lagrange interpolation of `taps` samples along each of the shortest steps of a flat lattice.
 
     Args:
         geometry: the flat space, whose gluings bring a sample beyond a seam back.
@@ -55,7 +57,7 @@ class LatticeInterpolation(Interpolation):
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         n = p.shape[-1]
-        position = (p - self.origin) @ torch.linalg.inv(self.steps)  # in samples
+        position = (p - self.origin) @ torch.linalg.inv(self._short)  # in samples
         # a point on a sample up to rounding reads only that sample
         position = torch.where((position - position.round()).abs() < 1e-9, position.round(), position)
         first = torch.floor(position) - (self.taps // 2 - 1)
@@ -67,9 +69,15 @@ class LatticeInterpolation(Interpolation):
         weight = weights[:, axes, corners].prod(-1) * valid
         return index, weight * self.geometry.contains(p)[:, None]
 
+    @cached_property
+    def _short(self) -> Float[Tensor, "n n"]:
+        """The shortest steps: those of long ones askew would read samples far away."""
+        gram = self.steps @ self.steps.T
+        return self.steps if not bool(gram.triu(1).any()) else reduced(gram) @ self.steps
+
     def _index(self, node: Float[Tensor, "k s n"]) -> tuple[Tensor, Tensor]:
         """The sample at a lattice position, and whether there is one."""
-        home = self.geometry.home(self.origin + node @ self.steps)
+        home = self.geometry.home(self.origin + node @ self._short)
         index = ((home - self.origin) @ torch.linalg.inv(self.steps)).round().long()
         size = torch.tensor(self.shape)
         valid = ((index >= 0) & (index < size)).all(-1)
