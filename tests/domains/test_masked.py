@@ -244,3 +244,9 @@ def test_missing_values_are_not_looked_for_where_nobody_may_look():
     torch.func.grad(lambda f: checked(f).sum())(f[1])
     with pytest.raises(ValueError, match="1 of 12 values of the field are NaN"):
         torch.func.grad(lambda f: checked(f).sum())(f[0])
+
+
+def test_a_mask_of_specks_has_no_coarser_samples():
+    specks = er.Plane().masked(torch.arange(144).view(12, 12) % 5 == 0)
+    with pytest.raises(ValueError, match="most is hidden, expected a mask of larger"):
+        er.models.UNet(specks, 1, 1, width=2, depth=1)

@@ -142,8 +142,13 @@ class Masked(Domain):
     def coarser(self) -> "Masked":
         if self._coarser is None:
             with shared():
-                share = self._share("down").value
-                self._coarser = Masked(self.whole.coarser(), share >= HALF, self.boundary)
+                seen = self._share("down").value >= HALF
+                if not bool(seen.any()):
+                    raise ValueError(
+                        f"{self} has no coarser samples: of what each would see most is hidden, expected a "
+                        "mask of larger pieces, or fewer levels (depth=)"
+                    )
+                self._coarser = Masked(self.whole.coarser(), seen, self.boundary)
         return self._coarser
 
     def prepare(self, way: Way, rho: Representation) -> None:
