@@ -98,14 +98,13 @@ def correlate(
     space, fibre = _space_of(domain, f, at)
     rho_in = representation_of(in_field, space, fibre)
     rho_out = representation_of(out_field, space, fibre) if to is None else to.representation(out_field)
+    samples = seen = None
     if isinstance(f, Tensor) and isinstance(domain, Domain):
         f, domain = _expected_samples(f, domain, rho_in)
+        samples = f.flatten(-domain.space_axes)
     receivers = _receivers(domain, to, at)
-    seen = (
-        relative(domain.sampling, receivers.seen_as)
-        if isinstance(domain, Domain) and isinstance(f, Tensor)
-        else None
-    )
+    if samples is not None and isinstance(domain, Domain):
+        seen = relative(domain.sampling, receivers.seen_as)
     geometry, H = (space, space.structure) if seen is None else (seen.geometry, seen.structure)
     if seen is not None and not seen.is_one_space and (in_field, out_field) != ("scalar", "scalar"):
         raise ValueError(f"between two spaces fields are scalar, not {in_field} and {out_field}")
@@ -115,15 +114,15 @@ def correlate(
         structure = "domain.structure" if domain is space else "domain.geometry.structure"
         mend = AVERAGE if kernel_on == "space" else SYMMETRIZE.format(structure)
         expect_invariant(K, H, _extent(geometry, radius, seen), rho_in, rho_out, mend=mend)
-    if seen is not None:
-        total = _sum_over_samples(seen, K, f.flatten(-domain.space_axes), radius, rho_in, rho_out)
-        kind = torch.promote_types(f.dtype, torch.complex64) if total.is_complex() else f.dtype
+    if seen is not None and samples is not None:
+        total = _sum_over_samples(seen, K, samples, radius, rho_in, rho_out)
+        kind = torch.promote_types(samples.dtype, torch.complex64) if total.is_complex() else samples.dtype
         return receivers.shaped(total, kind, rho_out)
     if to is not None:
         raise ValueError("f is a function and to= is given, expected samples; or leave to= out")
     if radius is None:
         raise ValueError("f is a function without samples: give radius=, the support of the kernel")
-    total = _sum_over_nodes(space, receivers.frames, K, f, radius, rho_in, nodes)
+    total = _sum_over_nodes(space, receivers.frames, K, f, radius, rho_in, nodes)  # type: ignore[arg-type]
     return receivers.shaped(total, total.dtype, rho_out)
 
 

@@ -111,7 +111,7 @@ def _forward_jet(f: Curve, t: Tensor, order: int) -> list[Tensor]:
     def derivative(g: Function) -> Function:
         return lambda t: _forward(g, t, torch.ones_like(t))
 
-    fields: list[Field] = [lambda t: torch.stack(tuple(f(t)), -1)]
+    fields: list[Function] = [lambda t: torch.stack(tuple(f(t)), -1)]
     for _ in range(order):
         fields.append(derivative(fields[-1]))
     return [g(t) for g in fields]
