@@ -173,3 +173,9 @@ def test_how_far_an_output_sees_is_counted_on_lattices_only():
         ValueError, match=r"does not see whole samples, expected one on a lattice, such as er\.Plane"
     ):
         _ = net.receptive_radius
+
+
+@pytest.mark.parametrize("network", [er.models.UNet, er.models.Classifier])
+def test_options_that_there_are_not_are_told_by_name(network):
+    with pytest.raises(TypeError, match="there is no option blockz=, expected some of width, depth, blocks"):
+        network(er.Plane(), 3, 2, blockz=2)

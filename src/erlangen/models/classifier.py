@@ -47,8 +47,8 @@ class Classifier(Equivariant):
     ) -> None:
         super().__init__()
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
-        chosen = Options(width, depth, **options).chosen(domain, blocks=2, projection="max", pooling="mean")
-        self.options = chosen
+        given = Options.named(width, depth, options)
+        self.options = chosen = given.chosen(domain, blocks=2, projection="max", pooling="mean")
         pooling: Any = chosen.pooling
         levels = chosen.levels(domain)
         layers = stem(levels[0], in_channels)

@@ -101,6 +101,19 @@ class Options:
         """Whether all axes close."""
         return self.padding_mode == "circular"
 
+    @classmethod
+    def named(cls, width: Any, depth: Any, options: dict[str, Any]) -> "Options":
+        """The record of the arguments that a network was given.
+
+        Raises:
+            TypeError: for a name that is none of an option.
+        """
+        names = [field.name for field in fields(cls)]
+        unknown = next((name for name in options if name not in names), None)
+        if unknown is not None:
+            raise TypeError(f"there is no option {unknown}=, expected some of {', '.join(names)}")
+        return cls(width, depth, **options)
+
     def chosen(self, domain: Domain, **choices: Any) -> "Options":
         """These on a domain, with these choices for what is None.
 

@@ -50,7 +50,7 @@ class UNet(Equivariant):
     ) -> None:
         super().__init__()
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
-        self.options = Options(width, depth, **options).chosen(domain, blocks=1, projection="mean")
+        self.options = Options.named(width, depth, options).chosen(domain, blocks=1, projection="mean")
         if self.options.pooling is not None:
             raise ValueError(
                 f'pooling="{self.options.pooling}", but a UNet goes down by Gaussian means, expected None; '
