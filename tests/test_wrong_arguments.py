@@ -216,7 +216,7 @@ TABLE = {
         {"radius": 1.0, "rings": 3},
         {"radius": "length", "rings": "count", "samples": "count?", **FIBRE},
     ),
-    "FlatTorus": call(er.FlatTorus, {}, {"lengths": "lengths", "symmetry": "choice?"}),
+    "FlatTorus": call(er.FlatTorus, {}, {"lengths": "lengths?", "symmetry": "choice?"}),
     "FlatTorus by a lattice": call(
         er.FlatTorus, {"lattice": torch.eye(2)}, {"lattice": "basis", "symmetry": "choice?"}
     ),
@@ -451,7 +451,9 @@ TABLE = {
     ),
     "verify.randomized": call(er.verify.randomized, {"module": NET}, {"module": "module", "seed": "seed"}),
     "on": call(
-        er.on, {"module": NET, "domain": PLANE}, {"module": "module", "domain": "domain", "to": "domain?"}
+        er.on,
+        {"module": NET, "domain": PLANE},
+        {"module": "module", "domain": "domain", "to": "other domain"},
     ),
     "Settings": call(
         er.train.Settings().changed,

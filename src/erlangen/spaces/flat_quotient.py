@@ -245,7 +245,7 @@ def fault_of(deck: Deck) -> str | None:
     """Why a flat space of finite holonomy is not made of a deck, and what is expected."""
     off = float((deck.matrix.T @ deck.matrix - torch.eye(len(deck.shift)).to(deck.matrix)).abs().max())
     if not bool(deck.shift.isfinite().all()):
-        return f"has the shift {deck.shift.tolist()}, expected finite numbers"
+        return f"has the shift {deck.shift.tolist()}, expected finite numbers: give how far it leads"
     if not off < TURNED:
         return f"changes lengths, by {off:.2g}, expected an orthogonal matrix; make it in float64"
     if float(deck.pitch.norm()) <= TURNED * float(deck.shift.norm()):
