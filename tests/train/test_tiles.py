@@ -1,5 +1,8 @@
 """Tiles give the answer of the whole."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -53,3 +56,24 @@ def test_predictions_in_tiles(run):
     x = torch.rand(1, 3, 90, 130)
     (whole,), (tiled,) = er.predict(run.model, x), er.predict(run.model, x, tile=40)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+FAULTS = """
+import resource, torch, erlangen as er
+from erlangen.train import Predictor
+
+torch.set_num_threads(1)
+model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 4, 1, kernel_size=3))
+x = torch.rand(1, 3, 640, 640)  # fields of 26 MB, and copies of several
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    er.predict(model, x)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_memory_of_one_answer_serves_the_next():
+    run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 2000, "pages of 4 kB that the kernel cleared; 60,000 where memory is handed back"

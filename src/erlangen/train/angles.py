@@ -8,7 +8,7 @@ from torch import Tensor
 
 from erlangen.spaces import Plane
 from erlangen.train.data import Data
-from erlangen.train.device import full_precision
+from erlangen.train.device import full_precision, keep_freed_memory
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
@@ -41,6 +41,7 @@ def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool =
     Raises:
         ValueError: for a network that lives elsewhere than on the plane, or whose answer does not vary.
     """
+    keep_freed_memory()
     domain = model.net.domain
     if not isinstance(domain, Plane):
         raise ValueError(f"the network lives on {domain}, expected one on the plane")

@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -38,11 +39,12 @@ def full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+@cache
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep freed memory for the next step instead of handing it back to the kernel.
+    """Ask glibc to keep freed memory for the next tensor instead of handing it back to the kernel.
 
-    Tensors above 32 MiB are otherwise mapped anew at every step, and on a CPU the kernel then spends about
-    as long clearing pages as the step computes. Changes nothing but speed and the memory that the
+    Tensors above 32 MiB are otherwise mapped anew each time, and on a CPU the kernel then spends up to as
+    long clearing pages as the network computes; asked once, for the whole process. Changes nothing but speed and the memory that the
     process holds.
 
     Returns:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.models import UNet
+from erlangen.train.device import keep_freed_memory
 
 if TYPE_CHECKING:
     from erlangen.train.predictor import Predictor
@@ -26,6 +27,7 @@ def answer(model: "Predictor", image: Float[Tensor, "batch 3 height width"], til
 
     Those of networks in half precision come as float32, as probabilities and masks want them.
     """
+    keep_freed_memory()
     model.eval()
     image = image.to(model.mean.device)
     if max(image.shape[-2:]) <= tile or not isinstance(model.net, UNet):
