@@ -1,7 +1,10 @@
 """Half the samples and back."""
 
+from collections import Counter
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import erlangen as er
 
@@ -83,3 +86,35 @@ def test_maximum_pooling_goes_round():
     torus = er.FlatTorus((8.0, 8.0)).grid(8, 8)
     pool, f = er.nn.Pool(torus, "max"), torch.randn(1, 1, 8, 8).double()
     torch.testing.assert_close(pool(f.roll(2, -1)), pool(f).roll(1, -1))
+
+
+class _Counted(TorchDispatchMode):
+    """Counts what torch is asked to do, views left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.found[operation.name().removeprefix("aten::")] += not operation.is_view
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (31, 47)], ids=str)
+def test_no_constant_is_made_at_a_size_met_before(size):
+    down, x = er.nn.Down(PLANE), torch.randn(2, 3, *size)
+    down(x)
+    with _Counted() as counted:
+        down(x)
+    found = {name for name, times in counted.found.items() if times}
+    assert found <= {"mul.Tensor", "clone", "convolution", "expand"}, found
+    assert counted.found.total() <= 6
+
+
+def test_the_visible_part_is_as_exact_in_half_precision():
+    """Constants stay at the border under autocast as well, whatever it was asked first."""
+    down, x = er.nn.Down(PLANE), torch.ones(1, 1, 43, 38)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        first = down(x)
+    torch.testing.assert_close(first.float(), torch.ones_like(first).float(), rtol=0, atol=1e-2)
+    torch.testing.assert_close(down(x), torch.ones(1, 1, 22, 19), rtol=0, atol=1e-6)

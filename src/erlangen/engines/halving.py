@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
+from erlangen.engines.table import Table
+from erlangen.shared import shared
 
 BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
 REACH = 2.5  # samples
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+LINES: dict[int, Table] = {}  # the blur's weights, by where they are centred; made at the first use
 Surround = Callable[
     [Tensor, list[int]], Tensor
 ]  # so many more samples at both ends of each axis, from across
@@ -55,11 +59,10 @@ def downsample(
         x = surround(x, around)
     beyond = [0 if p else w for w, p in zip(widths, periodic, strict=True)]
     y = _blur(x, lines, [2 if h else 1 for h in halved], beyond)
-    for axis, (line, width) in enumerate(zip(lines, beyond, strict=True)):
+    for axis, width in enumerate(beyond):
         if width:
-            ones = line.new_ones(1, 1, sizes[axis])
-            mass = F.conv1d(ones, line.view(1, 1, -1), stride=2, padding=width)
-            y = y * mass.reciprocal().view(-1, *[1] * (len(sizes) - 1 - axis))
+            share = _share(sizes[axis], centred(sizes[axis], 2)[1] % 2, y)
+            y = y * share.view(-1, *[1] * (len(sizes) - 1 - axis))
     return y
 
 
@@ -113,10 +116,39 @@ def _blur(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[
 
 def gaussian(odd_offset: int, like: Tensor) -> Tensor:
     """The blur's weights at whole (0) or half (1) samples from its centre."""
+    if odd_offset not in LINES:
+        if torch.compiler.is_compiling():
+            return _line(odd_offset).to(like)
+        with shared():
+            LINES[odd_offset] = Table(_line(odd_offset))
+    return LINES[odd_offset].like(like)
+
+
+def _line(odd_offset: int) -> Tensor:
+    """The same, in float64."""
     most = math.ceil(REACH - odd_offset / 2) - 1
-    offsets = torch.arange(-most - odd_offset, most + 1, device=like.device) + odd_offset / 2
-    weights = torch.exp(-offsets.to(torch.float64).square() / (2 * BLUR**2))
-    return (weights / weights.sum()).to(like.dtype)
+    offsets = torch.arange(-most - odd_offset, most + 1, dtype=torch.float64) + odd_offset / 2
+    weights = torch.exp(-offsets.square() / (2 * BLUR**2))
+    return weights / weights.sum()
+
+
+def _share(size: int, odd_offset: int, like: Tensor) -> Tensor:
+    """One over what the blur sees, at each coarse sample of an open axis: kept for sizes met before."""
+    if torch.compiler.is_compiling() or type(size) is not int:
+        return _visible(size, gaussian(odd_offset, like))
+    return _kept_share(size, odd_offset, like.dtype, like.device)
+
+
+@lru_cache(maxsize=256)
+def _kept_share(size: int, odd_offset: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with shared(), torch.autocast("cpu", enabled=False):
+        return _visible(size, gaussian(odd_offset, torch.empty(0, dtype=dtype))).to(device)
+
+
+def _visible(size: int, line: Tensor) -> Tensor:
+    """One over the part of the line that lies on an open axis, at each coarse sample."""
+    ones, width = line.new_ones(1, 1, size), (len(line) - 1) // 2
+    return F.conv1d(ones, line.view(1, 1, -1), stride=2, padding=width).reciprocal()
 
 
 def downsample_by_content(
