@@ -1,5 +1,8 @@
 """Every engine against the formula summed literally, on every geometry and every pair of field types."""
 
+import itertools
+import math
+
 import pytest
 import torch
 from spaces import DOMAINS, RADIUS, field_shape
@@ -74,3 +77,42 @@ def test_engine_is_the_formula(name, in_field, out_field):
     assert y.shape == (2, 2, *field_shape(domain, out_field))
     assert float(expected.abs().max()) > 1e-3
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-11 * float(expected.abs().max()))
+
+
+GLOBAL = {"radius": math.inf, "degrees": 6}
+SPLIT = {  # a domain, the fields, what else the kernel is
+    "lattice": (er.Plane(rotations=4), "regular", "regular", {"radius": 2.5, "rings": 3}),
+    "stride": (er.Plane(rotations=4), "scalar", "regular", {"radius": 2.5, "rings": 3, "stride": 2}),
+    "depthwise": (er.Plane(rotations=8), "regular", "regular", {"radius": 2.5, "depthwise": True}),
+    "point": (er.Plane(rotations=8), "regular", "regular", {}),
+    "strip": (er.Moebius(8.0, 5.0).grid(8, 5), "regular", "vector", {"radius": 2.5, "rings": 3}),
+    "masked": (DOMAINS["plane, masked"](), "regular", "scalar", {"radius": 2.5, "rings": 3}),
+    "stencil": (DOMAINS["sphere, lifted"](), "scalar", "regular", {"radius": 1.2, "rings": 3}),
+    "harmonics": (er.Sphere().grid(6, rotations=3), "regular", "regular", GLOBAL),
+    "coefficients": (er.Sphere().harmonics(6, rotations=3), "regular", "scalar", GLOBAL),
+    "coefficients, point": (er.Sphere().harmonics(6, rotations=3), "regular", "scalar", {}),
+    "projective plane": (er.ProjectivePlane().grid(6, rotations=3), "regular", "regular", GLOBAL),
+}
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("name", SPLIT)
+def test_filters_that_were_made_before_give_the_same(name, groups):
+    """In the engines' own dtypes and in half ones, at odd and even sizes; the bias is added where they do."""
+    torch.manual_seed(0)
+    domain, in_field, out_field, options = SPLIT[name]
+    spec = KernelSpec(in_field, out_field, **options)
+    engine = domain.engine(spec)
+    sizes = [(9, 6), (6, 5), (7, 7)] if domain.shape is None else [domain.shape]
+    for dtype, size in itertools.product((torch.float64, torch.bfloat16), sizes):
+        parts = domain.parts(domain.representation(in_field))
+        f = torch.randn(2, 4, *([] if parts is None else [parts]), *size, dtype=dtype)
+        w = torch.randn(4, 4 // groups, len(engine.power), dtype=dtype)
+        bias = torch.randn(4, dtype=dtype) if engine.adds_bias and out_field != "vector" else None
+        filters = engine.filters(w, groups, bias)
+        assert all(t.dtype == dtype for t in filters.tensors)
+        y, expected = engine.filtered(f, filters, groups), engine.apply(f, w, groups)
+        expected = expected if bias is None else domain.add(expected, bias)
+        assert y.dtype == expected.dtype == dtype
+        error = float((y - expected).abs().max() / expected.abs().max())
+        assert error < (1e-14 if dtype == torch.float64 else 0.03), (size, dtype)

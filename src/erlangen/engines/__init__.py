@@ -1,7 +1,8 @@
 """Engines: how a correlation is computed. They know tensors and tables, no space; may import
 geometry, kernels and harmonics.
 
-All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field:
+All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field; in two
+steps where coefficients stay, ``filters(coefficients, groups)`` once and ``filtered(field, filters, groups)``:
 
 - `MaskedEngine`: another engine, where samples are missing;
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;
@@ -16,7 +17,7 @@ All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` corre
 from erlangen.engines import halving
 from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
 from erlangen.engines.continuation import Continuation
-from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.finer import FinerFibre, Resolution
 from erlangen.engines.folding import Folded, Stencil
 from erlangen.engines.halving import Halving
@@ -35,6 +36,7 @@ __all__ = [
     "AntipodalResolution",
     "Continuation",
     "Engine",
+    "Filters",
     "FinerFibre",
     "FinerHarmonics",
     "Folded",

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from erlangen.engines.engine import Engine
+from erlangen.engines.engine import Engine, Filters
 from erlangen.engines.finer import Resolution
 from erlangen.engines.spectral import SpectralEngine
 from erlangen.engines.table import Table
@@ -54,6 +54,13 @@ class AntipodalEngine(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         lifted = self.into.up(field.to(coefficients.dtype))
         return self.out.down(self.inner.apply(lifted, coefficients, groups))
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        return self.inner.filters(coefficients, groups)
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        lifted = self.into.up(field.to(filters.tensors[0].dtype))
+        return self.out.down(self.inner.filtered(lifted, filters, groups))
 
 
 class AntipodalResolution(Resolution):

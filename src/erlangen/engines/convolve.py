@@ -11,14 +11,21 @@ FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels
 
 
 def convolve(
-    x: Tensor, filters: Tensor, stride: int, padding: list[int], dilation: int, groups: int
+    x: Tensor,
+    filters: Tensor,
+    stride: int,
+    padding: list[int],
+    dilation: int,
+    groups: int,
+    bias: Tensor | None = None,
 ) -> Tensor:
-    """``conv{1,2,3}d``, channels last; depthwise ones on the plane with a faster gradient."""
+    """``conv{1,2,3}d``, channels last; learned depthwise ones on the plane with a faster gradient."""
     n = filters.dim() - 2
     x = in_format(x, FORMATS[n])
-    if n == 2 and groups == x.shape[1] == len(filters) and x.device.type == "cpu" and dilation == 1:
+    depthwise = n == 2 and groups == x.shape[1] == len(filters) and x.device.type == "cpu" and dilation == 1
+    if depthwise and filters.requires_grad and bias is None:
         return _Depthwise2d.apply(x, filters, stride, tuple(padding))
-    return CONVOLUTIONS[n](x, filters, None, stride, padding, dilation, groups)
+    return CONVOLUTIONS[n](x, filters, bias, stride, padding, dilation, groups)
 
 
 def in_format(x: Tensor, memory_format: torch.memory_format) -> Tensor:

@@ -1,12 +1,24 @@
 """The one interface of every engine."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import Representation
+
+
+class Filters(NamedTuple):
+    """What an engine makes of coefficients once, when they do not change any more.
+
+    Attributes:
+        tensors: real ones, in the dtype of the coefficients.
+        bias: as the engine adds it on the way; None where nothing is added.
+    """
+
+    tensors: tuple[Tensor, ...]
+    bias: Tensor | None = None
 
 
 class Engine(ABC):
@@ -19,6 +31,7 @@ class Engine(ABC):
         power: ``(b,)``, the summed squared weights of each basis function for one output value: what
             an initialization divides by.
         smoothness: ``(b,)``, the relative amplitude that each coefficient should start with.
+        adds_bias: whether `filters` takes a bias, for which no further pass over the field is needed.
     """
 
     basis: Any  # a function, which each engine asks for more
@@ -26,6 +39,7 @@ class Engine(ABC):
     rho_out: Representation
     power: Float[Tensor, "b"]
     smoothness: Float[Tensor, "b"]
+    adds_bias: bool = False
 
     @abstractmethod
     def apply(
@@ -35,6 +49,21 @@ class Engine(ABC):
         groups: int = 1,
     ) -> Float[Tensor, "batch out *space"]:
         """The field ``sum_c sum_b w[o, c, b] (psi_b * f_c)``; fibre axes come after the channels."""
+
+    def filters(
+        self,
+        coefficients: Float[Tensor, "out channel_per_group b"],
+        groups: int = 1,
+        bias: Float[Tensor, "out"] | None = None,
+    ) -> Filters:
+        """What `filtered` takes; an engine that makes nothing of coefficients keeps them."""
+        return Filters((coefficients,), bias)
+
+    def filtered(
+        self, field: Float[Tensor, "batch channel *space"], filters: Filters, groups: int = 1
+    ) -> Float[Tensor, "batch out *space"]:
+        """`apply`, and the bias added, with what `filters` made of both."""
+        return self.apply(field, filters.tensors[0], groups)
 
     def __deepcopy__(self, memo: object) -> "Engine":
         return self

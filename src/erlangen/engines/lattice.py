@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines.convolve import convolve
-from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
 
@@ -20,13 +20,13 @@ class Plan(NamedTuple):
     """What a correlation on a lattice does.
 
     Attributes:
-        taps: the kernels at its nodes.
+        halves: where its nodes lie, in half samples from the outputs: which of the taps are theirs.
         around: samples on both sides of each axis, from across where it closes.
         zeros: those that the convolution adds.
         rest: those of the other padding modes; fewer of the field's own where negative.
     """
 
-    taps: Table
+    halves: tuple[int, ...]
     around: list[int]
     zeros: list[int]
     rest: list[int]
@@ -49,6 +49,8 @@ class LatticeEngine(Engine):
         centred: whether a stride keeps the centre of the lattice, else its first sample.
         surround: so many more samples of a folded field at both ends of each of those.
     """
+
+    adds_bias = True
 
     def __init__(
         self,
@@ -86,32 +88,59 @@ class LatticeEngine(Engine):
         self._plain = self._plan((0,) * len(steps))  # without a stride, at every size
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        plan = self._plain if self.stride == 1 else self._plan(self._firsts(field))
-        depthwise = self.basis.is_diagonal and groups == field.shape[1] == len(coefficients)
+        plan = self._plan_of(field)
+        filters = self._filters(coefficients, self._taps[plan.halves], groups)
+        return self._correlated(field, filters, None, plan, groups)
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        """Those of all parities of the sizes: a stride has other nodes at each."""
+        tensors = tuple(self._filters(coefficients, taps, groups) for taps in self._taps.values())
+        if bias is not None:
+            groups = 1 if self._is_depthwise(coefficients, groups) else groups
+            bias = bias.view(groups, 1, -1).expand(-1, self.rho_out.dim, -1).flatten()
+        return Filters(tensors, bias)
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        plan = self._plan_of(field)
+        one = filters.tensors[list(self._taps).index(plan.halves)]
+        return self._correlated(field, one, filters.bias, plan, groups)
+
+    def _correlated(
+        self, field: Tensor, filters: Tensor, bias: Tensor | None, plan: Plan, groups: int
+    ) -> Tensor:
+        alone = groups == field.shape[1] and len(filters) == groups * self.rho_out.dim
+        depthwise = self.basis.is_diagonal and alone
         groups = 1 if depthwise else groups
         x = fold(field, self.rho_in, groups)
-        taps = plan.taps.like(coefficients)
-        if depthwise:  # every channel and fibre value by a filter of its own
-            filters = torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
-        else:
-            filters = self._filters(coefficients, taps, groups)
         if any(plan.around) and self.surround is not None:
             x = self.surround(x, plan.around, groups)
         if any(plan.rest):
             x = pad(x, plan.rest, self.modes)
-        y = convolve(x, filters, self.stride, plan.zeros, self.dilation, x.shape[1] if depthwise else groups)
+        groups_of_all = x.shape[1] if depthwise else groups
+        y = convolve(x, filters, self.stride, plan.zeros, self.dilation, groups_of_all, bias)
         return unfold(y, self.rho_out, groups)
 
     def _twice_first(self, size: int) -> int:
         """Twice the position of the first sample that the stride keeps."""
         return centred(size, self.stride)[1] if self.centred else 0
 
-    def _filters(self, coefficients: Tensor, taps: Tensor, groups: int) -> Tensor:
+    def _is_depthwise(self, coefficients: Tensor, groups: int) -> bool:
+        """Whether every channel and fibre value has a filter of its own."""
+        return self.basis.is_diagonal and coefficients.shape[:2] == (groups, 1)
+
+    def _filters(self, coefficients: Tensor, table: Table, groups: int) -> Tensor:
         """``(group d_out out, d_in in, *k)``: what fibre values of channels see of each other."""
+        taps = table.like(coefficients)
+        if self._is_depthwise(coefficients, groups):
+            return torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
         if self.basis.is_diagonal:
             taps = torch.diag_embed(taps.movedim(1, -1)).movedim((-2, -1), (1, 2))
         filters = torch.einsum("gocb,bij...->giojc...", coefficients.unflatten(0, (groups, -1)), taps)
         return filters.flatten(0, 2).flatten(1, 2)
+
+    def _plan_of(self, field: Tensor) -> Plan:
+        """What is done with a field of that size."""
+        return self._plain if self.stride == 1 else self._plan(self._firsts(field))
 
     def _firsts(self, field: Tensor) -> tuple[int, ...]:
         """`_twice_first` of each axis; ValueError for sizes that the stride does not divide as it has to."""
@@ -133,13 +162,13 @@ class LatticeEngine(Engine):
 
     def _plan(self, twice: tuple[int, ...]) -> "Plan":
         """The nodes, and so many samples around, where the first outputs lie there."""
-        taps = self._taps[tuple([t % 2 for t in twice])]
-        widths = self._widths(taps.value.shape[-len(twice) :], twice)
+        halves = tuple([t % 2 for t in twice])
+        widths = self._widths(self._taps[halves].value.shape[-len(twice) :], twice)
         closing = [p and self.surround is not None for p in self.periodic]
         around = [w if closes else 0 for w, closes in zip(widths, closing, strict=True)]
         widths = [w - a for w, a in zip(widths, around, strict=True)]
         zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, self.modes, strict=True)]
-        return Plan(taps, around, zeros, [w - z for w, z in zip(widths, zeros, strict=True)])
+        return Plan(halves, around, zeros, [w - z for w, z in zip(widths, zeros, strict=True)])
 
     def margins(self, sizes: Sequence[int]) -> list[int]:
         """How many samples about a field of some sizes it sees."""

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from erlangen.engines.engine import Engine
+from erlangen.engines.engine import Engine, Filters
 from erlangen.engines.table import Table
 
 
@@ -24,8 +24,17 @@ class MaskedEngine(Engine):
         self.mask, self.scale = Table(mask), Table(scale)
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        field = torch.where(
-            self.mask.like(field), field, torch.zeros((), dtype=field.dtype, device=field.device)
-        )
-        y = self.whole.apply(field, coefficients, groups)
+        y = self.whole.apply(self._seen(field), coefficients, groups)
         return y * self.scale.like(y)
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        return self.whole.filters(coefficients, groups)
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        y = self.whole.filtered(self._seen(field), filters, groups)
+        return y * self.scale.like(y)
+
+    def _seen(self, field: Tensor) -> Tensor:
+        """With zeros in place of what is missing."""
+        zero = torch.zeros((), dtype=field.dtype, device=field.device)
+        return torch.where(self.mask.like(field), field, zero)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from erlangen.engines.engine import Engine
+from erlangen.engines.engine import Engine, Filters
 from erlangen.engines.finer import RELU, SQUARE, Function, Resolution, at_more
 from erlangen.engines.table import Table
 from erlangen.harmonics import (
@@ -45,24 +45,35 @@ class SpectralEngine(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         with precise(field):
             w = at_least_single(coefficients)
-            return self._apply(field.to(w.dtype), w, groups).to(coefficients.dtype)
+            return self._mixed(field.to(w.dtype), self.matrices(w, groups)).to(coefficients.dtype)
 
-    def _apply(self, field: Tensor, coefficients: Tensor, groups: int) -> Tensor:
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        with precise(coefficients):
+            W = self.matrices(at_least_single(coefficients), groups)
+            return Filters((torch.view_as_real(W).to(coefficients.dtype),))
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        (parts,) = filters.tensors
+        with precise(field):
+            w = at_least_single(parts)
+            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
+
+    def _mixed(self, field: Tensor, W: Tensor) -> Tensor:
         L = self.basis.degrees
         c = self.transform.analyze(field, self.basis.into)[:L, :L]
-        return synthesized_at(self.mixed(c, coefficients, groups), self.target, self.basis.out)
+        return synthesized_at(self.mixed(c, W), self.target, self.basis.out)
 
     def mixed(
-        self, c: Complex[Tensor, "l m batch channel n"], coefficients: Tensor, groups: int = 1
+        self, c: Complex[Tensor, "l m batch channel n"], W: Complex[Tensor, "l group a b"]
     ) -> Complex[Tensor, "l m batch out k"]:
-        """The harmonics of the result."""
+        """The harmonics of the result, by `matrices`."""
         degrees, _, batch, channels, columns = c.shape
-        W = self._matrices(coefficients, groups)
+        groups, k = W.shape[1], len(self.basis.out.columns)
         x = c.reshape(degrees, degrees * batch, groups, channels // groups * columns)
         y = torch.matmul(x.transpose(1, 2), W).transpose(1, 2)  # (l, m batch, group, out n')
-        return y.reshape(degrees, degrees, batch, len(coefficients), y.shape[3] * groups // len(coefficients))
+        return y.reshape(degrees, degrees, batch, groups * y.shape[3] // k, k)
 
-    def _matrices(self, coefficients: Tensor, groups: int) -> Tensor:
+    def matrices(self, coefficients: Tensor, groups: int = 1) -> Complex[Tensor, "l group a b"]:
         """W, ``(l, group, channel n, out n')``."""
         profiles = self.profiles.like(coefficients)
         w = coefficients.unflatten(2, (len(profiles), -1)).unflatten(0, (groups, -1))  # (g, o, c, r, e)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.engines.engine import Engine, fold, unfold
+from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.folding import Folded, Mixed, Stencil, folded
 from erlangen.engines.table import Table
 
@@ -77,13 +77,25 @@ class StencilEngine(Engine):
         self.power = power / basis.rho_out.dim
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        batch = field.shape[0]
-        x = fold(field, self.rho_in, groups).flatten(2).to(coefficients.dtype)  # (n, g k c, q)
-        y = self.operator(x.flatten(0, 1).T, coefficients)  # (s, p, n g k c)
+        return self._mixed(field, self._matrix(coefficients, groups))
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        return Filters((self._matrix(coefficients, groups),))
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        return self._mixed(field, *filters.tensors)
+
+    def _matrix(self, coefficients: Tensor, groups: int) -> Float[Tensor, "g o i c k s"]:
+        """What fibre values of channels see of each other, by each operator."""
+        grouped = coefficients.unflatten(0, (groups, -1))
+        return torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
+
+    def _mixed(self, field: Tensor, matrix: Float[Tensor, "g o i c k s"]) -> Tensor:
+        batch, groups = field.shape[0], len(matrix)
+        x = fold(field, self.rho_in, groups).flatten(2).to(matrix.dtype)  # (n, g k c, q)
+        y = self.operator(x.flatten(0, 1).T, matrix)  # (s, p, n g k c)
         channels = x.shape[1] // (groups * self.rho_in.dim)
         y = y.unflatten(2, (batch, groups, self.rho_in.dim, channels))
-        grouped = coefficients.unflatten(0, (groups, -1))
-        matrix = torch.einsum("gocb,bsik->goicks", grouped, self.mix.like(coefficients))
         z = torch.einsum("goicks,spngkc->npgio", matrix, y).contiguous()  # channels innermost
         return unfold(z.flatten(2).movedim(2, 1).unflatten(2, self.shape), self.rho_out, groups)
 

@@ -13,7 +13,7 @@ from erlangen.domains import Domain, Interpolation, KernelSpec, Samples, Symmetr
 from erlangen.domains.engine_choice import Offer
 from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
-from erlangen.engines import Engine, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
+from erlangen.engines import Engine, Filters, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
 from erlangen.engines.finer import RELU, SQUARE
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
@@ -250,10 +250,22 @@ class _Spectral(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         with precise(field):
             w = at_least_single(coefficients)
-            held, own = field.shape[-1], len(self.there.value)  # degrees: the field's, the kernel's
-            c = self.engine.mixed(unpacked(field.to(w.dtype))[:own, :own], w, groups)
-            y = packed(c * self.there.like(w)).to(coefficients.dtype)
-            return y if held == own else F.pad(y, (0, held - own, 0, held - own))
+            return self._mixed(field.to(w.dtype), self.engine.matrices(w, groups)).to(coefficients.dtype)
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        return self.engine.filters(coefficients, groups)
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        (parts,) = filters.tensors
+        with precise(field):
+            w = at_least_single(parts)
+            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
+
+    def _mixed(self, field: Tensor, W: Tensor) -> Tensor:
+        held, own = field.shape[-1], len(self.there.value)  # degrees: the field's, the kernel's
+        c = self.engine.mixed(unpacked(field)[:own, :own], W)
+        y = packed(c * self.there.like(field))
+        return y if held == own else F.pad(y, (0, held - own, 0, held - own))
 
 
 class _Point(Engine):
@@ -268,17 +280,32 @@ class _Point(Engine):
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
         with precise(field):
             w = at_least_single(coefficients)
-            values = torch.complex(self.real.like(w), self.imaginary.like(w))
-            grouped = w.unflatten(0, (groups, -1)).to(values.dtype)
-            M = torch.einsum("gocb,bij->gcjoi", grouped, values).flatten(3).flatten(1, 2)  # (g, c n, o n')
-            c = unpacked(field.to(w.dtype))
-            degrees, _, batch, channels, columns = c.shape
-            x = c.reshape(degrees * degrees * batch, groups, channels // groups * columns)
-            y = torch.matmul(x.transpose(0, 1), M).transpose(0, 1)
-            y = y.reshape(
-                degrees, degrees, batch, len(coefficients), M.shape[2] * groups // len(coefficients)
-            )
-            return packed(y).to(coefficients.dtype)
+            return self._mixed(field.to(w.dtype), self._matrix(w, groups)).to(coefficients.dtype)
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        with precise(coefficients):
+            M = self._matrix(at_least_single(coefficients), groups)
+            return Filters((torch.view_as_real(M).to(coefficients.dtype),))
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        (parts,) = filters.tensors
+        with precise(field):
+            w = at_least_single(parts)
+            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
+
+    def _matrix(self, w: Tensor, groups: int) -> Tensor:
+        """``(group, channel n, out n')``."""
+        values = torch.complex(self.real.like(w), self.imaginary.like(w))
+        grouped = w.unflatten(0, (groups, -1)).to(values.dtype)
+        return torch.einsum("gocb,bij->gcjoi", grouped, values).flatten(3).flatten(1, 2)
+
+    def _mixed(self, field: Tensor, M: Tensor) -> Tensor:
+        c = unpacked(field)
+        degrees, _, batch, channels, columns = c.shape
+        groups, k = len(M), self.real.value.shape[1]
+        x = c.reshape(degrees * degrees * batch, groups, channels // groups * columns)
+        y = torch.matmul(x.transpose(0, 1), M).transpose(0, 1)
+        return packed(y.reshape(degrees, degrees, batch, groups * M.shape[2] // k, k))
 
 
 class _Finer(Resolution):
