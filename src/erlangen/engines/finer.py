@@ -27,9 +27,9 @@ class Resolution(ABC):
     def down(self, field: Tensor) -> Tensor:
         """The band-limited part of a field at more samples, on the domain's own."""
 
-    def relu(self, field: Tensor) -> Tensor:
-        """``down(relu(up(field)))``."""
-        return self.down(torch.relu(self.up(field)))
+    def pointwise(self, field: Tensor, function: "Function") -> Tensor:
+        """``down(function(up(field)))``."""
+        return self.down(function.of(self.up(field)))
 
     def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
         """``down(a up(field) + b up(field)^2)``."""
@@ -61,19 +61,19 @@ class FinerFibre(Resolution):
         """The band-limited part of a function on the finer fibre."""
         return along_fibre(self.lowpass.like(field), field)
 
-    def relu(self, field: Tensor) -> Tensor:
-        """``down(relu(up(field)))``; on a CPU without ever holding the finer field."""
+    def pointwise(self, field: Tensor, function: "Function") -> Tensor:
+        """``down(function(up(field)))``; on a CPU without ever holding the finer field."""
         if field.device.type != "cpu" or torch.compiler.is_compiling():
-            return self.down(torch.relu(self.up(field)))
+            return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
         between, lowpass = self.between.like(field), self.lowpass.like(field)
         channels = last.shape[-1]
         if channels > FEW:
-            y = _Finer.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass, RELU)
+            y = _Finer.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass, function)
         else:
             each = torch.eye(channels).to(field)
             up, down = torch.kron(between.contiguous(), each), torch.kron(lowpass.contiguous(), each)
-            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), up, down, RELU)
+            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), up, down, function)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
 
@@ -96,7 +96,16 @@ def _stop(grad: Tensor, x: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward.grad_input(grad, x, 0.0, grad_input=grad)
 
 
+def _silu(x: Tensor) -> Tensor:
+    return torch.nn.functional.silu(x, inplace=True)
+
+
+def _silu_back(grad: Tensor, x: Tensor) -> Tensor:
+    return torch.ops.aten.silu_backward.grad_input(grad, x, grad_input=grad)
+
+
 RELU = Function(torch.relu, torch.relu_, _stop)
+SILU = Function(torch.nn.functional.silu, _silu, _silu_back)
 SQUARE = Function(torch.square, torch.square_, lambda grad, x: grad.mul_(x).mul_(2))
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from erlangen.engines.engine import Engine, Filters
-from erlangen.engines.finer import RELU, SQUARE, Function, Resolution, at_more
+from erlangen.engines.finer import SQUARE, Function, Resolution, at_more
 from erlangen.engines.table import Table
 from erlangen.harmonics import (
     Frequencies,
@@ -110,13 +110,13 @@ class FinerHarmonics(Resolution):
     def down(self, field: Tensor) -> Tensor:
         return resampled(field, *self.finer, *self.own)
 
-    def relu(self, field: Tensor) -> Tensor:
-        """``down(relu(up(field)))``; on a CPU without ever holding all samples of the finer fibre."""
+    def pointwise(self, field: Tensor, function: Function) -> Tensor:
+        """``down(function(up(field)))``; on a CPU without ever holding all samples of the finer fibre."""
         own, of = self.own
         if not self.is_direct(field):
-            return super().relu(field)
+            return super().pointwise(field, function)
         with precise(field):
-            c = self.taken(RELU, own.analyze(at_least_single(field), of))
+            c = self.taken(function, own.analyze(at_least_single(field), of))
             return own.synthesize(c, of).to(field.dtype)
 
     def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.models.options import Level
-from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU
+from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU, SiLU
 
 LIMIT = 4.0  # of the root mean square of what is squared, which norms that know their fields make about 1
 
@@ -15,6 +15,8 @@ def activation(level: Level) -> nn.Module:
         return Gated(level.domain, level.width, oversampling=level.oversampling)
     if level.nonlinearity == "polynomial":
         return Polynomial(level.domain, level.width, limit=LIMIT)
+    if level.nonlinearity == "silu":
+        return SiLU(level.domain, oversampling=level.oversampling)
     return ReLU(level.domain, oversampling=level.oversampling)
 
 

@@ -7,7 +7,7 @@ from erlangen.arguments import Count, Depth, Length, Oversampling, check_fields
 from erlangen.domains import Domain
 from erlangen.domains.spec import PaddingMode
 
-Nonlinearity = Literal["relu", "gated", "polynomial"]
+Nonlinearity = Literal["relu", "silu", "gated", "polynomial"]
 T = TypeVar("T")
 PerLevel = Union[T, tuple[T, ...]]  # noqa: UP007  (which a TypeVar needs in Python 3.10)
 WIDTH = 8
@@ -32,7 +32,8 @@ class Options:
             and grows with the distance of samples. With neither, kernels on the sphere's grids are global.
         rings: radii at which kernels are free, per level, or for global kernels degrees; None for as many as
             the samples tell apart.
-        nonlinearity: per level, "relu" (on a finer fibre; on the sphere it aliases by per cents), "gated"
+        nonlinearity: per level, "relu" (on a finer fibre; on the sphere it aliases by per cents), "silu" (the
+            same without a kink: it aliases ten times less, unless norms learn large weights), "gated"
             (exact at every angle of the plane, and with oversampling=6 to 1e-5 under rotations of the sphere)
             or "polynomial" (of degree 2; exact at every angle of the plane, and by harmonics under every
             rotation; fields of more than 4 times the size that norms make are scaled down to that).

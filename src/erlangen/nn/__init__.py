@@ -5,7 +5,7 @@ Signatures are torch's, with the domain first. May import domains and everything
 
 from erlangen.nn.correlation import Correlation, Lift
 from erlangen.nn.measure import l1_loss, mean, mse_loss
-from erlangen.nn.nonlinearity import Gated, Pointwise, Polynomial, ReLU
+from erlangen.nn.nonlinearity import Gated, Pointwise, Polynomial, ReLU, SiLU
 from erlangen.nn.norm import Norm
 from erlangen.nn.project import GlobalPool, Project
 from erlangen.nn.pullback import Pullback, Pushforward
@@ -25,6 +25,7 @@ __all__ = [
     "Pullback",
     "Pushforward",
     "ReLU",
+    "SiLU",
     "Up",
     "l1_loss",
     "mean",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from erlangen.arguments import Count, Oversampling, Range, checked
 from erlangen.domains import Domain
 from erlangen.domains.spec import Field
+from erlangen.engines.finer import RELU, SILU, Function
 from erlangen.nn.equivariant import Equivariant
 
 Degree = Annotated[int, Range(2, 16, mend="the first is a line, take 2 or 3")]
@@ -33,6 +34,8 @@ class Pointwise(Equivariant):
 
     Shapes: ``(batch, channel, [fibre,] *space)``, in and out.
     """
+
+    fused: Function | None = None  # the same function, where it can be taken without holding the finer field
 
     @checked
     def __init__(
@@ -62,7 +65,11 @@ class Pointwise(Equivariant):
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field)
         finer = self.domain.finer(self.rho, self.oversampling)
-        return self.function(field) if finer is None else finer.down(self.function(finer.up(field)))
+        if finer is None:
+            return self.function(field)
+        if self.fused is not None:
+            return finer.pointwise(field, self.fused)
+        return finer.down(self.function(finer.up(field)))
 
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}", oversampling={self.oversampling}'
@@ -78,14 +85,30 @@ class ReLU(Pointwise):
         torch.Size([1, 4, 8, 16, 16])
     """
 
+    fused = RELU
+
     @checked
     def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: Oversampling = 2) -> None:
         super().__init__(domain, torch.relu, field, oversampling=oversampling)
 
-    def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
-        self.domain.check(field, self.field)
-        finer = self.domain.finer(self.rho, self.oversampling)
-        return torch.relu(field) if finer is None else finer.relu(field)
+
+class SiLU(Pointwise):
+    """`Pointwise` with ``x sigmoid(x)``: as a ReLU without its kink, so that less of it aliases.
+
+    How much less depends on the size of what comes in: with a gain of three its bend is three times as sharp.
+
+    Example:
+        >>> import torch, erlangen as er
+        >>> ball = er.Sphere().grid(8, rotations=5)
+        >>> er.nn.SiLU(ball)(torch.randn(1, 4, 5, 8, 16)).shape
+        torch.Size([1, 4, 5, 8, 16])
+    """
+
+    fused = SILU
+
+    @checked
+    def __init__(self, domain: Domain, field: Field | None = None, *, oversampling: Oversampling = 2) -> None:
+        super().__init__(domain, nn.functional.silu, field, oversampling=oversampling)
 
 
 class Polynomial(Pointwise):

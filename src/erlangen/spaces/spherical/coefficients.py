@@ -14,7 +14,7 @@ from erlangen.domains.engine_choice import Offer
 from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
 from erlangen.engines import Engine, Filters, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
-from erlangen.engines.finer import RELU, SQUARE
+from erlangen.engines.finer import SQUARE, Function
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
 from erlangen.harmonics import Frequencies, GlobalKernels, at_least_single, power_spectrum, precise
@@ -324,11 +324,11 @@ class _Finer(Resolution):
         with precise(field):
             return packed(transform.analyze(at_least_single(field), to)).to(field.dtype)
 
-    def relu(self, field: Tensor) -> Tensor:
+    def pointwise(self, field: Tensor, function: Function) -> Tensor:
         if not self.finer.is_direct(field):
-            return super().relu(field)
+            return super().pointwise(field, function)
         with precise(field):
-            return packed(self.finer.taken(RELU, unpacked(at_least_single(field)))).to(field.dtype)
+            return packed(self.finer.taken(function, unpacked(at_least_single(field)))).to(field.dtype)
 
     def quadratic(self, field: Tensor, a: Float[Tensor, "channel"], b: Float[Tensor, "channel"]) -> Tensor:
         if not self.finer.is_direct(field):
