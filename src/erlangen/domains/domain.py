@@ -21,7 +21,7 @@ from erlangen.domains.symmetry import Symmetries, Symmetry
 from erlangen.engines import Engine, FinerFibre, Halving, Resolution, fold, unfold
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Fibre, Representation, same_fibre
-from erlangen.kernels import KernelBasis, Rings
+from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
 
 
@@ -323,7 +323,7 @@ class Domain(ABC):
         expect_reach(self.geometry, spec.radius)
         rho_in, rho_out = self.representation(spec.in_field), self.representation(spec.out_field)
         H = self.geometry.structure
-        rings = Rings(self.dim, spec.radius or 1.0, spec.rings)
+        rings = spec.polar(self.dim)
         if spec.depthwise:
             basis = KernelBasis.depthwise(H, rings, rho_in, spec.band_in)
         else:
@@ -333,7 +333,12 @@ class Domain(ABC):
 
     def widening(self, spec: KernelSpec) -> int:
         """How far a kernel without mixing raises frequencies along the fibre: its angular degree."""
-        return max(degree for _, degree in Rings(self.dim, 1.0, spec.rings).terms)
+        return max(degree for _, degree in spec.polar(self.dim).terms)
+
+    @property
+    def spacing(self) -> float | None:
+        """How far apart samples of a square lattice are, for which taps can be solved; None elsewhere."""
+        return None
 
     @property
     def default_kernel_size(self) -> int | None:

@@ -16,7 +16,7 @@ from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Build, KernelSpec
 from erlangen.engines import Engine, LatticeEngine, PointEngine, StencilEngine
 from erlangen.groups import Representation
-from erlangen.kernels import KernelBasis, Rings
+from erlangen.kernels import KernelBasis
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def between(
     expect_reach(seen.geometry, spec.radius)
     basis = KernelBasis.build(
         seen.structure,
-        Rings(seen.geometry.dim, spec.radius, spec.rings),
+        spec.polar(seen.geometry.dim),
         rho_in,
         rho_out,
         spec.band_in,

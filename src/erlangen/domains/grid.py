@@ -129,6 +129,13 @@ class Grid(Domain):
         return kernel_size / 2 * shortest(self.steps), rings or (kernel_size + 1) // 2  # type: ignore[operator]
 
     @property
+    def spacing(self) -> float | None:
+        gram = self.steps @ self.steps.T
+        square = gram[0, 0] * torch.eye(self.dim, dtype=torch.float64)
+        is_square = self.dim <= 3 and torch.allclose(gram, square, rtol=1e-9, atol=0.0)
+        return math.sqrt(gram[0, 0]) if is_square else None
+
+    @property
     def default_kernel_size(self) -> int:
         return 5
 

@@ -133,6 +133,10 @@ class Masked(Domain):
     def default_kernel_size(self) -> int | None:
         return self.whole.default_kernel_size
 
+    @property
+    def spacing(self) -> float | None:
+        return self.whole.spacing
+
     def widening(self, spec: KernelSpec) -> int:
         return self.whole.widening(spec)
 

@@ -15,7 +15,7 @@ from erlangen.domains.sampling import Sampling
 from erlangen.engines import Stencil, StencilEngine
 from erlangen.engines.halving import BLUR, REACH
 from erlangen.groups import Representation
-from erlangen.kernels import KernelBasis, Rings
+from erlangen.kernels import KernelBasis, Polar
 
 NODES = 8
 
@@ -31,7 +31,7 @@ class Quadrature(ABC):
         self.samples = samples
 
     @abstractmethod
-    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+    def entries(self, at: Sampling, rings: Polar, turns: bool) -> Iterable[Stencil]:
         """What samples `at` see through a kernel of such rings, some rows at a time; how frames are turned
         only if `turns`, which scalars need not know."""
 
@@ -58,7 +58,7 @@ class WeightedSum(Quadrature):
         super().__init__(samples)
         self._stencils: dict[tuple[float, bool], Stencil] = {}
 
-    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+    def entries(self, at: Sampling, rings: Polar, turns: bool) -> Iterable[Stencil]:
         radius = rings.radius
         found = self._stencils.get((radius, turns)) if at is self.samples else None
         if found is None:
@@ -101,7 +101,7 @@ class NodeQuadrature(Quadrature):
         side = _side(float(samples.weights.mean()), samples.geometry.dim)
         self.pooling = REACH * side if pooling is None else pooling
 
-    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+    def entries(self, at: Sampling, rings: Polar, turns: bool) -> Iterable[Stencil]:
         return self._gathered(at, rings.radius, rings.shoulder, turns)
 
     def means(self, coarse: Sampling, rho: Representation) -> Resampler:

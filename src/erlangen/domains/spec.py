@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from erlangen import kernels
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
+Taps = Literal["rings", "solved"]
 MaskBoundary = Literal["zero", "renormalize"]
 Way = Literal["down", "up"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -22,14 +24,17 @@ class KernelSpec:
 
     ``radius=0`` is a kernel at one point, ``math.inf`` one that reaches round the whole space, with harmonics
     of ``l < degrees``, on whatever samples (None for those that these hold); ``depthwise`` one that does not
-    mix along the fibre. `engine` names one of the domain's own, or is what builds one; None leaves the choice
-    to the domain.
+    mix along the fibre. `taps` names the radial functions: "rings" (`Rings`) or "solved" (`Solved`); `degree`
+    is the highest degree of the latter, None for all. `engine` names one of the domain's own, or is what
+    builds one; None leaves the choice to the domain.
     """
 
     in_field: Field = "scalar"
     out_field: Field = "scalar"
     radius: float = 0.0
     rings: int = 1
+    taps: Taps = "rings"
+    degree: int | None = None
     degrees: int | None = None
     band_in: int | None = None
     band_out: int | None = None
@@ -44,6 +49,13 @@ class KernelSpec:
     def is_global(self) -> bool:
         """Whether the kernel reaches round the whole space."""
         return math.isinf(self.radius)
+
+    def polar(self, n: int) -> kernels.Polar:
+        """The functions of distance and direction that kernels on R^n are made of."""
+        radius = self.radius or 1.0  # at one point any has the same value
+        if self.taps == "rings" or self.radius == 0 or self.is_global:
+            return kernels.Rings(n, radius, self.rings)
+        return kernels.Solved(n, radius, self.rings, self.degree)
 
     @property
     def is_plain(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.groups import Representation, StructureGroup
 from erlangen.kernels.directions import canonical_basis
-from erlangen.kernels.rings import Rings
+from erlangen.kernels.rings import Polar
 from erlangen.kernels.solve import equivariant_part, solve, turned
 
 
@@ -32,7 +32,7 @@ class KernelBasis:
         is_diagonal: whether the kernels do not mix along the fibre.
     """
 
-    rings: Rings
+    rings: Polar
     rho_in: Representation
     rho_out: Representation
     mix: Float[Tensor, "b a d_out d_in"]
@@ -42,7 +42,7 @@ class KernelBasis:
     @staticmethod
     def build(
         group: StructureGroup,
-        rings: Rings,
+        rings: Polar,
         rho_in: Representation,
         rho_out: Representation,
         band_in: int | None = None,
@@ -72,7 +72,7 @@ class KernelBasis:
 
     @staticmethod
     def depthwise(
-        group: StructureGroup, rings: Rings, rho: Representation, band_in: int | None = None
+        group: StructureGroup, rings: Polar, rho: Representation, band_in: int | None = None
     ) -> "KernelBasis":
         r"""Kernels that do not mix along the fibre: ``psi(v) = diag_i k(h_i^{-1} v)``.
 
@@ -95,7 +95,7 @@ class KernelBasis:
 
     @staticmethod
     def _assemble(
-        rings: Rings,
+        rings: Polar,
         rho_in: Representation,
         rho_out: Representation,
         solved: Callable[[int], tuple[Tensor, Tensor]],

@@ -1,6 +1,7 @@
-"""Gaussian rings: the radial part of a kernel, band-limited and smooth at the centre."""
+"""The radial part of a kernel: what all families of it share, and Gaussian rings, smooth at the centre."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,12 +13,63 @@ from torch import Tensor
 from erlangen.kernels.directions import gegenbauer_rule, legendre, sphere_area, spherical_harmonics
 
 MANY, POWERS = 1 << 14, 12  # beyond so many radii the profile is read from polynomials
-MOST = 512  # rings
+MOST = 512  # radii
 EDGE = 0.7  # over which the window falls, in units
 
 
 @dataclass(frozen=True)
-class Rings:
+class Polar(ABC):
+    r"""Polar-separable functions on R^n, ``psi_{j,l,c}(v) = R_{j,l}(|v|) Y_{l,c}(v / |v|)``.
+
+    Args:
+        n: the dimension.
+        radius: the support, in the units of the space.
+        count: the number of radial functions of l = 0.
+    """
+
+    n: int
+    radius: float
+    count: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise ValueError(f"radius is {self.radius}, expected a positive length")
+        if not 1 <= self.count <= MOST:
+            raise ValueError(
+                f"rings is {self.count}, expected at least 1 (the centre) and at most {MOST}: more would not "
+                "fit in memory"
+            )
+
+    @property
+    @abstractmethod
+    def unit(self) -> float:
+        """The length u that a kernel resolves."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> list[tuple[float, int]]:
+        """The pairs (j, l); the first is the family's own name of a radial function."""
+
+    @property
+    @abstractmethod
+    def shoulder(self) -> float:
+        """The distance on both sides of which kernels are smooth."""
+
+    @abstractmethod
+    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """R_{j,l}(r) for r of any shape; zero from the radius on, and at r = 0 unless l = 0."""
+
+    def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:
+        """The harmonics Y_{l,c} of the direction of v; at v = 0 they are multiplied by zero."""
+        r = v.norm(dim=-1, keepdim=True)
+        fallback = torch.zeros_like(v)
+        fallback[..., 0] = 1.0
+        direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
+        return spherical_harmonics(self.n, degree)(direction)
+
+
+@dataclass(frozen=True)
+class Rings(Polar):
     r"""Polar-separable functions on R^n: spheres that carry a harmonic, blurred by a Gaussian.
 
     ``psi_{j,l,c}(v) = R_{j,l}(|v|) Y_{l,c}(v / |v|)`` where R_{j,l} is the harmonic of degree l on
@@ -36,19 +88,6 @@ class Rings:
         radius: the support, in the units of the space.
         count: the number of rings, the centre included.
     """
-
-    n: int
-    radius: float
-    count: int = 3
-
-    def __post_init__(self) -> None:
-        if not self.radius > 0:
-            raise ValueError(f"radius is {self.radius}, expected a positive length")
-        if not 1 <= self.count <= MOST:
-            raise ValueError(
-                f"rings is {self.count}, expected at least 1 (the centre) and at most {MOST}: more would not "
-                "fit in memory"
-            )
 
     @property
     def unit(self) -> float:
@@ -82,14 +121,6 @@ class Rings:
         wave = w * legendre(self.n, degree, t)
         distance = r[..., None] ** 2 + rho**2 - 2 * r[..., None] * rho * t
         return (torch.exp(-distance / (2 * blur**2)) * wave).sum(-1)
-
-    def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:
-        """The harmonics Y_{l,c} of the direction of v; at v = 0 they are multiplied by zero."""
-        r = v.norm(dim=-1, keepdim=True)
-        fallback = torch.zeros_like(v)
-        fallback[..., 0] = 1.0
-        direction = torch.where(r > 0, v / r.clamp_min(torch.finfo(r.dtype).tiny), fallback)
-        return spherical_harmonics(self.n, degree)(direction)
 
     @property
     def shoulder(self) -> float:

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar, Union
 
 from erlangen.arguments import Count, Depth, Length, Oversampling, check_fields
 from erlangen.domains import Domain
-from erlangen.domains.spec import PaddingMode
+from erlangen.domains.spec import PaddingMode, Taps
 
 Nonlinearity = Literal["relu", "silu", "gated", "polynomial"]
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class Options:
             and grows with the distance of samples. With neither, kernels on the sphere's grids are global.
         rings: radii at which kernels are free, per level, or for global kernels degrees; None for as many as
             the samples tell apart.
+        taps: per level, the radial functions of kernels, as of `Correlation`: "rings" or "solved"; None for
+            "rings".
         nonlinearity: per level, "relu" (on a finer fibre; on the sphere it aliases by per cents), "silu" (the
             same without a kink: it aliases ten times less, unless norms learn large weights), "gated"
             (exact at every angle of the plane, and with oversampling=6 to 1e-5 under rotations of the sphere)
@@ -67,6 +69,7 @@ class Options:
     kernel_size: PerLevel[Count] | None = None
     radius: PerLevel[Length] | None = None
     rings: PerLevel[Count] | None = None
+    taps: PerLevel[Taps] | None = None
     nonlinearity: PerLevel[Nonlinearity] = "relu"
     oversampling: PerLevel[Oversampling] = 2
     separable: bool = True
@@ -154,7 +157,7 @@ class Options:
         one = {name: self.at(name, level) for name in NAMES}
         if self.radius is not None and not isinstance(self.radius, tuple):
             one["radius"] *= scale
-        kernel = {name: one[name] for name in ("kernel_size", "radius", "padding_mode", "rings")}
+        kernel = {name: one[name] for name in ("kernel_size", "radius", "padding_mode", "rings", "taps")}
         rest = {field.name: one[field.name] for field in fields(Level) if field.name in one}
         return Level(domain, kernel, **rest)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain, KernelSpec
-from erlangen.domains.spec import Build, Field, PaddingMode
+from erlangen.domains.spec import Build, Field, PaddingMode, Taps
 from erlangen.engines import Engine
 from erlangen.nn.equivariant import Equivariant
 
@@ -43,6 +43,11 @@ class Correlation(Equivariant):
             round the sphere: at how many degrees they are free; 8.
         in_field, out_field: "scalar", "regular", "vector", "sign", or on surfaces "spin2": symmetric
             tensors without trace, by (Q, U), such as polarization.
+        taps: the radial functions: "rings" of Gaussians; or "solved" for square lattices, so that samples of
+            the kernel are isotropic within 0.05 % up to wave number 1 (5 wide: angular degrees up to 3), at
+            most 9 wide; None for "rings".
+        degree: the highest angular degree of solved taps; None for 3, and for half of the fibre's limit where
+            the layer is separable, since there a degree is as much less for the frequencies that are mixed.
         separable: mix channels and fibre at each point, then correlate each channel by itself.
         fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
         to: where the result lives: other samples of the space, or another space of its group. From G/H to
@@ -91,6 +96,8 @@ class Correlation(Equivariant):
         rings: Count | None = None,
         in_field: Field = "scalar",
         out_field: Field = "scalar",
+        taps: Taps | None = None,
+        degree: Frequency | None = None,
         separable: bool = False,
         fibre_band: Frequency | None = None,
         to: Domain | None = None,
@@ -104,14 +111,14 @@ class Correlation(Equivariant):
         self.out_field: Field = out_field
         self.separable = separable
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        reach, count = domain.kernel_extent(_whole("kernel_size", kernel_size), radius, rings)
+        extent = _extent(domain, _whole("kernel_size", kernel_size), radius, rings, taps or "rings")
         band_in, band_out = _bands(domain, fibre_band, in_field, out_field)
         self.spec = KernelSpec(
             in_field,
             out_field,
-            radius=reach,
-            rings=count,
-            degrees=_degrees(domain, to) if math.isinf(reach) else None,
+            *extent,
+            degree,
+            degrees=_degrees(domain, to) if math.isinf(extent[0]) else None,
             band_in=band_in,
             band_out=band_out,
             stride=_whole("stride", stride),
@@ -209,7 +216,8 @@ class Correlation(Equivariant):
 
     def extra_repr(self) -> str:
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
-        text += f', rings={self.spec.rings}, in_field="{self.in_field}", out_field="{self.out_field}"'
+        text += f", rings={self.spec.rings}" + ', taps="solved"' * (self.spec.taps == "solved")
+        text += f', in_field="{self.in_field}", out_field="{self.out_field}"'
         text += ", separable=True" * self.separable + f", to={self.to_domain}" * (self.to_domain is not None)
         text += f", engine={self.spec.engine!r}" * (self.spec.engine is not None)
         return text + f', equivariant_to="{self.equivariant_to}"'
@@ -249,6 +257,8 @@ class Lift(Correlation):
         *,
         radius: Length | None = None,
         rings: Count | None = None,
+        taps: Taps | None = None,
+        degree: Frequency | None = None,
         separable: bool = False,
         fibre_band: Frequency | None = None,
         to: Domain | None = None,
@@ -269,6 +279,8 @@ class Lift(Correlation):
             dtype,
             radius=radius,
             rings=rings,
+            taps=taps,
+            degree=degree,
             in_field="scalar",
             out_field="regular" if to is None else to.default_field,
             separable=separable,
@@ -276,6 +288,23 @@ class Lift(Correlation):
             to=to,
             engine=engine,
         )
+
+
+def _extent(
+    domain: Domain, kernel_size: int | None, radius: float | None, rings: int | None, taps: Taps
+) -> tuple[float, int, Taps]:
+    """The radius, how many radial functions there are, and which."""
+    reach, count = domain.kernel_extent(kernel_size, radius, rings)
+    if taps == "rings" or reach == 0:
+        return reach, count, "rings"
+    from erlangen.kernels import Solved
+
+    if domain.spacing is None or math.isinf(reach):
+        raise ValueError(
+            f'taps="solved" on {domain}, expected a lattice of equal, perpendicular steps and a kernel with '
+            'an edge; take taps="rings"'
+        )
+    return *Solved.extent(domain.spacing, kernel_size, reach, rings), "solved"
 
 
 def _bands(
@@ -300,6 +329,8 @@ def _separate(spec: KernelSpec, domain: Domain, to: Domain | None) -> tuple[Kern
         )
     same_field = spec.in_field == spec.out_field
     band = spec.band_out
+    if same_field and band is not None and spec.taps == "solved" and spec.degree is None:
+        spec = replace(spec, degree=max(band // 2, 1))
     mixing = KernelSpec(
         spec.in_field,
         spec.in_field,
