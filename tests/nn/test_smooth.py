@@ -69,7 +69,9 @@ def test_fewer_bytes_are_kept_than_by_the_plain_way():
     kept = []
     for layer in (er.nn.SiLU(plane), er.nn.Pointwise(plane, torch.nn.functional.silu)):
         sizes = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=sizes: s.append(t.numel()) or t, lambda t: t):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, s=sizes: s.append(t.numel()) or t, lambda t: t
+        ):
             layer(x)
         kept.append(sum(sizes))
     assert kept[0] < 1.1 * x.numel()

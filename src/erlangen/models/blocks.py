@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from erlangen.domains.spec import Field
 from erlangen.models.options import Level
 from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU, SiLU
 
@@ -12,56 +13,55 @@ LIMIT = 4.0  # of the root mean square of what is squared, which norms that know
 def activation(level: Level) -> nn.Module:
     """The nonlinearity."""
     if level.nonlinearity == "gated":
-        return Gated(level.domain, level.width, oversampling=level.oversampling)
+        return Gated(level.domain, level.width, level.field, oversampling=level.oversampling)
     if level.nonlinearity == "polynomial":
-        return Polynomial(level.domain, level.width, limit=LIMIT)
-    if level.nonlinearity == "silu":
-        return SiLU(level.domain, oversampling=level.oversampling)
-    return ReLU(level.domain, oversampling=level.oversampling)
+        return Polynomial(level.domain, level.width, field=level.field, limit=LIMIT)
+    smooth = level.nonlinearity == "silu"
+    return (SiLU if smooth else ReLU)(level.domain, level.field, oversampling=level.oversampling)
 
 
 def stem(level: Level, in_channels: int) -> list[nn.Module]:
-    """From scalar fields to the domain's own type: correlation, norm, nonlinearity."""
+    """From scalar fields to those of the finest level: correlation, norm, nonlinearity."""
     domain, width = level.domain, level.width
-    layer = Correlation if domain.fibre is None else Lift
+    layer = Lift if level.field == "regular" else Correlation
     return [
         layer(domain, in_channels, width, **level.kernel, bias=False),
-        Norm(domain, width),
+        Norm(domain, width, field=level.field),
         activation(level),
     ]
 
 
 class ConvBlock(nn.Module):
-    """Correlation, norm, nonlinearity, between fields of the domain's own type.
+    """Correlation, norm, nonlinearity.
 
     Args:
         level: where, how, and how many fields come out.
         in_channels: fields that come in.
+        in_field: their type; None for the level's own.
     """
 
-    def __init__(self, level: Level, in_channels: int) -> None:
+    def __init__(self, level: Level, in_channels: int, in_field: Field | None = None) -> None:
         super().__init__()
-        field = level.domain.default_field
         self.correlation = Correlation(
             level.domain,
             in_channels,
             level.width,
             **level.kernel,
             bias=False,
-            in_field=field,
-            out_field=field,
+            in_field=in_field or level.field,
+            out_field=level.field,
             separable=level.separable,
         )
-        self.norm = Norm(level.domain, level.width)
+        self.norm = Norm(level.domain, level.width, field=level.field)
         self.activation = activation(level)
 
     def forward(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
         return self.activation(self.norm(self.correlation(field)))
 
 
-def conv_blocks(level: Level, in_channels: int) -> ConvBlock | nn.Sequential:
+def conv_blocks(level: Level, in_channels: int, in_field: Field | None = None) -> ConvBlock | nn.Sequential:
     """All of a level, one after another; a single one is itself, so that its weights keep their names."""
-    first = ConvBlock(level, in_channels)
+    first = ConvBlock(level, in_channels, in_field)
     others = [ConvBlock(level, level.width) for _ in range(level.blocks - 1)]
     return nn.Sequential(first, *others) if others else first
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar, Union
 
 from erlangen.arguments import Count, Depth, Length, Oversampling, check_fields
 from erlangen.domains import Domain
-from erlangen.domains.spec import PaddingMode, Taps
+from erlangen.domains.spec import Field, PaddingMode, Taps
 
 Nonlinearity = Literal["relu", "silu", "gated", "polynomial"]
 T = TypeVar("T")
@@ -47,6 +47,8 @@ class Options:
         projection: "mean" or "max" over the fibre; None for "mean" in a `UNet` and "max" in a `Classifier`.
         pooling: "mean" or "max" between the levels of a `Classifier`, None for "mean"; a `UNet` has none, it
             goes down by Gaussian means.
+        lift_at: the level whose fields are the first to be functions of frames, 0 for the finest. Finer ones
+            hold scalar fields, whose kernels are round: many of them cost little, and see no directions.
         exact_shifts: integer shifts along the axes that close commute too, exactly; needs sizes divisible by
             2^depth there, and where no axis closes padding_mode="circular".
 
@@ -76,6 +78,7 @@ class Options:
     padding_mode: PaddingMode = "zeros"
     projection: Literal["mean", "max"] | None = None
     pooling: Literal["mean", "max"] | None = None
+    lift_at: Depth = 0
     exact_shifts: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +91,10 @@ class Options:
                         f"{name} has {len(value)} values, expected {self.depth + 1}, one for each resolution "
                         f"of depth={self.depth}; give one value for all, or another depth"
                     )
+        if self.lift_at > self.depth:
+            raise ValueError(
+                f"lift_at is {self.lift_at}, expected one of the levels 0 to {self.depth}; take a larger depth"
+            )
         even = [size for i in range(self.depth + 1) if (size := self.at("kernel_size", i) or 1) % 2 == 0]
         if even:
             raise ValueError(
@@ -159,7 +166,7 @@ class Options:
             one["radius"] *= scale
         kernel = {name: one[name] for name in ("kernel_size", "radius", "padding_mode", "rings", "taps")}
         rest = {field.name: one[field.name] for field in fields(Level) if field.name in one}
-        return Level(domain, kernel, **rest)
+        return Level(domain, "scalar" if level < self.lift_at else domain.default_field, kernel, **rest)
 
 
 @dataclass(frozen=True)
@@ -168,11 +175,13 @@ class Level:
 
     Attributes:
         domain: of its fields.
+        field: their type.
         kernel: the arguments of a correlation that say how far it sees, and what beyond the edges.
         width, blocks, nonlinearity, oversampling, separable: as of `Options`.
     """
 
     domain: Domain
+    field: Field
     kernel: dict[str, Any]
     width: int
     blocks: int

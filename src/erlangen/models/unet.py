@@ -61,23 +61,31 @@ class UNet(Equivariant):
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         self.down, self.mix, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i, level in enumerate(levels):
-            self.encoder.append(conv_blocks(level, levels[max(i - 1, 0)].width))
+            before = levels[max(i - 1, 0)]
+            self.encoder.append(conv_blocks(level, before.width, before.field))
             if i < depth:
                 self._add_way_back(level, levels[i + 1])
         projection: Any = self.options.projection
-        self.project = nn.Identity() if domain.fibre is None else Project(domain, projection)
+        lifted = levels[0].field == "regular"
+        self.project = Project(domain, projection) if lifted else nn.Identity()
         self.head = Correlation(domain, levels[0].width, out_channels, 1)
 
     def _add_way_back(self, level: Level, below: Level) -> None:
         """Down from a level and up to it again, where the skip comes in."""
-        circular, field = self.options.circular, level.domain.default_field
-        self.down.append(Down(level.domain, circular=circular, exact_shifts=self.options.exact_shifts))
+        circular, shifts = self.options.circular, self.options.exact_shifts
+        self.down.append(Down(level.domain, level.field, circular=circular, exact_shifts=shifts))
         self.mix.append(
             Correlation(
-                below.domain, below.width, level.width, 1, bias=False, in_field=field, out_field=field
+                below.domain,
+                below.width,
+                level.width,
+                1,
+                bias=False,
+                in_field=below.field,
+                out_field=level.field,
             )
         )
-        self.up.append(Up(level.domain, circular=circular))
+        self.up.append(Up(level.domain, level.field, circular=circular))
         self.decoder.append(conv_blocks(level, level.width))
 
     def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
