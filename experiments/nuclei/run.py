@@ -1,4 +1,4 @@
-"""Networks that find the nuclei of cells in fluorescence micrographs, tried on turned ones (see ../turned.py).
+"""Networks that find nuclei of cells in fluorescence micrographs, tried on turned ones (see ../turned.py).
 
     python experiments/nuclei/run.py --calibrate     how long a step of each row takes, alone on two cores
     python experiments/nuclei/run.py --fold          the candidates, on fold 1 (or 2, 3) of train

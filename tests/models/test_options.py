@@ -179,3 +179,30 @@ def test_how_far_an_output_sees_is_counted_on_lattices_only():
 def test_options_that_there_are_not_are_told_by_name(network):
     with pytest.raises(TypeError, match="there is no option blockz=, expected some of width, depth, blocks"):
         network(er.Plane(), 3, 2, blockz=2)
+
+
+@pytest.mark.parametrize("kind", [UNet, Classifier])
+@pytest.mark.parametrize("nonlinearity", ["relu", "silu", "gated", "polynomial"])
+def test_levels_above_the_lift_hold_scalar_fields(kind, nonlinearity):
+    plane = er.Plane(rotations=4, reflections=True)
+    net = kind(plane, 3, 2, (6, 3, 4), 2, lift_at=1, kernel_size=3, nonlinearity=nonlinearity)
+    fields = [c.out_field for c in net.modules() if isinstance(c, er.nn.Correlation)]
+    assert fields[0] == "scalar" and "regular" in fields
+    x = torch.randn(1, 3, 18, 13, dtype=torch.float64)
+    net = er.verify.randomized(net.double(), x)
+    assert er.verify.equivariance(net, x, plane, show=False).worst < 1e-10
+
+
+def test_the_lift_is_at_one_of_the_levels():
+    with pytest.raises(ValueError, match="lift_at is 3, expected one of the levels 0 to 2"):
+        UNet(er.Plane(rotations=4), 3, 1, depth=2, lift_at=3)
+
+
+def test_a_network_that_lifts_below_is_one_on_the_sphere_too():
+    ball = er.Sphere().grid(8, rotations=5)
+    net = UNet(ball, 1, 1, (3, 2), 1, lift_at=1, nonlinearity="polynomial").double()
+    noise = torch.randn(1, 1, *ball.shape, dtype=torch.float64)
+    x = er.nn.Correlation(ball, 1, 1).double()(noise).detach()  # of the degrees that the grid holds
+    net = er.verify.randomized(net, x)
+    assert net(x).shape == x.shape
+    assert er.verify.equivariance(net, x, ball, show=False).worst_interpolated < 1e-10

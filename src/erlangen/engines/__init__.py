@@ -1,8 +1,9 @@
 """Engines: how a correlation is computed. They know tensors and tables, no space; may import
 geometry, kernels and harmonics.
 
-All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field; in two
-steps where coefficients stay, ``filters(coefficients, groups)`` once and ``filtered(field, filters, groups)``:
+All answer ``apply(field, coefficients, groups)`` with ``sum_b w_b psi_b`` correlated with the field; in
+two steps where coefficients stay, ``filters(coefficients, groups)`` once and
+``filtered(field, filters, groups)``:
 
 - `MaskedEngine`: another engine, where samples are missing;
 - `PointEngine`: kernels at one point only, a matrix in channels and fibre;

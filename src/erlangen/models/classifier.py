@@ -56,7 +56,8 @@ class Classifier(Equivariant):
             if i:
                 before = levels[i - 1]
                 shifts: dict[str, Any] = {"circular": chosen.circular, "exact_shifts": chosen.exact_shifts}
-                layers += [Pool(before.domain, pooling, **shifts), ConvBlock(level, before.width)]
+                layers.append(Pool(before.domain, pooling, before.field, **shifts))
+                layers.append(ConvBlock(level, before.width, before.field))
             layers += residual_blocks(level)
         coarsest, projection = levels[-1].domain, chosen.projection
         if domain.fibre is not None:

@@ -93,7 +93,8 @@ class Options:
                     )
         if self.lift_at > self.depth:
             raise ValueError(
-                f"lift_at is {self.lift_at}, expected one of the levels 0 to {self.depth}; take a larger depth"
+                f"lift_at is {self.lift_at}, expected one of the levels 0 to {self.depth}; "
+                "take a larger depth"
             )
         even = [size for i in range(self.depth + 1) if (size := self.at("kernel_size", i) or 1) % 2 == 0]
         if even:
