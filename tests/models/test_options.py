@@ -187,7 +187,8 @@ def test_levels_above_the_lift_hold_scalar_fields(kind, nonlinearity):
     plane = er.Plane(rotations=4, reflections=True)
     net = kind(plane, 3, 2, (6, 3, 4), 2, lift_at=1, kernel_size=3, nonlinearity=nonlinearity)
     fields = [c.out_field for c in net.modules() if isinstance(c, er.nn.Correlation)]
-    assert fields[0] == "scalar" and "regular" in fields
+    assert fields[0] == "scalar"
+    assert "regular" in fields
     x = torch.randn(1, 3, 18, 13, dtype=torch.float64)
     net = er.verify.randomized(net.double(), x)
     assert er.verify.equivariance(net, x, plane, show=False).worst < 1e-10
