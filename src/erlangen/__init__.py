@@ -37,6 +37,8 @@ from erlangen.version import __version__ as __version__
 
 # the main job needs Pillow and others: imported when it is used
 _TRAIN = ("fit", "load", "predict", "save")
+# what is asked of a network that is done: the first layer does not need it
+_DONE = {"freeze": ".nn.freeze"}
 
 __all__ = [
     "Atlas",
@@ -65,6 +67,7 @@ __all__ = [
     "domains",
     "figures",
     "fit",
+    "freeze",
     "geometry",
     "groups",
     "harmonics",
@@ -81,10 +84,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "train" and name not in _TRAIN:
-        raise AttributeError(f"module 'erlangen' has no attribute {name!r}")
     import importlib
 
+    if name in _DONE:
+        return getattr(importlib.import_module(_DONE[name], __name__), name)
+    if name != "train" and name not in _TRAIN:
+        raise AttributeError(f"module 'erlangen' has no attribute {name!r}")
     try:
         train = importlib.import_module("erlangen.train")
     except ImportError as error:

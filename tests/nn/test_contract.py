@@ -329,5 +329,25 @@ def test_autocast(case):
     assert float(error) < (0.3 if isinstance(layer, er.models.UNet | er.models.Classifier) else 0.03)
 
 
+def test_freezes(case):
+    """The frozen copy answers alike, as do its copies, at other dtypes, and frozen again."""
+    build_layer, shape, _ = case
+    layer = ready(build_layer(dtype=torch.float64), shape)
+    frozen = er.freeze(layer)
+    x = torch.randn(2, *shape, dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)
+        scale = float(expected.abs().max())
+        for twin in (frozen, copy.deepcopy(frozen), pickle.loads(pickle.dumps(frozen)), er.freeze(frozen)):
+            assert float((twin(x) - expected).abs().max()) < 1e-12 * scale
+        single = copy.deepcopy(frozen).float()(x.float())
+        assert float((single - expected).abs().max()) < 1e-4 * scale
+    assert set(frozen.state_dict()) == set(layer.state_dict())
+    assert not any(p.requires_grad for p in frozen.parameters())
+    with pytest.raises(ValueError, match="is frozen"):
+        frozen.train()
+    assert not frozen.eval().training
+
+
 def test_representation_is_readable(case):
     assert "(" in repr(case[0]())

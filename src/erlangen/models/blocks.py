@@ -40,6 +40,8 @@ class ConvBlock(nn.Module):
         in_field: their type; None for the level's own.
     """
 
+    in_turn = (("correlation", "norm"),)  # parts that `normed` takes one after the other
+
     def __init__(self, level: Level, in_channels: int, in_field: Field | None = None) -> None:
         super().__init__()
         self.correlation = Correlation(
@@ -56,7 +58,11 @@ class ConvBlock(nn.Module):
         self.activation = activation(level)
 
     def forward(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
-        return self.activation(self.norm(self.correlation(field)))
+        return self.activation(self.normed(field))
+
+    def normed(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
+        """What the nonlinearity takes."""
+        return self.correlation.normed(field, self.norm)
 
 
 def conv_blocks(level: Level, in_channels: int, in_field: Field | None = None) -> ConvBlock | nn.Sequential:
@@ -75,8 +81,7 @@ class ResidualBlock(nn.Module):
         self.second = ConvBlock(level, level.width)
 
     def forward(self, field: Float[Tensor, "batch channels *space"]) -> Tensor:
-        inner = self.second.norm(self.second.correlation(self.first(field)))
-        return self.second.activation(field + inner)
+        return self.second.activation(field + self.second.normed(self.first(field)))
 
 
 def residual_blocks(level: Level) -> list[ResidualBlock]:

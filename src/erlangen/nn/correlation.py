@@ -161,13 +161,8 @@ class Correlation(Equivariant):
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
     ) -> Float[Tensor, "batch out_channels *out_space"]:
+        self.expect(field)
         engine = self.domain.engine(self.spec, self.to_domain)
-        self.domain.check(field, self.in_field, self.in_channels)
-        if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
-            raise ValueError(
-                f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "
-                "cast the field, or the layer by .to(dtype)"
-            )
         if self.separable:
             field = self.domain.engine(self.mixing_spec).apply(field, self.mixing, self.groups)
             field = engine.apply(field, self.weight, self.out_channels)
@@ -177,6 +172,19 @@ class Correlation(Equivariant):
             return field  # the engine gives nothing to what a mask hides
         there = self.to_domain or self.domain
         return there.hide(field if self.bias is None else there.add(field, self.bias))
+
+    def normed(self, field: Float[Tensor, "batch in_channels *space"], norm: nn.Module) -> Tensor:
+        """``norm(self(field))``; what lies between goes nowhere else: a frozen layer does both at once."""
+        return norm(self(field))
+
+    def expect(self, field: Tensor) -> None:
+        """ValueError for what is no field that it takes."""
+        self.domain.check(field, self.in_field, self.in_channels)
+        if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
+            raise ValueError(
+                f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "
+                "cast the field, or the layer by .to(dtype)"
+            )
 
     def kernel(
         self, v: Float[Tensor, "*places n"]

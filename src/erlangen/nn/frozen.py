@@ -1,0 +1,175 @@
+"""Layers whose weights do not change any more: filters made once, a norm folded in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from erlangen.engines import Engine, Filters
+from erlangen.nn.correlation import Correlation
+from erlangen.nn.norm import Norm
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+PLAIN_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+
+
+class FrozenCorrelation(Correlation):
+    """A correlation whose filters are made, with the norm behind it folded in: what `er.freeze` makes of one.
+
+    By itself it answers as it did. What follows it is folded into the filters of `normed` only, which whoever
+    applies both calls: so nobody who looks at what lies between, hooks among them, sees anything else.
+
+    Attributes:
+        partner: the norm that is folded into the filters, or nothing.
+    """
+
+    partner: tuple[nn.Module, ...]
+    counts: tuple[int, int]  # filters of the mixing, and of the moving part
+
+    @classmethod
+    def of(cls, layer: Correlation, norm: nn.Module | None = None) -> "FrozenCorrelation":
+        """The layer, and the norm behind it where that can be folded; parameters are shared."""
+        frozen = cls.__new__(cls)
+        frozen.__setstate__(vars(layer))
+        frozen.partner = (norm,) if norm is not None and folds(layer, norm) else ()
+        frozen.refresh()
+        for part in (frozen, *frozen.partner):  # loading a state makes the filters of it
+            part.register_load_state_dict_post_hook(Refresh(frozen))
+        return frozen
+
+    def prepare(self) -> None:
+        raise ValueError(
+            f"{self} is frozen: its filters are those of {self.domain}, and it cannot move; expected the "
+            "network that it was made of: er.freeze(er.on(net, domain))"
+        )
+
+    def refresh(self) -> None:
+        """Make the filters of the weights: in double precision, rounded once."""
+        with _ordinary():
+            weight, bias = _precise(self.weight), _precise(self.bias)
+            if self.partner:
+                scale, shift = _line(self.partner[0])
+                weight, bias = (
+                    weight * scale.view(-1, 1, 1),
+                    _sum(None if bias is None else bias * scale, shift),
+                )
+            moving, mixed = self.domain.engine(self.spec, self.to_domain), ()
+            if self.separable:
+                mixing = self.domain.engine(self.mixing_spec)
+                mixed = mixing.filters(_precise(self.mixing), self.groups).tensors
+            inside = moving.adds_bias and self.to_domain is None
+            made = moving.filters(weight, self._moving_groups, bias if inside else None)
+            self.counts = len(mixed), len(made.tensors)
+            for i, tensor in enumerate((*mixed, *made.tensors)):
+                self.register_buffer(f"filters_{i}", tensor.to(self.weight), persistent=False)
+            for name, one in (("inner_bias", made.bias), ("outer_bias", None if inside else bias)):
+                self.register_buffer(name, None if one is None else one.to(self.weight), persistent=False)
+
+    def forward(
+        self, field: Float[Tensor, "batch in_channels *space"]
+    ) -> Float[Tensor, "batch out_channels *out_space"]:
+        if self.partner:  # the filters are those of both
+            return super().forward(field)
+        field = self._filtered(field)
+        if self.outer_bias is None and self.to_domain is None:
+            return field
+        there = self.to_domain or self.domain
+        return there.hide(field if self.outer_bias is None else there.add(field, self.outer_bias))
+
+    def normed(self, field: Float[Tensor, "batch in_channels *space"], norm: nn.Module) -> Tensor:
+        if not self.partner or self.partner[0] is not norm or _is_watched(self) or _is_watched(norm):
+            return super().normed(field, norm)
+        field = self._filtered(field)
+        there = self.to_domain or self.domain
+        return field if self.outer_bias is None else there.add(field, self.outer_bias)
+
+    def _filtered(self, field: Tensor) -> Tensor:
+        self.expect(field)
+        mixing, moving = self.counts
+        every = [getattr(self, f"filters_{i}") for i in range(mixing + moving)]
+        if self.separable:
+            engine: Engine = self.domain.engine(self.mixing_spec)
+            field = engine.filtered(field, Filters(tuple(every[:mixing])), self.groups)
+        engine = self.domain.engine(self.spec, self.to_domain)
+        return engine.filtered(field, Filters(tuple(every[mixing:]), self.inner_bias), self._moving_groups)
+
+    @property
+    def _moving_groups(self) -> int:
+        return self.out_channels if self.separable else self.groups
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ", norm folded in" * bool(self.partner)
+
+
+class Refresh:
+    """Makes the filters of a layer, when a state was loaded."""
+
+    def __init__(self, layer: FrozenCorrelation) -> None:
+        self.layer = layer
+
+    def __call__(self, module: nn.Module, keys: object) -> None:
+        self.layer.refresh()
+
+
+class FrozenSequential(nn.Sequential):
+    """Layers one after the other, a correlation and its norm as one."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        done = False
+        for here, after in pairwise([*self, None]):
+            if done:  # with the one before
+                done = False
+            elif isinstance(here, FrozenCorrelation) and here.partner and here.partner[0] is after:
+                input, done = here.normed(input, here.partner[0]), True
+            else:
+                input = here(input)  # type: ignore[misc]
+        return input
+
+
+def folds(layer: Correlation, norm: nn.Module) -> bool:
+    """Whether ``norm(layer(f))`` is the layer with other weights: a norm of its fields, with statistics."""
+    domain = layer.to_domain or layer.domain
+    if getattr(norm, "running_var", None) is None or layer.out_channels != norm.num_features:
+        return False
+    if layer.bias is not None and domain.unmasked is not domain:
+        return False  # where data is missing the bias is not added, but the norm's is
+    if type(norm) in PLAIN_NORMS:
+        return layer.out_field == "scalar"
+    own = isinstance(norm, Norm) and type(norm).forward is Norm.forward
+    return own and norm.field == layer.out_field and norm.domain.is_same(domain)
+
+
+def _line(norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """The scale and the shift of each channel."""
+    scale = torch.rsqrt(_precise(norm.running_var) + norm.eps)
+    if norm.weight is not None:
+        scale = scale * _precise(norm.weight)
+    if not getattr(norm, "centred", True):
+        return scale, None
+    return scale, _sum(_precise(norm.bias), -scale * _precise(norm.running_mean))
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _precise(x: Tensor | None) -> Tensor | None:
+    """In double precision, where every device's values can be."""
+    if x is None:
+        return None
+    return x.detach().to("cpu" if x.device.type != "meta" else "meta", torch.float64)
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether somebody wants to see what goes in or out."""
+    return any(getattr(module, name) for name in HOOKS)
+
+
+@contextmanager
+def _ordinary() -> Iterator[None]:
+    """What is made here is an ordinary tensor without a gradient, in the precision that is asked for."""
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        yield
