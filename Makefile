@@ -2,21 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check-all lint format docs clean
+.PHONY: demo test check-all benchmarks lint format docs clean
 
 demo: .venv/ready
 	$(BIN)/erlangen demo
 
 test: .venv/ready
-	$(BIN)/ruff check src tests experiments examples
-	$(BIN)/ruff format --check src tests experiments examples
+	$(BIN)/ruff check src tests experiments examples benchmarks
+	$(BIN)/ruff format --check src tests experiments examples benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check-all: .venv/checks-ready
 	$(BIN)/python tests/check_all.py
 
+benchmarks: .venv/ready
+	$(BIN)/python -m benchmarks all
+
 lint: .venv/ready
-	$(BIN)/ruff check src tests experiments examples
+	$(BIN)/ruff check src tests experiments examples benchmarks
 	$(BIN)/pyright src
 
 docs: .venv/ready
@@ -24,8 +27,8 @@ docs: .venv/ready
 	$(BIN)/python docs/images/draw.py
 
 format: .venv/ready
-	$(BIN)/ruff check --fix src tests experiments examples
-	$(BIN)/ruff format src tests experiments examples
+	$(BIN)/ruff check --fix src tests experiments examples benchmarks
+	$(BIN)/ruff format src tests experiments examples benchmarks
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
