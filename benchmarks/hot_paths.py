@@ -114,6 +114,7 @@ PLANE: dict[str, Make] = {
     "norm": plane(lambda p: er.nn.Norm(p, 16)),
     "ReLU": plane(lambda p: er.nn.ReLU(p)),
     "ReLU, oversampling=1": plane(lambda p: er.nn.ReLU(p, oversampling=1)),
+    "SiLU": plane(lambda p: er.nn.SiLU(p)),
     "gated": plane(lambda p: er.nn.Gated(p, 16)),
     "polynomial": plane(lambda p: er.nn.Polynomial(p, 16)),
     "projection, mean": plane(lambda p: er.nn.Project(p, "mean")),
