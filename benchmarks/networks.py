@@ -18,7 +18,7 @@ from erlangen.train.plain import PlainUNet
 SETTINGS: dict[str, dict] = {
     "train's default": {},
     "one block of width 6": {"width": 6, "blocks": 1},
-    "scalar at the finest level": {"lift_at": 1},
+    "scalar at the finest level": {"lift_at": 1, "width": (16, 10, 20, 40)},
     "separable 5 x 5": {"width": 8, "blocks": 1, "kernel_size": 5, "separable": True, "oversampling": 2},
 }
 PLAIN = "plain U-Net"
