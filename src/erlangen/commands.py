@@ -205,6 +205,7 @@ class Check:
     """Where to compute, such as "cpu" or "cuda"."""
 
     def run(self) -> int:
+        from erlangen.nn.freeze import freeze
         from erlangen.train import load
         from erlangen.train.angles import prove
         from erlangen.train.device import as_device
@@ -215,7 +216,8 @@ class Check:
         network = load(self.model).to(as_device(self.device))
         side = min(network.size or SEEN, SEEN)
         x = example() if self.image is None else numbers(shrink(read_image(self.image, network.values), side))
-        report = prove(network, x, self.layers)
+        # what `predict` runs; which layer loses how much is asked of the layers themselves
+        report = prove(network if self.layers else freeze(network), x, self.layers)
         _say(str(report))
         if not any(row.element.is_exact for row in report.rows):
             _say("no turn of the pixel grid is in this group: nothing is exact here; take rotations=4 or 8")

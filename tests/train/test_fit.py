@@ -200,6 +200,28 @@ def test_pictures_of_every_mode_are_predicted(run, mode):
     assert p.shape == (20, 30)
 
 
+def test_many_photographs_are_predicted_by_a_frozen_copy(run, tmp_path):
+    """With the same answers; a few are not worth the copy, and what was compiled is left as it is."""
+    for i in range(6):
+        pixels = np.random.default_rng(i).integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    seen = []
+    handle = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, *_: seen.append(module) if isinstance(module, er.nn.Norm) else None
+    )
+    try:
+        found = er.predict(run.model, tmp_path)
+        assert not seen
+        one = er.predict(run.model, tmp_path / "5.png")
+        assert seen
+    finally:
+        handle.remove()
+    torch.testing.assert_close(found[5], one[0], rtol=1e-4, atol=1e-5)
+    assert run.model.for_calls(4) is run.model
+    compiled = er.train.Predictor(torch.compile(run.model.net, backend="eager"))
+    assert compiled.for_calls(100) is compiled
+
+
 def test_folders_of_folders_are_predicted_under_their_names(run, tmp_path):
     """Also photographs that differ in their ending alone; what cannot be read is none."""
     new = tmp_path / "new"

@@ -56,6 +56,11 @@ def freeze(module: nn.Module) -> nn.Module:
     return whole
 
 
+def is_replaced(module: nn.Module) -> bool:
+    """Whether the forward of a part is another than that of its class, as `torch.compile` makes it."""
+    return any("forward" in vars(part) for part in module.modules())
+
+
 def _refuse_replaced(module: nn.Module) -> None:
     for part in module.modules():
         if "forward" in vars(part):

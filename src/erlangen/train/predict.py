@@ -111,6 +111,7 @@ def predict_files(
     _expect_sizes(size, tile)
     out = None if out is None else Path(out)
     found = _photographs(images, out if overwrite else None)
+    model = model.eval().for_calls(len(found))
     if out is None:
         return len(found), _predict_files(model, found, size, tile)
     files = mask_files(found, out) if model.task.dense else dict.fromkeys(found, out / TABLE)

@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.arguments import Range, checked
+from erlangen.nn.freeze import freeze, is_replaced
 from erlangen.train.scale import Values
 from erlangen.train.task import Task
+
+MANY = 5  # calls, from which on freezing takes less time than it saves
 
 
 class Predictor(nn.Module):
@@ -63,6 +66,10 @@ class Predictor(nn.Module):
     def dtype(self) -> torch.dtype | None:
         """That of the network's weights; None if it has none."""
         return next((p.dtype for p in self.net.parameters() if p.is_floating_point()), None)
+
+    def for_calls(self, count: int) -> "Predictor":
+        """The model for so many answers: a frozen copy if they are many, unless it was compiled."""
+        return self if count < MANY or is_replaced(self) else freeze(self)  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
         return f"size={self.size}, {self.task.name}, classes={', '.join(self.task.classes)}"
