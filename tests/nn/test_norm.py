@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import erlangen as er
 
@@ -48,30 +47,61 @@ def test_the_sphere_is_measured_by_area(in_training):
         )
 
 
-class Seen(TorchDispatchMode):
-    """The arguments of every native_batch_norm_backward."""
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize(
+    "domain", [er.Plane(rotations=8), er.Plane(), er.Euclidean(1, "isometries").grid(35)]
+)
+def test_what_other_devices_compute_is_the_same(domain, momentum, monkeypatch):
+    """There, and where it is compiled, it is torch's own kernel, on rows of channels."""
+    shape = (3, 2, *([len(domain.fibre)] if domain.fibre else []), *(domain.shape or (5, 7)))
+    x = (torch.randn(shape, dtype=torch.float64) * 2 + 1).requires_grad_()
+    found = []
+    for compiled in (False, True):
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda compiled=compiled: compiled)
+        norm = er.nn.Norm(domain, 2, momentum=momentum).double()
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, 2.0]))
+        y = norm(x)
+        grads = torch.autograd.grad((y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum(), (x, norm.weight))
+        found.append((y, *grads, *norm.buffers()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
-    def __init__(self):
-        super().__init__()
-        self.calls = []
 
-    def __torch_dispatch__(self, op, _types, args=(), kwargs=None):
-        if op is torch.ops.aten.native_batch_norm_backward.default:
-            self.calls.append(args)
-        return op(*args, **(kwargs or {}))
+@pytest.mark.parametrize("size", [96, 97])
+def test_statistics_of_many_samples_are_exact_in_float32(size):
+    """Added up one after the other, as torch's kernel does, they would be off by 1e-4."""
+    torch.manual_seed(0)
+    x = torch.randn(8, 2, 8, size, size) + 1
+    norm, exact = er.nn.Norm(er.Plane(rotations=8), 2), er.nn.Norm(er.Plane(rotations=8), 2).double()
+    ways = []
+    for layer, field in ((norm, x), (exact, x.double())):
+        field = field.requires_grad_()
+        y = layer(field)
+        g = torch.autograd.grad((y * x.detach().relu()).sum(), (field, *layer.parameters()))
+        ways.append((y.detach(), *g, layer.running_mean, layer.running_var))
+    for one, other in zip(*ways, strict=True):
+        assert float((one - other).norm() / other.norm()) < 2e-5
 
 
-def test_the_backward_pass_is_given_what_a_gpu_reads():
-    """CPUs read the running statistics, GPUs those saved: both are there, and the same."""
-    norm = er.nn.Norm(er.Plane(rotations=8), 2).double()
-    x = torch.randn(3, 2, 8, 5, 5, dtype=torch.float64, requires_grad=True)
-    y = norm(x).square().sum()
-    with Seen() as seen:
-        y.backward()
-    ((*_, mean, var, saved_mean, saved_inverse, in_training, eps, _),) = seen.calls
-    assert not in_training
-    torch.testing.assert_close(saved_mean, mean)
-    torch.testing.assert_close(saved_inverse, torch.rsqrt(var + eps))
+def test_torch_func_differentiates_it():
+    norm = er.nn.Norm(er.Plane(rotations=4), 2, track_running_stats=False).double()
+    x = torch.randn(3, 2, 2, 4, 5, 5, dtype=torch.float64)
+
+    def of(f):
+        return (norm(f) ** 3).sum()
+
+    grads = torch.func.vmap(torch.func.grad(of))(x)
+    for f, g in zip(x, grads, strict=True):
+        f = f.clone().requires_grad_()
+        torch.testing.assert_close(g, torch.autograd.grad(of(f), f)[0])
+
+
+def test_a_single_value_is_its_own_mean():
+    norm = er.nn.Norm(er.Plane(), 2)
+    y = norm(torch.tensor([3.0, -4.0]).view(1, 2, 1, 1))
+    assert not y.any()
+    assert norm.running_var.isfinite().all()
 
 
 WITH_NOTHING = {

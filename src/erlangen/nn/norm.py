@@ -6,12 +6,15 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 
 from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
+
+LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
 
 
 class Norm(Equivariant, nn.BatchNorm1d):
@@ -69,23 +72,20 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if not self.domain.is_sampled:
             return self._by_moments(input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
-        if by_batch:
-            y, mean, var = self._by_batch(folded)
-            if self.training and self.running_var is not None:
-                self._remember(mean, var, folded.numel() // self.num_features)
-        else:
-            d, weight, bias = self.rho.dim, self.weight, self.bias
-            mean = self.running_mean.repeat(d) if self.centred else folded.new_zeros(folded.shape[1])  # type: ignore[union-attr]
-            weight = None if weight is None else weight.repeat(d)
-            bias = None if bias is None else bias.repeat(d)
-            y = F.batch_norm(folded, mean, self.running_var.repeat(d), weight, bias, False, 0.0, self.eps)  # type: ignore[union-attr]
-        return unfold(y, self.rho)
+        return unfold(self._by_batch(folded) if by_batch else self._as_seen(folded), self.rho)
+
+    def _as_seen(self, x: Tensor) -> Tensor:
+        """The folded field normalized by the running statistics."""
+        d, weight, bias = self.rho.dim, self.weight, self.bias
+        mean = self.running_mean.repeat(d) if self.centred else x.new_zeros(x.shape[1])  # type: ignore[union-attr]
+        weight = None if weight is None else weight.repeat(d)
+        bias = None if bias is None else bias.repeat(d)
+        return F.batch_norm(x, mean, self.running_var.repeat(d), weight, bias, False, 0.0, self.eps)  # type: ignore[union-attr]
 
     def _of_nothing(self, x: Tensor) -> Tensor:
         """An empty batch, as torch's norms take it: counted, and statistics stay; its gradient is zero."""
-        if self.training and self.num_batches_tracked is not None:
-            with torch.no_grad():
-                self.num_batches_tracked.add_(1)
+        if self.training and self.running_var is not None:
+            self._count_batch()
         for parameter in (self.weight, self.bias):  # of no values: either operation joins it to the graph
             x = x if parameter is None else x * parameter.to(x).view(-1, *[1] * (x.dim() - 2))
         return x
@@ -112,8 +112,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
             mean, square = self.domain.moments(x)
             mean = mean if self.centred else torch.zeros_like(mean)
             var = (square - mean.square()).clamp_min(0.0)
-            if self.training and self.running_var is not None:
-                self._remember(mean.detach(), var.detach(), x.numel() // self.num_features)
+            self._remember(mean.detach(), var.detach(), x.numel() // self.num_features)
         scale = torch.rsqrt(var + self.eps) * (1.0 if self.weight is None else self.weight)
         y = x * scale.view(-1, *[1] * (x.dim() - 2))
         if not self.centred:
@@ -121,25 +120,52 @@ class Norm(Equivariant, nn.BatchNorm1d):
         shift = torch.zeros_like(mean) if self.bias is None else self.bias
         return self.domain.add(y, shift - mean * scale)
 
-    def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The field normalized by its own statistics, and these."""
-        if not (self.centred and self.domain.is_uniform):
+    def _by_batch(self, x: Tensor) -> Tensor:
+        """The folded field normalized by its own statistics, which are remembered."""
+        fibre, channels = self.rho.dim, self.num_features
+        compiled = torch.compiler.is_compiling()
+        plain = x.numel() == channels or not (self.centred and self.domain.is_uniform)
+        if plain or (not compiled and peek_interpreter_stack()):  # torch.func knows no other
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
-            return normalized(x, self.weight, self.bias, self.rho.dim, self.eps, weights, centre=self.centred)
-        channels = x.shape[1] // self.rho.dim
-        weight = x.new_ones(channels) if self.weight is None else self.weight
-        bias = x.new_zeros(channels) if self.bias is None else self.bias
-        return _FibreNorm.apply(x, weight, bias, self.rho.dim, self.eps)
+            y, *found = normalized(x, self.weight, self.bias, fibre, self.eps, weights, centre=self.centred)
+            self._remember(*found, x.numel() // channels)
+            return y
+        if fibre == 1 and x.stride(1) != 1:
+            return self._by_torch(x)  # adds up what lies side by side in double precision
+        last = x.movedim(1, -1)  # (batch, *space, fibre channel): no copy where channels are innermost
+        rows = last.contiguous().view(-1, channels)
+        if rows.device.type != "cpu" or compiled:
+            y = self._by_torch(rows)
+        else:
+            weight = rows.new_ones(channels) if self.weight is None else self.weight
+            bias = rows.new_zeros(channels) if self.bias is None else self.bias
+            y, *found = _TwoPasses.apply(rows, weight, bias, self.eps)
+            self._remember(*found, len(rows))
+        return y.view(last.shape).movedim(-1, 1)
+
+    def _by_torch(self, x: Float[Tensor, "row channel *rest"]) -> Tensor:
+        """One kernel each way."""
+        mean, var, share, cudnn = self.running_mean, self.running_var, 0.0, torch.backends.cudnn.enabled
+        if self.training and var is not None:
+            share = self._count_batch()
+        else:
+            mean = var = None
+        return torch.batch_norm(x, self.weight, self.bias, mean, var, True, share, self.eps, cudnn)
 
     def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Running statistics, as torch keeps them: with the unbiased variance."""
+        if not self.training or self.running_var is None:
+            return
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
-            unbiased = var * (count / max(count - 1, 1))
-            seen = self.num_batches_tracked
-            share = 1.0 / float(seen) if self.momentum is None else self.momentum  # type: ignore[arg-type]
+            share, unbiased = self._count_batch(), var * (count / max(count - 1, 1))
             self.running_mean.lerp_(mean.to(self.running_mean), share)  # type: ignore[union-attr,arg-type]
-            self.running_var.lerp_(unbiased.to(self.running_var), share)  # type: ignore[union-attr,arg-type]
+            self.running_var.lerp_(unbiased.to(self.running_var), share)
+
+    def _count_batch(self) -> float:
+        """One more; and its share in the running statistics."""
+        with torch.no_grad():
+            seen = self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
+        return 1.0 / float(seen) if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:
         return f'{self.domain}, {self.num_features}, field="{self.field}"'
@@ -155,7 +181,7 @@ def normalized(
     *,
     centre: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch normalization with one statistic for each channel, means taken in the measure of the space."""
+    """The plain formula, its means taken in the measure of the space; and the mean and the variance."""
     grouped = x.unflatten(1, (fibre, -1)).flatten(3)  # (batch, fibre, channel, p)
     share = None if weights is None else weights.flatten() / weights.sum()
 
@@ -171,64 +197,70 @@ def normalized(
     return y.reshape(x.shape), mean.detach(), var.detach()
 
 
-class _FibreNorm(torch.autograd.Function):
-    """torch's normalization of every (fibre, channel), corrected to statistics shared along the fibre.
+class _TwoPasses(torch.autograd.Function):
+    r"""``weight (x - mean) / sqrt(var + eps) + bias`` on a CPU, one pass for the statistics and one for it.
 
-    Two passes over the field, as for plain channels; torch would need a layout that convolutions copy.
+    torch's own kernel adds up a column in float32, one value after the other, and is slow where rows are
+    short: 5 channels of a million rows come out wrong by 2e-4. Here up to `LONGEST` rows lie side by side as
+    one, which is the same memory, and what their columns give is joined in float64.
+
+    Shapes: rows ``(row, channel)``, in and out, and the mean and the variance of each channel.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, fibre: int, eps: float
+        ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        y, means, inverses = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
-        variances = (inverses.reciprocal().square() - eps).clamp_min(0.0)
-        by_channel = means.view(fibre, -1), variances.view(fibre, -1)
-        mean = by_channel[0].mean(0)
-        var = (by_channel[1] + (by_channel[0] - mean).square()).mean(0)
-        scale = weight.to(var) * torch.rsqrt(var + eps)
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        y.mul_((scale.repeat(fibre) / inverses).view(shape).to(y))
-        shift = (means - mean.repeat(fibre)) * scale.repeat(fibre) + bias.to(var).repeat(fibre)
-        y.add_(shift.view(shape).to(y))
-        ctx.save_for_backward(x, weight, mean, var)
-        ctx.fibre, ctx.eps = fibre, eps
+        count, channels = rows.shape
+        beside = LONGEST
+        while count % beside:
+            beside -= 1
+        x = rows.view(-1, beside * channels)
+        none = (
+            weight.new_zeros(x.shape[1]) if x.dtype != weight.dtype else None
+        )  # half precision sums in full
+        means, variances = torch.ops.aten.batch_norm_update_stats(x, none, none, 0.0)
+        between, mean = torch.var_mean(means.view(beside, channels), 0, correction=0)  # in float64
+        var = variances.view(beside, channels).mean(0).add_(between)
+        tiled = torch.stack([weight.to(var), bias.to(var), mean, var]).repeat(1, beside)
+        y = torch.native_batch_norm(x, *tiled, False, 0.0, eps)[0]
+        ctx.save_for_backward(x, weight, tiled)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, var)
-        return y, mean, var
+        ctx.set_materialize_grads(False)
+        return y.view_as(rows), mean, var
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, var = ctx.saved_tensors
-        fibre, eps = ctx.fibre, ctx.eps
+        x, weight, tiled = ctx.saved_tensors
+        eps, channels = ctx.eps, len(weight)
+        if grads[0] is None:
+            return None, None, None, None
+        g = grads[0].contiguous().view_as(x)
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
-            bias = torch.zeros_like(weight, requires_grad=True)
-            y = normalized(x, weight, bias, fibre, eps)[0]
-            wanted = ctx.needs_input_grad[:3]
-            parts = [part for part, need in zip((x, weight, bias), wanted, strict=True) if need]
-            found = iter(torch.autograd.grad(y, parts, grads[0], create_graph=True))
-            return *[next(found) if need else None for need in wanted], None, None
+            return *_by_formula(x.view_as(grads[0]), weight, grads[0], eps, ctx.needs_input_grad[:3]), None
+        w, _, mean, var = tiled
         inverse = torch.rsqrt(var + eps)
-        means = mean.repeat(fibre)
-        scale = weight.to(var) * inverse
-        # as if the statistics were constants (CPUs read the running ones, GPUs those saved), ...
-        grad, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            grads[0],
-            x,
-            weight.to(var).repeat(fibre),
-            means,
-            var.repeat(fibre),
-            means,
-            inverse.repeat(fibre),
-            False,
-            eps,
-            [True, True, True],
+        sums = torch.ops.aten.native_batch_norm_backward(
+            g, x, w, mean, var, mean, inverse, False, eps, [False, True, True]
         )
-        by_weight, by_bias = by_weight.view(fibre, -1).sum(0), by_bias.view(fibre, -1).sum(0)
-        # ... then what they contribute: -scale (mean g + x_hat mean(g x_hat))
-        count = x.numel() // len(mean)
-        slope = -scale * by_weight * inverse / count
-        offset = -scale * by_bias / count - slope * mean
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        grad.addcmul_(x, slope.repeat(fibre).view(shape).to(x))
-        grad.add_(offset.repeat(fibre).view(shape).to(x))
-        return grad, by_weight.to(weight), by_bias.to(weight), None, None
+        sums = (
+            torch.stack(sums[1:]).view(2, -1, channels).sum(1)
+        )  # g x_hat, g: the gradients of weight and bias
+        # scale (g - mean(g) - x_hat mean(g x_hat)), from the right
+        scale = w * inverse
+        line = (sums * (-channels / x.numel()))[:, None] * scale.view(-1, channels)
+        grad = torch.native_batch_norm(x, *line.flatten(1), mean, var, False, 0.0, eps)[0]
+        grad.addcmul_(g, scale.to(g))
+        return grad.view_as(grads[0]), *sums.to(weight).unbind(), None
+
+
+def _by_formula(
+    x: Tensor, weight: Tensor, g: Tensor, eps: float, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    """Gradients that can be differentiated once more."""
+    bias = torch.zeros_like(weight, requires_grad=True)
+    y = normalized(x[..., None], weight, bias, 1, eps)[0][..., 0]
+    parts = [part for part, need in zip((x, weight, bias), wanted, strict=True) if need]
+    found = iter(torch.autograd.grad(y, parts, g, create_graph=True))
+    return [next(found) if need else None for need in wanted]
