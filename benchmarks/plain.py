@@ -122,13 +122,14 @@ def counts(effort: Effort) -> list[Row]:
 
 def counted(net: nn.Module, x: Tensor) -> Row:
     """What needs no clock."""
-    both = work_of(lambda: net(x).sum().backward())
+    weights = list(net.parameters())
+    both = work_of(lambda: torch.autograd.grad(net(x).sum(), weights))
     row = {
         "parameters": networks.parameters_of(net),
         "operations, training": both.operations,
         "GFLOP": both.flops / 1e9,
         "GB moved": both.bytes / 1e9,
-        "MB kept": kept_for_gradient(lambda: net(x), list(net.parameters())) / 1e6,
+        "MB kept": kept_for_gradient(lambda: net(x), weights) / 1e6,
         "MB alive": both.peak / 1e6,
     }
     alone = work_of(networks.answer(networks.frozen(net.eval()), x))
