@@ -8,7 +8,7 @@ from typing import NamedTuple
 DEEPEST = 2  # edges between classes of our own
 LONGEST = 28  # lines, of 95 functions in 100
 FLOORS = [  # an arrow may point to an earlier floor, or stay in its own room
-    ["arguments", "version"],
+    ["arguments", "doors", "operators", "version"],
     ["shared", "legible", "groups", "conventions"],
     ["geometry", "kernels"],
     ["harmonics"],

@@ -1,13 +1,17 @@
 """The surface: names stay, importing is quiet and light."""
 
 import ast
+import importlib
+import inspect
 import json
 import operator
 import re
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
+import pytest
 from paths import ROOT
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -66,19 +70,80 @@ def test_import_is_quiet_and_needs_no_extras():
     assert run.stderr == ""
 
 
+def loaded(code: str) -> list[str]:
+    """The modules that some lines bring in a new process, beside those of torch, numpy and jaxtyping."""
+    before, after = (
+        "import sys, torch, numpy, jaxtyping; had = set(sys.modules)",
+        "print(*set(sys.modules) - had)",
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", f"{before}\n{code}\n{after}"], capture_output=True, text=True, check=True
+    )
+    return sorted(run.stdout.split())
+
+
+FIRST_LAYER = """
+import erlangen as er
+
+layer = er.nn.Correlation(er.Plane(rotations=8), 2, 2, 3, in_field="regular", out_field="regular")
+layer(torch.randn(1, 2, 8, 9, 9))
+"""
+
+
 def test_import_is_light():
     """What makes an import slow is counted: our own files, and what torch and numpy do not bring already."""
-    code = (
-        "import sys, torch, numpy, jaxtyping; before = set(sys.modules); import erlangen;"
-        "print(*sorted(set(sys.modules) - before))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = run.stdout.split()
+    assert loaded("import erlangen") == ["erlangen", "erlangen.doors", "erlangen.version"]
+
+
+def test_the_first_layer_loads_what_it_needs():
+    """No harmonics, no figures, no networks, none of the other spaces; and no compiler of torch."""
+    modules = loaded(FIRST_LAYER)
     own = [name for name in modules if name.split(".")[0] == "erlangen"]
     others = sorted(set(modules) - set(own))
-    assert len(own) <= 175, "about 160 files; those of a command or of train are imported at their first use"
+    rooms = {name.split(".")[1] for name in own if "." in name}
+    assert not rooms & {"harmonics", "models", "figures", "verify", "formula", "train"}
+    assert {name for name in own if "spaces." in name} <= {
+        f"erlangen.spaces.{name}" for name in ("plane", "euclidean", "scattered")
+    }
+    assert len(own) <= 78, "about 70 files; a door opens the others at their first use"
     assert len(others) <= 10, others
-    assert {name.split(".")[0] for name in others} <= sys.stdlib_module_names, others
+    assert all(name.startswith(("numpy.polynomial", "torch.utils._device")) for name in others), others
+
+
+CURVED = """
+import erlangen as er
+
+sphere, torus = er.Sphere().grid(6, rotations=3), er.SurfaceOfRevolution(steps=2).grid(12, 8, rotations=3)
+for domain, radius in ((sphere, None), (sphere, 0.9), (torus, 0.9)):
+    layer = er.nn.Lift(domain, 1, 1, radius=radius)
+    layer(torch.randn(1, 1, *domain.shape)).sum().backward()
+"""
+
+
+def test_layers_do_not_load_the_compiler():
+    """Harmonics, rings and sparse operators, forward and backward; a second of processor time else."""
+    assert not [name for name in loaded(CURVED) if name.startswith(("torch._dynamo", "torch._inductor"))]
+
+
+ROOMS = "domains", "engines", "figures", "harmonics", "models", "nn", "spaces", "verify"
+WITHOUT = {"cli", "commands", "doctor"}  # of the command line, whose extras may be missing
+FOLDERS = {*MODULES, "halving"}
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_doors_open_all_names(room):
+    """Each alone in a process of its own order of imports: no name is hidden by a file of its name."""
+    name = f"erlangen.{room}".rstrip(".")
+    package = importlib.import_module(name)
+    for file in sorted(Path(package.__file__).parent.glob("*.py")):
+        if not file.stem.startswith("__") and file.stem not in WITHOUT:
+            importlib.import_module(f"{name}.{file.stem}")
+    for public in package.__all__:
+        found = getattr(package, public)
+        assert not inspect.ismodule(found) or public in FOLDERS, public
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
 
 
 class Operations(TorchDispatchMode):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -25,8 +25,10 @@ from erlangen.engines import Resolution
 from erlangen.geometry import Frame, Geometry
 from erlangen.geometry.bad_points import expect_points
 from erlangen.groups import Fibre, Representation
-from erlangen.harmonics import HarmonicTransform
 from erlangen.shared import shared
+
+if TYPE_CHECKING:
+    from erlangen.harmonics import HarmonicTransform
 
 Builder = Callable[[Sampling], Quadrature]
 BUILDERS: dict[str, Builder] = {"weighted_sum": WeightedSum, "gather": NodeQuadrature}
@@ -236,7 +238,7 @@ class Samples(Domain):
     # harmonics
 
     @property
-    def transform(self) -> HarmonicTransform:
+    def transform(self) -> "HarmonicTransform":
         """The harmonics that the samples carry."""
         return self._spectral("transform").transform
 

@@ -1,7 +1,7 @@
 """What the harmonics of its samples give to a domain."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -10,7 +10,9 @@ from erlangen.domains.spec import Field, KernelSpec
 from erlangen.engines import Engine, Resolution
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
-from erlangen.harmonics import HarmonicTransform
+
+if TYPE_CHECKING:
+    from erlangen.harmonics import HarmonicTransform
 
 ABOVE = "the harmonics of these samples are those of their cover, expected samples of er.Sphere()"
 KNOTS = 8  # degrees at which a global kernel is free, unless told
@@ -21,7 +23,7 @@ class Spectral(ABC):
 
     @property
     @abstractmethod
-    def transform(self) -> HarmonicTransform:
+    def transform(self) -> "HarmonicTransform":
         """From samples to coefficients and back."""
 
     @property

@@ -15,22 +15,29 @@ two steps where coefficients stay, ``filters(coefficients, groups)`` once and
   length (`RingOperator`) by Fourier along them.
 """
 
-from erlangen.engines import halving
-from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
-from erlangen.engines.continuation import Continuation
-from erlangen.engines.engine import Engine, Filters, fold, unfold
-from erlangen.engines.finer import FinerFibre, Resolution
-from erlangen.engines.folding import Folded, Stencil
-from erlangen.engines.halving import Halving
-from erlangen.engines.lattice import LatticeEngine, centred
-from erlangen.engines.masked import MaskedEngine
-from erlangen.engines.point import PointEngine
-from erlangen.engines.ring_operator import RingOperator
-from erlangen.engines.scattered_harmonics import Reading, Scattered
-from erlangen.engines.skew import SkewHalving
-from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
-from erlangen.engines.stencil import SparseOperator, StencilEngine
-from erlangen.engines.table import Table
+from typing import TYPE_CHECKING
+
+from erlangen.doors import doors
+
+if TYPE_CHECKING:
+    from erlangen.engines import halving
+    from erlangen.engines.antipodal import AntipodalEngine, AntipodalResolution, Hemispheres
+    from erlangen.engines.continuation import Continuation
+    from erlangen.engines.engine import Engine, Filters, fold, unfold
+    from erlangen.engines.finer import FinerFibre, Resolution
+    from erlangen.engines.folding import Folded, Stencil
+    from erlangen.engines.halving import Halving
+    from erlangen.engines.lattice import LatticeEngine, centred
+    from erlangen.engines.masked import MaskedEngine
+    from erlangen.engines.point import PointEngine
+    from erlangen.engines.ring_operator import RingOperator
+    from erlangen.engines.scattered_harmonics import Reading, Scattered
+    from erlangen.engines.skew import SkewHalving
+    from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
+    from erlangen.engines.stencil import SparseOperator, StencilEngine
+    from erlangen.engines.table import Table
+else:
+    __getattr__, __dir__ = doors(__name__)
 
 __all__ = [
     "AntipodalEngine",

@@ -9,6 +9,7 @@ from torch import Tensor
 from erlangen.engines.folding import Folded
 from erlangen.engines.table import Table
 from erlangen.harmonics import at_least_single
+from erlangen.operators import operator
 
 
 class RingOperator:
@@ -44,7 +45,7 @@ class RingOperator:
         return ring_apply(at_least_single(x), band, table, self.rings, self.longitudes).to(x.dtype)
 
 
-@torch.library.custom_op("erlangen::ring_apply", mutates_args=())
+@operator("erlangen::ring_apply")
 def ring_apply(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     """``(q, m)`` to ``(s, p, m)``."""
     if x.numel() == 0:  # Fourier transforms of nothing are refused
@@ -55,7 +56,7 @@ def ring_apply(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: i
     return y.permute(2, 0, 1, 3).flatten(1, 2).contiguous()
 
 
-@torch.library.custom_op("erlangen::ring_adjoint", mutates_args=())
+@operator("erlangen::ring_adjoint")
 def ring_adjoint(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     """The transposed operator: ``(s, p, m)`` to ``(q, m)``."""
     if y.numel() == 0:
@@ -68,12 +69,12 @@ def ring_adjoint(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes:
     return torch.fft.irfft(total, n=longitudes, dim=1).flatten(0, 1)
 
 
-@ring_apply.register_fake
+@torch.library.register_fake("erlangen::ring_apply")
 def _(x: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     return x.new_empty(table.shape[2], band.shape[0] * longitudes, x.shape[1])
 
 
-@ring_adjoint.register_fake
+@torch.library.register_fake("erlangen::ring_adjoint")
 def _(y: Tensor, band: Tensor, table: Tensor, rings: int, longitudes: int) -> Tensor:
     return y.new_empty(rings * longitudes, y.shape[2])
 
@@ -91,5 +92,5 @@ def _adjoint_backward(ctx: Any, grad: Tensor) -> tuple:
     return (ring_apply(grad, *ctx.saved_tensors, *ctx.sizes), *[None] * 4)
 
 
-ring_apply.register_autograd(_apply_backward, setup_context=_keep_tables)
-ring_adjoint.register_autograd(_adjoint_backward, setup_context=_keep_tables)
+torch.library.register_autograd("erlangen::ring_apply", _apply_backward, setup_context=_keep_tables)
+torch.library.register_autograd("erlangen::ring_adjoint", _adjoint_backward, setup_context=_keep_tables)

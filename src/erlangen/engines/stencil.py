@@ -11,6 +11,7 @@ from torch import Tensor
 from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.folding import Folded, Mixed, Stencil, folded
 from erlangen.engines.table import Table
+from erlangen.operators import operator
 
 
 @runtime_checkable
@@ -106,7 +107,7 @@ def _offsets(sorted_or_not: Tensor, count: int) -> Tensor:
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
-@torch.library.custom_op("erlangen::stencil_apply", mutates_args=())
+@operator("erlangen::stencil_apply")
 def stencil_apply(
     x: Tensor,
     column: Tensor,
@@ -120,7 +121,7 @@ def stencil_apply(
     return torch.stack([_bags(column, x, row_offsets, w) for w in weights])
 
 
-@torch.library.custom_op("erlangen::stencil_adjoint", mutates_args=())
+@operator("erlangen::stencil_adjoint")
 def stencil_adjoint(
     y: Tensor,
     column: Tensor,
@@ -148,12 +149,12 @@ def _bags(index: Tensor, x: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     )
 
 
-@stencil_apply.register_fake
+@torch.library.register_fake("erlangen::stencil_apply")
 def _(x, column, row_offsets, weights, row, column_offsets, weights_t):  # noqa: ANN001, ANN202
     return x.new_empty(weights.shape[0], row_offsets.shape[0] - 1, x.shape[1])
 
 
-@stencil_adjoint.register_fake
+@torch.library.register_fake("erlangen::stencil_adjoint")
 def _(y, column, row_offsets, weights, row, column_offsets, weights_t):  # noqa: ANN001, ANN202
     return y.new_empty(column_offsets.shape[0] - 1, y.shape[2])
 
@@ -170,5 +171,5 @@ def _adjoint_backward(ctx, grad):  # noqa: ANN001, ANN202
     return (stencil_apply(grad.contiguous(), *ctx.saved_tensors), *[None] * 6)
 
 
-stencil_apply.register_autograd(_apply_backward, setup_context=_keep_tables)
-stencil_adjoint.register_autograd(_adjoint_backward, setup_context=_keep_tables)
+torch.library.register_autograd("erlangen::stencil_apply", _apply_backward, setup_context=_keep_tables)
+torch.library.register_autograd("erlangen::stencil_adjoint", _adjoint_backward, setup_context=_keep_tables)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from erlangen.harmonics.fibres import columns_of
 from erlangen.harmonics.tables import orders_of_blocks, parity
+from erlangen.operators import operator
 
 
-@torch.library.custom_op("erlangen::project", mutates_args=())
+@operator("erlangen::project")
 def project(
     x: Tensor,
     tables: list[Tensor],
@@ -69,7 +70,7 @@ def project(
     return result
 
 
-@torch.library.custom_op("erlangen::synthesize", mutates_args=())
+@operator("erlangen::synthesize")
 def synthesize(
     c: Tensor,
     tables: list[Tensor],
@@ -247,12 +248,12 @@ def _turn(c: Tensor, m0: int, phase: float, zero: float, more: float) -> None:
         c[first:] *= more
 
 
-@project.register_fake
+@torch.library.register_fake("erlangen::project")
 def _(x, tables, weights, orders, degrees, phase, doubled):  # noqa: ANN001, ANN202
     return x.new_empty(degrees, degrees, x.shape[0], x.shape[1], dtype=x.dtype.to_complex())
 
 
-@synthesize.register_fake
+@torch.library.register_fake("erlangen::synthesize")
 def _(c, tables, weights, orders, rings, longitudes, phase, doubled):  # noqa: ANN001, ANN202
     return c.new_empty(c.shape[2], c.shape[3], rings, longitudes, dtype=c.dtype.to_real())
 
@@ -281,5 +282,5 @@ def _synthesize_backward(ctx, grad):  # noqa: ANN001, ANN202
     return c, [None] * len(tables), *[None] * 6
 
 
-project.register_autograd(_project_backward, setup_context=_keep_project)
-synthesize.register_autograd(_synthesize_backward, setup_context=_keep_synthesize)
+torch.library.register_autograd("erlangen::project", _project_backward, setup_context=_keep_project)
+torch.library.register_autograd("erlangen::synthesize", _synthesize_backward, setup_context=_keep_synthesize)

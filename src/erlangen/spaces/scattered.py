@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen import domains
 from erlangen.arguments import Length, Rotations, Steps, checked
-from erlangen.domains import Domain, NodeQuadrature, Samples, nearest
+from erlangen.domains import Domain, nearest
 from erlangen.geometry import Cell, Frame, Geometry
 from erlangen.geometry.bad_points import expect_finite, expect_points
 from erlangen.groups import fibre_of
@@ -45,7 +46,7 @@ def scattered(
     """
     fibre = fibre_of(self.structure, rotations, reflections)
     points, weights = measured(self, points, weights)
-    return Samples(self, points, weights, fibre=fibre).masked(mask)
+    return domains.Samples(self, points, weights, fibre=fibre).masked(mask)
 
 
 @checked
@@ -72,8 +73,8 @@ def scattered_with_nodes(
     """
     fibre = fibre_of(self.structure, rotations, reflections)
     points, weights = measured(self, points, weights)
-    builder = partial(NodeQuadrature, nodes=nodes, pooling=pooling)
-    return Samples(self, points, weights, fibre=fibre, builder=builder).masked(mask)
+    builder = partial(domains.NodeQuadrature, nodes=nodes, pooling=pooling)
+    return domains.Samples(self, points, weights, fibre=fibre, builder=builder).masked(mask)
 
 
 def given(geometry: Geometry, points: Tensor | None, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
