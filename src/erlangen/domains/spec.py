@@ -11,7 +11,7 @@ from erlangen.geometry import Geometry
 from erlangen.groups import Fibre, Representation, determinant, regular, standard, traceless, trivial
 
 Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
-Taps = Literal["rings", "solved"]
+Taps = Literal["rings", "solved", "smooth"]
 MaskBoundary = Literal["zero", "renormalize"]
 Way = Literal["down", "up"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -55,7 +55,8 @@ class KernelSpec:
         radius = self.radius or 1.0  # at one point any has the same value
         if self.taps == "rings" or self.radius == 0 or self.is_global:
             return kernels.Rings(n, radius, self.rings)
-        return kernels.Solved(n, radius, self.rings, self.degree)
+        solved = kernels.Solved if self.taps == "solved" else kernels.Smooth
+        return solved(n, radius, self.rings, self.degree)
 
     @property
     def is_plain(self) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "KernelBasis",
     "Polar",
     "Rings",
+    "Smooth",
     "Solved",
     "defect",
     "moved",
@@ -29,8 +30,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Solved":
+    if name not in ("Smooth", "Solved"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from erlangen.kernels.solved import Solved  # solved where a layer asks for it
+    from erlangen.kernels import smooth, solved  # where a layer asks for them
 
-    return Solved
+    return getattr(smooth if name == "Smooth" else solved, name)

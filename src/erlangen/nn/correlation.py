@@ -309,10 +309,10 @@ def _extent(
 
     if domain.spacing is None or math.isinf(reach):
         raise ValueError(
-            f'taps="solved" on {domain}, expected a lattice of equal, perpendicular steps and a kernel with '
+            f'taps="{taps}" on {domain}, expected a lattice of equal, perpendicular steps and a kernel with '
             'an edge; take taps="rings"'
         )
-    return *Solved.extent(domain.spacing, kernel_size, reach, rings), "solved"
+    return *Solved.extent(domain.spacing, kernel_size, reach, rings), taps
 
 
 def _bands(
@@ -337,7 +337,7 @@ def _separate(spec: KernelSpec, domain: Domain, to: Domain | None) -> tuple[Kern
         )
     same_field = spec.in_field == spec.out_field
     band = spec.band_out
-    if same_field and band is not None and spec.taps == "solved" and spec.degree is None:
+    if same_field and band is not None and spec.taps != "rings" and spec.degree is None:
         spec = replace(spec, degree=max(band // 2, 1))
     mixing = KernelSpec(
         spec.in_field,

@@ -1,0 +1,136 @@
+"""Smooth taps: of all kernels on a square lattice those that are isotropic over the whole band."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.kernels.directions import gegenbauer_rule, legendre, sphere_area
+from erlangen.kernels.rings import Polar
+
+MOST = 8  # samples along the radius: wider kernels are stretched
+DEGREE = 4  # the highest, unless told
+ANISOTROPY = 0.06  # of the norm of a symbol, at most; but for the first of degree 0 and 1
+TAIL = 2  # how often kernels are differentiable at their radius, and once more
+NODES = 96
+
+
+@dataclass(frozen=True)
+class Smooth(Polar):
+    r"""Polar-separable functions on R^n whose samples on their lattice have isotropic symbols, at all waves.
+
+    The symbol of taps ``psi(x_j) = R(|x_j|) Y_l(x_j / |x_j|)`` on the lattice of unit u is
+    ``S(k) = sum_j psi(x_j) exp(i k x_j)``. What of it is isotropic is
+
+    ``i^l g(|k|) Y_l(k / |k|)``, with ``g(k) = sum_j R(|x_j|) b_l(k |x_j|)``, b_l the Bessel function of R^n,
+
+    for ``|k| <= pi / u``; the corners of the band beyond have no turned copies. The functions
+
+    ``R(r) = (r / radius)^l (1 - r^2 / radius^2)^2 sum_a c_a T_a(2 r^2 / radius^2 - 1)``
+
+    are those that hold the largest share of ``int |S|^2 dk`` in it: an eigenvalue problem, taken over the
+    lattice and over those half a step beside it, which strides see at even sizes. They come in the order
+    of their shares, the smoothest first, as long as what is not isotropic is below 6 % of the norm (and one of degrees 0 and 1 always). So they
+    let through what turns can move, and little of the finest waves.
+
+    ``u = radius / count`` (one sample for kernel_size = 2 count - 1), and
+    ``sum_j |psi(x_j)|^2 u^n = u^-n`` over the lattice, in the mean over c.
+
+    Args:
+        n: the dimension.
+        radius: the support, in the units of the space.
+        count: the samples along the radius, at most 8.
+        degree: the highest l, at most; None for 4.
+
+    Raises:
+        ValueError: for more samples than are solved for.
+
+    Reference: Slepian & Pollak 1961 (functions that are concentrated best).
+    """
+
+    degree: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count > MOST:
+            raise ValueError(
+                f"taps are solved for kernels of at most {2 * MOST - 1} samples, not {2 * self.count - 1}; "
+                f'give rings={MOST}, which stretches them, or take taps="rings"'
+            )
+
+    @property
+    def unit(self) -> float:
+        """The distance of samples that the taps are solved for."""
+        return self.radius / self.count
+
+    @property
+    def terms(self) -> list[tuple[float, int]]:
+        """The pairs (j, l), degree by degree, j from the smoothest on."""
+        most = DEGREE if self.degree is None else self.degree
+        degrees = range(min(most, 1 if self.n == 1 else most) + 1)
+        return [(j, l) for l in degrees for j in range(_polynomials(self.n, self.count, l).shape[1])]
+
+    @property
+    def shoulder(self) -> float:
+        """None: kernels are smooth all through."""
+        return 0.0
+
+    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """R_{j,l}(r) for r of any shape."""
+        c = _polynomials(self.n, self.count, degree)[:, int(term)].to(r)
+        square = (r / self.radius).square()
+        x = 2 * square - 1
+        value, before = torch.zeros_like(r), torch.zeros_like(r)
+        for a in c.flip(0):  # Clenshaw
+            value, before = a + 2 * x * value - before, value
+        value = (value - x * before) * (1 - square) ** TAIL * (r / self.radius) ** degree
+        return torch.where(r < self.radius, value, 0.0) * self.unit**-self.n
+
+
+@cache
+def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
+    """The coefficients c_a of the class's formula, on the lattice of unit one."""
+    t, w = np.polynomial.legendre.leggauss(NODES)
+    k, dk = math.pi * (t + 1) / 2, math.pi / 2 * w
+    moved = [_radii(n, count, halves, degree) for halves in range(n + 1)]
+    often = np.array([math.comb(n, halves) for halves in range(n + 1)]) / 2**n
+    many = min(count + 4, sum(len(r) for r, _ in moved))
+    shapes = [_shapes(r, count, degree, many) for r, _ in moved]
+    energies = [s.T @ (m[:, None] * s) for s, (_, m) in zip(shapes, moved, strict=True)]
+    waves = [_bessel(n, degree, k[:, None] * r) * m @ s for s, (r, m) in zip(shapes, moved, strict=True)]
+    whole = np.tensordot(often, energies, 1)
+    measure = sphere_area(n) / (2 * math.pi) ** n * k ** (n - 1) * dk
+    g = np.tensordot(often, waves, 1) * np.sqrt(measure)[:, None]
+    root = np.linalg.inv(np.linalg.cholesky(whole + 1e-13 * np.trace(whole) * np.eye(many)))
+    share, vectors = np.linalg.eigh(root @ (whole - g.T @ g) @ root.T)
+    c = root.T @ vectors[:, : max(int((share < ANISOTROPY**2).sum()), int(degree < 2))]
+    size = np.sqrt(np.diag(c.T @ energies[0] @ c) / sphere_area(n))
+    middle = _shapes(np.array([count / 3]), count, degree, many)[0] @ c
+    return torch.from_numpy(c / (size * np.where(middle < 0, -1, 1)))
+
+
+def _radii(n: int, count: int, halves: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of samples from a point half a step beside them on so many axes, and how often each occurs."""
+    axes = [np.arange(-count, count + 1) + (axis < halves) / 2 for axis in range(n)]
+    square = sum(x**2 for x in np.meshgrid(*axes, indexing="ij")).ravel()  # quarters: exact
+    square, many = np.unique(square[(square < count**2) & ((square > 0) | (degree == 0))], return_counts=True)
+    return np.sqrt(square), many
+
+
+def _shapes(r: np.ndarray, count: int, degree: int, many: int) -> np.ndarray:
+    """The polynomials ``(r, a)`` of the class's formula."""
+    square = (r / count) ** 2
+    window = (r / count) ** degree * (1 - square) ** TAIL
+    return window[:, None] * np.polynomial.chebyshev.chebvander(2 * square - 1, many - 1)
+
+
+def _bessel(n: int, degree: int, x: np.ndarray) -> np.ndarray:
+    """The mean over directions of ``exp(i x t) P_l(t)``, over i^l: the Bessel function of R^n."""
+    t, w = (q.numpy() for q in gegenbauer_rule(n, 64))
+    wave = w * legendre(n, degree, torch.from_numpy(t)).numpy()
+    phase = x[..., None] * t
+    return (-1) ** (degree // 2) * (np.sin(phase) if degree % 2 else np.cos(phase)) @ wave
