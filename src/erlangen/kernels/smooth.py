@@ -108,7 +108,7 @@ def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
     root = np.linalg.inv(np.linalg.cholesky(whole + 1e-13 * np.trace(whole) * np.eye(many)))
     share, vectors = np.linalg.eigh(root @ (whole - g.T @ g) @ root.T)
     c = root.T @ vectors[:, : max(int((share < ANISOTROPY**2).sum()), int(degree < 2))]
-    size = np.sqrt(np.diag(c.T @ energies[0] @ c) / sphere_area(n))
+    size = np.sqrt(np.diag(c.T @ energies[0] @ c))
     middle = _shapes(np.array([count / 3]), count, degree, many)[0] @ c
     return torch.from_numpy(c / (size * np.where(middle < 0, -1, 1)))
 
