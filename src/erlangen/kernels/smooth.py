@@ -114,7 +114,7 @@ def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
 
 
 def _radii(n: int, count: int, halves: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of samples from a point half a step beside them on so many axes, and how often each occurs."""
+    """Distances of samples from a point half a step beside them on so many axes; how often each occurs."""
     axes = [np.arange(-count, count + 1) + (axis < halves) / 2 for axis in range(n)]
     square = sum(x**2 for x in np.meshgrid(*axes, indexing="ij")).ravel()  # quarters: exact
     square, many = np.unique(square[(square < count**2) & ((square > 0) | (degree == 0))], return_counts=True)
