@@ -34,8 +34,8 @@ class Smooth(Polar):
 
     are those that hold the largest share of ``int |S|^2 dk`` in it: an eigenvalue problem, taken over the
     lattice and over those half a step beside it, which strides see at even sizes. They come in the order
-    of their shares, the smoothest first, as long as what is not isotropic is below 6 % of the norm (and one of
-    degrees 0 and 1 always). So they let through what turns can move, and little of the finest waves.
+    of their shares, the smoothest first, as long as what is not isotropic is below 6 % of the norm (and one
+    of degrees 0 and 1 always). So they let through what turns can move, and little of the finest waves.
 
     ``u = radius / count`` (one sample for kernel_size = 2 count - 1), and
     ``sum_j |psi(x_j)|^2 u^n = u^-n`` over the lattice, in the mean over c.
