@@ -18,6 +18,7 @@ from erlangen.domains.quadrature import Quadrature, WeightedSum
 from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import KernelSpec, MaskBoundary
 from erlangen.engines import centred, fold, halving, unfold
+from erlangen.engines.any_size import even
 from erlangen.geometry import Geometry
 from erlangen.geometry.lattices import shortest
 from erlangen.groups import Fibre, Representation
@@ -185,7 +186,7 @@ class Grid(Domain):
                     "expected even sizes there"
                 )
         return [
-            periodic or (circular and length % 2 == 0)
+            periodic or (circular and even(length))
             for periodic, length in zip(self.periodic, size, strict=True)
         ]
 

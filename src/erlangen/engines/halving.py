@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from erlangen.engines import any_size
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
 from erlangen.engines.table import Table
@@ -49,6 +50,8 @@ def downsample(
     """
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
+    if not any_size.is_known(sizes):
+        return any_size.downsample(x, periodic, surround, halved, gaussian, _blur)
     lines, widths = [], []
     for length, half in zip(sizes, halved, strict=True):
         twice = centred(length, 2)[1]  # the first sample
@@ -80,6 +83,8 @@ def upsample(
     """
     n = len(size)
     halved = [True] * n if halved is None else halved
+    if not any_size.is_known(size):
+        return any_size.upsample(x, size, periodic, surround, halved)
     periodic = [p and h for p, h in zip(periodic, halved, strict=True)]
     for fine, coarse, h in zip(size, x.shape[2:], halved, strict=True):
         if h and centred(fine, 2)[0] != coarse:

@@ -1,0 +1,121 @@
+r"""Half the samples and back at sizes that nobody knows yet: what is compiled or exported for any.
+
+Where the coarse samples fall depends on whether a size is even. While a network is traced for any size that is
+no question which Python may ask, or the answer would hold for sizes like the one at hand only. So here it is a
+number, ``size % 2``, and both cases are one formula: the lines of weights for both, mixed by it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Size = Union[int, torch.SymInt]  # noqa: UP007  (a SymInt is no type that | takes)
+Closes = Union[bool, torch.SymInt]  # noqa: UP007  (0 or 1, where it depends on a size)
+
+
+def rest(size: Size, stride: int) -> int | None:
+    """``size % stride``; None where that differs between the sizes that are traced for."""
+    if not torch.compiler.is_compiling():
+        return size % stride  # type: ignore[return-value]
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return next((r for r in range(stride) if statically_known_true(size % stride == r)), None)
+
+
+def is_known(sizes: Sequence[Size], stride: int = 2) -> bool:
+    """Whether Python may ask where the samples fall that a stride keeps."""
+    return not torch.compiler.is_compiling() or all(rest(size, stride) is not None for size in sizes)
+
+
+def even(size: Size) -> Closes:
+    """Whether a size is even; 1 or 0 where that is a number."""
+    known = rest(size, 2)
+    return 1 - size % 2 if known is None else known == 0
+
+
+def chosen(tables: Tensor, index: Size) -> Tensor:
+    """``tables[index]``, where the index may be a number that nobody knows yet."""
+    one_hot = (torch.arange(len(tables), device=tables.device) == index).to(tables.dtype)
+    return torch.tensordot(one_hot, tables, 1)
+
+
+def downsample(
+    x: Tensor,
+    periodic: Sequence[Closes],
+    surround: Callable[[Tensor, list[int]], Tensor],
+    halved: Sequence[bool],
+    gaussian: Callable[[int, Tensor], Tensor],
+    blur: Callable[[Tensor, Sequence[Tensor], list[int], list[int]], Tensor],
+) -> Tensor:
+    """`halving.downsample`: five weights about every second sample; the first is zero where sizes are even."""
+    sizes = x.shape[2:]
+    both = torch.stack([gaussian(0, x), F.pad(gaussian(1, x), (1, 0))])
+    width = both.shape[1] // 2
+    lines = [chosen(both, 1 - s % 2) if half else x.new_ones(1) for s, half in zip(sizes, halved, strict=True)]
+    x = surrounded(x, [width if half else 0 for half in halved], periodic, surround)
+    beyond = [width if half and closes is False else 0 for half, closes in zip(halved, periodic, strict=True)]
+    y = blur(x, lines, [2 if half else 1 for half in halved], beyond)
+    for axis, (half, closes) in enumerate(zip(halved, periodic, strict=True)):
+        if half and closes is not True:  # what is seen of the weights
+            there = torch.ones(width, dtype=x.dtype, device=x.device) * closes
+            seen = torch.cat([there, x.new_ones(sizes[axis]), there])
+            mass = F.conv1d(seen.view(1, 1, -1), lines[axis].view(1, 1, -1), stride=2)
+            y = y / mass.view(-1, *[1] * (len(sizes) - 1 - axis))
+    return y
+
+
+def upsample(
+    x: Tensor,
+    size: Sequence[Size],
+    periodic: Sequence[Closes],
+    surround: Callable[[Tensor, list[int]], Tensor],
+    halved: Sequence[bool],
+) -> Tensor:
+    """`halving.upsample`: between three coarse samples lie two fine ones; of odd sizes the last is left out."""
+    x = surrounded(x, [int(half) for half in halved], periodic, surround, nearest=True)
+    for axis in [axis for axis, half in enumerate(halved) if half]:
+        dim, count = 2 + axis, x.shape[2 + axis] - 2
+        quarter = (1 - size[axis] % 2) * 0.25
+        before, here, after = (x.narrow(dim, start, count) for start in range(3))
+        pair = [here + quarter * (before - here), here + (0.5 - quarter) * (after - here)]
+        x = torch.stack(pair, dim + 1).flatten(dim, dim + 1)
+        # cut by what is too much, which leaves `size`, as an expression too
+        x = F.pad(x, [0, 0] * (x.dim() - 1 - dim) + [0, size[axis] - 2 * count])
+    return x
+
+
+def surrounded(
+    x: Tensor,
+    widths: Sequence[int],
+    periodic: Sequence[Closes],
+    surround: Callable[[Tensor, list[int]], Tensor],
+    *,
+    nearest: bool = False,
+    otherwise: float = 0.0,
+) -> Tensor:
+    """So many more samples at both ends of each axis: from across where it closes.
+
+    Where an axis may close or not, those hold `otherwise` in the second case; and with `nearest` the last
+    sample does in every case but the first. Axes that don't close get none, without `nearest`.
+    """
+    around = [w if closes is True else 0 for w, closes in zip(widths, periodic, strict=True)]
+    x = surround(x, around) if any(around) else x
+    for axis, (width, closes) in enumerate(zip(widths, periodic, strict=True)):
+        if width and closes is not True and (nearest or closes is not False):
+            x = _either(x, 2 + axis, width, closes, nearest, otherwise)
+    return x
+
+
+def _either(x: Tensor, dim: int, width: int, closes: Any, nearest: bool, otherwise: float) -> Tensor:
+    """More samples at both ends of one axis, from across or not, as a number says."""
+    last = x.shape[dim] - width
+    first, end = x.narrow(dim, 0, width), x.narrow(dim, last, width)
+    low, high = (first, end) if nearest else [torch.full_like(y, otherwise) for y in (first, end)]
+    if closes is not False:
+        across = torch.ones((), device=x.device) * closes > 0
+        low, high = torch.where(across, end, low), torch.where(across, first, high)
+    return torch.cat([low, x, high], dim)
