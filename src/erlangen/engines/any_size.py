@@ -1,20 +1,20 @@
 r"""Half the samples and back at sizes that nobody knows yet: what is compiled or exported for any.
 
-Where the coarse samples fall depends on whether a size is even. While a network is traced for any size that is
-no question which Python may ask, or the answer would hold for sizes like the one at hand only. So here it is a
-number, ``size % 2``, and both cases are one formula: the lines of weights for both, mixed by it.
+Where the coarse samples fall depends on whether a size is even. While a network is traced for any size that
+is no question which Python may ask, or the answer would hold for sizes like the one at hand only. So here it
+is a number, ``size % 2``, and both cases are one formula: the lines of weights for both, chosen by it.
 """
 
-import math
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Size = Union[int, torch.SymInt]  # noqa: UP007  (a SymInt is no type that | takes)
-Closes = Union[bool, torch.SymInt]  # noqa: UP007  (0 or 1, where it depends on a size)
+Size = int | torch.SymInt
+Closes = bool | torch.SymInt  # 0 or 1, where it depends on a size
 
 
 def rest(size: Size, stride: int) -> int | None:
@@ -43,6 +43,39 @@ def chosen(tables: Tensor, index: Size) -> Tensor:
     return torch.tensordot(one_hot, tables, 1)
 
 
+def filters(tensors: Sequence[Tensor], stride: int, sizes: Sequence[Size]) -> tuple[Tensor, int]:
+    """The filters of a strided correlation in one window, and how far that reaches to both sides.
+
+    Args:
+        tensors: ``(o, i, *k)``, for first outputs on samples and halfway between, on each axis in turn.
+        stride: of all axes.
+        sizes: of the field.
+    """
+    if any(0 in tensor.shape[2:] for tensor in tensors):
+        raise ValueError(
+            f"kernel_size=1 with stride={stride} is to be compiled or exported for any size, and at some the "
+            "coarse samples fall between the fine ones, where a kernel at one point sees nothing; take "
+            "kernel_size=3, or sizes that are constants"
+        )
+    n = len(sizes)
+    firsts = list(itertools.product(range(stride), repeat=n))  # twice where the first outputs lie
+    by_first = [tensors[sum((t % 2) << (n - 1 - axis) for axis, t in enumerate(twice))] for twice in firsts]
+    lengths = [list(zip(twice, y.shape[2:], strict=True)) for twice, y in zip(firsts, by_first, strict=True)]
+    reach = max((t + k - 1) // 2 for pairs in lengths for t, k in pairs)
+    every = [_windowed(y, pairs, reach) for y, pairs in zip(by_first, lengths, strict=True)]
+    index: Size = 0
+    for size in sizes:
+        index = index * stride + (size - 1) % stride
+    return chosen(torch.stack(every), index), reach
+
+
+def _windowed(y: Tensor, lengths: Sequence[tuple[int, int]], reach: int) -> Tensor:
+    """Filters with zeros around, so that they see as far from a sample on every side."""
+    before = [reach - (k - 1 - t) // 2 for t, k in lengths]
+    sides = [(b, 2 * reach + 1 - k - b) for b, (_, k) in zip(before, lengths, strict=True)]
+    return F.pad(y, [width for pair in reversed(sides) for width in pair])
+
+
 def downsample(
     x: Tensor,
     periodic: Sequence[Closes],
@@ -51,11 +84,13 @@ def downsample(
     gaussian: Callable[[int, Tensor], Tensor],
     blur: Callable[[Tensor, Sequence[Tensor], list[int], list[int]], Tensor],
 ) -> Tensor:
-    """`halving.downsample`: five weights about every second sample; the first is zero where sizes are even."""
+    """`halving.downsample`: five weights about every second sample; of even sizes the first is zero."""
     sizes = x.shape[2:]
     both = torch.stack([gaussian(0, x), F.pad(gaussian(1, x), (1, 0))])
     width = both.shape[1] // 2
-    lines = [chosen(both, 1 - s % 2) if half else x.new_ones(1) for s, half in zip(sizes, halved, strict=True)]
+    lines = [
+        chosen(both, 1 - s % 2) if half else x.new_ones(1) for s, half in zip(sizes, halved, strict=True)
+    ]
     x = surrounded(x, [width if half else 0 for half in halved], periodic, surround)
     beyond = [width if half and closes is False else 0 for half, closes in zip(halved, periodic, strict=True)]
     y = blur(x, lines, [2 if half else 1 for half in halved], beyond)
@@ -75,7 +110,7 @@ def upsample(
     surround: Callable[[Tensor, list[int]], Tensor],
     halved: Sequence[bool],
 ) -> Tensor:
-    """`halving.upsample`: between three coarse samples lie two fine ones; of odd sizes the last is left out."""
+    """`halving.upsample`: two fine samples for each coarse one; of odd sizes the last is left out."""
     x = surrounded(x, [int(half) for half in halved], periodic, surround, nearest=True)
     for axis in [axis for axis, half in enumerate(halved) if half]:
         dim, count = 2 + axis, x.shape[2 + axis] - 2

@@ -62,7 +62,8 @@ class _Depthwise2d(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             grad_x = _gradient(x, filters, grad, ctx.stride, ctx.padding, [True, False, False])[0]
         if ctx.needs_input_grad[1]:
-            images = zip(x.split(1), grad.split(1), strict=True)
+            whole = torch.compiler.is_compiling()  # where the batch may be any, nothing loops over it
+            images = [(x, grad)] if whole else zip(x.split(1), grad.split(1), strict=True)
             parts = [_filter_gradient(*one, filters, ctx.stride, ctx.padding) for one in images]
             grad_filters = torch.stack(parts).sum(0)
         return grad_x, grad_filters, None, None

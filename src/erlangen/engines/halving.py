@@ -51,7 +51,7 @@ def downsample(
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
     if not any_size.is_known(sizes):
-        return any_size.downsample(x, periodic, surround, halved, gaussian, _blur)
+        return any_size.downsample(x, periodic, surround, halved, gaussian, blurred)
     lines, widths = [], []
     for length, half in zip(sizes, halved, strict=True):
         twice = centred(length, 2)[1]  # the first sample
@@ -61,7 +61,7 @@ def downsample(
     if any(around):
         x = surround(x, around)
     beyond = [0 if p else w for w, p in zip(widths, periodic, strict=True)]
-    y = _blur(x, lines, [2 if h else 1 for h in halved], beyond)
+    y = blurred(x, lines, [2 if h else 1 for h in halved], beyond)
     for axis, width in enumerate(beyond):
         if width:
             share = _share(sizes[axis], centred(sizes[axis], 2)[1] % 2, y)
@@ -109,7 +109,7 @@ def _interpolate(x: Tensor, target: Sequence[int], odd: bool) -> Tensor:
     return F.interpolate(x, size=list(target), mode=LINEAR[x.dim() - 2], align_corners=odd)
 
 
-def _blur(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
+def blurred(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
     """Each channel correlated with the product of one line of weights for each axis."""
     kernel = lines[0]
     for line in lines[1:]:
@@ -193,7 +193,7 @@ def downsample_by_content(
         x = strongest(torch.stack(every, 1), half, phase)
     line, one = gaussian(0, x), x.new_ones(1)
     x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
-    x = _blur(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
+    x = blurred(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
     where = [axis for axis, phased in enumerate(axes) if phased]
     for number, axis in enumerate(where):  # (batch, channel, half, 2, half, 2, size, ...)
         x = x.unflatten(2 + axis + number, (-1, 2))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from erlangen.engines import any_size
 from erlangen.engines.convolve import convolve
 from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.table import Table
@@ -88,6 +89,8 @@ class LatticeEngine(Engine):
         self._plain = self._plan((0,) * len(steps))  # without a stride, at every size
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        if not self._is_known(field):
+            return self.filtered(field, self.filters(coefficients, groups), groups)
         plan = self._plan_of(field)
         filters = self._filters(coefficients, self._taps[plan.halves], groups)
         return self._correlated(field, filters, None, plan, groups)
@@ -101,6 +104,10 @@ class LatticeEngine(Engine):
         return Filters(tensors, bias)
 
     def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        if not self._is_known(field):
+            one, width = any_size.filters(filters.tensors, self.stride, field.shape[-len(self.periodic) :])
+            plan = self._padded((), [width] * len(self.periodic))
+            return self._correlated(field, one, filters.bias, plan, groups)
         plan = self._plan_of(field)
         one = filters.tensors[list(self._taps).index(plan.halves)]
         return self._correlated(field, one, filters.bias, plan, groups)
@@ -119,6 +126,11 @@ class LatticeEngine(Engine):
         groups_of_all = x.shape[1] if depthwise else groups
         y = convolve(x, filters, self.stride, plan.zeros, self.dilation, groups_of_all, bias)
         return unfold(y, self.rho_out, groups)
+
+    def _is_known(self, field: Tensor) -> bool:
+        """Whether it is known which samples the stride keeps."""
+        sizes = field.shape[-len(self.periodic) :]
+        return self.stride == 1 or not self.centred or any_size.is_known(sizes, self.stride)
 
     def _twice_first(self, size: int) -> int:
         """Twice the position of the first sample that the stride keeps."""
@@ -163,7 +175,10 @@ class LatticeEngine(Engine):
     def _plan(self, twice: tuple[int, ...]) -> "Plan":
         """The nodes, and so many samples around, where the first outputs lie there."""
         halves = tuple([t % 2 for t in twice])
-        widths = self._widths(self._taps[halves].value.shape[-len(twice) :], twice)
+        return self._padded(halves, self._widths(self._taps[halves].value.shape[-len(twice) :], twice))
+
+    def _padded(self, halves: tuple[int, ...], widths: list[int]) -> "Plan":
+        """So many samples around, each axis in its own mode."""
         closing = [p and self.surround is not None for p in self.periodic]
         around = [w if closes else 0 for w, closes in zip(widths, closing, strict=True)]
         widths = [w - a for w, a in zip(widths, around, strict=True)]

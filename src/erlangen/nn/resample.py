@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor
 from erlangen.arguments import checked
 from erlangen.domains import Domain
 from erlangen.domains.spec import Field
-from erlangen.engines import fold, unfold
+from erlangen.engines import any_size, fold, unfold
 from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.project import Reduction
 
@@ -157,8 +158,9 @@ class Pool(Equivariant):
             circles = domain.closing(circular) if self.down.exact_shifts else domain.circles(size, circular)
             beside = domain.halving.beside
             if beside is None:
-                around = domain.surround(folded, [int(c) for c in circles], rho)
-                folded = MAX_POOLS[len(circles)](around, 3, 1, [int(not c) for c in circles])
+                across, ones = partial(domain.surround, rho=rho), [1] * len(circles)
+                around = any_size.surrounded(folded, ones, circles, across, otherwise=-math.inf)
+                folded = MAX_POOLS[len(circles)](around, 3, 1, [int(c is False) for c in circles])
             else:
                 most = [max(map(abs, steps)) for steps in zip(*beside, strict=True)]
                 folded = _largest(domain.surround(folded, most, rho), beside, most)
