@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from erlangen.formula import convolve, correlate
     from erlangen.nn.equivariant import on
     from erlangen.nn.freeze import freeze
+    from erlangen.nn.to_plain import to_plain
     from erlangen.spaces import (
         Atlas,
         Chart,
@@ -94,6 +95,7 @@ __all__ = [
     "on",
     "predict",
     "save",
+    "to_plain",
     "train",
     "verify",
 ]

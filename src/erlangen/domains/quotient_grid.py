@@ -158,7 +158,9 @@ class QuotientGrid(Grid):
         continuation = self._with(sizes).continued(widths)  # type: ignore[union-attr]
         return continuation.across(field, widths, self._turns["scalar" if rho is None else rho.name], groups)
 
-    def beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor]:
+    def beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor] | None:
+        if not self._turns:  # from the other end
+            return None
         return lambda field, widths, groups: self.surround(field, widths, rho, groups)
 
     def continued(self, widths: Sequence[int]) -> Continuation:

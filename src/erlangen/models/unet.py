@@ -101,7 +101,7 @@ class UNet(Equivariant):
                 field = coarse
         for level in reversed(range(len(self.up))):
             skip, phase = skips[level]
-            size = tuple(skip.shape[-self.domain.space_axes :])
+            size = skip.shape[-self.domain.space_axes :]
             # A block on the two fields side by side would mix each by a matrix of its own, and mixing
             # commutes with interpolation: so mix where it is cheap, and add.
             field = skip + self.up[level](self.mix[level](field), size, phase)
@@ -122,6 +122,8 @@ class UNet(Equivariant):
         return _samples_seen(self.lift) + there_and_back + down[-1] * 2 ** len(up)
 
     def _check_input(self, image: Tensor) -> None:
+        if not isinstance(image, Tensor):
+            return  # a trace by torch.fx, which knows no sizes
         axes, _ = self.domain.layout("scalar")
         if image.dim() != axes or image.shape[1] != self.in_channels:
             raise ValueError(

@@ -49,24 +49,29 @@ class FrozenCorrelation(Correlation):
     def refresh(self) -> None:
         """Make the filters of the weights: in double precision, rounded once."""
         with _ordinary():
-            weight, bias = _precise(self.weight), _precise(self.bias)
-            if self.partner:
-                scale, shift = _line(self.partner[0])
-                weight, bias = (
-                    weight * scale.view(-1, 1, 1),
-                    _sum(None if bias is None else bias * scale, shift),
-                )
-            moving, mixed = self.domain.engine(self.spec, self.to_domain), ()
-            if self.separable:
-                mixing = self.domain.engine(self.mixing_spec)
-                mixed = mixing.filters(_precise(self.mixing), self.groups).tensors
-            inside = moving.adds_bias and self.to_domain is None
-            made = moving.filters(weight, self._moving_groups, bias if inside else None)
-            self.counts = len(mixed), len(made.tensors)
-            for i, tensor in enumerate((*mixed, *made.tensors)):
-                self.register_buffer(f"filters_{i}", tensor.to(self.weight), persistent=False)
-            for name, one in (("inner_bias", made.bias), ("outer_bias", None if inside else bias)):
-                self.register_buffer(name, None if one is None else one.to(self.weight), persistent=False)
+            mixing, moving, outer = self.made(*self.partner)
+        self.counts = len(mixing.tensors), len(moving.tensors)
+        made = {f"filters_{i}": tensor for i, tensor in enumerate((*mixing.tensors, *moving.tensors))}
+        for name, tensor in {**made, "inner_bias": moving.bias, "outer_bias": outer}.items():
+            self.register_buffer(name, None if tensor is None else tensor.to(self.weight), persistent=False)
+
+    def made(self, norm: nn.Module | None = None) -> tuple[Filters, Filters, Tensor | None]:
+        """The filters of the mixing and the moving part, and a bias to add behind, in double precision.
+
+        Args:
+            norm: what is folded in.
+        """
+        weight, bias = _precise(self.weight), _precise(self.bias)
+        if norm is not None:
+            scale, shift = line_of(norm)
+            weight = weight * scale.view(-1, 1, 1)
+            bias = _sum(None if bias is None else bias * scale, shift)
+        moving, mixed = self.domain.engine(self.spec, self.to_domain), Filters(())
+        if self.separable:
+            mixed = self.domain.engine(self.mixing_spec).filters(_precise(self.mixing), self.groups)
+        inside = moving.adds_bias and self.to_domain is None
+        made = moving.filters(weight, self.moving_groups, bias if inside else None)
+        return mixed, made, None if inside else bias
 
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
@@ -94,10 +99,11 @@ class FrozenCorrelation(Correlation):
             engine: Engine = self.domain.engine(self.mixing_spec)
             field = engine.filtered(field, Filters(tuple(every[:mixing])), self.groups)
         engine = self.domain.engine(self.spec, self.to_domain)
-        return engine.filtered(field, Filters(tuple(every[mixing:]), self.inner_bias), self._moving_groups)
+        return engine.filtered(field, Filters(tuple(every[mixing:]), self.inner_bias), self.moving_groups)
 
     @property
-    def _moving_groups(self) -> int:
+    def moving_groups(self) -> int:
+        """Blocks of channels that do not mix in the last step."""
         return self.out_channels if self.separable else self.groups
 
     def extra_repr(self) -> str:
@@ -122,8 +128,8 @@ class FrozenSequential(nn.Sequential):
         for here, after in pairwise([*self, None]):
             if done:  # with the one before
                 done = False
-            elif isinstance(here, FrozenCorrelation) and here.partner and here.partner[0] is after:
-                input, done = here.normed(input, here.partner[0]), True
+            elif after is not None and getattr(here, "partner", ()) == (after,):
+                input, done = here.normed(input, after), True  # type: ignore[union-attr]
             else:
                 input = here(input)  # type: ignore[misc]
         return input
@@ -142,7 +148,7 @@ def folds(layer: Correlation, norm: nn.Module) -> bool:
     return own and norm.field == layer.out_field and norm.domain.is_same(domain)
 
 
-def _line(norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+def line_of(norm: nn.Module) -> tuple[Tensor, Tensor | None]:
     """The scale and the shift of each channel."""
     scale = torch.rsqrt(_precise(norm.running_var) + norm.eps)
     if norm.weight is not None:
