@@ -22,10 +22,11 @@ def measured(suite: str, part: str, effort: Effort) -> dict[str, Any]:
     keep_freed_memory()  # as trainings do
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    # asked first: files may change while it runs
+    facts = {"source": source(), "commit": commit(), "rounds": effort.rounds, "small": effort.small}
     rows = getattr(importlib.import_module(SUITES[suite].module), part)(effort)
     peer = SUITES[suite].peer
     others = [] if peer is None else [package.partition("==")[0] for package in peer.packages[:1]]
-    facts = {"source": source(), "commit": commit(), "rounds": effort.rounds, "small": effort.small}
     return {"suite": suite, "part": part, **facts, **machine(), "versions": versions(*others), "rows": rows}
 
 

@@ -96,6 +96,8 @@ def _size(x: Tensor) -> int:
 
 
 def _flops(func: Any, name: str, args: tuple, kwargs: dict, out: Any) -> int:
+    if name == "convolution_backward":
+        return _convolution_backward(*args)
     if func.overloadpacket in flop_registry:
         return flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
     if func.namespace == "erlangen" and name in OURS:
@@ -106,6 +108,12 @@ def _flops(func: Any, name: str, args: tuple, kwargs: dict, out: Any) -> int:
             longer.numel(), math.prod(longer.shape[axis] for axis in args[1]), longer.is_complex()
         )
     return 0
+
+
+def _convolution_backward(grad: Tensor, x: Tensor, weight: Tensor, *others: Any) -> int:
+    """As many as forward for each gradient that is asked for; torch's own count forgets groups."""
+    transposed, asked = others[4], others[-1]
+    return 2 * (x if transposed else grad).numel() * weight[0].numel() * sum(asked[:2])
 
 
 def _fourier(count: int, length: int, is_complex: bool) -> int:

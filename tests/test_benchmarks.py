@@ -61,6 +61,14 @@ def test_flops_of_a_convolution_and_its_gradient():
     assert work_of(lambda: conv(x)).flops == once
     # the input asks for no gradient, so that the weights' is all of it
     assert work_of(lambda: conv(x).sum().backward()).flops == 2 * once
+    x.requires_grad_()
+    assert work_of(lambda: conv(x).sum().backward()).flops == 3 * once
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(6, 6, 3, groups=6), nn.ConvTranspose2d(6, 4, 3, groups=2)])
+def test_flops_of_a_gradient_know_groups(layer):
+    x = torch.randn(2, 6, 8, 8, requires_grad=True)
+    assert work_of(lambda: layer(x).sum().backward()).flops == 3 * work_of(lambda: layer(x)).flops
 
 
 def test_flops_of_fourier_transforms_and_of_our_operators():
