@@ -13,6 +13,7 @@ from erlangen.domains import Domain
 from erlangen.domains.spec import Field
 from erlangen.engines.finer import RELU, SILU, Function
 from erlangen.nn.equivariant import Equivariant
+from erlangen.nn.norm import sparing
 
 Degree = Annotated[int, Range(2, 16, mend="the first is a line, take 2 or 3")]
 
@@ -62,6 +63,7 @@ class Pointwise(Equivariant):
     def prepare(self) -> None:
         self.domain.finer(self.rho, self.oversampling)  # kept by the domain
 
+    @sparing
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field)
         finer = self.domain.finer(self.rho, self.oversampling)
@@ -156,6 +158,7 @@ class Polynomial(Pointwise):
             for k, row in enumerate(self.weight):
                 row.fill_(1 / math.factorial(k + 1))
 
+    @sparing
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
         field = self.domain.hide(field)
@@ -231,6 +234,7 @@ class Gated(Equivariant):
         with torch.no_grad():
             self.weight.copy_(torch.tensor([[1.0], [1.0], [-1.0]]).expand_as(self.weight))
 
+    @sparing
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
         self.domain.check(field, self.field, self.weight.shape[1])
         field = self.domain.hide(field)

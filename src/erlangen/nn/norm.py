@@ -1,5 +1,8 @@
 """Normalization over batch, fibre and space."""
 
+from collections.abc import Callable
+from functools import partial, wraps
+from operator import attrgetter
 from typing import Annotated, Any, NoReturn
 
 import torch
@@ -15,6 +18,8 @@ from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
 
 LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
+VERSION = attrgetter("_version")
+Call = tuple[Callable[..., Any], tuple] | None
 
 
 class Norm(Equivariant, nn.BatchNorm1d):
@@ -72,15 +77,24 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if not self.domain.is_sampled:
             return self._by_moments(input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
-        return unfold(self._by_batch(folded) if by_batch else self._as_seen(folded), self.rho)
+        y, again = self._by_batch(folded) if by_batch else self._as_seen(folded)
+        y = unfold(y, self.rho)
+        if (
+            again is not None
+            and y.requires_grad
+            and not (torch.compiler.is_compiling() or y.is_meta or peek_interpreter_stack())
+        ):
+            y.again = Again(*again, VERSION(y))  # which neither compilers nor torch.func know
+        return y
 
-    def _as_seen(self, x: Tensor) -> Tensor:
+    def _as_seen(self, x: Tensor) -> tuple[Tensor, Call]:
         """The folded field normalized by the running statistics."""
         d, weight, bias = self.rho.dim, self.weight, self.bias
         mean = self.running_mean.repeat(d) if self.centred else x.new_zeros(x.shape[1])  # type: ignore[union-attr]
         weight = None if weight is None else weight.repeat(d)
         bias = None if bias is None else bias.repeat(d)
-        return F.batch_norm(x, mean, self.running_var.repeat(d), weight, bias, False, 0.0, self.eps)  # type: ignore[union-attr]
+        given = x, mean, self.running_var.repeat(d), weight, bias, False, 0.0, self.eps  # type: ignore[union-attr]
+        return F.batch_norm(*given), (F.batch_norm, given)
 
     def _of_nothing(self, x: Tensor) -> Tensor:
         """An empty batch, as torch's norms take it: counted, and statistics stay; its gradient is zero."""
@@ -120,7 +134,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         shift = torch.zeros_like(mean) if self.bias is None else self.bias
         return self.domain.add(y, shift - mean * scale)
 
-    def _by_batch(self, x: Tensor) -> Tensor:
+    def _by_batch(self, x: Tensor) -> tuple[Tensor, Call]:
         """The folded field normalized by its own statistics, which are remembered."""
         fibre, channels = self.rho.dim, self.num_features
         compiled = torch.compiler.is_compiling()
@@ -129,28 +143,32 @@ class Norm(Equivariant, nn.BatchNorm1d):
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
             y, *found = normalized(x, self.weight, self.bias, fibre, self.eps, weights, centre=self.centred)
             self._remember(*found, x.numel() // channels)
-            return y
+            return y, None
         if fibre == 1 and x.stride(1) != 1:
             return self._by_torch(x)  # adds up what lies side by side in double precision
         last = x.movedim(1, -1)  # (batch, *space, fibre channel): no copy where channels are innermost
         rows = last.contiguous().view(-1, channels)
         if rows.device.type != "cpu" or compiled:
-            y = self._by_torch(rows)
+            y, again = self._by_torch(rows)
         else:
             weight = rows.new_ones(channels) if self.weight is None else self.weight
             bias = rows.new_zeros(channels) if self.bias is None else self.bias
-            y, *found = _TwoPasses.apply(rows, weight, bias, self.eps)
-            self._remember(*found, len(rows))
-        return y.view(last.shape).movedim(-1, 1)
+            y, mean, var, tiled = _TwoPasses.apply(rows, weight, bias, self.eps)
+            self._remember(mean, var, len(rows))
+            wide = rows.view(-1, tiled.shape[1])
+            again = torch.native_batch_norm, (wide, *tiled, False, 0.0, self.eps)
+        return y.view(last.shape).movedim(-1, 1), again
 
-    def _by_torch(self, x: Float[Tensor, "row channel *rest"]) -> Tensor:
+    def _by_torch(self, x: Float[Tensor, "row channel *rest"]) -> tuple[Tensor, Call]:
         """One kernel each way."""
         mean, var, share, cudnn = self.running_mean, self.running_var, 0.0, torch.backends.cudnn.enabled
         if self.training and var is not None:
             share = self._count_batch()
         else:
             mean = var = None
-        return torch.batch_norm(x, self.weight, self.bias, mean, var, True, share, self.eps, cudnn)
+        given = x, self.weight, self.bias
+        y = torch.batch_norm(*given, mean, var, True, share, self.eps, cudnn)
+        return y, (torch.batch_norm, (*given, None, None, True, 0.0, self.eps, cudnn))
 
     def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Running statistics, as torch keeps them: with the unbiased variance."""
@@ -169,6 +187,49 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def extra_repr(self) -> str:
         return f'{self.domain}, {self.num_features}, field="{self.field}"'
+
+
+class Again:
+    """How to make what a norm gave once more, of what its own gradient keeps: goes with it as ``y.again``.
+
+    Args:
+        function, given: a call that gives the same numbers in the same memory format.
+        version: of y, which is another one once y was changed in place.
+    """
+
+    def __init__(self, function: Callable[..., Any], given: tuple, version: int) -> None:
+        self.function, self.version = function, version
+        self.given = [g.detach() if isinstance(g, Tensor) else g for g in given]
+
+    def viewed(self, shape: Any, stride: Any, offset: int) -> Tensor:
+        """A view of it."""
+        with torch.no_grad():
+            made = self.function(*self.given)
+            return (made[0] if isinstance(made, tuple) else made).as_strided(shape, stride, offset)
+
+    def __reduce__(self) -> tuple:
+        return type(None), ()  # what is written to a file has no past
+
+
+def sparing(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    """A forward that keeps nothing of its input for the gradient, where that can be made `Again`."""
+
+    @wraps(forward)
+    def spared(self: Any, field: Tensor) -> Tensor:
+        again = getattr(field, "again", None)
+        if again is None or VERSION(field) != again.version:
+            return forward(self, field)
+        address = field.untyped_storage().data_ptr()
+
+        def pack(kept: Tensor) -> Any:
+            if kept.untyped_storage().data_ptr() != address:
+                return kept
+            return partial(again.viewed, kept.shape, kept.stride(), kept.storage_offset())
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept() if callable(kept) else kept):
+            return forward(self, field)
+
+    return spared
 
 
 def normalized(
@@ -204,13 +265,14 @@ class _TwoPasses(torch.autograd.Function):
     short: 5 channels of a million rows come out wrong by 2e-4. Here up to `LONGEST` rows lie side by side as
     one, which is the same memory, and what their columns give is joined in float64.
 
-    Shapes: rows ``(row, channel)``, in and out, and the mean and the variance of each channel.
+    Shapes: rows ``(row, channel)``, in and out; the mean and the variance of each channel; and with weight
+    and bias before them, for each column of what lies side by side, ``(4, column)``.
     """
 
     @staticmethod
     def forward(
         ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         count, channels = rows.shape
         beside = LONGEST
         while count % beside:
@@ -224,39 +286,39 @@ class _TwoPasses(torch.autograd.Function):
         var = variances.view(beside, channels).mean(0).add_(between)
         tiled = torch.stack([weight.to(var), bias.to(var), mean, var]).repeat(1, beside)
         y = torch.native_batch_norm(x, *tiled, False, 0.0, eps)[0]
-        ctx.save_for_backward(x, weight, tiled)
+        ctx.save_for_backward(rows, weight, tiled)  # as it came: second derivatives go on from it
         ctx.eps = eps
-        ctx.mark_non_differentiable(mean, var)
+        ctx.mark_non_differentiable(mean, var, tiled)
         ctx.set_materialize_grads(False)
-        return y.view_as(rows), mean, var
+        return y, mean, var, tiled  # wide, as no view may leave from here
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, tiled = ctx.saved_tensors
+        rows, weight, tiled = ctx.saved_tensors
         eps, channels = ctx.eps, len(weight)
         if grads[0] is None:
             return None, None, None, None
-        g = grads[0].contiguous().view_as(x)
+        g = grads[0].contiguous()
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
-            return *_by_formula(x.view_as(grads[0]), weight, grads[0], eps, ctx.needs_input_grad[:3]), None
+            return *_by_formula(rows, g.view_as(rows), weight, eps, ctx.needs_input_grad[:3]), None
+        x = rows.view_as(g)
         w, _, mean, var = tiled
         inverse = torch.rsqrt(var + eps)
         sums = torch.ops.aten.native_batch_norm_backward(
             g, x, w, mean, var, mean, inverse, False, eps, [False, True, True]
         )
-        sums = (
-            torch.stack(sums[1:]).view(2, -1, channels).sum(1)
-        )  # g x_hat, g: the gradients of weight and bias
+        # of g x_hat and g: the gradients of weight and bias
+        sums = torch.stack(sums[1:]).view(2, -1, channels).sum(1)
         # scale (g - mean(g) - x_hat mean(g x_hat)), from the right
         scale = w * inverse
         line = (sums * (-channels / x.numel()))[:, None] * scale.view(-1, channels)
         grad = torch.native_batch_norm(x, *line.flatten(1), mean, var, False, 0.0, eps)[0]
         grad.addcmul_(g, scale.to(g))
-        return grad.view_as(grads[0]), *sums.to(weight).unbind(), None
+        return grad.view_as(rows), *sums.to(weight).unbind(), None
 
 
 def _by_formula(
-    x: Tensor, weight: Tensor, g: Tensor, eps: float, wanted: tuple[bool, ...]
+    x: Tensor, g: Tensor, weight: Tensor, eps: float, wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Gradients that can be differentiated once more."""
     bias = torch.zeros_like(weight, requires_grad=True)
