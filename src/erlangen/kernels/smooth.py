@@ -1,4 +1,4 @@
-"""Smooth taps: of all kernels on a square lattice those that are isotropic over the whole band."""
+"""Smooth taps: of all kernels on a square lattice those that are isotropic nearly over its whole band."""
 
 import math
 from dataclasses import dataclass
@@ -14,28 +14,31 @@ from erlangen.kernels.rings import Polar
 
 MOST = 8  # samples along the radius: wider kernels are stretched
 DEGREE = 4  # the highest, unless told
-ANISOTROPY = 0.06  # of the norm of a symbol, at most; but for the first of degree 0 and 1
+BAND = 0.8 * math.pi  # waves that count, per sample
+BETWEEN = 0.02  # the weight of samples half a step beside the lattice
+ANISOTROPY = 0.035  # of the norm of a symbol, at most
+ALWAYS = (2, 1)  # functions of degree 0, 1: also of three samples
 TAIL = 2  # how often kernels are differentiable at their radius, and once more
 NODES = 96
 
 
 @dataclass(frozen=True)
 class Smooth(Polar):
-    r"""Polar-separable functions on R^n whose samples on their lattice have isotropic symbols, at all waves.
+    r"""Polar-separable functions on R^n whose samples on their lattice have isotropic symbols.
 
     The symbol of taps ``psi(x_j) = R(|x_j|) Y_l(x_j / |x_j|)`` on the lattice of unit u is
     ``S(k) = sum_j psi(x_j) exp(i k x_j)``. What of it is isotropic is
 
-    ``i^l g(|k|) Y_l(k / |k|)``, with ``g(k) = sum_j R(|x_j|) b_l(k |x_j|)``, b_l the Bessel function of R^n,
+    ``i^l g(|k|) Y_l(k / |k|)``, with ``g(k) = sum_j R(|x_j|) b_l(k |x_j|)``, b_l the Bessel function of R^n.
 
-    for ``|k| <= pi / u``; the corners of the band beyond have no turned copies. The functions
+    The functions
 
     ``R(r) = (r / radius)^l (1 - r^2 / radius^2)^2 sum_a c_a T_a(2 r^2 / radius^2 - 1)``
 
-    are those that hold the largest share of ``int |S|^2 dk`` in it: an eigenvalue problem, taken over the
-    lattice and over those half a step beside it, which strides see at even sizes. They come in the order
-    of their shares, the smoothest first, as long as what is not isotropic is below 6 % of the norm (and one
-    of degrees 0 and 1 always). So they let through what turns can move, and little of the finest waves.
+    are those for which this holds the largest share of ``int |S|^2 dk`` over ``|k| <= 4/5 pi / u``: an
+    eigenvalue problem. They come in the order of their shares, the smoothest first, as long as what is not
+    isotropic is below 3.5 % of the norm (and two of degree 0, one of degree 1 always). Samples half a
+    step beside the lattice, which strides see at even sizes, count for 2 %: they see nearly the same.
 
     ``u = radius / count`` (one sample for kernel_size = 2 count - 1), and
     ``sum_j |psi(x_j)|^2 u^n = u^-n`` over the lattice, in the mean over c.
@@ -56,6 +59,8 @@ class Smooth(Polar):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.count < 2:
+            raise ValueError(f"rings is {self.count}, expected at least 2 samples along the radius of taps")
         if self.count > MOST:
             raise ValueError(
                 f"taps are solved for kernels of at most {2 * MOST - 1} samples, not {2 * self.count - 1}; "
@@ -95,30 +100,43 @@ class Smooth(Polar):
 def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
     """The coefficients c_a of the class's formula, on the lattice of unit one."""
     t, w = np.polynomial.legendre.leggauss(NODES)
-    k, dk = math.pi * (t + 1) / 2, math.pi / 2 * w
-    moved = [_radii(n, count, halves, degree) for halves in range(n + 1)]
-    often = np.array([math.comb(n, halves) for halves in range(n + 1)]) / 2**n
-    many = min(count + 4, sum(len(r) for r, _ in moved))
-    shapes = [_shapes(r, count, degree, many) for r, _ in moved]
-    energies = [s.T @ (m[:, None] * s) for s, (_, m) in zip(shapes, moved, strict=True)]
-    waves = [_bessel(n, degree, k[:, None] * r) * m @ s for s, (r, m) in zip(shapes, moved, strict=True)]
-    whole = np.tensordot(often, energies, 1)
-    measure = sphere_area(n) / (2 * math.pi) ** n * k ** (n - 1) * dk
+    k = BAND * (t + 1) / 2
+    measure = sphere_area(n) / (2 * math.pi) ** n * k ** (n - 1) * (BAND / 2 * w)
+    beside = [_samples(n, count, halves, degree) for halves in range(n + 1)]
+    often = np.array([math.comb(n, halves) * BETWEEN / (2**n - 1) for halves in range(n + 1)])
+    often[0] = 1 - BETWEEN
+    many = min(count + 4, sum(len(np.unique(np.linalg.norm(x, axis=1).round(9))) for x in beside))
+    shapes = [_shapes(np.linalg.norm(x, axis=1), count, degree, many) for x in beside]
+    whole, waves = np.zeros((many, many)), []
+    for share, s, x in zip(often, shapes, beside, strict=True):
+        whole += share * s.T @ _energy(n, degree, x, k, measure) @ s
+        waves.append(_bessel(n, degree, k[:, None] * np.linalg.norm(x, axis=1)) @ s)
     g = np.tensordot(often, waves, 1) * np.sqrt(measure)[:, None]
-    root = np.linalg.inv(np.linalg.cholesky(whole + 1e-13 * np.trace(whole) * np.eye(many)))
-    share, vectors = np.linalg.eigh(root @ (whole - g.T @ g) @ root.T)
-    c = root.T @ vectors[:, : max(int((share < ANISOTROPY**2).sum()), int(degree < 2))]
-    size = np.sqrt(np.diag(c.T @ energies[0] @ c))
+    root = np.linalg.inv(np.linalg.cholesky(whole + 1e-11 * np.trace(whole) * np.eye(many)))
+    rest, vectors = np.linalg.eigh(root @ (whole - g.T @ g) @ root.T)
+    kept = max(int((rest < ANISOTROPY**2).sum()), ALWAYS[degree] if degree < len(ALWAYS) else 0)
+    c = root.T @ vectors[:, :kept]
+    size = np.sqrt(((shapes[0] @ c) ** 2).sum(0))
     middle = _shapes(np.array([count / 3]), count, degree, many)[0] @ c
     return torch.from_numpy(c / (size * np.where(middle < 0, -1, 1)))
 
 
-def _radii(n: int, count: int, halves: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of samples from a point half a step beside them on so many axes; how often each occurs."""
+def _samples(n: int, count: int, halves: int, degree: int) -> np.ndarray:
+    """Those within reach of a point half a step beside them on so many axes."""
     axes = [np.arange(-count, count + 1) + (axis < halves) / 2 for axis in range(n)]
-    square = sum(x**2 for x in np.meshgrid(*axes, indexing="ij")).ravel()  # quarters: exact
-    square, many = np.unique(square[(square < count**2) & ((square > 0) | (degree == 0))], return_counts=True)
-    return np.sqrt(square), many
+    x = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, n)
+    square = (x**2).sum(1)
+    return x[(square < count**2) & ((square > 0) | (degree == 0))]
+
+
+def _energy(n: int, degree: int, x: np.ndarray, k: np.ndarray, measure: np.ndarray) -> np.ndarray:
+    """What two samples give together to the energy of symbols in the band, in the mean over c."""
+    r = np.maximum(np.linalg.norm(x, axis=1), 1e-9)
+    square = ((x[:, None] - x[None]) ** 2).sum(-1)
+    kinds, kind = np.unique((4 * square).round().astype(int), return_inverse=True)
+    together = measure @ _bessel(n, 0, k[:, None] * np.sqrt(kinds / 4))
+    angle = torch.from_numpy((x @ x.T / (r[:, None] * r)).clip(-1, 1))
+    return together[kind].reshape(square.shape) * legendre(n, degree, angle).numpy()
 
 
 def _shapes(r: np.ndarray, count: int, degree: int, many: int) -> np.ndarray:
