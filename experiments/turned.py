@@ -22,13 +22,16 @@ from records import keep
 
 import erlangen as er
 from erlangen import figures
-from erlangen.train import Photographs, Settings, fit, prepare, save, score_by_angle
+from erlangen.train import Photographs, Predictor, Settings, fit, prepare, save, score_by_angle
+from erlangen.train.angles import turned_pair
 from erlangen.train.images import as_batch, as_bytes, read_image, shrink, turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
 WARM = 3  # steps that are not timed
+INSIDE = 0.7  # of the radius of the disc: far from the border, beyond which a turn brings in what nobody saw
+LOOKED_AT = 12  # photographs of which logits are compared, at most
 Sets = tuple[Photographs, Photographs]
 
 
@@ -150,9 +153,8 @@ class Experiment:
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
         if net is None:
             save(run.model, kept)
-        scores = score_by_angle(
-            run.model.to(self.device), held_out, self.config["angles"][: 6 if fold else None]
-        )
+        angles = self.config["angles"][: 6 if fold else None]
+        scores = score_by_angle(run.model.to(self.device), held_out, angles)
         result = {
             "row": name,
             "seed": seed,
@@ -164,6 +166,7 @@ class Experiment:
             "minutes taken, the machine shared": (time.time() - started) / 60,
             "iou, whole photographs": run.history[-1]["score"],
             "iou by angle, inscribed disc": {str(angle): score for angle, score in scores.items()},
+            "logits by angle": logits_by_angle(run.model, held_out, [a for a in angles if a % 90]),
             "history": run.history,
             "settings": settings.facts() | {key: row.get(key) for key in ("plain", "parameters", "fraction")},
             "threads": torch.get_num_threads(),
@@ -244,6 +247,49 @@ class Experiment:
     def score(self, iou: float) -> float:
         """Intersection over union, or Dice: 2 IoU / (1 + IoU) of the same pooled pixels."""
         return iou if self.config["score"] == "IoU" else 2 * iou / (1 + iou)
+
+
+def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) -> dict[str, dict]:
+    """How far logits of turned photographs are from turned logits, in proportion to how much these vary.
+
+    Photographs are turned at their full size. In the disc of radius `INSIDE` of the inscribed one, and in all
+    of that; beside it what interpolating logits there and back costs: a turn has one of the two. The mean
+    over photographs, and the worst one.
+    """
+    plane, found = er.Plane(), {}
+    photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
+    for angle in angles:
+        g = plane.turn(angle)
+        rows = [turned_logits(model, data, i, angle, plane, g) for i in photographs]
+        names = ("inside", "whole disc", "interpolation")
+        found[str(angle)] = {name: mean(row[k] for row in rows) for k, name in enumerate(names)}
+        found[str(angle)]["worst inside"] = max(row[0] for row in rows)
+    return found
+
+
+def turned_logits(
+    model: Predictor, data: Photographs, i: int, angle: float, plane: er.Plane, g: torch.Tensor
+) -> tuple[float, float, float]:
+    """One photograph's defect inside, over the whole disc, and interpolation's own."""
+    device = model.mean.device
+    with torch.no_grad():
+        upright, there = (model(turned_pair(model, data, i, a)[0].to(device)).cpu() for a in (0.0, angle))
+    moved = plane.act(g, upright)
+    back = plane.act(torch.linalg.inv(g), moved)
+    height, width = upright.shape[-2:]
+    y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
+    r = torch.hypot(y[:, None], x[None]) / (min(height, width) / 2)
+    return (
+        relative(there, moved, r <= INSIDE),
+        relative(there, moved, r <= 1),
+        relative(back, upright, r <= INSIDE),
+    )
+
+
+def relative(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:
+    """|a - b| in proportion to how much b varies there."""
+    b = b[..., where]
+    return float((a[..., where] - b).norm() / (b - b.mean(-1, keepdim=True)).norm())
 
 
 def with_what_they_share(config: dict) -> dict:
