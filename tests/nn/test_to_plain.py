@@ -143,6 +143,23 @@ def test_modules_of_ones_own_are_followed():
     assert worst(net, er.to_plain(net), torch.randn(2, 3, 13, 10)) < 1e-5
 
 
+@pytest.mark.parametrize("copied", [er.freeze, er.to_plain])
+def test_the_norm_that_is_folded_is_the_one_that_is_asked_for(copied):
+    class Two(nn.Module):
+        in_turn = (("layer", "first"),)
+
+        def __init__(self):
+            super().__init__()
+            self.layer = er.nn.Lift(C8, 3, 4, 5)
+            self.first, self.second = er.nn.Norm(C8, 4), er.nn.Norm(C8, 4)
+
+        def forward(self, x):
+            return torch.cat([self.layer.normed(x, norm) for norm in (self.first, self.second)], 1)
+
+    net = learned(Two())
+    assert worst(net, copied(net), torch.randn(2, 3, 13, 10)) < 1e-5
+
+
 class Asking(nn.Module):
     def __init__(self):
         super().__init__()

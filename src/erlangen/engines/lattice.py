@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.engines import any_size
-from erlangen.engines.convolve import convolve
+from erlangen.engines.convolve import FORMATS, convolve
 from erlangen.engines.engine import Engine, Filters, fold, unfold
 from erlangen.engines.table import Table
 from erlangen.kernels import KernelBasis
@@ -97,7 +97,10 @@ class LatticeEngine(Engine):
 
     def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
         """Those of all parities of the sizes: a stride has other nodes at each."""
-        tensors = tuple(self._filters(coefficients, taps, groups) for taps in self._taps.values())
+        made = (self._filters(coefficients, taps, groups) for taps in self._taps.values())
+        # channels innermost, as fields are: else every call would reorder them
+        layout = FORMATS[len(self.periodic)]
+        tensors = tuple(filters.contiguous(memory_format=layout) for filters in made)
         if bias is not None:
             groups = 1 if self._is_depthwise(coefficients, groups) else groups
             bias = bias.view(groups, 1, -1).expand(-1, self.rho_out.dim, -1).flatten()
