@@ -104,13 +104,13 @@ class KernelBasis:
         by_degree = {degree: solved(degree) for degree in {degree for _, degree in rings.terms}}
         counts = [by_degree[degree][0].shape[1] for _, degree in rings.terms]
         blocks, amplitudes = [], []
-        for term, (_, degree) in enumerate(rings.terms):
+        for term, (radial, degree) in enumerate(rings.terms):
             solutions, smooth = by_degree[degree]
             block = solutions.new_zeros(len(solutions), sum(counts), rho_out.dim, rho_in.dim)
             start = sum(counts[:term])
             block[:, start : start + counts[term]] = solutions
             blocks.append(block)
-            amplitudes.append(smooth / (1 + degree))
+            amplitudes.append(smooth * rings.amplitude(radial, degree))
         mix = torch.cat(blocks) * math.sqrt(rho_out.dim)  # one value that goes out has unit norm
         return KernelBasis(rings, rho_in, rho_out, mix, torch.cat(amplitudes), is_diagonal)
 

@@ -59,6 +59,10 @@ class Polar(ABC):
     def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape; zero from the radius on, and at r = 0 unless l = 0."""
 
+    def amplitude(self, term: float, degree: int) -> float:
+        """How large the coefficients of a function should start: smooth kernels first."""
+        return 1 / (1 + degree)
+
     def angular(self, degree: int, v: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch c"]:
         """The harmonics Y_{l,c} of the direction of v; at v = 0 they are multiplied by zero."""
         r = v.norm(dim=-1, keepdim=True)

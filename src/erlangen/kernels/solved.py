@@ -92,6 +92,10 @@ class Solved(Polar):
         most = min(DEGREE if self.degree is None else self.degree, 1 if self.n == 1 else 2 * self.count - 3)
         return [(j, l) for l in range(max(most, 0) + 1) for j in range(_how_many(self.count, l))]
 
+    def amplitude(self, term: float, degree: int) -> float:
+        """Less for what acts as a derivative of higher order, ``l + 2 j``."""
+        return 1 / (1 + degree + 2 * term)
+
     @property
     def shoulder(self) -> float:
         """None: kernels are smooth all through."""
