@@ -112,19 +112,38 @@ def of_layer(domain: Any, in_field: str, out_field: str, radius: float) -> dict[
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "plane, C8": (lambda: er.models.UNet(er.Plane(rotations=8), 3, 1, 2, 2), (3, 13, 16)),
+    "plane, C8": (lambda: er.models.UNet(er.Plane(rotations=8), 3, 1, 2, 2, taps="rings"), (3, 13, 16)),
     "plane, D4, full, two blocks": (
-        lambda: er.models.UNet(er.Plane(4, True), 3, 2, 2, 1, separable=False, blocks=2),
+        lambda: er.models.UNet(er.Plane(4, True), 3, 2, 2, 1, separable=False, blocks=2, taps="rings"),
         (3, 11, 8),
     ),
-    "plane, isotropic": (lambda: er.models.UNet(er.Plane(), 3, 1, 3, 2), (3, 12, 9)),
+    "plane, isotropic": (lambda: er.models.UNet(er.Plane(), 3, 1, 3, 2, taps="rings"), (3, 12, 9)),
     "plane, gated": (
-        lambda: er.models.UNet(er.Plane(rotations=6), 3, 1, 2, 1, nonlinearity="gated"),
+        lambda: er.models.UNet(er.Plane(rotations=6), 3, 1, 2, 1, nonlinearity="gated", taps="rings"),
         (3, 9, 10),
     ),
-    "plane, classes": (lambda: er.models.Classifier(er.Plane(rotations=4), 3, 3, 2, 2), (3, 13, 12)),
+    "plane, classes": (
+        lambda: er.models.Classifier(er.Plane(rotations=4), 3, 3, 2, 2, taps="rings"),
+        (3, 13, 12),
+    ),
     "strip": (
-        lambda: er.models.UNet(er.Moebius(8.0, 5.0).grid(8, 5), 3, 1, 2, 1, kernel_size=3, exact_shifts=True),
+        lambda: er.models.UNet(
+            er.Moebius(8.0, 5.0).grid(8, 5), 3, 1, 2, 1, kernel_size=3, exact_shifts=True, taps="rings"
+        ),
+        (3, 8, 5),
+    ),
+    "plane, C8, solved taps": (
+        lambda: er.models.UNet(er.Plane(rotations=8), 3, 1, 2, 2, taps="solved"),
+        (3, 13, 16),
+    ),
+    "plane, D4, full, solved taps": (
+        lambda: er.models.UNet(
+            er.Plane(4, True), 3, 2, 2, 1, separable=False, taps="solved", kernel_size=(3, 5)
+        ),
+        (3, 11, 8),
+    ),
+    "strip, solved taps": (
+        lambda: er.models.UNet(er.Moebius(8.0, 5.0).grid(8, 5), 3, 1, 2, 1, kernel_size=3, taps="solved"),
         (3, 8, 5),
     ),
     "sphere": (lambda: er.models.UNet(er.Sphere().grid(8, rotations=3), 3, 1, 2, 1), (3, 8, 16)),

@@ -52,6 +52,7 @@ def test_layers_are_those_of_their_level():
         assert all(b.correlation.out_channels == PER_LEVEL["width"][level] for b in blocks)
         assert all(b.correlation.spec.rings == PER_LEVEL["rings"][level] for b in blocks)
         assert all(b.correlation.spec.radius == PER_LEVEL["kernel_size"][level] / 2 for b in blocks)
+        assert all(b.correlation.spec.taps == "rings" for b in blocks)  # of which so many were asked for
     kinds = [type(encoder[0].activation) for encoder in net.encoder]
     assert kinds == [er.nn.ReLU, er.nn.Gated, er.nn.Polynomial]
     exact = er.verify.randomized(net.double())

@@ -132,8 +132,9 @@ class Grid(Domain):
             )
         return kernel_size / 2 * shortest(self.steps), rings or (kernel_size + 1) // 2  # type: ignore[operator]
 
-    @property
-    def spacing(self) -> float | None:
+    @cached_property
+    @shared()
+    def spacing(self) -> float | None:  # type: ignore[override]
         gram = self.steps @ self.steps.T
         square = gram[0, 0] * torch.eye(self.dim, dtype=torch.float64)
         is_square = self.dim <= 3 and torch.allclose(gram, square, rtol=1e-9, atol=0.0)

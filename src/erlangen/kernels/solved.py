@@ -103,13 +103,10 @@ class Solved(Polar):
 
     def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape."""
-        c = _polynomials(self.n, self.count, degree)[:, int(term)].tolist()
-        x = r / self.unit
-        t = 2 * (r / self.radius) ** 2 - 1
-        before, here = torch.zeros_like(t), torch.zeros_like(t)
-        for a in reversed(c[1:]):  # Clenshaw
-            before, here = here, 2 * t * here - before + a
-        value = (t * here - before + c[0]) * ((1 - t) / 2) ** TAIL * x**degree
+        c = _polynomials(self.n, self.count, degree)[:, int(term)].to(r)
+        x = (r / self.radius).clamp(max=1 - torch.finfo(r.dtype).eps)  # where acos has a slope
+        T = torch.cos(2 * torch.acos(x)[..., None] * torch.arange(len(c), dtype=r.dtype, device=r.device))
+        value = (T @ c) * (1 - x**2) ** TAIL * (x * self.count) ** degree
         return torch.where(r < self.radius, value, 0.0) * self.unit**-self.n
 
 

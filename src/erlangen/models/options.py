@@ -32,8 +32,8 @@ class Options:
             and grows with the distance of samples. With neither, kernels on the sphere's grids are global.
         rings: radii at which kernels are free, per level, or for global kernels degrees; None for as many as
             the samples tell apart.
-        taps: per level, the radial functions of kernels, as of `Correlation`: "rings" or "solved"; None for
-            "rings".
+        taps: per level, the radial functions of kernels, as of `Correlation`: "rings", "solved" or "smooth";
+            None for "rings".
         nonlinearity: per level, "relu" (on a finer fibre; on the sphere it aliases by per cents), "silu" (the
             same without a kink: it aliases ten times less, unless norms learn large weights), "gated"
             (exact at every angle of the plane, and with oversampling=6 to 1e-5 under rotations of the sphere)
@@ -140,6 +140,7 @@ class Options:
         choices["width"] = WIDTH
         if self.radius is None:
             choices["kernel_size"] = domain.default_kernel_size
+        choices |= BEFORE
         return replace(self, **{name: v for name, v in choices.items() if getattr(self, name) is None})
 
     def levels(self, domain: Domain) -> "list[Level]":
@@ -192,3 +193,4 @@ class Level:
 
 
 NAMES = tuple(field.name for field in fields(Options))
+BEFORE: dict[str, Any] = {"taps": "rings"}  # what was stored says nothing of these: they were no choice then

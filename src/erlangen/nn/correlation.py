@@ -18,6 +18,11 @@ from erlangen.nn.equivariant import Equivariant
 Frequency = Annotated[int, Range(0)]
 LARGEST_STEP = 4096  # of stride, padding and dilation, in samples
 MOST_WEIGHTS = 2**30  # 4 GiB
+VERSIONS: dict[Taps, int] = {
+    "rings": 1,
+    "solved": 2,
+    "smooth": 3,
+}  # of states: coefficients of other functions
 
 
 class Correlation(Equivariant):
@@ -43,11 +48,11 @@ class Correlation(Equivariant):
             round the sphere: at how many degrees they are free; 8.
         in_field, out_field: "scalar", "regular", "vector", "sign", or on surfaces "spin2": symmetric
             tensors without trace, by (Q, U), such as polarization.
-        taps: the radial functions: "rings" of Gaussians; or "solved" for square lattices, so that samples of
-            the kernel are isotropic within 0.05 % up to wave number 1 (5 wide: angular degrees up to 3), at
-            most 9 wide; None for "rings".
-        degree: the highest angular degree of solved taps; None for 3, and for half of the fibre's limit where
-            the layer is separable, since there a degree is as much less for the frequencies that are mixed.
+        taps: the radial functions: "rings" of Gaussians; or for square lattices "solved", so that samples of
+            the kernel are isotropic within 0.07 % up to wave number 1 (5 wide: angular degrees up to 3), at
+            most 9 wide, or "smooth", over the whole band. None for "rings".
+        degree: the highest angular degree of such taps; None for 3 (smooth 4), and for half of the fibre's
+            limit where the layer is separable: there a degree is so much less for what is mixed.
         separable: mix channels and fibre at each point, then correlate each channel by itself.
         fibre_band: the highest frequency along the fibre; None for the fibre's own limit.
         to: where the result lives: other samples of the space, or another space of its group. From G/H to
@@ -111,7 +116,7 @@ class Correlation(Equivariant):
         self.out_field: Field = out_field
         self.separable = separable
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        extent = _extent(domain, _whole("kernel_size", kernel_size), radius, rings, taps or "rings")
+        extent = _extent(domain, _whole("kernel_size", kernel_size), radius, rings, taps)
         band_in, band_out = _bands(domain, fibre_band, in_field, out_field)
         self.spec = KernelSpec(
             in_field,
@@ -127,6 +132,7 @@ class Correlation(Equivariant):
             padding_mode=padding_mode,
             engine=engine,
         )
+        self._version = VERSIONS[self.spec.taps]  # torch writes it beside the state, and reads it
         per_group = in_channels // groups
         if separable:
             self.mixing_spec, self.spec = _separate(self.spec, domain, to)
@@ -145,6 +151,18 @@ class Correlation(Equivariant):
             _initialize(self.mixing, self.domain.engine(self.mixing_spec), gain=1.0)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, *found: list[str]
+    ) -> None:
+        version = local_metadata.get("version", self._version)
+        if version != self._version:
+            taps = next((name for name, number in VERSIONS.items() if number == version), None)
+            found[-1].append(
+                f"{prefix}weight are coefficients of kernels of taps={taps!r}, expected those of "
+                f"taps={self.spec.taps!r}, which this layer has; build it with taps={taps!r}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *found)
 
     def prepare(self) -> None:
         if 0 < self.spec.radius < math.inf:
@@ -299,10 +317,11 @@ class Lift(Correlation):
 
 
 def _extent(
-    domain: Domain, kernel_size: int | None, radius: float | None, rings: int | None, taps: Taps
+    domain: Domain, kernel_size: int | None, radius: float | None, rings: int | None, taps: Taps | None
 ) -> tuple[float, int, Taps]:
     """The radius, how many radial functions there are, and which."""
     reach, count = domain.kernel_extent(kernel_size, radius, rings)
+    taps = taps or "rings"
     if taps == "rings" or reach == 0:
         return reach, count, "rings"
     from erlangen.kernels import Solved

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from erlangen.models import Classifier, Options, UNet
+from erlangen.models.options import BEFORE
 from erlangen.models.options import NAMES as OPTIONS
 from erlangen.nn.equivariant import View
 from erlangen.spaces import Plane
@@ -188,11 +189,16 @@ def expect_recipe(recipe: Mapping[str, Any]) -> None:
 
 def options_of(model: Mapping[str, Any]) -> Options:
     """The options in the recipe of a network, within the bounds of what others may have written."""
-    options = Options(**{name: value for name, value in model.items() if name in OPTIONS})
+    options = Options(**{name: value for name, value in _told(model).items() if name in OPTIONS})
     for name, most in LARGEST.items():
         if largest(value := getattr(options, name)) > most:
             raise ValueError(f"{name} is {reprlib.repr(value)}, expected at most {most}")
     return options
+
+
+def _told(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe says of a network, and what was no choice when it said nothing."""
+    return {**model, **{name: value for name, value in BEFORE.items() if model.get(name) is None}}
 
 
 def largest(values: Any) -> float:
@@ -256,7 +262,7 @@ def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
     task, values = recipe["task"], recipe.get("values")
     plane = plane or Plane(**domain)  # outside of the meta device, as its tables are
     with torch.device("meta"):
-        net = NETWORKS[recipe["model"]["name"]](plane, **model)
+        net = NETWORKS[recipe["model"]["name"]](plane, **_told(model))
         _expect_same(options_of(model), net.options, model)
         return Predictor(
             net,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from erlangen.arguments import TOO_MANY, Count, Positive, Range, check_fields, shown
 from erlangen.models import Options
+from erlangen.models.options import BEFORE
 from erlangen.models.options import NAMES as OPTIONS
 from erlangen.spaces import Plane
 from erlangen.train.losses import LossName
@@ -108,7 +109,7 @@ class Settings:
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "Settings":
-        """Those that `facts` told and JSON wrote.
+        """Those that `facts` told and JSON wrote; what they say nothing of is as before there was a choice.
 
         Raises:
             ValueError: for a setting that there is not.
@@ -116,7 +117,7 @@ class Settings:
         unknown = sorted(set(facts) - {f.name for f in fields(cls)} - set(OPTIONS))
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]}, expected those of this version")
-        return cls().changed(**facts)
+        return cls().changed(**BEFORE | facts)
 
     def changed(self, **changes: Any) -> "Settings":
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
