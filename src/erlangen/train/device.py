@@ -9,6 +9,7 @@ from functools import cache
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+BFLOAT16 = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
 
 
 def as_device(name: str) -> torch.device:
@@ -26,6 +27,22 @@ def as_device(name: str) -> torch.device:
             'that `erlangen doctor` lists; "cpu" always works'
         ) from error
     return device
+
+
+def precision(amp: bool | str, device: torch.device) -> tuple[bool, str]:
+    """Whether to compute in bfloat16, and why; of ``"auto"`` the device decides, and always alike.
+
+    Time is not measured for it: the same command must give the same network, however busy the machine is.
+    """
+    names = {True: "bfloat16, and float32 for statistics, losses and weights", False: "float32"}
+    if isinstance(amp, bool):
+        return amp, f"{names[amp]}, as asked for"
+    if device.type != "cpu":
+        return False, f"{names[False]}, since on a GPU bfloat16 was not seen to gain; --amp True takes it"
+    has = [name for name, asked in BFLOAT16.items() if getattr(torch.cpu, asked, bool)()]
+    if not has:
+        return False, f"{names[False]}, since this processor has no instructions for bfloat16"
+    return True, f"{names[True]}, since this processor multiplies it ({has[0]}); --amp False leaves it"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from erlangen.train.cost import Cost, Trial, measure_cost
 from erlangen.train.counts import class_counts
 from erlangen.train.crops import Crops
 from erlangen.train.data import Data
+from erlangen.train.device import precision
 from erlangen.train.gradient import Gradient
 from erlangen.train.images import as_batch
 from erlangen.train.losses import Loss
@@ -137,7 +138,8 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
-        self.gradient = Gradient(model, loss, settings.amp)
+        amp, self.precision = precision(settings.amp, model.mean.device)
+        self.gradient = Gradient(model, loss, amp)
         self.total = settings.total_steps(len(crops.images))
         self.step, self.seconds, self.checked = 0, 0.0, 0
         self.looks, self.turned = settings.looks, TURNED
@@ -162,6 +164,7 @@ class Training:
             "photographs": f"{len(self.crops.images)} to learn from, {len(self.held_out)} held out",
             "network": f"{type(net).__name__}{domain}, {parameters:,} parameters",
             "loss": self.loss.extra_repr(),
+            "precision": self.precision,
             "cost": str(self.cost()),
         }
 
@@ -172,7 +175,7 @@ class Training:
         """
         with self.clock:
             crops = Crops(self.crops.images, self.crops.truths, self.settings)
-            still = replace(self.settings, lr=1e-12)
+            still = replace(self.resolved, lr=1e-12)
             model = copy.deepcopy(self.model)
             trial = Training(model, self.loss, crops, still, self.held_out, clock=self.clock)
             trial.step, trial.seconds = self.step, self.seconds
@@ -195,6 +198,11 @@ class Training:
             self.looks, self.turned, self.planned = self.checked + cost.looks, cost.turned, True
         self.looking, self.proving = cost.looking / max(cost.looks, 1), cost.proving
         return cost
+
+    @property
+    def resolved(self) -> Settings:
+        """The settings, with the precision that was chosen: on any machine they give the same training."""
+        return replace(self.settings, amp=self.gradient.amp)
 
     @property
     def reserve(self) -> float:
@@ -393,7 +401,7 @@ class Training:
     def _run_of(self, model: Predictor, score: float, notes: tuple[str, ...] = ()) -> Run:
         self.gradient.forget()
         notes = (*self.notes, *notes)
-        return Run(model.cpu().eval(), self.settings, self.history, self.held_out, notes, score)
+        return Run(model.cpu().eval(), self.resolved, self.history, self.held_out, notes, score)
 
     def _kept(self, run: Run) -> tuple[Run, bool]:
         """The run, with a note if its network could not be written; whether it was."""
@@ -413,7 +421,7 @@ class Training:
         """All that it goes on from."""
         moments = self.optimizer.state_dict()["state"].items()
         return State(
-            settings=self.settings,
+            settings=self.resolved,
             photographs=len(self.crops.images),
             pixels=self.crops.checksum,
             weights=self.model.state_dict(),
@@ -430,7 +438,11 @@ class Training:
         Raises:
             ValueError: if there is none, if it is damaged, or if it was another training.
         """
-        state = read_state(folder, self.state(), self.model.parameters())
+        asked = replace(self.state(), settings=self.settings)
+        state = read_state(folder, asked, self.model.parameters())
+        if self.settings.amp == "auto":  # what was chosen there stays
+            chosen = state.settings.amp
+            self.gradient.amp, self.precision = precision(chosen, self.model.mean.device)
         optimizer = self.optimizer.state_dict()
         for name, moment in state.moments.items():
             index, entry = name.split(".")

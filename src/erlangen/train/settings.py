@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, fields, replace
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
@@ -63,7 +63,8 @@ class Settings:
         looks: how often the photographs held out are scored, the last time at the end; fewer where they would
             take more than half of the minutes.
         device: where to compute, such as "cpu" or "cuda".
-        amp: compute in bfloat16 where that is safe; not faster on most CPUs.
+        amp: compute in bfloat16 where that is safe; "auto" does where the processor multiplies such numbers
+            (AMX, AVX512-BF16), which makes steps about 1.5 to 2 times as fast.
     """
 
     minutes: Annotated[float, Range(above=0, kind="a time above 0, in minutes")] = 20.0
@@ -91,7 +92,7 @@ class Settings:
     validation: Annotated[float, BETWEEN] = 0.2
     looks: Count = 10
     device: str = "cpu"
-    amp: bool = False
+    amp: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self)

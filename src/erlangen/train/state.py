@@ -113,7 +113,8 @@ def read_state(folder: str | Path, new: State, parameters: Iterable[Tensor]) -> 
 
 def _expect_same(facts: dict[str, Any], new: State, path: Path) -> None:
     """ValueError for other settings, or other photographs."""
-    changed = [n for n in facts["settings"].differences(new.settings) if n != "device"]
+    free = {"device"} | ({"amp"} if new.settings.amp == "auto" else set())
+    changed = [n for n in facts["settings"].differences(new.settings) if n not in free]
     if facts["photographs"] != new.photographs:
         changed.append("the number of photographs")
     elif facts["pixels"] != new.pixels:
