@@ -163,8 +163,8 @@ class Predict:
     """Lose what others wrote, or changed, in --out in the place of masks or the table."""
     size: int | None = None
     """Shrink photographs to this longer side, instead of the one of the training."""
-    tile: int = 1024
-    """What is larger goes through the network in tiles of about so many pixels."""
+    tile: int | None = None
+    """What is larger goes through the network in tiles of about so many pixels; as large as memory holds."""
     device: str = "cpu"
     """Where to compute, such as "cpu" or "cuda"."""
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import erlangen as er
-from erlangen.train import Predictor
-from erlangen.train.tiles import in_tiles, spans
+from erlangen.train import Predictor, tiles
+from erlangen.train.tiles import in_tiles, spans, tiling
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -60,7 +60,7 @@ def test_predictions_in_tiles(run):
 
 FAULTS = """
 import resource, torch, erlangen as er
-from erlangen.train import Predictor
+from erlangen.train import Predictor, tiles
 
 torch.set_num_threads(1)
 model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 4, 1, kernel_size=3))
@@ -77,3 +77,60 @@ print(faults)
 def test_memory_of_one_answer_serves_the_next():
     run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 2000, "pages of 4 kB that the kernel cleared; 60,000 where memory is handed back"
+
+
+@pytest.mark.parametrize("shape", [(4096, 4096), (1500, 8000), (1031, 1033), (90, 20000)], ids=str)
+@pytest.mark.parametrize("pixels", [2_000_000, 600_000, 10_000_000])
+def test_tiles_hold_what_memory_does_and_overlap_least(shape, pixels):
+    unet = er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 2, kernel_size=3)
+    step, reach = 2 ** len(unet.down), unet.receptive_radius
+
+    def seen(sides):
+        cut = [list(spans(length, side, step, reach)) for length, side in zip(shape, sides, strict=True)]
+        rows, columns = ([outer.stop - outer.start for outer, _ in axis] for axis in cut)
+        return max(rows) * max(columns), sum(rows) * sum(columns)
+
+    most, all_together = seen(tiling(shape, unet, pixels))
+    assert most <= pixels
+    square = next(side for side in range(20000, 0, -step) if seen((side, side))[0] <= pixels)
+    assert all_together <= 1.02 * seen((square, square))[1]
+
+
+BOUND = """
+import re, torch, erlangen as er
+from erlangen.train import Predictor, room
+
+torch.set_num_threads(1)
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 4, 1, kernel_size=3))
+er.predict(model, torch.rand(1, 3, 64, 64))
+x = torch.rand(1, 3, 1200, 1100)
+room.machine_memory, before = lambda: (200 << 20, None), peak()
+(bounded,), bound = er.predict(model, x), peak() - before
+room.machine_memory, before = lambda: (200 << 30, None), peak()
+(whole,), free = er.predict(model, x), peak() - before
+print(bound, bound + free, float((bounded - whole).abs().max()))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+def test_an_answer_takes_no_more_memory_than_there_is():
+    run = subprocess.run([sys.executable, "-c", BOUND], capture_output=True, text=True, check=True)
+    bound, whole, difference = (float(word) for word in run.stdout.split())
+    assert bound < 200 << 20 < whole
+    assert difference < 1e-5
+
+
+def test_many_photographs_go_by_parts_that_memory_holds(monkeypatch):
+    model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 2, 1)).eval()
+    x, seen = torch.rand(5, 3, 32, 24), []
+    whole = model(x).detach()
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    monkeypatch.setattr(tiles, "TILE", 16)
+    monkeypatch.setattr(tiles, "pixels_that_fit", lambda *_: 2 * 32 * 24 + 5)
+    torch.testing.assert_close(tiles.answer(model, x), whole, rtol=0, atol=1e-5)
+    assert seen == [2, 2, 1]
+    seen.clear()
+    monkeypatch.setattr(tiles, "pixels_that_fit", lambda *_: None)
+    tiles.answer(model, x)
+    assert seen == [5], "where nobody knows, all at once"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from erlangen import figures
 from erlangen.train.angles import ANGLES, to_turn, turned_pair
@@ -16,11 +16,11 @@ from erlangen.train.data import Data
 from erlangen.train.gradient import WARM
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
+from erlangen.train.room import FIELDS, Largest
 from erlangen.train.tiles import answer
 
 TRIALS = 3
 LEARNING = 1.5  # times what a step keeps for its backward pass: what it makes on the way as well
-FIELDS = 7  # at once as a network answers: a convolution's two, copies of both in its own order, skips, a sum
 REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
 SHOWN = 8  # photographs on the page
 PICTURES = 8  # as many as a page takes the time of: four, each for the folder and for the page
@@ -199,25 +199,6 @@ def _seconds(task: Callable[[], object]) -> float:
     start = time.perf_counter()
     task()
     return time.perf_counter() - start
-
-
-class Largest:
-    """The bytes of the largest field that a layer of a network gives."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.layers, self.bytes = [m for m in model.modules() if not list(m.children())], 0
-
-    def __enter__(self) -> "Largest":
-        self.hooks = [layer.register_forward_hook(self._look) for layer in self.layers]
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for hook in self.hooks:
-            hook.remove()
-
-    def _look(self, _layer: nn.Module, _inputs: tuple, output: object) -> None:
-        if isinstance(output, Tensor):
-            self.bytes = max(self.bytes, output.numel() * output.element_size())
 
 
 class Kept:

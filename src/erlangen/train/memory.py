@@ -1,7 +1,6 @@
 """The memory that a training takes, from the heads of its files: before any photograph is loaded."""
 
 import copy
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,18 +11,17 @@ import torch
 from torch import nn
 
 from erlangen.models import Classifier, UNet
-from erlangen.train.cost import COPIES, FIELDS, LEARNING, Kept, Largest
+from erlangen.train.cost import COPIES, LEARNING, Kept
 from erlangen.train.data import Data
 from erlangen.train.decoding import examine
 from erlangen.train.plain import PlainUNet
+from erlangen.train.room import FIELDS, TRIED, Largest, machine_memory
 from erlangen.train.settings import Settings
 from erlangen.train.tiles import TILE
 
 DECODED = (
     12  # bytes for each pixel of a file while it is read: colours, a copy of them, the mask and its shares
 )
-TRIED = 64  # pixels of the side of a crop that stands for all: what fields take grows with their area
-GROUPS = Path("/sys/fs/cgroup")  # limits of containers, on Linux
 
 
 @dataclass(frozen=True)
@@ -108,23 +106,6 @@ def say_memory(memory: Memory, say: Callable[[str, str], None] | None) -> None:
             f"the {memory.count} photographs take {_amount(memory.photographs)} of memory, expected at most "
             f"the {_amount(memory.most)} that this machine has; take a smaller --size, or fewer photographs"
         )
-
-
-def machine_memory() -> tuple[int | None, int | None]:
-    """Bytes that are free, and all, with those that can be swapped out; None where that is not known."""
-    if not sys.platform.startswith("linux"):
-        return None, None
-    with suppress(OSError, ValueError, KeyError):
-        lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
-        has = {words[0]: 1024 * int(words[1]) for words in lines if len(words) > 1}
-        free, most = has["MemAvailable:"], has["MemTotal:"] + has["SwapTotal:"]
-        for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", None)):
-            with suppress(OSError, ValueError):  # no container, or no limit
-                allowed = int((GROUPS / limit).read_text())
-                most = min(most, allowed)
-                free = min(free, allowed - int((GROUPS / used).read_text()) if used else allowed)
-        return free, most
-    return None, None
 
 
 def _size(path: Path) -> tuple[int, int] | None:

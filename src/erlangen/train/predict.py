@@ -21,7 +21,7 @@ from erlangen.train.lock import FolderLock
 from erlangen.train.outputs import Outputs, one_spelling, some, written_among
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.task import Task
-from erlangen.train.tiles import TILE, answer
+from erlangen.train.tiles import answer
 
 TABLE = "classes.csv"
 KEEP_EVERY = 30.0  # seconds after which the lines of a table go to the disc
@@ -34,7 +34,7 @@ def predict(
     *,
     out: str | Path | None = None,
     size: int | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
     overwrite: bool = False,
 ) -> list[Tensor]:
     """The probability of the thing at every pixel, or of each class, or of each class of the whole.
@@ -47,7 +47,8 @@ def predict(
             thing is, or the class indices), or for ``classes.csv``. What was predicted there before is
             replaced, and nothing else; it is never taken for photographs.
         size: shrink photographs to this longer side instead of the one that the network was trained at.
-        tile: what is larger goes through the network in tiles of about so many pixels, with the same answer.
+        tile: what is larger goes through the network in tiles of about so many pixels, with the same answer;
+            None for as large ones as memory holds.
         overwrite: lose what others wrote to `out` in the place of masks or the table, or changed there; a
             warning says what.
 
@@ -91,7 +92,7 @@ def predict_files(
     images: str | Path,
     out: str | Path | None = None,
     size: int | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
     overwrite: bool = False,
     tell: Callable[[str], None] = _warn,
 ) -> tuple[int, Iterator[Tensor]]:
@@ -154,7 +155,7 @@ def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
 
 
 def _predict_files(
-    model: Predictor, found: dict[Path, Path], size: int | None, tile: int
+    model: Predictor, found: dict[Path, Path], size: int | None, tile: int | None
 ) -> Iterator[Tensor]:
     for path in found:
         logits = predict_logits(model, as_photograph(model, decode(path)), size, tile)
@@ -168,7 +169,7 @@ def _write_files(
     files: dict[Path, Path],
     lock: FolderLock,
     size: int | None,
-    tile: int,
+    tile: int | None,
 ) -> Iterator[Tensor]:
     unread = list[str]()
     aside = None if len(found) == 1 else unread
@@ -184,7 +185,7 @@ def _write_files(
 
 
 def predict_logits(
-    model: Predictor, photograph: Image.Image, size: int | None = None, tile: int = TILE
+    model: Predictor, photograph: Image.Image, size: int | None = None, tile: int | None = None
 ) -> Tensor:
     """The logits of one photograph, ``(1, task.logits, *its size)``, computed at the network's scale."""
     logits = answer(model, numbers(shrink(photograph, size or model.size)), tile)
@@ -249,7 +250,7 @@ def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
 
 
 def _answered(
-    model: Predictor, path: Path, size: int | None, tile: int, unread: list[str] | None
+    model: Predictor, path: Path, size: int | None, tile: int | None, unread: list[str] | None
 ) -> Tensor | None:
     """The logits of a file; what is wrong with one that has none goes to `unread`, if there is such."""
     try:
@@ -264,9 +265,9 @@ def _answered(
         return None
 
 
-def _expect_sizes(size: int | None, tile: int) -> None:
-    whole = all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in (size or 1, tile))
-    if size == 0 or not whole:
+def _expect_sizes(size: int | None, tile: int | None) -> None:
+    whole = all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in (size or 1, tile or 1))
+    if 0 in (size, tile) or not whole:
         raise ValueError(f"size is {size} and tile {tile}, expected pixels, a whole number of at least 1")
 
 
