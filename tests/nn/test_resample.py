@@ -1,5 +1,6 @@
 """Half the samples and back."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -118,3 +119,69 @@ def test_the_visible_part_is_as_exact_in_half_precision():
         first = down(x)
     torch.testing.assert_close(first.float(), torch.ones_like(first).float(), rtol=0, atol=1e-2)
     torch.testing.assert_close(down(x), torch.ones(1, 1, 22, 19), rtol=0, atol=1e-6)
+
+
+# band-limited
+
+
+def wave(k: float, angle: float, size: int) -> torch.Tensor:
+    """cos of a wave number and direction about the centre, and its points."""
+    p = er.Plane(shape=(size, size)).points
+    return torch.cos(k * (p[..., 0] * math.cos(angle) + p[..., 1] * math.sin(angle)))[None, None]
+
+
+@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4])
+def test_what_coarse_samples_hold_is_kept_and_what_would_alias_is_not(size, angle):
+    """Against the waves themselves at the coarse samples, which lie about the same centre."""
+    half = -(-size // 2)
+    coarse = 2 * er.Plane(shape=(half, half)).points
+    inner = (..., slice(6, -6), slice(6, -6))
+    for name, kept, lost in (("band-limited", 0.011, 0.01), ("gaussian", 0.11, 0.06)):
+        down = er.nn.Down(PLANE, resampling=name)
+        for k in (0.2, 0.35, 0.5):
+            expected = torch.cos(k * (coarse[..., 0] * math.cos(angle) + coarse[..., 1] * math.sin(angle)))
+            assert float((down(wave(k, angle, size))[0, 0] - expected)[inner].abs().max()) < kept
+        alias = down(wave(math.pi - 0.4, 0.0, size))
+        assert float(alias[inner].abs().max()) < lost
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 12), (2, 3), (1, 5)], ids=str)
+def test_band_limited_there_and_back_keeps_constants(size):
+    down, up = (layer(PLANE, resampling="band-limited") for layer in (er.nn.Down, er.nn.Up))
+    f = torch.full((1, 1, *size), 3.0).double()
+    torch.testing.assert_close(down(f), torch.full_like(down(f), 3.0))
+    torch.testing.assert_close(up(down(f), size), f)
+
+
+@pytest.mark.parametrize("size", [40, 41])
+def test_band_limited_there_and_back_keeps_lines_straight(size):
+    points = er.Plane(shape=(size, size)).points
+    ramp = (2 * points[..., 0] - points[..., 1])[None, None]
+    coarse = er.nn.Down(PLANE, resampling="band-limited")(ramp)
+    back = er.nn.Up(PLANE, resampling="band-limited")(coarse, (size, size))
+    inner = (..., slice(12, -12), slice(12, -12))
+    torch.testing.assert_close(back[inner], ramp[inner], rtol=0, atol=1e-12)
+
+
+def test_band_limited_across_seams():
+    torus = er.FlatTorus((8.0, 12.0)).grid(8, 12)
+    down, up = (layer(torus, resampling="band-limited") for layer in (er.nn.Down, er.nn.Up))
+    f = torch.randn(1, 1, 8, 12).double()
+    back = up(down(f), (8, 12))
+    torch.testing.assert_close(up(down(f.roll((2, 4), (-2, -1))), (8, 12)), back.roll((2, 4), (-2, -1)))
+    strip = er.Moebius(16.0, 5.0).grid(16, 5)
+    down, up = (layer(strip, resampling="band-limited") for layer in (er.nn.Down, er.nn.Up))
+    f = torch.full((1, 1, *([2] * (strip.fibre is not None)), 16, 5), 2.0).double()
+    torch.testing.assert_close(up(down(f), (16, 5)), f)
+
+
+def test_where_band_limits_are_unknown_they_are_refused():
+    with pytest.raises(
+        ValueError, match=r'resampling="band-limited" on .*, expected one of gaussian; the others'
+    ):
+        er.nn.Down(er.Sphere().grid(8), resampling="band-limited")
+    with pytest.raises(ValueError, match="with exact_shifts=True: the phase is chosen after a Gaussian"):
+        er.nn.Down(PLANE, exact_shifts=True, resampling="band-limited")
+    with pytest.raises(ValueError, match="cannot become 9, expected 7 or 8"):
+        er.nn.Up(PLANE, resampling="band-limited")(torch.randn(1, 1, 4, 4), (9, 8))

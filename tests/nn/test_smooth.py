@@ -95,3 +95,126 @@ def test_a_network_takes_it_by_name():
     net = er.models.UNet(er.Plane(rotations=N), 3, 1, width=2, depth=1, nonlinearity="silu")
     assert sum(isinstance(part, er.nn.SiLU) for part in net.modules()) == 4
     assert er.models.UNet(net.domain, 3, 1, **vars(net.options)).options.nonlinearity == "silu"
+
+
+# gates that look at a smoothed field
+
+GAUSSIAN = 0.9 * 2**0.5  # samples
+
+
+def smoothed(x: np.ndarray) -> np.ndarray:
+    """scipy's Gaussian mean over what lies inside, of the last two axes; a little wider than the layer's."""
+    from scipy.ndimage import correlate1d
+
+    once = np.exp(-(np.arange(-2, 3) ** 2) / (2 * 0.9**2))
+    once /= once.sum()
+    inside = np.ones_like(x)
+    for axis in (-2, -1):
+        for _ in range(1):
+            twice = np.convolve(once, once)
+            x = correlate1d(x, twice, axis, mode="constant")
+            inside = correlate1d(inside, twice, axis, mode="constant")
+    return x / inside
+
+
+@pytest.mark.parametrize("size", [(12, 12), (9, 14), (3, 2), (1, 1)], ids=str)
+def test_a_low_passed_gate_as_scipy_takes_it(size):
+    x = np.random.default_rng(0).normal(size=(2, 3, N, *size)) * 3
+    layer = er.nn.Gated(er.Plane(rotations=N), 3, low_pass=True, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(3, 3) * 3)
+    a, b, c = layer.weight.detach().numpy()[:, :, None, None]
+    argument = a * smoothed(x.mean(2)) + b * np.sqrt(smoothed((x**2).mean(2))) + c
+    expected = x / (1 + np.exp(-argument[:, :, None]))
+    np.testing.assert_allclose(layer(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-10)
+
+
+DOMAINS = {
+    "plane": (er.Plane(rotations=8), "regular", (9, 6)),
+    "isotropic": (er.Plane(), "scalar", (9, 6)),
+    "C6": (er.Plane(rotations=6), "regular", (5, 8)),
+    "D4": (er.Plane(rotations=4, reflections=True), "regular", (4, 4)),
+    "vectors": (er.Plane(rotations=8), "vector", (9, 6)),
+}
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("make", ["gate", "down", "there and back"])
+def test_turns_and_flips_commute_at_every_size(name, make):
+    domain, field, size = DOMAINS[name]
+    rho = domain.representation(field)
+    layers = {
+        "gate": lambda: er.nn.Gated(domain, 2, field, low_pass=True, dtype=torch.float64),
+        "down": lambda: er.nn.Down(domain, field, resampling="band-limited"),
+    }
+    layer = layers["gate" if make == "gate" else "down"]()
+    if make == "there and back":
+        down, up = layer, er.nn.Up(domain, field, resampling="band-limited")
+        layer = lambda x: up(down(x), tuple(x.shape[-2:]))  # noqa: E731
+    x = torch.randn(1, 2, *(rho.dim,) * rho.has_axis, *size, dtype=torch.float64)
+    for element in domain.symmetries():
+        if not element.is_exact or "shift" in element.name:
+            continue
+        found = layer(domain.act(element.matrix, x, field))
+        expected = domain.act(element.matrix, layer(x), field)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rotations", [None, 5])
+@pytest.mark.parametrize(("gain", "times"), [(1, 2), (3, 3)])
+def test_on_the_sphere_hardly_anything_aliases(rotations, gain, times):
+    """Fields that fill the band, slopes as norms could learn them; the gate that looks closely loses 1e-3."""
+    ball = er.Sphere().grid(10, rotations=rotations)
+    field = ball.default_field
+    f = torch.randn(1, 2, *(rotations,) * (rotations is not None), 10, 20, dtype=torch.float64)
+    f = gain * ball.synthesize(ball.analyze(f, field), field)
+    g = torch.matrix_exp(er.groups.SO(3).generators.double().sum(0) * 0.7)
+    lost = []
+    for low_pass in (True, False):
+        layer = er.nn.Gated(ball, 2, oversampling=times, low_pass=low_pass, dtype=torch.float64)
+        with torch.no_grad():
+            found, expected = layer(ball.act(g, f, field)), ball.act(g, layer(f), field)
+        lost.append(float((found - expected).norm() / expected.norm()))
+    assert lost[0] < 1e-6
+    assert lost[1] > 1e-4
+
+
+def test_where_there_is_no_low_pass_it_is_refused():
+    with pytest.raises(
+        ValueError, match="cannot take the fine detail from a scalar field, expected a lattice"
+    ):
+        er.nn.Gated(er.Sphere().samples(), 2, low_pass=True)
+    grid = er.Sphere().grid(4)
+    with pytest.raises(ValueError, match="leave low_pass out"):
+        er.nn.Gated(grid.masked(torch.rand(4, 8) > 0.2), 2, low_pass=True)
+
+
+def test_other_lattices_have_one():
+    """Constants stay, on lattices that close, are mirrored, askew, in three dimensions and with gaps."""
+    skew = er.FlatTorus(lattice=torch.tensor([[1.0, 0.0], [0.5, 3**0.5 / 2]])).grid(6, 6)
+    gaps = er.Plane(shape=(7, 8)).masked(torch.rand(7, 8) > 0.4)
+    grids = [
+        er.Moebius(8.0, 5.0).grid(8, 5),
+        skew,
+        er.Euclidean(3).grid(5, 4, 3),
+        gaps,
+        er.FlatTorus((2.0, 3.0)).grid(2, 3),
+    ]
+    for grid in grids:
+        f = torch.full((1, 1, *grid.shape), 2.0, dtype=torch.float64)
+        torch.testing.assert_close(grid.low_passed(f), grid.hide(f))
+
+
+def test_a_network_of_low_passed_gates_sees_as_far_as_it_says():
+    net = er.models.UNet(
+        er.Plane(rotations=4), 1, 1, width=2, depth=1, nonlinearity="low-passed", resampling="band-limited"
+    )
+    net = er.verify.randomized(net.double(), torch.randn(1, 1, 32, 32).double())
+    size = 2 * net.receptive_radius + 5
+    x = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    x = (x + torch.randn(1, 1, size, size)).detach().requires_grad_()
+    net(x)[0, 0, size // 2, size // 2].backward()
+    rows = x.grad[0, 0].abs().amax(1)
+    seen = int(rows.nonzero().min())
+    assert size // 2 - net.receptive_radius - 2 <= seen - 2 <= size // 2 - net.receptive_radius + 8
+    assert size // 2 - seen <= net.receptive_radius

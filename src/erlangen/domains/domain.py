@@ -401,6 +401,24 @@ class Domain(ABC):
             return FinerFibre(rho.fibre, factor)
         return None
 
+    def expect_low_pass(self) -> None:
+        """ValueError unless `low_passed` can be asked."""
+        raise ValueError(
+            f"{self} cannot take the fine detail from a scalar field, expected a lattice, or samples of "
+            "the sphere that carry harmonics; leave low_pass out"
+        )
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"], circular: bool = False) -> Tensor:
+        """A scalar field less its fine detail: of what samples can hold at most a wave number of a half, by a
+        Gaussian, which keeps positive fields positive."""
+        self.expect_low_pass()
+        return field
+
+    @property
+    def resamplings(self) -> tuple[str, ...]:
+        """The ways that `downsample` and `upsample` can go, the first one unless told."""
+        return ("gaussian",)
+
     @abstractmethod
     def coarser(self) -> "Domain":
         """The domain of half the samples on each axis, where `downsample` goes."""

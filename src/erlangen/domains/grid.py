@@ -168,16 +168,34 @@ class Grid(Domain):
     def surround(self, field: Tensor, widths: list[int], rho: Representation | None = None) -> Tensor:
         return halving.circular(field, widths)
 
-    def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
-        folded = fold(field, rho)
+    @property
+    def resamplings(self) -> tuple[str, ...]:
+        return self.halving.kinds
+
+    def downsample(
+        self, field: Tensor, rho: Representation, circular: bool = False, kind: str = "gaussian"
+    ) -> Tensor:
+        folded, around = fold(field, rho), partial(self.surround, rho=rho)
         closes = self.circles(tuple(folded.shape[2:]), circular)
-        return unfold(self.halving.down(folded, closes, partial(self.surround, rho=rho)), rho)
+        return unfold(self.halving.down(folded, closes, around, kind), rho)
 
     def upsample(
-        self, field: Tensor, rho: Representation, size: tuple[int, ...], circular: bool = False
+        self,
+        field: Tensor,
+        rho: Representation,
+        size: tuple[int, ...],
+        circular: bool = False,
+        kind: str = "gaussian",
     ) -> Tensor:
-        closes = self.circles(size, circular)
-        return unfold(self.halving.up(fold(field, rho), size, closes, partial(self.surround, rho=rho)), rho)
+        closes, around = self.circles(size, circular), partial(self.surround, rho=rho)
+        return unfold(self.halving.up(fold(field, rho), size, closes, around, kind), rho)
+
+    def expect_low_pass(self) -> None:
+        """Every lattice has one."""
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"], circular: bool = False) -> Tensor:
+        closes = [closes or circular for closes in self.periodic]
+        return self.halving.low_passed(field, closes, self.surround)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         for periodic, length in zip(self.periodic, size, strict=True):

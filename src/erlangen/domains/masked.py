@@ -159,6 +159,18 @@ class Masked(Domain):
         self.whole.prepare(way, rho)
         self._share(way)
 
+    def expect_low_pass(self) -> None:
+        self.whole.expect_low_pass()
+        if self.whole.spectral is not None:
+            super().expect_low_pass()  # what is hidden has no harmonics
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"], circular: bool = False) -> Tensor:
+        """The mean over what is visible."""
+        seen = self._mask.value.to(field)[None, None]
+        share = self.whole.low_passed(seen, circular)
+        low = self.whole.low_passed(self.hide(field), circular)
+        return self.hide(low / torch.where(self._mask.like(field), share, 1.0))
+
     def downsample(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
         coarse = self.whole.downsample(self.hide(field), rho, circular)
         return self.coarser().hide(coarse / self._share("down").like(coarse).clamp_min(HALF))

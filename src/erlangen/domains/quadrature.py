@@ -13,7 +13,7 @@ from erlangen.domains.refusals import expect_in_view
 from erlangen.domains.resampling import Resampler, averaging
 from erlangen.domains.sampling import Sampling
 from erlangen.engines import Stencil, StencilEngine
-from erlangen.engines.halving import BLUR, REACH
+from erlangen.engines.lines import BLUR, REACH
 from erlangen.groups import Representation
 from erlangen.kernels import KernelBasis, Polar
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from erlangen.domains.builders import weighted_sum
 from erlangen.domains.sampling import Sampling
 from erlangen.engines import Folded, SparseOperator, Stencil, StencilEngine
-from erlangen.engines.halving import BLUR, REACH
+from erlangen.engines.lines import BLUR, REACH
 from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation

@@ -216,6 +216,14 @@ class Samples(Domain):
             return super().refined(rho, factor, fibre)
         return self.spectral.finer(rho, factor, fibre)
 
+    def expect_low_pass(self) -> None:
+        if self.spectral is None or not self.spectral.has_low_pass:
+            super().expect_low_pass()
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"], circular: bool = False) -> Tensor:
+        self.expect_low_pass()
+        return self.spectral.low_passed(field)  # type: ignore[union-attr]
+
     def _harmonics_below(self, rho: Representation) -> Spectral | None:
         """The harmonics of the coarser domain, where such fields go there by harmonics."""
         if self.spectral is None or not self.spectral.holds(rho.name):

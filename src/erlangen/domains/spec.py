@@ -14,6 +14,7 @@ Field = Literal["scalar", "regular", "vector", "spin2", "sign"]
 Taps = Literal["rings", "solved", "smooth"]
 MaskBoundary = Literal["zero", "renormalize"]
 Way = Literal["down", "up"]
+Resampling = Literal["gaussian", "band-limited"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Build = Callable[[Any, Any, Any], Any]  # of a domain, a basis of kernels and a KernelSpec: the engine
 

@@ -21,6 +21,8 @@ KNOTS = 8  # degrees at which a global kernel is free, unless told
 class Spectral(ABC):
     """The harmonics that samples carry: kernels that reach all round, exact resampling, finer samples."""
 
+    has_low_pass: bool = False  # whether `low_passed` can be asked
+
     @property
     @abstractmethod
     def transform(self) -> "HarmonicTransform":
@@ -52,6 +54,10 @@ class Spectral(ABC):
     @abstractmethod
     def finer(self, rho: Representation, factor: float, fibre: bool) -> Resolution:
         """`Domain.finer`, by harmonics."""
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        """`Domain.low_passed`, by harmonics."""
+        raise AttributeError(f"low_passed: {ABOVE}")
 
     @abstractmethod
     def turned(self) -> "Spectral":

@@ -81,12 +81,12 @@ def downsample(
     periodic: Sequence[Closes],
     surround: Callable[[Tensor, list[int]], Tensor],
     halved: Sequence[bool],
-    gaussian: Callable[[int, Tensor], Tensor],
+    weights: Callable[[int, Tensor], Tensor],
     blur: Callable[[Tensor, Sequence[Tensor], list[int], list[int]], Tensor],
 ) -> Tensor:
-    """`halving.downsample`: five weights about every second sample; of even sizes the first is zero."""
+    """`halving.downsample`: as many weights about every second sample; of even sizes the first is zero."""
     sizes = x.shape[2:]
-    both = torch.stack([gaussian(0, x), F.pad(gaussian(1, x), (1, 0))])
+    both = torch.stack([weights(0, x), F.pad(weights(1, x), (1, 0))])
     width = both.shape[1] // 2
     lines = [
         chosen(both, 1 - s % 2) if half else x.new_ones(1) for s, half in zip(sizes, halved, strict=True)
@@ -120,6 +120,36 @@ def upsample(
         x = torch.stack(pair, dim + 1).flatten(dim, dim + 1)
         # cut by what is too much, which leaves `size`, as an expression too
         x = F.pad(x, [0, 0] * (x.dim() - 1 - dim) + [0, size[axis] - 2 * count])
+    return x
+
+
+def spread(
+    x: Tensor,
+    size: Sequence[Size],
+    periodic: Sequence[Closes],
+    surround: Callable[[Tensor, list[int]], Tensor],
+    weights: Callable[[int, Tensor], Tensor],
+    transposed: Callable[..., Tensor],
+) -> Tensor:
+    """`halving.spread`, one axis after the other; of odd sizes the last sample is left out."""
+    if not all(isinstance(closes, bool) for closes in periodic):
+        raise ValueError(
+            "axes of band-limited fields that close at even sizes only are to be compiled for sizes of any "
+            'kind, expected ones that always close or never; take resampling="gaussian"'
+        )
+    both = torch.stack([weights(0, x), F.pad(weights(1, x), (1, 0))])
+    n, width = len(size), both.shape[1] // 2
+    for axis, closes in enumerate(periodic):
+        more = width // 2 + 1 if closes else 0
+        x = surround(x, [more if a == axis else 0 for a in range(n)]) if closes else x
+        line = chosen(both, 1 - size[axis] % 2).view([-1 if a == axis else 1 for a in range(n)])
+        one = [int(a == axis) for a in range(n)]
+        options = [1 + a for a in one], [width * a for a in one], one
+        y = transposed(x, line.expand(x.shape[1], 1, *line.shape), None, *options, x.shape[1])
+        ones = x.new_ones(1, 1, *[x.shape[2 + axis] if a == axis else 1 for a in range(n)])
+        y = y / transposed(ones, line[None, None], None, *options, 1)
+        least = size[axis] - 2 * (x.shape[2 + axis] - 2 * more)  # 0, or -1 of odd sizes
+        x = F.pad(y, [0, 0] * (n - 1 - axis) + [-2 * more, least - 2 * more])
     return x
 
 

@@ -1,9 +1,8 @@
 """Half the samples and back, on lattices: centred at every size, or in the phase that the content chooses."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +12,18 @@ from torch import Tensor
 from erlangen.engines import any_size
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
-from erlangen.engines.table import Table
-from erlangen.shared import shared
+from erlangen.engines.lines import inverse_share, line
 
-BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
-REACH = 2.5  # samples
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-LINES: dict[int, Table] = {}  # the blur's weights, by where they are centred; made at the first use
+TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 Surround = Callable[
     [Tensor, list[int]], Tensor
 ]  # so many more samples at both ends of each axis, from across
+
+
+def gaussian(odd_offset: int, like: Tensor) -> Tensor:
+    """The Gaussian's weights at whole (0) or half (1) samples from its centre."""
+    return line("gaussian", odd_offset, like)
 
 
 def circular(x: Tensor, widths: Sequence[int]) -> Tensor:
@@ -35,11 +36,12 @@ def downsample(
     periodic: Sequence[bool],
     surround: Surround = circular,
     halved: Sequence[bool] | None = None,
+    kind: str = "gaussian",
 ) -> Float[Tensor, "batch channel *half"]:
     r"""Every second sample of the blurred field, placed symmetrically about the centre.
 
     Where the coarse samples fall (on samples if the size is odd, between two if it is even) the
-    Gaussian is evaluated. Its weights sum to one over the samples that there are: beyond an end of the
+    blur is evaluated. Its weights sum to one over the samples that there are: beyond an end of the
     field it is divided by its visible mass.
 
     Args:
@@ -47,15 +49,16 @@ def downsample(
         periodic: the axes whose last sample is next to the first.
         surround: what lies beyond their ends.
         halved: the axes to do this on; None for all.
+        kind: the blur, of `line`.
     """
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
     if not any_size.is_known(sizes):
-        return any_size.downsample(x, periodic, surround, halved, gaussian, blurred)
+        return any_size.downsample(x, periodic, surround, halved, partial(line, kind), blurred)
     lines, widths = [], []
     for length, half in zip(sizes, halved, strict=True):
         twice = centred(length, 2)[1]  # the first sample
-        lines.append(gaussian(twice % 2, x) if half else x.new_ones(1))
+        lines.append(line(kind, twice % 2, x) if half else x.new_ones(1))
         widths.append((len(lines[-1]) - 1 - twice) // 2 if half else 0)
     around = [w if p else 0 for w, p in zip(widths, periodic, strict=True)]
     if any(around):
@@ -64,7 +67,7 @@ def downsample(
     y = blurred(x, lines, [2 if h else 1 for h in halved], beyond)
     for axis, width in enumerate(beyond):
         if width:
-            share = _share(sizes[axis], centred(sizes[axis], 2)[1] % 2, y)
+            share = inverse_share(sizes[axis], kind, centred(sizes[axis], 2)[1] % 2, 2, y)
             y = y * share.view(-1, *[1] * (len(sizes) - 1 - axis))
     return y
 
@@ -111,49 +114,70 @@ def _interpolate(x: Tensor, target: Sequence[int], odd: bool) -> Tensor:
 
 def blurred(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
     """Each channel correlated with the product of one line of weights for each axis."""
-    kernel = lines[0]
-    for line in lines[1:]:
-        kernel = kernel[..., None] * line
-    filters = kernel.expand(x.shape[1], 1, *kernel.shape)
+    filters = by_lines(lines, x.shape[1])
     x = in_format(x, FORMATS[len(lines)])
     return CONVOLUTIONS[len(lines)](x, filters, None, strides, padding, 1, x.shape[1])
 
 
-def gaussian(odd_offset: int, like: Tensor) -> Tensor:
-    """The blur's weights at whole (0) or half (1) samples from its centre."""
-    if odd_offset not in LINES:
-        if torch.compiler.is_compiling():
-            return _line(odd_offset).to(like)
-        with shared():
-            LINES[odd_offset] = Table(_line(odd_offset))
-    return LINES[odd_offset].like(like)
+def by_lines(lines: Sequence[Tensor], channels: int) -> Tensor:
+    """The product of one line for each axis, for every channel."""
+    kernel = lines[0]
+    for along in lines[1:]:
+        kernel = kernel[..., None] * along
+    return kernel.expand(channels, 1, *kernel.shape)
 
 
-def _line(odd_offset: int) -> Tensor:
-    """The same, in float64."""
-    most = math.ceil(REACH - odd_offset / 2) - 1
-    offsets = torch.arange(-most - odd_offset, most + 1, dtype=torch.float64) + odd_offset / 2
-    weights = torch.exp(-offsets.square() / (2 * BLUR**2))
-    return weights / weights.sum()
+def spread(
+    x: Float[Tensor, "batch channel *space"],
+    size: Sequence[int],
+    periodic: Sequence[bool],
+    surround: Surround = circular,
+    kind: str = "band-limited",
+) -> Tensor:
+    """To the finer grid by the weights that `downsample` took, each sample to those that it came from.
+
+    They are divided by what each finer sample receives, so that constants stay.
+    """
+    if not any_size.is_known(size):
+        return any_size.spread(x, size, periodic, surround, partial(line, kind), TRANSPOSED[len(size)])
+    n, odds = len(size), []
+    for fine, coarse in zip(size, x.shape[2:], strict=True):
+        if centred(fine, 2)[0] != coarse:
+            raise ValueError(
+                f"an axis of {coarse} samples cannot become {fine}, expected {2 * coarse - 1} or {2 * coarse}"
+            )
+        odds.append(centred(fine, 2)[1] % 2)
+    lines = [line(kind, odd, x) for odd in odds]
+    around = [len(w) // 4 + 1 if closes else 0 for w, closes in zip(lines, periodic, strict=True)]
+    if any(around):
+        x = surround(x, around)
+    filters, x = by_lines(lines, x.shape[1]), in_format(x, FORMATS[n])
+    y = TRANSPOSED[n](x, filters, None, 2, [(len(w) - 1) // 2 for w in lines], 0, x.shape[1])
+    for axis, (odd, more) in enumerate(zip(odds, around, strict=True)):
+        if more:
+            y = 2 * y.narrow(2 + axis, 2 * more, size[axis])  # both phases sum to a half
+        else:
+            received = inverse_share(x.shape[2 + axis], kind, odd, -2, y)
+            y = y * received.view(-1, *[1] * (n - 1 - axis))
+    return y
 
 
-def _share(size: int, odd_offset: int, like: Tensor) -> Tensor:
-    """One over what the blur sees, at each coarse sample of an open axis: kept for sizes met before."""
-    if torch.compiler.is_compiling() or type(size) is not int:
-        return _visible(size, gaussian(odd_offset, like))
-    return _kept_share(size, odd_offset, like.dtype, like.device)
-
-
-@lru_cache(maxsize=256)
-def _kept_share(size: int, odd_offset: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with shared(), torch.autocast("cpu", enabled=False):
-        return _visible(size, gaussian(odd_offset, torch.empty(0, dtype=dtype))).to(device)
-
-
-def _visible(size: int, line: Tensor) -> Tensor:
-    """One over the part of the line that lies on an open axis, at each coarse sample."""
-    ones, width = line.new_ones(1, 1, size), (len(line) - 1) // 2
-    return F.conv1d(ones, line.view(1, 1, -1), stride=2, padding=width).reciprocal()
+def low_passed(
+    x: Float[Tensor, "batch channel *space"], periodic: Sequence[bool], surround: Surround = circular
+) -> Tensor:
+    """Twice the Gaussian of `downsample`, at every sample; beyond an end divided by what is visible of it."""
+    n, one = x.dim() - 2, x.new_ones(1)
+    for axis, closes in enumerate(periodic):
+        weights, size = line("low-pass", 0, x), x.shape[2 + axis]
+        width = len(weights) // 2
+        if closes:  # at most once round
+            less = max(0, width - size)
+            width, weights = width - less, weights[less : len(weights) - less]
+            x = surround(x, [width if a == axis else 0 for a in range(n)])
+        lines = [weights / weights.sum() if a == axis else one for a in range(n)]
+        y = blurred(x, lines, [1] * n, [width if a == axis and not closes else 0 for a in range(n)])
+        x = y if closes else y * inverse_share(size, "low-pass", 0, 1, y).view(-1, *[1] * (n - 1 - axis))
+    return x
 
 
 def downsample_by_content(
@@ -191,9 +215,9 @@ def downsample_by_content(
         half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
         every = [downsample(y, periodic or axes, surround, others) for y in half_shifted(x, half)]
         x = strongest(torch.stack(every, 1), half, phase)
-    line, one = gaussian(0, x), x.new_ones(1)
-    x = surround(x, [len(line) // 2 if phased else 0 for phased in axes])
-    x = blurred(x, [line if phased else one for phased in axes], [1] * n, [0] * n)
+    blur, one = line("gaussian", 0, x), x.new_ones(1)
+    x = surround(x, [len(blur) // 2 if phased else 0 for phased in axes])
+    x = blurred(x, [blur if phased else one for phased in axes], [1] * n, [0] * n)
     where = [axis for axis, phased in enumerate(axes) if phased]
     for number, axis in enumerate(where):  # (batch, channel, half, 2, half, 2, size, ...)
         x = x.unflatten(2 + axis + number, (-1, 2))
@@ -265,19 +289,34 @@ class Halving:
 
     Attributes:
         beside: a sample and those next to it, in steps from it; None for three on each axis.
+        kinds: the lines that it goes down and up by.
         most: how many samples about a field it sees.
     """
 
     beside: Sequence[tuple[int, ...]] | None = None
     most = 4
+    kinds: tuple[str, ...] = ("gaussian", "band-limited")
 
-    def down(self, x: Tensor, periodic: Sequence[bool], surround: Surround) -> Tensor:
+    def down(self, x: Tensor, periodic: Sequence[bool], surround: Surround, kind: str = "gaussian") -> Tensor:
         """`downsample`."""
-        return downsample(x, periodic, surround)
+        return downsample(x, periodic, surround, kind=kind)
 
-    def up(self, x: Tensor, size: Sequence[int], periodic: Sequence[bool], surround: Surround) -> Tensor:
-        """`upsample`."""
-        return upsample(x, size, periodic, surround)
+    def up(
+        self,
+        x: Tensor,
+        size: Sequence[int],
+        periodic: Sequence[bool],
+        surround: Surround,
+        kind: str = "gaussian",
+    ) -> Tensor:
+        """`upsample` after a Gaussian, else `spread`."""
+        if kind == "gaussian":
+            return upsample(x, size, periodic, surround)
+        return spread(x, size, periodic, surround, kind)
+
+    def low_passed(self, x: Tensor, periodic: Sequence[bool], surround: Surround) -> Tensor:
+        """`low_passed`."""
+        return low_passed(x, periodic, surround)
 
     def down_by_content(
         self,

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
-from erlangen.engines.halving import BLUR, REACH, Halving, Surround, half_shifted, shifted_back, strongest
+from erlangen.engines.halving import Halving, Surround, half_shifted, shifted_back, strongest
+from erlangen.engines.lines import BLUR, REACH
 from erlangen.engines.table import Table
 from erlangen.geometry.lattices import LONGER, nearest, reduced, vectors
 
@@ -28,6 +29,8 @@ class SkewHalving(Halving):
         steps: ``(n, n)``, row i the step of array axis i. All axes close.
 
     """
+
+    kinds = ("gaussian",)
 
     def __init__(self, steps: Float[Tensor, "n n"]) -> None:
         v, shares = _halfway(steps)
@@ -47,8 +50,17 @@ class SkewHalving(Halving):
     def most(self) -> int:  # type: ignore[override]
         return max(size // 2 for taps in (self._blur, self._between) for size in taps.value.shape)
 
+    def low_passed(self, x: Tensor, periodic: Sequence[bool], surround: Surround) -> Tensor:
+        """Twice the Gaussian."""
+        once = _correlated(x, self._blur.like(x), 1, surround)
+        return _correlated(once, self._blur.like(x), 1, surround)
+
     def down(
-        self, x: Float[Tensor, "batch channel *space"], periodic: Sequence[bool], surround: Surround
+        self,
+        x: Float[Tensor, "batch channel *space"],
+        periodic: Sequence[bool],
+        surround: Surround,
+        kind: str = "gaussian",
     ) -> Tensor:
         """Every second sample of the blurred field."""
         return _correlated(x, self._blur.like(x), 2, surround)
@@ -59,6 +71,7 @@ class SkewHalving(Halving):
         size: Sequence[int],
         periodic: Sequence[bool],
         surround: Surround,
+        kind: str = "gaussian",
     ) -> Tensor:
         """The field between its samples; `surround` is that of the finer field."""
         fine = x.new_zeros(*x.shape[:2], *[2 * size for size in x.shape[2:]])

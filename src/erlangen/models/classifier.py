@@ -56,7 +56,8 @@ class Classifier(Equivariant):
             if i:
                 before = levels[i - 1]
                 shifts: dict[str, Any] = {"circular": chosen.circular, "exact_shifts": chosen.exact_shifts}
-                layers.append(Pool(before.domain, pooling, before.field, **shifts))
+                by = chosen.resampling
+                layers.append(Pool(before.domain, pooling, before.field, resampling=by, **shifts))
                 layers.append(ConvBlock(level, before.width, before.field))
             layers += residual_blocks(level)
         coarsest, projection = levels[-1].domain, chosen.projection

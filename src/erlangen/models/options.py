@@ -5,9 +5,9 @@ from typing import Any, Literal, TypeVar, Union
 
 from erlangen.arguments import Count, Depth, Length, Oversampling, check_fields
 from erlangen.domains import Domain
-from erlangen.domains.spec import Field, PaddingMode, Taps
+from erlangen.domains.spec import Field, PaddingMode, Resampling, Taps
 
-Nonlinearity = Literal["relu", "silu", "gated", "polynomial"]
+Nonlinearity = Literal["relu", "silu", "gated", "low-passed", "polynomial"]
 T = TypeVar("T")
 PerLevel = Union[T, tuple[T, ...]]  # noqa: UP007  (which a TypeVar needs in Python 3.10)
 WIDTH = 8
@@ -37,6 +37,7 @@ class Options:
         nonlinearity: per level, "relu" (on a finer fibre; on the sphere it aliases by per cents), "silu" (the
             same without a kink: it aliases ten times less, unless norms learn large weights), "gated"
             (exact at every angle of the plane, and with oversampling=6 to 1e-5 under rotations of the sphere)
+            or "low-passed" (gates that look at smoothed fields, on lattices and the sphere: least aliasing),
             or "polynomial" (of degree 2; exact at every angle of the plane, and by harmonics under every
             rotation; fields of more than 4 times the size that norms make are scaled down to that).
         oversampling: how much finer the samples are for ReLUs and gates, per level: the fibre's, and on the
@@ -47,6 +48,7 @@ class Options:
         projection: "mean" or "max" over the fibre; None for "mean" in a `UNet` and "max" in a `Classifier`.
         pooling: "mean" or "max" between the levels of a `Classifier`, None for "mean"; a `UNet` has none, it
             goes down by Gaussian means.
+        resampling: "gaussian", or on lattices "band-limited", between levels; see `er.nn.Down`.
         lift_at: the level whose fields are the first to be functions of frames, 0 for the finest. Finer ones
             hold scalar fields, whose kernels are round: many of them cost little, and see no directions.
         exact_shifts: integer shifts along the axes that close commute too, exactly; needs sizes divisible by
@@ -78,6 +80,7 @@ class Options:
     padding_mode: PaddingMode = "zeros"
     projection: Literal["mean", "max"] | None = None
     pooling: Literal["mean", "max"] | None = None
+    resampling: Resampling = "gaussian"
     lift_at: Depth = 0
     exact_shifts: bool = False
 
@@ -190,6 +193,11 @@ class Level:
     nonlinearity: Nonlinearity
     oversampling: float
     separable: bool
+
+    @property
+    def is_circular(self) -> bool:
+        """Whether all axes close."""
+        return self.kernel["padding_mode"] == "circular"
 
 
 NAMES = tuple(field.name for field in fields(Options))

@@ -10,8 +10,10 @@ from erlangen.domains import Domain
 from erlangen.engines import LatticeEngine
 from erlangen.models.blocks import conv_blocks, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
-from erlangen.nn import Correlation, Down, Project, Up
+from erlangen.nn import Correlation, Down, Gated, Project, Up
 from erlangen.nn.equivariant import Equivariant
+
+SMOOTHED = 4  # samples that a low-passed gate sees about each
 
 
 class UNet(Equivariant):
@@ -73,7 +75,8 @@ class UNet(Equivariant):
     def _add_way_back(self, level: Level, below: Level) -> None:
         """Down from a level and up to it again, where the skip comes in."""
         circular, shifts = self.options.circular, self.options.exact_shifts
-        self.down.append(Down(level.domain, level.field, circular=circular, exact_shifts=shifts))
+        by: Any = {"circular": circular, "resampling": self.options.resampling}
+        self.down.append(Down(level.domain, level.field, exact_shifts=shifts, **by))
         self.mix.append(
             Correlation(
                 below.domain,
@@ -85,7 +88,7 @@ class UNet(Equivariant):
                 out_field=level.field,
             )
         )
-        self.up.append(Up(level.domain, level.field, circular=circular))
+        self.up.append(Up(level.domain, level.field, **by))
         self.decoder.append(conv_blocks(level, level.width))
 
     def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
@@ -112,13 +115,15 @@ class UNet(Equivariant):
     def receptive_radius(self) -> int:
         """How many samples away the input can change an output, at most, on the lattice where the network is.
 
-        A correlation sees its radius, down-sampling 3 and up-sampling 2 samples of the finer grid.
+        A correlation sees its radius, a low-passed gate 4 samples, down-sampling 3 and up-sampling 2 samples
+        of the finer grid, both 5 where they are band-limited.
 
         Raises:
             ValueError: where samples are no lattice.
         """
         down, up = ([_samples_seen(block) for block in blocks] for blocks in (self.encoder, self.decoder))
-        there_and_back = sum((down[i] + 3 + up[i] + 2) * 2**i for i in range(len(up)))
+        resampled = 5 if self.options.resampling == "gaussian" else 10
+        there_and_back = sum((down[i] + up[i] + resampled) * 2**i for i in range(len(up)))
         return _samples_seen(self.lift) + there_and_back + down[-1] * 2 ** len(up)
 
     def _check_input(self, image: Tensor) -> None:
@@ -146,6 +151,7 @@ def _samples_seen(module: nn.Module) -> int:
     """How far its correlations see, one after the other, in samples of their lattice."""
     total = 0
     for part in module.modules():
+        total += SMOOTHED * (isinstance(part, Gated) and part.low_pass)
         if not isinstance(part, Correlation) or part.spec.radius == 0:
             continue
         engine = part.domain.engine(part.spec)

@@ -192,6 +192,8 @@ def _pointwise(layer: Pointwise, done: dict[int, nn.Module]) -> nn.Module:
 
 
 def _gated(layer: Gated, done: dict[int, nn.Module]) -> nn.Module:
+    if layer.low_pass:
+        raise ValueError("low_pass=True looks at a smoothed field, expected low_pass=False")
     axes, _ = _lattice(layer).layout(layer.field)
     return plain.Gate(layer.weight, axes, layer.rho)
 
@@ -206,9 +208,15 @@ def _closing(layer: Any, circular: bool) -> list[bool]:
     return [closes or circular for closes in domain.closed]
 
 
+def _expect_gaussian(layer: Down | Up) -> None:
+    if layer.resampling != "gaussian":
+        raise ValueError(f'resampling="{layer.resampling}" has no twin, expected resampling="gaussian"')
+
+
 def _down(layer: Down, done: dict[int, nn.Module]) -> nn.Module:
     if layer.exact_shifts:
         raise ValueError("exact_shifts=True chooses by what it sees, expected exact_shifts=False")
+    _expect_gaussian(layer)
     return plain.Halved(layer.rho, _closing(layer, layer.circular), torch.zeros((), dtype=torch.float64))
 
 
@@ -220,6 +228,7 @@ def _pool(layer: Pool, done: dict[int, nn.Module]) -> nn.Module:
 
 
 def _up(layer: Up, done: dict[int, nn.Module]) -> nn.Module:
+    _expect_gaussian(layer)
     return plain.Doubled(layer.rho, _closing(layer, layer.circular))
 
 

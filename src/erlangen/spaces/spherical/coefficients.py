@@ -20,7 +20,7 @@ from erlangen.groups import Representation
 from erlangen.harmonics import Frequencies, GlobalKernels, at_least_single, power_spectrum, precise
 from erlangen.kernels import KernelBasis
 from erlangen.shared import shared
-from erlangen.spaces.spherical.harmonic import SphereHarmonics
+from erlangen.spaces.spherical.harmonic import SphereHarmonics, low_pass
 
 ROOT = math.sqrt(4 * math.pi)  # the coefficient of the constant field 1
 
@@ -170,6 +170,12 @@ class Coefficients(Domain):
         self.coarser().check(field, rho.name)  # type: ignore[arg-type]
         more = self.degrees - field.shape[-1]
         return F.pad(field, (0, more, 0, more))
+
+    def expect_low_pass(self) -> None:
+        """By harmonics."""
+
+    def low_passed(self, field: Tensor, circular: bool = False) -> Tensor:
+        return field * low_pass(self.degrees).to(field)[:, None]
 
     def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution:
         key = (rho.name, factor, fibre)

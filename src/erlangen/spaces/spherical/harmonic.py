@@ -24,9 +24,16 @@ from erlangen.harmonics import (
     frequencies,
     gauss_legendre,
     power_spectrum,
+    precise,
     resampled,
 )
 from erlangen.shared import shared
+
+
+def low_pass(degrees: int) -> Float[Tensor, "l"]:
+    """What stays of each degree: a Gaussian, a quarter of the bandwidth wide, up to half of it."""
+    l = torch.arange(degrees, dtype=torch.float64)
+    return torch.exp(-l * (l + 1) / (2 * (degrees / 4) ** 2)) * (2 * l <= degrees)
 
 
 class SphereHarmonics(Spectral):
@@ -157,6 +164,17 @@ class SphereHarmonics(Spectral):
     def resampled(self, field: Tensor, rho: Representation, to: Spectral) -> Tensor:
         of = self.frequencies(rho.name)
         return resampled(field, self.transform, of, to.transform, of)
+
+    @property
+    def has_low_pass(self) -> bool:  # type: ignore[override]
+        return self.is_band_limited
+
+    def low_passed(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:
+        of = self.frequencies("scalar")
+        with precise(field):
+            c = self.transform.analyze(at_least_single(field), of)
+            low = c * low_pass(self.degrees).to(c.real)[:, None, None, None, None]
+            return self.transform.synthesize(low, of).to(field.dtype)
 
     def finer(self, rho: Representation, factor: float, fibre: bool) -> Resolution:
         of, L = self.frequencies(rho.name), self.degrees

@@ -1,0 +1,93 @@
+"""Lines of weights along an axis of a lattice: made once, and what of them lies on an open axis."""
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from erlangen.engines.table import Table
+from erlangen.shared import shared
+
+BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
+REACH = 2.5  # samples
+CUT, SLOPE = 0.45, 0.14  # where "band-limited" falls to a half, and how slowly, of the highest wave number
+TAPS = 4  # of "band-limited" on either side
+LINES: dict[tuple[str, int], Table] = {}  # by kind, and by where they are centred; made at the first use
+
+
+def line(kind: str, odd_offset: int, like: Tensor) -> Float[Tensor, "taps"]:
+    """The weights of a kind at whole (0) or half (1) samples from their centre; their sum is one.
+
+    "gaussian" is a blur, "band-limited" keeps what half of the samples can hold and little else, "low-pass"
+    is the Gaussian twice.
+    """
+    key = kind, odd_offset
+    if key not in LINES:
+        if torch.compiler.is_compiling():
+            return KINDS[kind](odd_offset).to(like)
+        with shared():
+            LINES[key] = Table(KINDS[kind](odd_offset))
+    return LINES[key].like(like)
+
+
+def _gaussian(odd_offset: int) -> Tensor:
+    most = math.ceil(REACH - odd_offset / 2) - 1
+    offsets = torch.arange(-most - odd_offset, most + 1, dtype=torch.float64) + odd_offset / 2
+    weights = torch.exp(-offsets.square() / (2 * BLUR**2))
+    return weights / weights.sum()
+
+
+def _low_pass(odd_offset: int) -> Tensor:
+    once = _gaussian(odd_offset)
+    return F.conv1d(once[None, None], once[None, None], padding=len(once) - 1).flatten()
+
+
+def _band_limited(odd_offset: int) -> Tensor:
+    r"""Weights h with ``sum_x h(x) cos(k x)`` nearest to ``erfc((k - CUT pi) / sqrt(2) SLOPE pi) / 2``.
+
+    Least squares over all wave numbers k. Constants stay; and the way back, by the same weights, leaves
+    lines straight: between whole samples both phases have one sum, between half ones the same centre.
+    """
+    x = torch.arange(TAPS + 1 - odd_offset, dtype=torch.float64) + odd_offset / 2  # the others mirror these
+    k = torch.linspace(0, math.pi, 4001, dtype=torch.float64)
+    twice = torch.where(x == 0, 1.0, 2.0)
+    waves = torch.cos(k[:, None] * x) * twice
+    target = torch.erfc((k / math.pi - CUT) / (SLOPE * 2**0.5)) / 2
+    phases = x * torch.sin(math.pi * x) if odd_offset else torch.cos(math.pi * x)
+    bound = torch.stack([twice, twice * phases])
+    system = torch.cat(
+        [torch.cat([waves.T @ waves, bound.T], 1), torch.cat([bound, bound.new_zeros(2, 2)], 1)]
+    )
+    half = torch.linalg.solve(system, torch.cat([waves.T @ target, target.new_tensor([1.0, 0.0])]))[: len(x)]
+    return torch.cat([half.flip(0), half[1 - odd_offset :]])
+
+
+KINDS = {"gaussian": _gaussian, "band-limited": _band_limited, "low-pass": _low_pass}
+
+
+def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tensor) -> Float[Tensor, "n"]:
+    """One over what a line sees of an open axis, wherever a stride lays it: kept for sizes met before.
+
+    A negative stride is the way back: what each of the finer samples receives.
+    """
+    if torch.compiler.is_compiling() or type(size) is not int:
+        return _visible(size, line(kind, odd_offset, like), stride)
+    return _kept(size, kind, odd_offset, stride, like.dtype, like.device)
+
+
+@lru_cache(maxsize=512)
+def _kept(
+    size: int, kind: str, odd_offset: int, stride: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    with shared(), torch.autocast("cpu", enabled=False):
+        return _visible(size, line(kind, odd_offset, torch.empty(0, dtype=dtype)), stride).to(device)
+
+
+def _visible(size: int, weights: Tensor, stride: int) -> Tensor:
+    ones, width = weights.new_ones(1, 1, size), (len(weights) - 1) // 2
+    if stride > 0:
+        return F.conv1d(ones, weights.view(1, 1, -1), stride=stride, padding=width).reciprocal()
+    return F.conv_transpose1d(ones, weights.view(1, 1, -1), stride=-stride, padding=width).reciprocal()
