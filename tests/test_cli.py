@@ -39,6 +39,28 @@ def test_train_predict_check(photographs, tmp_path, capsys):
     assert (tmp_path / "check.html").exists()
 
 
+def test_export(tmp_path, capsys):
+    """The file takes photographs in [0, 1] and scales their colours itself."""
+    import json
+
+    import torch
+
+    import erlangen as er
+
+    net = er.models.UNet(er.Plane(), 3, 1, width=2, depth=1, kernel_size=3)
+    model = er.train.Predictor(net, torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.1, 0.2, 0.3])).eval()
+    er.save(model, tmp_path / "run")
+    out = tmp_path / "net.pt2"
+    assert main(["export", str(tmp_path / "run"), "--format", "torch", "--out", str(out)]) == 0
+    assert str(out) in capsys.readouterr().out
+    said = {"erlangen.json": ""}
+    program, x = torch.export.load(out, extra_files=said).module(), torch.rand(1, 3, 11, 14)
+    torch.testing.assert_close(program(x), model(x), rtol=1e-4, atol=1e-5)
+    assert json.loads(said["erlangen.json"])["classes"] == list(model.task.classes)
+    assert main(["export", str(tmp_path / "run"), "--out", str(out)]) == 1
+    assert "ends in .onnx" in capsys.readouterr().err
+
+
 def test_errors_are_one_line_and_no_traceback(tmp_path, capsys):
     assert main(["train", str(tmp_path / "nowhere")]) == 1
     error = capsys.readouterr().err

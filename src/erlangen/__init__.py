@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from erlangen import domains, figures, geometry, groups, harmonics, kernels, models, nn, train, verify
     from erlangen.formula import convolve, correlate
     from erlangen.nn.equivariant import on
+    from erlangen.nn.exported import export
     from erlangen.nn.freeze import freeze
     from erlangen.nn.to_plain import to_plain
     from erlangen.spaces import (
@@ -82,6 +83,7 @@ __all__ = [
     "convolve",
     "correlate",
     "domains",
+    "export",
     "figures",
     "fit",
     "freeze",

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
@@ -228,6 +228,40 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a trained network as one file that runs without this library, on photographs of every size.
+
+    Photographs as numbers in [0, 1], (batch, 3, height, width), come in; logits come out. The file says of
+    itself, in "erlangen.json": the classes, and the longer side that photographs were shrunk to.
+
+    erlangen export runs/network --format onnx --out network.onnx
+    """
+
+    model: Model
+    """The folder that `erlangen train` wrote, or a .safetensors file that er.save did."""
+    out: Path | None = None
+    """The file; network.onnx or network.pt2 unless told."""
+    format: Literal["onnx", "torch"] = "onnx"
+    """For ONNX Runtime and others, or for `torch.export.load`."""
+
+    def run(self) -> int:
+        from erlangen.nn.exported import export
+        from erlangen.train import load
+
+        ending = {"onnx": ".onnx", "torch": ".pt2"}[self.format]
+        out = Path(f"network{ending}") if self.out is None else self.out
+        if out.suffix != ending:
+            raise ValueError(
+                f"--out is {out} and --format {self.format}, expected a name that ends in {ending}"
+            )
+        model = load(self.model)
+        notes = {"takes": "photographs in [0, 1], (batch, 3, height, width)", "gives": "logits"}
+        says = {"task": model.task.name, "classes": list(model.task.classes), "size": model.size}
+        _say(f"network   {export(model, out, notes={**notes, **says, 'values': model.values})}")
+        return 0
+
+
+@dataclass(frozen=True)
 class Demo:
     """Three minutes: two networks learn to find apples, then the camera is turned.
 
@@ -267,7 +301,14 @@ class Doctor:
         return examine()
 
 
-COMMANDS = {"train": Train, "predict": Predict, "check": Check, "demo": Demo, "doctor": Doctor}
+COMMANDS = {
+    "train": Train,
+    "predict": Predict,
+    "check": Check,
+    "export": Export,
+    "demo": Demo,
+    "doctor": Doctor,
+}
 
 
 class _bar:

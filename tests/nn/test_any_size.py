@@ -1,5 +1,6 @@
 """Networks that are compiled and exported once, for photographs of every size."""
 
+import json
 import warnings
 
 import pytest
@@ -13,7 +14,7 @@ C8 = er.Plane(rotations=8)
 
 def network(kind=er.models.UNet, plane=C8, **options):
     net = kind(plane, 3, 1, width=2, depth=1, **options)
-    return er.verify.randomized(net, torch.randn(2, 3, 12, 9, generator=torch.Generator().manual_seed(0)))
+    return er.verify.randomized(net, torch.randn(2, 3, 12, 10, generator=torch.Generator().manual_seed(0)))
 
 
 def close(found, expected):
@@ -72,3 +73,78 @@ def test_a_kernel_at_one_point_and_a_stride_are_told_that_some_sizes_have_nothin
         warnings.simplefilter("ignore")
         with pytest.raises(Exception, match="take kernel_size=3, or sizes that are constants"):
             torch.compile(layer, backend="eager", fullgraph=True)(x)
+
+
+SIZES = ((1, 12, 8), (2, 13, 8), (3, 9, 21), (1, 5, 3))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    net = network(plane=er.Plane(rotations=4), kernel_size=3)
+    return net, er.export(net, tmp_path_factory.mktemp("exported") / "net.pt2", notes={"classes": ["apple"]})
+
+
+def test_an_exported_program_takes_every_size_and_batch(exported):
+    """Even, odd, not square, small: one file."""
+    net, file = exported
+    notes = {"erlangen.json": ""}
+    program = torch.export.load(file, extra_files=notes).module()
+    for size in SIZES:
+        x = torch.randn(size[0], 3, *size[1:])
+        close(program(x), net(x))
+    assert json.loads(notes["erlangen.json"]) == {"classes": ["apple"]}
+    assert [f.name for f in file.parent.iterdir()] == ["net.pt2"]
+
+
+def test_an_export_that_fails_leaves_nothing_behind():
+    """No table that was made while it was traced: later calls, eager and exported, are right."""
+    net = network(kernel_size=3).double().eval()
+    x = torch.randn(2, 3, 10, 9, dtype=torch.float64)
+
+    class Fails(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return self.net(x) + x.new_zeros(x.shape[0], 1, 4, x.shape[-1])
+
+    with pytest.raises(Exception):  # noqa: B017, PT011  (whichever torch has for it)
+        torch.export.export(Fails(), (x,), dynamic_shapes=({2: torch.export.Dim.DYNAMIC},))
+    fresh = er.models.UNet(er.Plane(rotations=8), 3, 1, width=2, depth=1, kernel_size=3).double().eval()
+    fresh.load_state_dict(net.state_dict())
+    for size in ((10, 9), (11, 16)):
+        z = torch.randn(2, 3, *size, dtype=torch.float64)
+        torch.testing.assert_close(net(z), fresh(z), rtol=1e-12, atol=1e-12)
+    program = torch.export.export(net, (x,)).module()
+    torch.testing.assert_close(program(x), net(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["unet", "classifier"])
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_runtime_gives_the_same_at_every_size(kind, tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="pip install 'erlangen[export]'")
+    circular = {"padding_mode": "circular", "kernel_size": 3, "plane": er.Plane(rotations=4)}
+    net = network() if kind == "unet" else network(er.models.Classifier, pooling="max", **circular)
+    session = runtime.InferenceSession(str(er.export(net, tmp_path / "net.onnx", notes={"a": 1})))
+    assert session.get_modelmeta().custom_metadata_map["erlangen.json"] == '{"a": 1}'
+    for batch, height, width in SIZES:
+        x = torch.randn(batch, 3, height, width)
+        (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), net(x).detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_what_cannot_be_exported_is_told(tmp_path):
+    net = network(kernel_size=3)
+    with pytest.raises(ValueError, match=r"ends in \.pt2 or \.onnx"):
+        er.export(net, tmp_path / "net.pth")
+    with pytest.raises(ValueError, match=r"call \.eval\(\)"):
+        er.export(net.train(), tmp_path / "net.pt2")
+    with pytest.raises(ValueError, match="repeat it"):
+        er.export(net.eval(), tmp_path / "net.pt2", torch.randn(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="give example="):
+        er.export(torch.nn.Conv2d(1, 1, 3).eval(), tmp_path / "net.pt2")
+    shifts = network(exact_shifts=True, padding_mode="circular", kernel_size=3)
+    with pytest.raises(ValueError, match="exact_shifts, whose phases"):
+        er.export(shifts, tmp_path / "net.pt2")
+    assert not list(tmp_path.iterdir())

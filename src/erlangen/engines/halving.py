@@ -210,7 +210,7 @@ def downsample_by_content(
             f"exact_shifts halves periodic axes of {tuple(sizes)} samples, expected even sizes; "
             "choose sizes divisible by 2^depth"
         )
-    phase = torch.zeros(len(x), n, dtype=torch.long, device=x.device)
+    phase = torch.zeros(x.shape[0], n, dtype=torch.long, device=x.device)
     if any(others):
         half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
         every = [downsample(y, periodic or axes, surround, others) for y in half_shifted(x, half)]
@@ -243,7 +243,7 @@ def strongest(
     best = x.to(torch.float64).square().flatten(2).sum(2).argmax(1)
     for number, axis in enumerate(reversed(axes)):
         phase[:, axis] = (best >> number) & 1
-    return x[torch.arange(len(x), device=x.device), best]
+    return x[torch.arange(x.shape[0], device=x.device), best]
 
 
 def upsample_by_content(
