@@ -53,10 +53,10 @@ def test_export(tmp_path, capsys):
     out = tmp_path / "net.pt2"
     assert main(["export", str(tmp_path / "run"), "--format", "torch", "--out", str(out)]) == 0
     assert str(out) in capsys.readouterr().out
-    said = {"erlangen.json": ""}
+    said = {"about.json": ""}
     program, x = torch.export.load(out, extra_files=said).module(), torch.rand(1, 3, 11, 14)
     torch.testing.assert_close(program(x), model(x), rtol=1e-4, atol=1e-5)
-    assert json.loads(said["erlangen.json"])["classes"] == list(model.task.classes)
+    assert json.loads(said["about.json"])["classes"] == list(model.task.classes)
     assert main(["export", str(tmp_path / "run"), "--out", str(out)]) == 1
     assert "ends in .onnx" in capsys.readouterr().err
 

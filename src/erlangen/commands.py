@@ -232,7 +232,7 @@ class Export:
     """Write a trained network as one file that runs without this library, on photographs of every size.
 
     Photographs as numbers in [0, 1], (batch, 3, height, width), come in; logits come out. The file says of
-    itself, in "erlangen.json": the classes, and the longer side that photographs were shrunk to.
+    itself, in "about.json": the classes, and the longer side that photographs were shrunk to.
 
     erlangen export runs/network --format onnx --out network.onnx
     """

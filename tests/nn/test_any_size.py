@@ -87,12 +87,12 @@ def exported(tmp_path_factory):
 def test_an_exported_program_takes_every_size_and_batch(exported):
     """Even, odd, not square, small: one file."""
     net, file = exported
-    notes = {"erlangen.json": ""}
+    notes = {"about.json": ""}
     program = torch.export.load(file, extra_files=notes).module()
     for size in SIZES:
         x = torch.randn(size[0], 3, *size[1:])
         close(program(x), net(x))
-    assert json.loads(notes["erlangen.json"]) == {"classes": ["apple"]}
+    assert json.loads(notes["about.json"]) == {"classes": ["apple"]}
     assert [f.name for f in file.parent.iterdir()] == ["net.pt2"]
 
 
@@ -127,7 +127,7 @@ def test_onnx_runtime_gives_the_same_at_every_size(kind, tmp_path):
     circular = {"padding_mode": "circular", "kernel_size": 3, "plane": er.Plane(rotations=4)}
     net = network() if kind == "unet" else network(er.models.Classifier, pooling="max", **circular)
     session = runtime.InferenceSession(str(er.export(net, tmp_path / "net.onnx", notes={"a": 1})))
-    assert session.get_modelmeta().custom_metadata_map["erlangen.json"] == '{"a": 1}'
+    assert session.get_modelmeta().custom_metadata_map["about.json"] == '{"a": 1}'
     for batch, height, width in SIZES:
         x = torch.randn(batch, 3, height, width)
         (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})

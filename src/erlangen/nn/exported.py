@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import checked
 
-NAME = "erlangen.json"  # of the notes, in a .pt2; in an .onnx they are metadata of the model
+NAME = "about.json"  # of the notes, in a .pt2; in an .onnx they are metadata of the model
 INSTALL = 'pip install "erlangen[export]"'
 
 
@@ -35,7 +35,7 @@ def export(
         module: in eval mode, as the file will be. ``er.freeze(module)`` makes a smaller one.
         path: ends in .pt2 or .onnx; a file of that name is replaced when the new one is whole.
         example: an input, with a batch of two at least; None makes one for networks.
-        notes: what else the file says of itself, in JSON, under "erlangen.json": of the ``extra_files`` of
+        notes: what else the file says of itself, in JSON, under "about.json": of the ``extra_files`` of
             `torch.export.load`, or of ``session.get_modelmeta().custom_metadata_map``.
 
     Raises:
