@@ -9,6 +9,7 @@ from erlangen.figures.lifted import lifted
 from erlangen.figures.overlay import angles, photographs, predictions, turned_camera
 from erlangen.figures.page import page
 from erlangen.figures.smoothing import smoothing
+from erlangen.figures.sources import sources
 from erlangen.figures.square import commuting_square
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "save",
     "shown",
     "smoothing",
+    "sources",
     "turned_camera",
 ]

@@ -13,6 +13,7 @@ from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
 from erlangen.verify.fields import field_of
 from erlangen.verify.gradient_error import gradient_error
+from erlangen.verify.reach import beyond_reach, open_axes, reach_of
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
 
@@ -38,7 +39,8 @@ def equivariance(
     An element is exact here if it belongs to the domain's group and permutes the samples: then the defect
     is rounding, the largest difference relative to the largest centred output. All others (angles in between,
     elements outside of the group) interpolate; their defect is the Euclidean norm relative to the
-    centred output on the part away from the edges, with the interpolation's own defect beside it.
+    centred output on the part away from the edges. Beside it stand the interpolation's own defect, and the
+    one inside, where no edge is within reach of the network. Where a defect comes from, `budget` says.
 
     The module is measured as it is, in the mode it is in. Before any training, biases are zero and
     prove little: see `randomized`.
@@ -67,9 +69,9 @@ def equivariance(
         >>> report.worst < 1e-4
         True
     """
-    with _unchanged(module):
+    with unchanged(module):
         measured = _Measured.of(module, x, domain, in_field, out_field, layers)
-        report = measured.report(_named(module, x, domain, elements), gradients)
+        report = measured.report(named_elements(module, x, domain, elements), gradients)
     if show:
         print(report)  # noqa: T201
     return report
@@ -102,8 +104,8 @@ class _Measured:
     ) -> "_Measured":
         y, inner = _run(module, x, layers)
         has_invariants = any(f.dim() == 2 for f in (y, *inner.values()))
-        noise = _run(module, _noise_like(x), layers) if has_invariants else None
-        _refuse_constant(domain, y, noise[0] if noise and y.dim() == 2 else None)
+        noise = _run(module, noise_like(x), layers) if has_invariants else None
+        refuse_constant(domain, y, noise[0] if noise and y.dim() == 2 else None)
         parts = dict(module.named_modules())
         fields: dict[str, Field | None] = {
             name: field_of(here, domain, parts[name]) for name, here in inner.items()
@@ -116,7 +118,7 @@ class _Measured:
             elements = [element for element in elements if element.in_group]
         rows, layers, square = [], [], None
         for element in elements:
-            moved_x = _mover(self.domain, element, self.in_field)(self.x)
+            moved_x = mover(self.domain, element, self.in_field)(self.x)
             y_of_moved, inner_of_moved = _run(self.module, moved_x, bool(self.inner))
             rows.append(self._row(element, y_of_moved, gradients))
             layers += self._layer_rows(element, inner_of_moved) if element.in_group else []
@@ -126,32 +128,51 @@ class _Measured:
         return Report(str(self.domain), name, str(self.x.dtype), rows, layers, square)
 
     def _row(self, element: Symmetry, y_of_moved: Tensor, gradients: bool) -> Row:
-        move_in, move_out = (_mover(self.domain, element, field) for field in (self.in_field, self.out_field))
+        move_in, move_out = (mover(self.domain, element, field) for field in (self.in_field, self.out_field))
         exact, other = element.is_exact, self.noise[0] if self.noise and self.y.dim() == 2 else None
         error = _error(self.domain, y_of_moved, move_out(self.y), other, exact)
         gradient = gradient_error(self.module, self.x, move_in, move_out) if gradients and exact else None
         floor = None if exact else _floor(self.domain, element, self.y, self.out_field)
-        return Row(element, error, gradient, floor)
+        clear = None if exact else self._clear(element)
+        share = None if clear is None else 1 - float(clear.double().mean())
+        inside = None if clear is None else self._inside(y_of_moved, move_out(self.y), clear)
+        return Row(element, error, gradient, floor, inside, share)
+
+    def _clear(self, element: Symmetry) -> Tensor | None:
+        """The samples of the output that no edge is seen from; None where there is no edge."""
+        axes, shape = open_axes(self.domain, self.module), tuple(self.x.shape[-self.domain.space_axes :])
+        if self.out_field is None or element.circular or tuple(self.y.shape[-len(shape) :]) != shape:
+            return None
+        return beyond_reach(self.domain, element, shape, reach_of(self.module), axes)
+
+    def _inside(self, a: Tensor, b: Tensor, clear: Tensor) -> float | None:
+        """The root mean square there, relative to that of what varies in all that is compared."""
+        here = self.domain.centre(b) & clear.to(b.device)
+        if a.shape != b.shape or not bool(here.any()):
+            return None
+        varying = _centred(self.domain, b, None, inside=True).square().mean().sqrt()
+        there = (a - b)[..., here].square().mean().sqrt()
+        return float(there / varying.clamp_min(torch.finfo(b.dtype).tiny))
 
     def _layer_rows(self, element: Symmetry, inner_of_moved: dict[str, Tensor]) -> Iterator[LayerRow]:
         parts, axes = dict(self.module.named_modules()), self.domain.space_axes
         for name, here in self.inner.items():
             if element.is_shift and here.shape[-axes:] != self.x.shape[-axes:]:
                 continue  # a shift by whole pixels is another one on a coarser grid
-            moved = _mover(self.domain, element, self.fields[name])(here)
+            moved = mover(self.domain, element, self.fields[name])(here)
             other = self.noise[1][name] if self.noise and here.dim() == 2 else None
             error = _error(self.domain, inner_of_moved[name], moved, other, element.is_exact)
             layer = f"{name} ({type(parts[name]).__name__})"
             yield LayerRow(layer, element.name, element.is_exact, error)
 
     def _square(self, element: Symmetry, moved_x: Tensor, y_of_moved: Tensor) -> Square:
-        move = _mover(self.domain, element, self.out_field)
+        move = mover(self.domain, element, self.out_field)
         seen = move(torch.ones_like(self.y)) > 0.5
         return Square(element.name, self.x, moved_x, self.y, y_of_moved, move(self.y), seen)
 
 
 @contextmanager
-def _unchanged(module: nn.Module) -> Iterator[None]:
+def unchanged(module: nn.Module) -> Iterator[None]:
     """Running statistics are put back: in training mode every look at a module changes them."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
@@ -162,7 +183,7 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
                 buffer.copy_(buffers[name])
 
 
-def _named(
+def named_elements(
     module: nn.Module, x: Tensor, domain: Domain, elements: Sequence[Symmetry | Tensor] | None
 ) -> list[Symmetry]:
     """The elements to measure, each with what it does to the samples of every layer."""
@@ -213,7 +234,7 @@ def _seen_by(module: nn.Module, g: Symmetry) -> Symmetry:
     return replace(g, permutes=g.permutes and kept)
 
 
-def _mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:
+def mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[Tensor], Tensor]:
     if field is None:
         return lambda f: f
     if element.circular:
@@ -245,7 +266,7 @@ def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, 
     return y, inner
 
 
-def _refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
+def refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
     varying = _centred(domain, y, other, inside=True)
     if not varying.numel():
         raise ValueError(
@@ -258,7 +279,7 @@ def _refuse_constant(domain: Domain, y: Tensor, other: Tensor | None) -> None:
         )
 
 
-def _noise_like(x: Tensor) -> Tensor:
+def noise_like(x: Tensor) -> Tensor:
     """Noise as large as x; invariants of x should differ from those of it."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)

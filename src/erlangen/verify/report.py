@@ -10,16 +10,27 @@ from typing import Any
 from torch import Tensor
 
 from erlangen.domains import Symmetry
+from erlangen.verify.budget_table import Budget
 
 
 @dataclass(frozen=True)
 class Row:
-    """One element: the defect of outputs, of gradients (exact elements), and of interpolation itself."""
+    """One element: the defect of outputs, of gradients (exact elements), and of interpolation itself.
+
+    Attributes:
+        element: the symmetry.
+        output, gradient, floor: the defects.
+        inside: that of outputs where no edge is in reach, relative to the same; None where there is no such
+            place, no edge, or nobody knows how far the network sees.
+        share: of the samples that lie within reach of the border; None where there is none.
+    """
 
     element: Symmetry
     output: float
     gradient: float | None
     floor: float | None
+    inside: float | None = None
+    share: float | None = None
 
     @property
     def kind(self) -> str:
@@ -95,17 +106,26 @@ class Report:
         width = max(12, *(len(row.element.name) for row in self.rows))
         lines = [
             f"{self.module} on {self.domain}, {self.dtype}",
-            f"{'element':<{width}}  {'kind':<16}  {'output':>9}  {'gradient':>9}  {'floor':>9}",
+            f"{'element':<{width}}  {'kind':<16}  "
+            + "  ".join(f"{name:>9}" for name in ("output", "gradient", "floor", "inside")),
         ]
         for row in self.rows:
-            numbers = "  ".join(f"{_number(x):>9}" for x in (row.output, row.gradient, row.floor))
-            lines.append(f"{row.element.name:<{width}}  {row.kind:<16}  {numbers}")
+            told = row.output, row.gradient, row.floor, row.inside
+            numbers = "  ".join(f"{_number(x):>9}" for x in told)
+            lines.append(f"{row.element.name:<{width}}  {row.kind:<16}  {numbers}".rstrip())
         exact = f"worst exact {self.worst:.1e} (gradients {self.worst_gradient:.1e})"
         interpolated = f"worst interpolated {self.worst_interpolated:.1e}"
         there = {row.kind for row in self.rows}
         exact = exact if "exact here" in there else "no element is exact here"
         lines.append(", ".join([exact] + [interpolated] * ("interpolated" in there)))
-        return "\n".join([*lines, *self._layer_table()])
+        return "\n".join([*lines, *self._of_the_border(), *self._layer_table()])
+
+    def _of_the_border(self) -> list[str]:
+        """How much of the field the border reaches; where it reaches all, there is no inside."""
+        shares = [row.share for row in self.rows if row.share is not None]
+        return [f"up to {100 * max(shares):.0f} % of the samples lie within reach of the border"] * bool(
+            shares
+        )
 
     def _layer_table(self) -> list[str]:
         """For each layer the worst defect so far, and what it adds to the one before."""
@@ -136,8 +156,8 @@ class Report:
 
         return defects([Bar(*bar) for bar in self.bars], path)
 
-    def html(self, path: str | Path) -> Path:
-        """One page that opens offline: the table, the bars and the commuting square in pictures."""
+    def html(self, path: str | Path, budget: Budget | None = None) -> Path:
+        """One page that opens offline: table, bars, the commuting square in pictures; a budget, if told."""
         from erlangen.figures import Bar, defects, embedded, page
 
         pictures = [embedded(defects([Bar(*bar) for bar in self.bars]))]
@@ -145,6 +165,7 @@ class Report:
             pictures.insert(0, embedded(self.square.picture()))
         sections = [f"<pre>{html.escape(str(self))}</pre>"]
         sections += [f'<img alt="" src="{picture}">' for picture in pictures]
+        sections += [] if budget is None else ["<h2>Where it comes from</h2>", *budget.html()]
         return page(Path(path), "N(g f) = g N(f)?", sections)
 
 
