@@ -190,6 +190,8 @@ class Predict:
 class Check:
     """Measure the equivariance of a trained network, on a photograph or on a drawn scene.
 
+    Also what the defect between the pixel grid's angles comes from, in the middle of the photograph.
+
     erlangen check runs/network --image new.jpg --html check.html
     """
 
@@ -199,6 +201,8 @@ class Check:
     """A photograph; without one, a drawn scene."""
     layers: bool = False
     """Which layer loses how much."""
+    sources: bool = True
+    """What the defect comes from: taps, fibre, nonlinearity, strides, border, interpolation."""
     html: Path | None = None
     """Write a page with the commuting square in pictures."""
     device: str = "cpu"
@@ -207,7 +211,7 @@ class Check:
     def run(self) -> int:
         from erlangen.nn.freeze import freeze
         from erlangen.train import load
-        from erlangen.train.angles import prove
+        from erlangen.train.angles import prove, split
         from erlangen.train.device import as_device
         from erlangen.train.images import numbers, read_image, shrink
         from erlangen.train.scenes import example
@@ -219,11 +223,14 @@ class Check:
         # what `predict` runs; which layer loses how much is asked of the layers themselves
         report = prove(network if self.layers else freeze(network), x, self.layers)
         _say(str(report))
+        found = split(network, x) if self.sources else None
+        if found is not None:
+            _say(f"\n{found}")
         if not any(row.element.is_exact for row in report.rows):
             _say("no turn of the pixel grid is in this group: nothing is exact here; take rotations=4 or 8")
         if self.html is not None:
             with writing(self.html):
-                _say(f"page      {report.html(self.html)}")
+                _say(f"page      {report.html(self.html, found)}")
         return 0 if report.worst < 1e-3 else 1
 
 

@@ -43,6 +43,7 @@ def same(one, other):
 def short_page(monkeypatch):
     """A page without its costly parts."""
     monkeypatch.setattr("erlangen.train.run_page.report_of", lambda _run: None)
+    monkeypatch.setattr("erlangen.train.run_page.sources_of", lambda _run: None)
     monkeypatch.setattr("erlangen.train.run_page.ANGLES", [0.0, 90.0])
     monkeypatch.setattr("erlangen.train.cost.REPORT", 1)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from erlangen.spaces import Plane
 from erlangen.train.data import Data
@@ -12,10 +12,11 @@ from erlangen.train.device import full_precision, keep_freed_memory
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
-from erlangen.verify import Report, equivariance
+from erlangen.verify import Budget, Report, budget, equivariance
 
 ANGLES = [30.0 * i for i in range(12)]
 TURNED = 12  # photographs that a report turns, at most
+SPLIT = 48  # pixels of the middle of a photograph, whose defect is split
 AREA = 12 * 1024**2  # pixels of them, at most, unless a single one has more
 
 
@@ -41,16 +42,38 @@ def prove(model: Predictor, x: Float[Tensor, "1 3 height width"], layers: bool =
     Raises:
         ValueError: for a network that lives elsewhere than on the plane, or whose answer does not vary.
     """
+    return equivariance(*_turned_alike(model, x), layers=layers, show=False)
+
+
+@full_precision()
+def split(model: Predictor, x: Float[Tensor, "1 3 height width"], only: bool = True) -> Budget:
+    """`erlangen.verify.budget` of the same, at the middle of the photograph, for a turn between the angles of
+    the fibre and one of them: bounded in time, whatever the size of the photograph.
+
+    Raises:
+        ValueError: as `prove`.
+    """
+    module, x, domain = _turned_alike(model, x)
+    top, left = (max(0, size - SPLIT) // 2 for size in x.shape[-2:])
+    x = x[..., top : top + SPLIT, left : left + SPLIT]
+    step = 360 / (domain.rotations or 8)
+    angles = {f"turn {angle:g}": angle for angle in (step / 2, step) if angle % 90}
+    elements = [domain.symmetry_of(domain.turn(angle), name) for name, angle in angles.items()]
+    return budget(module, x, domain, elements, only=only, show=False)
+
+
+def _turned_alike(model: Predictor, x: Tensor) -> tuple[nn.Module, Tensor, Plane]:
+    """What is measured, at what."""
     keep_freed_memory()
     domain = model.net.domain
     if not isinstance(domain, Plane):
         raise ValueError(f"the network lives on {domain}, expected one on the plane")
     x = x.to(model.mean.device)
     if model.task.dense:
-        return equivariance(model, x, domain, layers=layers, show=False)
+        return model, x, domain
     normal = (x - model.mean.view(3, 1, 1)) / model.std.view(3, 1, 1)
     disc = inscribed_disc(*x.shape[-2:]).to(x.device)
-    return equivariance(model.net, normal.where(disc, 0.0), domain, layers=layers, show=False)
+    return model.net, normal.where(disc, 0.0), domain
 
 
 def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dict[float, float]:

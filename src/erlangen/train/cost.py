@@ -21,7 +21,7 @@ from erlangen.train.tiles import answer
 
 TRIALS = 3
 LEARNING = 1.5  # times what a step keeps for its backward pass: what it makes on the way as well
-REPORT, REPORTED = 60, 192  # answers that a report takes, and the pixels of the photograph in it
+REPORT, REPORTED = 140, 192  # answers that report and sources take, and the pixels of the photograph
 SHOWN = 8  # photographs on the page
 PICTURES = 8  # as many as a page takes the time of: four, each for the folder and for the page
 COPIES = 5  # of the weights: themselves, their gradients, two moments, the best so far

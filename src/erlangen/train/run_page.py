@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from erlangen import figures, verify
-from erlangen.train.angles import ANGLES, TURNED, prove, score_by_angle, some, to_turn
+from erlangen.train.angles import ANGLES, TURNED, prove, score_by_angle, some, split, to_turn
 from erlangen.train.cost import REPORTED, SHOWN
 from erlangen.train.data import Data
 from erlangen.train.images import as_batch
@@ -39,6 +39,11 @@ TABLE = (
     "How far N(g f) is from g N(f), relative to how much the latter varies, and the same of gradients. Turns "
     "that only permute pixels are exact but for rounding. Other angles interpolate; floor is what "
     "interpolating the answer there and back costs by itself. What is not in the group is there to compare."
+)
+SOURCES = (
+    "The defect at a turn between the angles that the network knows, and at one of these, split: what each "
+    "source makes, and what is left when it is taken away. What lies beyond the border is invented; a mirror "
+    "image put around turns with the rest. What is left without all sources is not separated."
 )
 CONSTANT = (
     "the network answers the same everywhere, so there is nothing to turn: look at the masks, or train anew "
@@ -92,6 +97,7 @@ def write_run(
         _write_csv(folder / "curves.csv", ["step", "minutes", "loss", "score"], run.history)
     by_angle = still.measured(lambda data: _by_angle(run.model, data, turned))
     report = still.measured(lambda d: report_of(replace(run, held_out=d)))
+    sources = still.measured(lambda d: sources_of(replace(run, held_out=d)))
     seen = still.measured(lambda d: prediction_figure(replace(run, held_out=d))) if len(still.data) else None
     notes = still.notes
     with writing(folder, "the network is there, whole"):
@@ -99,10 +105,14 @@ def write_run(
         (folder / "config.json").write_text(json.dumps(noted, indent=2) + "\n", "utf-8")
         angles = [{"degrees": angle, "score": score} for angle, score in by_angle.items()]
         _write_csv(folder / "angles.csv", ["degrees", "score"], angles)
-        (folder / "equivariance.txt").write_text(f"{says_equivariance(report)}\n", "utf-8")
+        said = [says_equivariance(report), *([] if sources is None else [str(sources)])]
+        (folder / "equivariance.txt").write_text("\n\n".join(said) + "\n", "utf-8")
         sections = _summary(run, by_angle, facts, notes) + _pictures(run, seen, by_angle, report, folder)
         measured = f"<p>{TABLE}</p><pre>{html.escape(says_equivariance(report))}</pre>"
         sections.append(f"<h2>Equivariance, measured</h2>{measured}")
+        sections += (
+            [] if sources is None else [f"<h2>Where it comes from</h2><p>{SOURCES}</p>", *sources.html()]
+        )
         sections.append(f"<h2>Settings</h2>{_table(configuration['settings'] | configuration['versions'])}")
         page = figures.page(folder / "index.html", f"A {run.model.task.name} network", sections)
     picture = None if seen is None else folder / PICTURES[0]
@@ -217,11 +227,20 @@ def report_of(run: Run) -> verify.Report | None:
 
     None for a network that answers the same everywhere on both.
     """
+    return _measured(run, lambda x: prove(run.model, x))
+
+
+def sources_of(run: Run) -> verify.Budget | None:
+    """Where its defect comes from, on the same photograph."""
+    return _measured(run, lambda x: split(run.model, x, only=False))
+
+
+def _measured(run: Run, measure: Callable[[Any], Any]) -> Any:
     images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED))
     photographs = [as_batch(images)] if images and min(images[0].shape[-2:]) >= 32 else []
     for x in [*photographs, example()]:
         with suppress(verify.Constant):
-            return prove(run.model, x)
+            return measure(x)
     return None
 
 
