@@ -1,6 +1,11 @@
-"""How exact: turns, flips, shifts and angles between, outputs and gradients, for every seed.
+"""How exact: turns, flips, shifts and angles between, outputs and gradients, for every seed; and trained.
 
     python experiments/equivariance/run.py          writes result.json and figure.png
+    python experiments/equivariance/run.py trained  writes trained.json: networks of `erlangen train`
+
+The second trains on vessels and nuclei of `ERLANGEN_DATA` where they are, and on drawn scenes, and splits the
+networks' defects (`er.verify.budget`). What was trained stays in runs/, what was measured in trained.json:
+the same command goes on after a stop.
 
 The photograph is one of `ERLANGEN_DATA` (default: ../shared/data), if it is there, else a drawn scene;
 blurred by Gaussians of a few widths, since between pixels only smooth images say anything.
@@ -9,6 +14,7 @@ blurred by Gaussians of a few widths, since between pixels only smooth images sa
 import json
 import os
 import statistics
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +25,9 @@ import erlangen as er
 from erlangen import figures
 from erlangen.domains import Symmetry
 from erlangen.figures.canvas import ACCENT, INK, SECOND, figure
-from erlangen.train.images import read_image, shrink
-from erlangen.train.scenes import draw
+from erlangen.train.angles import split
+from erlangen.train.images import as_batch, read_image, shrink
+from erlangen.train.scenes import draw, generate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -170,6 +177,60 @@ def isotropic() -> dict[str, float]:
     return found
 
 
+def trained() -> None:
+    """The defects of trained networks, split, on photographs that were held out."""
+    torch.set_num_threads(2)
+    path = HERE / "trained.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    for name, folder in {"vessels": "vessels/train", "nuclei": "nuclei/train", "drawn": None}.items():
+        for place in range(CONFIG["trained_photographs"]):
+            if name in found and len(found[name]) > place:
+                continue
+            photographs = learned_from(name, folder)
+            if photographs is None:
+                continue
+            model, x = network_and_photograph(name, photographs, place)
+            found.setdefault(name, []).append(lines(split(model, x)))
+            path.write_text(json.dumps(found, indent=1) + "\n")
+            print(name, place, json.dumps(found[name][-1], indent=1))
+
+
+def learned_from(name: str, folder: str | None) -> Path | None:
+    """The photographs; None where they are not."""
+    if folder is not None:
+        return DATA / folder if (DATA / folder).is_dir() else None
+    photographs = ROOT / "runs" / "equivariance" / f"{name}_photographs"
+    if not photographs.is_dir():
+        generate(photographs, CONFIG["drawn"])
+    return photographs
+
+
+def network_and_photograph(
+    name: str, photographs: Path, place: int
+) -> tuple[er.train.Predictor, torch.Tensor]:
+    """What `erlangen train` makes of them, trained once, and one of those it was not shown."""
+    out, settings = (
+        ROOT / "runs" / "equivariance" / name,
+        er.train.Settings(steps=CONFIG["trained_steps"], looks=2),
+    )
+    if not (out / "done").exists():
+        begun = (out / "training.safetensors").exists()
+        er.save(er.train.prepare(photographs, settings, out=out, resume=begun).run().model, out)
+        (out / "done").touch()
+    model, held_out = er.load(out), er.train.prepare(photographs, settings).held_out
+    return model, as_batch([held_out.load_one(place, model.size)[0]])
+
+
+def lines(budget: er.verify.Budget) -> list[dict]:
+    """Its numbers."""
+    return [
+        {"element": line.element.name, "whole": line.whole, "defect": line.defect, "share": line.share}
+        | {part.source: {"own": part.own, "left": part.left, "only": part.only} for part in line.parts}
+        | {"not separated": line.left, "input": line.input, "output": line.output}
+        for line in budget.lines
+    ]
+
+
 def picture(result: dict) -> None:
     canvas, ((axis,),) = figure(1, 1, 6.4, 2.8)
     for offset, (key, colour) in enumerate(
@@ -194,4 +255,4 @@ def picture(result: dict) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    trained() if sys.argv[1:] == ["trained"] else main()
