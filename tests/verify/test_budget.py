@@ -13,7 +13,7 @@ import erlangen as er
 from erlangen.domains import Symmetry
 from erlangen.engines import fold
 from erlangen.train.scenes import draw
-from erlangen.verify.reach import beyond_reach, reach_of
+from erlangen.verify.border import beyond_reach, reach_of
 from erlangen.verify.round_taps import RoundTaps, with_round_taps
 from erlangen.verify.shifted_means import End, mean_over_shifts, round_band
 

@@ -15,11 +15,11 @@ from erlangen.domains.spec import Field
 from erlangen.nn import Down
 from erlangen.nn.equivariant import on
 from erlangen.nn.frozen import FrozenCorrelation
+from erlangen.verify.border import beyond_reach, open_axes, reach_of
 from erlangen.verify.budget_table import Budget, Line, Part
 from erlangen.verify.equivariance import mover, named_elements, noise_like, refuse_constant, unchanged
 from erlangen.verify.fields import field_of
 from erlangen.verify.ideals import Source, sources_for, sources_of, without
-from erlangen.verify.reach import beyond_reach, open_axes, reach_of
 
 
 @checked

@@ -11,9 +11,9 @@ from erlangen.arguments import checked
 from erlangen.domains import Domain, Symmetry
 from erlangen.domains.spec import Field
 from erlangen.nn import Correlation, Down
+from erlangen.verify.border import beyond_reach, open_axes, reach_of
 from erlangen.verify.fields import field_of
 from erlangen.verify.gradient_error import gradient_error
-from erlangen.verify.reach import beyond_reach, open_axes, reach_of
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
 
