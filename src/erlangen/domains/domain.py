@@ -39,6 +39,7 @@ class Domain(ABC):
         spectral: what the harmonics of the samples give; None where there are none.
         halving: how lattices go down and up.
         is_sampled: whether fields are values at samples; elsewhere they are coefficients.
+        is_uniform: whether all samples weigh the same.
     """
 
     geometry: Geometry
@@ -49,6 +50,7 @@ class Domain(ABC):
     spectral: Spectral | None = None
     halving: Halving = Halving()
     is_sampled: bool = True
+    is_uniform: bool = False
 
     def __init__(self) -> None:
         self._representations: dict[Field, Representation] = {}
@@ -165,11 +167,6 @@ class Domain(ABC):
     def hide(self, field: Tensor, value: float = 0.0) -> Tensor:
         """The field ``(..., *space)`` with a value in place of what a mask hides."""
         return field
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all samples weigh the same."""
-        return False
 
     def mean(self, field: Float[Tensor, "*batch_space"]) -> Float[Tensor, "*batch"]:
         """``int f dmu / int dmu``, over what a mask leaves visible."""

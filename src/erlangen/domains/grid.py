@@ -41,6 +41,7 @@ class Grid(Domain):
     """
 
     engines = GRID
+    is_uniform = True
     is_skew: bool = False  # whether steps are not perpendicular, so that strides keep the first sample
 
     @checked
@@ -76,10 +77,6 @@ class Grid(Domain):
         index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
         volume = torch.linalg.det(self.steps).abs().expand(self.sizes)
         return Sampling(self.geometry, self.first + index @ self.steps, volume, self.interpolated(4))
-
-    @property
-    def is_uniform(self) -> bool:
-        return True
 
     def interpolated(self, taps: int) -> Interpolation:
         """Lagrange interpolation with `taps` samples on each axis."""
@@ -177,7 +174,7 @@ class Grid(Domain):
     ) -> Tensor:
         folded, around = fold(field, rho), partial(self.surround, rho=rho)
         closes = self.circles(tuple(folded.shape[2:]), circular)
-        return unfold(self.halving.down(folded, closes, around, kind), rho)
+        return unfold(self.halving.down(folded, closes, around, kind=kind), rho)
 
     def upsample(
         self,
@@ -198,16 +195,15 @@ class Grid(Domain):
         return self.halving.low_passed(field, closes, self.surround)
 
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
+        circles = []
         for periodic, length in zip(self.periodic, size, strict=True):
             if periodic and length % 2:
                 raise ValueError(
                     f"sizes are {size}: every second sample of an odd periodic axis is no periodic grid, "
                     "expected even sizes there"
                 )
-        return [
-            periodic or (circular and even(length))
-            for periodic, length in zip(self.periodic, size, strict=True)
-        ]
+            circles.append(periodic or (circular and even(length)))
+        return circles
 
     def beyond(self, rho: Representation) -> Callable[[Tensor, list[int], int], Tensor] | None:
         """How fields go on beyond axes that close, other than from their other end."""

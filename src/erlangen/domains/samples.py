@@ -108,7 +108,7 @@ class Samples(Domain):
         return self if mask is None else Masked(self, mask, boundary)
 
     @property
-    def is_uniform(self) -> bool:
+    def is_uniform(self) -> bool:  # type: ignore[override]
         return self.sampling.is_uniform
 
     def symmetries(self) -> list[Symmetry]:

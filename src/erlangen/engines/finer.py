@@ -128,9 +128,9 @@ class _Finer(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor, function: Function) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
         ctx.function = function
-        own, finer = _split(lowpass, between)
+        own, finer, size = _parts(x, between, lowpass)
         y = torch.empty_like(x)
-        for here, there in zip(*_pieces(x, y, between), strict=True):
+        for here, there in zip(x.split(size), y.split(size), strict=True):
             _times(finer, function.into(_times(between, here)), there)
             if own is not None:
                 _add_times(there, own, function.of(here))
@@ -141,7 +141,7 @@ class _Finer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
         function = ctx.function
-        own, finer = _split(lowpass, between)
+        own, finer, size = _parts(x, between, lowpass)
         if torch.is_grad_enabled():  # second derivatives: by the plain formula
             samples = _times(between, x) if own is None else torch.cat([x, _times(between, x)], 1)
             y = _times(lowpass, function.of(samples))
@@ -149,7 +149,7 @@ class _Finer(torch.autograd.Function):
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
         finer, back = finer.T.contiguous(), between.T.contiguous()
-        pieces = zip(*_pieces(x, grad, between), _pieces(grad_x, grad_x, between)[0], strict=True)
+        pieces = zip(x.split(size), grad.split(size), grad_x.split(size), strict=True)
         for here, g, there in pieces:
             _times(back, function.back(_times(finer, g), _times(between, here)), there)
             if own is not None:
@@ -157,10 +157,12 @@ class _Finer(torch.autograd.Function):
         return grad_x, None, None, None
 
 
-def _split(lowpass: Tensor, between: Tensor) -> tuple[Tensor | None, Tensor]:
-    """The columns for x itself, if there are any, and those for the samples between."""
+def _parts(x: Tensor, between: Tensor, lowpass: Tensor) -> tuple[Tensor | None, Tensor, int]:
+    """The columns for x itself, if there are any, those for the samples between; and the rows of a piece."""
     own = lowpass.shape[1] - len(between)
-    return lowpass[:, :own] if own else None, lowpass[:, own:]
+    channels = x.shape[2] if x.dim() == 3 else 1
+    size = max(1, CHUNK // (len(between) * channels))
+    return lowpass[:, :own] if own else None, lowpass[:, own:], size
 
 
 def _times(matrix: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -174,9 +176,3 @@ def _add_times(y: Tensor, matrix: Tensor, x: Tensor) -> None:
         y.addmm_(x, matrix.T)
     else:
         y.baddbmm_(matrix.expand(len(x), -1, -1), x)
-
-
-def _pieces(x: Tensor, y: Tensor, between: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    channels = x.shape[2] if x.dim() == 3 else 1
-    size = max(1, CHUNK // (len(between) * channels))
-    return x.split(size), y.split(size)

@@ -53,21 +53,22 @@ def downsample(
     """
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
-    if not any_size.is_known(sizes):
+    if torch.compiler.is_compiling() and not any_size.is_known(sizes):
         return any_size.downsample(x, periodic, surround, halved, partial(line, kind), blurred)
-    lines, widths = [], []
-    for length, half in zip(sizes, halved, strict=True):
-        twice = centred(length, 2)[1]  # the first sample
-        lines.append(line(kind, twice % 2, x) if half else x.new_ones(1))
-        widths.append((len(lines[-1]) - 1 - twice) // 2 if half else 0)
-    around = [w if p else 0 for w, p in zip(widths, periodic, strict=True)]
+    lines, strides, around, beyond = [], [], [], []
+    for length, half, closes in zip(sizes, halved, periodic, strict=True):
+        odd_offset = (length - 1) % 2  # of the first sample, in halves
+        lines.append(line(kind, odd_offset, x) if half else x.new_ones(1))
+        strides.append(2 if half else 1)
+        width = (len(lines[-1]) - 1 - odd_offset) // 2 if half else 0
+        around.append(width if closes else 0)
+        beyond.append(0 if closes else width)
     if any(around):
         x = surround(x, around)
-    beyond = [0 if p else w for w, p in zip(widths, periodic, strict=True)]
-    y = blurred(x, lines, [2 if h else 1 for h in halved], beyond)
+    y = blurred(x, lines, strides, beyond)
     for axis, width in enumerate(beyond):
         if width:
-            share = inverse_share(sizes[axis], kind, centred(sizes[axis], 2)[1] % 2, 2, y)
+            share = inverse_share(sizes[axis], kind, (sizes[axis] - 1) % 2, 2, y)
             y = y * share.view(-1, *[1] * (len(sizes) - 1 - axis))
     return y
 
@@ -84,32 +85,30 @@ def upsample(
     Raises:
         ValueError: if no axis of that size has this coarse grid.
     """
-    n = len(size)
-    halved = [True] * n if halved is None else halved
-    if not any_size.is_known(size):
+    halved = [True] * len(size) if halved is None else halved
+    if torch.compiler.is_compiling() and not any_size.is_known(size):
         return any_size.upsample(x, size, periodic, surround, halved)
-    periodic = [p and h for p, h in zip(periodic, halved, strict=True)]
-    for fine, coarse, h in zip(size, x.shape[2:], halved, strict=True):
-        if h and centred(fine, 2)[0] != coarse:
+    around = []
+    for fine, coarse, half, closes in zip(size, x.shape[2:], halved, periodic, strict=True):
+        if half and (fine + 1) // 2 != coarse:
             raise ValueError(
                 f"an axis of {coarse} samples cannot become {fine}, expected {2 * coarse - 1} or {2 * coarse}"
             )
-    if any(periodic):
-        x = surround(x, [int(p) for p in periodic])
-    finer = [s + 4 * p for s, p in zip(size, periodic, strict=True)]
+        around.append(int(closes and half))
+    if any(around):
+        x = surround(x, around)
     for odd in (False, True):  # odd sizes keep the corners, even ones the edges of the pixels
-        target = [f if f % 2 == odd else here for f, here in zip(finer, x.shape[2:], strict=True)]
+        # an axis that keeps its size keeps its samples either way
+        target = list(x.shape[2:])
+        for axis, (fine, more) in enumerate(zip(size, around, strict=True)):
+            if fine % 2 == odd:
+                target[axis] = fine + 4 * more
         if target != list(x.shape[2:]):
-            x = _interpolate(x, target, odd)
-    for axis in range(n):
-        if periodic[axis]:
+            x = F.interpolate(x, size=target, mode=LINEAR[len(size)], align_corners=odd)
+    for axis, more in enumerate(around):
+        if more:
             x = x.narrow(2 + axis, 2, size[axis])
     return x
-
-
-def _interpolate(x: Tensor, target: Sequence[int], odd: bool) -> Tensor:
-    """Linear interpolation; an axis that keeps its size keeps its samples under either convention."""
-    return F.interpolate(x, size=list(target), mode=LINEAR[x.dim() - 2], align_corners=odd)
 
 
 def blurred(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
@@ -297,9 +296,7 @@ class Halving:
     most = 4
     kinds: tuple[str, ...] = ("gaussian", "band-limited")
 
-    def down(self, x: Tensor, periodic: Sequence[bool], surround: Surround, kind: str = "gaussian") -> Tensor:
-        """`downsample`."""
-        return downsample(x, periodic, surround, kind=kind)
+    down = staticmethod(downsample)
 
     def up(
         self,
@@ -314,9 +311,7 @@ class Halving:
             return upsample(x, size, periodic, surround)
         return spread(x, size, periodic, surround, kind)
 
-    def low_passed(self, x: Tensor, periodic: Sequence[bool], surround: Surround) -> Tensor:
-        """`low_passed`."""
-        return low_passed(x, periodic, surround)
+    low_passed = staticmethod(low_passed)
 
     def down_by_content(
         self,

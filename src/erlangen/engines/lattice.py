@@ -89,9 +89,9 @@ class LatticeEngine(Engine):
         self._plain = self._plan((0,) * len(steps))  # without a stride, at every size
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        if not self._is_known(field):
+        plan = self._plain if self.stride == 1 else self._plan_of(field)
+        if plan is None:
             return self.filtered(field, self.filters(coefficients, groups), groups)
-        plan = self._plan_of(field)
         filters = self._filters(coefficients, self._taps[plan.halves], groups)
         return self._correlated(field, filters, None, plan, groups)
 
@@ -102,16 +102,17 @@ class LatticeEngine(Engine):
         layout = FORMATS[len(self.periodic)]
         tensors = tuple(filters.contiguous(memory_format=layout) for filters in made)
         if bias is not None:
-            groups = 1 if self._is_depthwise(coefficients, groups) else groups
+            depthwise = self.basis.is_diagonal and coefficients.shape[:2] == (groups, 1)
+            groups = 1 if depthwise else groups
             bias = bias.view(groups, 1, -1).expand(-1, self.rho_out.dim, -1).flatten()
         return Filters(tensors, bias)
 
     def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
-        if not self._is_known(field):
+        plan = self._plain if self.stride == 1 else self._plan_of(field)
+        if plan is None:
             one, width = any_size.filters(filters.tensors, self.stride, field.shape[-len(self.periodic) :])
             plan = self._padded((), [width] * len(self.periodic))
             return self._correlated(field, one, filters.bias, plan, groups)
-        plan = self._plan_of(field)
         one = filters.tensors[list(self._taps).index(plan.halves)]
         return self._correlated(field, one, filters.bias, plan, groups)
 
@@ -130,32 +131,24 @@ class LatticeEngine(Engine):
         y = convolve(x, filters, self.stride, plan.zeros, self.dilation, groups_of_all, bias)
         return unfold(y, self.rho_out, groups)
 
-    def _is_known(self, field: Tensor) -> bool:
-        """Whether it is known which samples the stride keeps."""
-        sizes = field.shape[-len(self.periodic) :]
-        return self.stride == 1 or not self.centred or any_size.is_known(sizes, self.stride)
-
     def _twice_first(self, size: int) -> int:
         """Twice the position of the first sample that the stride keeps."""
         return centred(size, self.stride)[1] if self.centred else 0
 
-    def _is_depthwise(self, coefficients: Tensor, groups: int) -> bool:
-        """Whether every channel and fibre value has a filter of its own."""
-        return self.basis.is_diagonal and coefficients.shape[:2] == (groups, 1)
-
     def _filters(self, coefficients: Tensor, table: Table, groups: int) -> Tensor:
         """``(group d_out out, d_in in, *k)``: what fibre values of channels see of each other."""
         taps = table.like(coefficients)
-        if self._is_depthwise(coefficients, groups):
-            return torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
         if self.basis.is_diagonal:
+            if coefficients.shape[:2] == (groups, 1):  # each channel and fibre value has a filter of its own
+                return torch.einsum("cob,bi...->ico...", coefficients, taps).flatten(0, 1)
             taps = torch.diag_embed(taps.movedim(1, -1)).movedim((-2, -1), (1, 2))
         filters = torch.einsum("gocb,bij...->giojc...", coefficients.unflatten(0, (groups, -1)), taps)
         return filters.flatten(0, 2).flatten(1, 2)
 
-    def _plan_of(self, field: Tensor) -> Plan:
-        """What is done with a field of that size."""
-        return self._plain if self.stride == 1 else self._plan(self._firsts(field))
+    def _plan_of(self, field: Tensor) -> Plan | None:
+        """What a stride does with a field of that size; None while nobody knows which samples it keeps."""
+        known = not self.centred or any_size.is_known(field.shape[-len(self.periodic) :], self.stride)
+        return self._plan(self._firsts(field)) if known else None
 
     def _firsts(self, field: Tensor) -> tuple[int, ...]:
         """`_twice_first` of each axis; ValueError for sizes that the stride does not divide as it has to."""

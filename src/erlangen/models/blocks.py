@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
         in_field: their type; None for the level's own.
     """
 
-    in_turn = (("correlation", "norm"),)  # parts that `normed` takes one after the other
+    in_turn = (("correlation", "norm"),)  # parts that one call takes after each other
 
     def __init__(self, level: Level, in_channels: int, in_field: Field | None = None) -> None:
         super().__init__()
@@ -59,11 +59,7 @@ class ConvBlock(nn.Module):
         self.activation = activation(level)
 
     def forward(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
-        return self.activation(self.normed(field))
-
-    def normed(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
-        """What the nonlinearity takes."""
-        return self.correlation.normed(field, self.norm)
+        return self.activation(self.correlation.normed(field, self.norm))
 
 
 def conv_blocks(level: Level, in_channels: int, in_field: Field | None = None) -> ConvBlock | nn.Sequential:
@@ -82,7 +78,8 @@ class ResidualBlock(nn.Module):
         self.second = ConvBlock(level, level.width)
 
     def forward(self, field: Float[Tensor, "batch channels *space"]) -> Tensor:
-        return self.second.activation(field + self.second.normed(self.first(field)))
+        last = self.second
+        return last.activation(field + last.correlation.normed(self.first(field), last.norm))
 
 
 def residual_blocks(level: Level) -> list[ResidualBlock]:

@@ -179,7 +179,9 @@ class Correlation(Equivariant):
     def forward(
         self, field: Float[Tensor, "batch in_channels *space"]
     ) -> Float[Tensor, "batch out_channels *out_space"]:
-        self.expect(field)
+        self.domain.check(field, self.in_field, self.in_channels)
+        if field.dtype != self.weight.dtype:
+            self.expect_dtype(field)
         engine = self.domain.engine(self.spec, self.to_domain)
         if self.separable:
             field = self.domain.engine(self.mixing_spec).apply(field, self.mixing, self.groups)
@@ -195,9 +197,8 @@ class Correlation(Equivariant):
         """``norm(self(field))``; what lies between goes nowhere else: a frozen layer does both at once."""
         return norm(self(field))
 
-    def expect(self, field: Tensor) -> None:
-        """ValueError for what is no field that it takes."""
-        self.domain.check(field, self.in_field, self.in_channels)
+    def expect_dtype(self, field: Tensor) -> None:
+        """ValueError for a field of another dtype than the weights, unless torch casts it."""
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
             raise ValueError(
                 f"the field is {field.dtype} and the weights are {self.weight.dtype}, expected one dtype; "

@@ -92,7 +92,8 @@ class FrozenCorrelation(Correlation):
         return field if self.outer_bias is None else there.add(field, self.outer_bias)
 
     def _filtered(self, field: Tensor) -> Tensor:
-        self.expect(field)
+        self.domain.check(field, self.in_field, self.in_channels)
+        self.expect_dtype(field)
         mixing, moving = self.counts
         every = [getattr(self, f"filters_{i}") for i in range(mixing + moving)]
         if self.separable:
