@@ -6,6 +6,7 @@ that there is not, Python's own TypeError); *unclear* if it is another exception
 """
 
 import contextlib
+import copy
 import math
 import random
 import re
@@ -106,6 +107,8 @@ WRONG = {
     "size of an axis": [0, -1, 2.5, 2**31, "3", None, math.nan, True, torch.tensor(3), (3,), *JUNK],
     "sizes": [3, "ab", (0, 4), (-1, 4), (2.5, 4), (4,), (4, 4, 4), (2**31, 4), ("a", 4), (True, 4), *JUNK],
     "mapping": [3, "m", [1], IMAGE],
+    "path": [None, 3, True, "network", "network.pt", "network.txt", IMAGE, *JUNK],
+    "example": ["f", 3.0, IMAGE.numpy(), IMAGE, IMAGE[0, 0, 0], *JUNK],  # of one image too
 }
 NONE_IS_WRONG = (
     "flag",
@@ -133,6 +136,7 @@ KERNEL = {
     "bias": "flag",
     "padding_mode": "choice",
     "rings": "count?",
+    "taps": "choice?",
     "separable": "flag",
     "fibre_band": "index",
     "to": "other domain",
@@ -151,6 +155,9 @@ NETWORK = {
     "nonlinearity": "choice",
     "oversampling": "factor",
     "projection": "choice?",
+    "taps": "choice?",
+    "resampling": "choice",
+    "lift_at": "index",
 }
 A_NETWORK = {"domain": LIFTED, "in_channels": 1, "out_channels": 1, "width": 1, "depth": 1}
 SPHERE = {"degrees": "bandwidth", "rotations": "count?"}
@@ -362,6 +369,9 @@ TABLE = {
     "ReLU": call(
         er.nn.ReLU, {"domain": LIFTED}, {"domain": "domain", "field": "choice?", "oversampling": "factor"}
     ),
+    "SiLU": call(
+        er.nn.SiLU, {"domain": LIFTED}, {"domain": "domain", "field": "choice?", "oversampling": "factor"}
+    ),
     "Pointwise": call(
         er.nn.Pointwise,
         {"domain": LIFTED, "function": torch.tanh},
@@ -370,23 +380,46 @@ TABLE = {
     "Gated": call(
         er.nn.Gated,
         {"domain": LIFTED, "channels": 2},
-        {"domain": "domain", "channels": "count", "field": "choice?", "oversampling": "factor"},
+        {
+            "domain": "domain",
+            "channels": "count",
+            "field": "choice?",
+            "oversampling": "factor",
+            "low_pass": "flag",
+            "circular": "flag",
+        },
     ),
     "Polynomial": call(
         er.nn.Polynomial,
         {"domain": LIFTED, "channels": 2},
-        {"domain": "domain", "channels": "count", "degree": "count", "field": "choice?"},
+        {"domain": "domain", "channels": "count", "degree": "count", "field": "choice?", "limit": "length?"},
     ),
     "Down": call(
         er.nn.Down,
         {"domain": LIFTED},
-        {"domain": "domain", "field": "choice?", "circular": "flag", "exact_shifts": "flag"},
+        {
+            "domain": "domain",
+            "field": "choice?",
+            "circular": "flag",
+            "exact_shifts": "flag",
+            "resampling": "choice",
+        },
     ),
-    "Up": call(er.nn.Up, {"domain": LIFTED}, {"domain": "domain", "field": "choice?", "circular": "flag"}),
+    "Up": call(
+        er.nn.Up,
+        {"domain": LIFTED},
+        {"domain": "domain", "field": "choice?", "circular": "flag", "resampling": "choice"},
+    ),
     "Pool": call(
         er.nn.Pool,
         {"domain": LIFTED},
-        {"domain": "domain", "reduction": "choice", "circular": "flag", "exact_shifts": "flag"},
+        {
+            "domain": "domain",
+            "reduction": "choice",
+            "circular": "flag",
+            "exact_shifts": "flag",
+            "resampling": "choice",
+        },
     ),
     "Pullback": call(er.nn.Pullback, {"domain": BALL, "to": BALL}, {"domain": "domain", "to": "domain"}),
     "Pushforward": call(
@@ -438,6 +471,20 @@ TABLE = {
             "gradients": "flag",
         },
     ),
+    "verify.budget": call(
+        er.verify.budget,
+        {"module": NET, "x": IMAGE, "domain": PLANE, "show": False},
+        {
+            "module": "module",
+            "x": "field",
+            "domain": "domain",
+            "in_field": "choice",
+            "out_field": "choice?",
+            "finer": "other domain",
+            "only": "flag",
+            "show": "flag",
+        },
+    ),
     "verify.gauge": call(
         er.verify.gauge,
         {"module": er.nn.Correlation(BALL, 1, 1)},
@@ -454,6 +501,13 @@ TABLE = {
         er.on,
         {"module": NET, "domain": PLANE},
         {"module": "module", "domain": "domain", "to": "other domain"},
+    ),
+    "freeze": call(er.freeze, {"module": NET}, {"module": "module"}),
+    "to_plain": call(er.to_plain, {"module": NET}, {"module": "module"}),
+    "export": call(
+        er.export,
+        {"module": copy.deepcopy(NET).eval(), "path": "no such folder/network.pt2"},
+        {"module": "module", "path": "path", "example": "example?", "notes": "mapping"},
     ),
     "Settings": call(
         er.train.Settings().changed,
@@ -481,6 +535,9 @@ TABLE = {
             "projection": "choice?",
             "exact_shifts": "flag",
             "oversampling": "factor",
+            "taps": "choice?",
+            "resampling": "choice",
+            "lift_at": "index",
             "size": "count",
             "crop": "count?",
             "batch": "count",
@@ -614,7 +671,7 @@ def check(some):
     assert counts["unclear"] <= UNCLEAR * len(answers), text
 
 
-COSTLY = ("fit", "figures", "Ellipsoid.grid")  # and right in tests of their own
+COSTLY = ("fit", "figures", "Ellipsoid.grid", "export", "verify.budget")  # and right in tests of their own
 
 
 def test_the_table_itself_is_right():

@@ -107,6 +107,7 @@ def _traced(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
         free += range(example.dim() - domain.space_axes, example.dim())
     sizes = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
     with torch.no_grad():
+        module(example)  # what it refuses, it refuses in its own words
         return torch.export.export(module, (example,), dynamic_shapes=(sizes,))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from erlangen.arguments import shown
 from erlangen.nn.correlation import Correlation
 from erlangen.nn.equivariant import View
 from erlangen.nn.frozen import HOOKS, PLAIN_NORMS, FrozenCorrelation, FrozenSequential
@@ -45,7 +46,7 @@ def freeze(module: nn.Module) -> nn.Module:
         True
     """
     if not isinstance(module, nn.Module):
-        raise ValueError(f"this is a {type(module).__name__}, expected a torch.nn.Module to make a copy of")
+        raise ValueError(f"module is {shown(module)}, expected a torch.nn.Module to make a copy of")
     _refuse_replaced(module)
     _tell_of_fresh(module)
     with torch.inference_mode(False), torch.no_grad():

@@ -85,6 +85,7 @@ def budget(
             "the module is frozen, and its layers cannot be replaced, expected the network that it was made "
             "of: give what er.freeze was given"
         )
+    domain.check(x, in_field)
     with unchanged(module), torch.no_grad():
         chosen = named_elements(module, x, domain, elements)
         if elements is None:
