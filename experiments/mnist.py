@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
+WARM = 3  # steps that are not timed
 Digits = tuple[Tensor, Tensor]  # pictures and labels
 Seen = Callable[[Tensor, torch.Generator], Tensor]  # pictures to the signals that a step sees
 
@@ -30,8 +31,13 @@ class Experiment(ABC):
     Every run writes results/ROW-SEED.json when it ends, and all together result.json and figure.png; one that
     ended is kept, one that was stopped goes on from its last epoch.
 
+    Settings with "minutes" and no epochs mean equal time for steps: calibration.json says how long a step
+    takes when nothing else runs (all networks in one process, in turn, median), and a row trains for as many
+    whole epochs as its minutes hold, whatever else the machine does then.
+
     Args:
-        folder: with config.json: rows, candidates, settings; results go there.
+        folder: with config.json: rows, candidates, settings; results go there. A row may name another one
+            ("as"), whose network and settings it takes, but for its own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,14 +81,67 @@ class Experiment(ABC):
         parser.add_argument("--seed", type=int, help="only this seed")
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--fold", action="store_true", help="the candidates, on a fold of train")
+        parser.add_argument("--calibrate", action="store_true", help="measure the steps of rows with minutes")
         given = parser.parse_args()
         torch.set_num_threads(given.threads)
         rows = self.config["candidates" if given.fold else "rows"]
+        if given.calibrate:
+            self.calibrate(given.rows)
+            return
         for name in given.rows or rows:
-            for seed in rows[name]["seeds"] if given.seed is None else [given.seed]:
-                self.one(name, rows[name], seed, given.fold)
+            row = self.whole(rows[name])
+            for seed in row["seeds"] if given.seed is None else [given.seed]:
+                self.one(name, row, seed, given.fold)
         if not given.fold:
             self.summarize()
+
+    def whole(self, row: dict) -> dict:
+        """A row with what it takes of the one it names."""
+        if "as" not in row:
+            return row
+        kind = (self.config["rows"] | self.config["candidates"])[row["as"]]
+        return kind | row | {"settings": kind.get("settings", {}) | row.get("settings", {})}
+
+    def settings(self, name: str, row: dict, digits: int) -> dict:
+        """How a row is trained; minutes become epochs of so many digits."""
+        settings = self.config["settings"] | row.get("settings", {})
+        if "minutes" not in settings or "epochs" in settings:
+            return settings
+        facts = json.loads((self.folder / "calibration.json").read_text())
+        seconds = facts["seconds of a step"][row.get("as", name)] * (digits // settings["batch"])
+        return settings | {"epochs": int(60 * settings["minutes"] / seconds)}
+
+    def calibrate(self, names: list[str]) -> None:
+        """Seconds of a step of each network, in turn: calibration.json, in which others keep theirs."""
+        rows = self.config["rows"] | self.config["candidates"]
+        rows = {name: row for name, row in rows.items() if "as" not in row and name in (names or rows)}
+        tasks = {name: self.step(row) for name, row in rows.items()}
+        times: dict[str, list[float]] = {name: [] for name in tasks}
+        for turn in range(WARM + self.config.get("calibration steps", 20)):
+            for name, task in tasks.items():
+                start = time.perf_counter()
+                task()
+                if turn >= WARM:
+                    times[name].append(time.perf_counter() - start)
+        file = self.folder / "calibration.json"
+        before = json.loads(file.read_text())["seconds of a step"] if file.exists() else {}
+        facts = {
+            "seconds of a step": before | {name: median(of_one) for name, of_one in times.items()},
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+        file.write_text(json.dumps(facts, indent=1) + "\n")
+        print(json.dumps(facts, indent=1))
+
+    def step(self, row: dict) -> Callable[[], float]:
+        """A training step of a new network, on the first digits again and again."""
+        settings = self.config["settings"] | row.get("settings", {})
+        torch.manual_seed(0)
+        net, generator = self.network(row), torch.Generator().manual_seed(0)
+        (x, y), _ = self.sets(row, True)
+        optimizer, see = adamw(net, settings), self.seen(net, row, settings)
+        x, y = x[: settings["batch"]], y[: settings["batch"]]
+        return lambda: learn(net, optimizer, see(x, generator), y, settings)
 
     def one(self, name: str, row: dict, seed: int, fold: bool) -> None:
         """Train and measure one row with one seed, unless its result is there."""
@@ -91,8 +150,8 @@ class Experiment(ABC):
         if target.exists():
             print(f"{target.name}: done before")
             return
-        settings = self.config["settings"] | row.get("settings", {})
         learned, held_out = self.sets(row, fold)
+        settings = self.settings(name, row, len(learned[0]))
         torch.manual_seed(seed)
         net = self.network(row)
         kept = ROOT / "runs" / self.folder.name / part / f"{name}-{seed}.pt"
@@ -144,6 +203,24 @@ def load(split: str) -> Digits:
     return pictures, torch.from_numpy(arrays[f"y_{split}"]).long()
 
 
+def adamw(net: nn.Module, settings: dict) -> torch.optim.AdamW:
+    """One-dimensional parameters are scales and biases: no decay."""
+    groups = [
+        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": settings["weight decay"]},
+        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings["lr"])
+
+
+def learn(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, settings: dict) -> float:
+    """A step; its loss."""
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(x), y, label_smoothing=settings["label smoothing"])
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
 def train(
     net: nn.Module,
     digits: Digits,
@@ -167,12 +244,7 @@ def train(
     """
     (x, y), batch = digits, settings["batch"]
     steps = len(x) // batch
-    # one-dimensional parameters are scales and biases: no decay
-    groups = [
-        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": settings["weight decay"]},
-        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings["lr"])
+    optimizer = adamw(net, settings)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings["lr"], total_steps=settings["epochs"] * steps, pct_start=0.2
     )
@@ -191,13 +263,8 @@ def train(
         net.train()
         for step in range(steps):
             chosen = order[step * batch : (step + 1) * batch]
-            optimizer.zero_grad()
-            logits = net(seen(x[chosen], generator))
-            loss = F.cross_entropy(logits, y[chosen], label_smoothing=settings["label smoothing"])
-            loss.backward()
-            optimizer.step()
+            losses.append(learn(net, optimizer, seen(x[chosen], generator), y[chosen], settings))
             schedule.step()
-            losses.append(float(loss.detach()))
         history.append({"epoch": epoch + 1, "loss": mean(losses), "seconds": time.time() - start})
         print(f"{kept.stem}: {history[-1]}", flush=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
