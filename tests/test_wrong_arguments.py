@@ -149,6 +149,7 @@ NETWORK = {
     "width": "count?",
     "depth": "index",
     "exact_shifts": "flag",
+    "recompute": "flag",
     "padding_mode": "choice",
     "separable": "flag",
     "kernel_size": "count?",

@@ -11,6 +11,7 @@ from erlangen.models.blocks import ConvBlock, residual_blocks, stem
 from erlangen.models.options import WIDTH, Options, PerLevel
 from erlangen.nn import GlobalPool, Pool, Project
 from erlangen.nn.equivariant import Equivariant
+from erlangen.nn.recompute import Stored
 
 
 class Classifier(Equivariant):
@@ -51,7 +52,7 @@ class Classifier(Equivariant):
         self.options = chosen = given.chosen(domain, blocks=2, projection="max", pooling="mean")
         pooling: Any = chosen.pooling
         levels = chosen.levels(domain)
-        layers = stem(levels[0], in_channels)
+        layers, ends = stem(levels[0], in_channels), []
         for i, level in enumerate(levels):
             if i:
                 before = levels[i - 1]
@@ -60,10 +61,12 @@ class Classifier(Equivariant):
                 layers.append(Pool(before.domain, pooling, before.field, resampling=by, **shifts))
                 layers.append(ConvBlock(level, before.width, before.field))
             layers += residual_blocks(level)
+            ends.append(len(layers))
         coarsest, projection = levels[-1].domain, chosen.projection
         if domain.fibre is not None:
             layers.append(Project(coarsest, projection))  # type: ignore[arg-type]
-        self.features = nn.Sequential(*layers, GlobalPool(coarsest))
+        layers.append(GlobalPool(coarsest))
+        self.features = Stored(*layers, ends=ends) if chosen.recompute else nn.Sequential(*layers)
         self.head = nn.Linear(levels[-1].width, out_channels)
 
     def forward(

@@ -53,6 +53,8 @@ class Options:
             hold scalar fields, whose kernels are round: many of them cost little, and see no directions.
         exact_shifts: integer shifts along the axes that close commute too, exactly; needs sizes divisible by
             2^depth there, and where no axis closes padding_mode="circular".
+        recompute: keep for the gradient what comes into each level only, and compute the rest again in the
+            backward pass: less than half the memory, for a third more time.
 
     Raises:
         ValueError: for a value that is none of these, for kernel_size and radius both, and for a sequence
@@ -83,6 +85,7 @@ class Options:
     resampling: Resampling = "gaussian"
     lift_at: Depth = 0
     exact_shifts: bool = False
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -12,6 +12,7 @@ from erlangen.models.blocks import conv_blocks, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
 from erlangen.nn import Correlation, Down, Gated, Project, Up
 from erlangen.nn.equivariant import Equivariant
+from erlangen.nn.recompute import stored
 
 SMOOTHED = 4  # samples that a low-passed gate sees about each
 
@@ -94,9 +95,9 @@ class UNet(Equivariant):
     def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
         self._check_input(image)
         skips: list[tuple[Tensor, Tensor | None]] = []
-        field = self.lift(image)
+        field = image
         for level, block in enumerate(self.encoder):
-            field = block(field)
+            field = self._through(field, *([block] if level else [self.lift, block]))
             if level < len(self.down):
                 coarse = self.down[level](field)
                 coarse, phase = coarse if self.options.exact_shifts else (coarse, None)
@@ -108,8 +109,16 @@ class UNet(Equivariant):
             # A block on the two fields side by side would mix each by a matrix of its own, and mixing
             # commutes with interpolation: so mix where it is cheap, and add.
             field = skip + self.up[level](self.mix[level](field), size, phase)
-            field = self.decoder[level](field)
-        return self.head(self.project(field))
+            field = self._through(field, self.decoder[level])
+        largest = self.options.projection == "max"  # of a finer fibre; a mean keeps nothing
+        return self.head(self._through(field, self.project) if largest else self.project(field))
+
+    def _through(self, field: Tensor, *parts: nn.Module) -> Tensor:
+        if self.options.recompute:
+            return stored(field, *parts)
+        for part in parts:
+            field = part(field)
+        return field
 
     @property
     def receptive_radius(self) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial, wraps
-from operator import attrgetter
 from typing import Annotated, Any, NoReturn
 
 import torch
@@ -16,9 +15,9 @@ from erlangen.domains import Domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
+from erlangen.nn.recompute import VERSION, which_pass
 
 LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
-VERSION = attrgetter("_version")
 Call = tuple[Callable[..., Any], tuple] | None
 
 
@@ -83,6 +82,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
             again is not None
             and y.requires_grad
             and not (torch.compiler.is_compiling() or y.is_meta or peek_interpreter_stack())
+            and which_pass() == "none"  # else it keeps nothing of its own
         ):
             y.again = Again(*again, VERSION(y))  # which neither compilers nor torch.func know
         return y
@@ -98,7 +98,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def _of_nothing(self, x: Tensor) -> Tensor:
         """An empty batch, as torch's norms take it: counted, and statistics stay; its gradient is zero."""
-        if self.training and self.running_var is not None:
+        if self.training and self.running_var is not None and which_pass() != "again":
             self._count_batch()
         for parameter in (self.weight, self.bias):  # of no values: either operation joins it to the graph
             x = x if parameter is None else x * parameter.to(x).view(-1, *[1] * (x.dim() - 2))
@@ -162,7 +162,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
     def _by_torch(self, x: Float[Tensor, "row channel *rest"]) -> tuple[Tensor, Call]:
         """One kernel each way."""
         mean, var, share, cudnn = self.running_mean, self.running_var, 0.0, torch.backends.cudnn.enabled
-        if self.training and var is not None:
+        if self.training and var is not None and which_pass() != "again":
             share = self._count_batch()
         else:
             mean = var = None
@@ -172,7 +172,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Running statistics, as torch keeps them: with the unbiased variance."""
-        if not self.training or self.running_var is None:
+        if not self.training or self.running_var is None or which_pass() == "again":
             return
         with torch.no_grad():
             share, unbiased = self._count_batch(), var * (count / max(count - 1, 1))
