@@ -28,9 +28,16 @@ def line(kind: str, odd_offset: int, like: Tensor) -> Float[Tensor, "taps"]:
     if key not in LINES:
         if torch.compiler.is_compiling():
             return KINDS[kind](odd_offset).to(like)
-        with shared():
-            LINES[key] = Table(KINDS[kind](odd_offset))
+        _make(kind, like)
     return LINES[key].like(like)
+
+
+def _make(kind: str, like: Tensor) -> None:
+    """Both lines at once: what a compiled network has asked for stays so when another parity comes by."""
+    for odd_offset in (0, 1):
+        with shared():
+            LINES[kind, odd_offset] = Table(KINDS[kind](odd_offset))
+        LINES[kind, odd_offset].like(like)
 
 
 def _gaussian(odd_offset: int) -> Tensor:
