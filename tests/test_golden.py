@@ -14,7 +14,8 @@ def close(now, before, tolerance):
         for name in before:
             close(now[name], before[name], tolerance)
     else:
-        torch.testing.assert_close(torch.tensor(now), torch.tensor(before), rtol=tolerance, atol=tolerance)
+        now, before = (torch.tensor(numbers, dtype=torch.float64) for numbers in (now, before))
+        torch.testing.assert_close(now, before, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", recipes.DOMAINS | recipes.MORE)
