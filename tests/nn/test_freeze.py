@@ -296,7 +296,7 @@ def test_proofs_and_compilers_take_it():
 
 
 def test_refusals_and_warnings():
-    with pytest.raises(ValueError, match=r"this is a list, expected a torch.nn.Module"):
+    with pytest.raises(ValueError, match=r"module is \[\], expected a torch.nn.Module"):
         er.freeze([])
     net = NETWORKS["isotropic"]()
     with pytest.warns(UserWarning, match="in training mode and its norms have seen no batch"):
