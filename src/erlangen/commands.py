@@ -221,7 +221,7 @@ class Check:
         side = min(network.size or SEEN, SEEN)
         x = example() if self.image is None else numbers(shrink(read_image(self.image, network.values), side))
         # what `predict` runs; which layer loses how much is asked of the layers themselves
-        report = prove(network if self.layers else freeze(network), x, self.layers)
+        report = prove(network if self.layers else freeze(network), x, self.layers)  # type: ignore[arg-type]
         _say(str(report))
         found = split(network, x) if self.sources else None
         if found is not None:

@@ -34,12 +34,12 @@ def is_known(sizes: Sequence[Size], stride: int = 2) -> bool:
 def even(size: Size) -> Closes:
     """Whether a size is even; 1 or 0 where that is a number."""
     known = rest(size, 2)
-    return 1 - size % 2 if known is None else known == 0
+    return 1 - size % 2 if known is None else known == 0  # type: ignore[return-value]
 
 
 def chosen(tables: Tensor, index: Size) -> Tensor:
     """``tables[index]``, where the index may be a number that nobody knows yet."""
-    one_hot = (torch.arange(len(tables), device=tables.device) == index).to(tables.dtype)
+    one_hot = (torch.arange(len(tables), device=tables.device) == index).to(tables.dtype)  # type: ignore[union-attr]
     return torch.tensordot(one_hot, tables, 1)
 
 
@@ -97,7 +97,7 @@ def downsample(
     for axis, (half, closes) in enumerate(zip(halved, periodic, strict=True)):
         if half and closes is not True:  # what is seen of the weights
             there = torch.ones(width, dtype=x.dtype, device=x.device) * closes
-            seen = torch.cat([there, x.new_ones(sizes[axis]), there])
+            seen = torch.cat([there, x.new_ones(sizes[axis]), there])  # type: ignore[list-item]
             mass = F.conv1d(seen.view(1, 1, -1), lines[axis].view(1, 1, -1), stride=2)
             y = y / mass.view(-1, *[1] * (len(sizes) - 1 - axis))
     return y
@@ -116,10 +116,10 @@ def upsample(
         dim, count = 2 + axis, x.shape[2 + axis] - 2
         quarter = (1 - size[axis] % 2) * 0.25
         before, here, after = (x.narrow(dim, start, count) for start in range(3))
-        pair = [here + quarter * (before - here), here + (0.5 - quarter) * (after - here)]
+        pair = [here + quarter * (before - here), here + (0.5 - quarter) * (after - here)]  # type: ignore[operator]
         x = torch.stack(pair, dim + 1).flatten(dim, dim + 1)
         # cut by what is too much, which leaves `size`, as an expression too
-        x = F.pad(x, [0, 0] * (x.dim() - 1 - dim) + [0, size[axis] - 2 * count])
+        x = F.pad(x, [0, 0] * (x.dim() - 1 - dim) + [0, size[axis] - 2 * count])  # type: ignore[list-item]
     return x
 
 
@@ -149,7 +149,7 @@ def spread(
         ones = x.new_ones(1, 1, *[x.shape[2 + axis] if a == axis else 1 for a in range(n)])
         y = y / transposed(ones, line[None, None], None, *options, 1)
         least = size[axis] - 2 * (x.shape[2 + axis] - 2 * more)  # 0, or -1 of odd sizes
-        x = F.pad(y, [0, 0] * (n - 1 - axis) + [-2 * more, least - 2 * more])
+        x = F.pad(y, [0, 0] * (n - 1 - axis) + [-2 * more, least - 2 * more])  # type: ignore[list-item]
     return x
 
 

@@ -31,7 +31,8 @@ class PointEngine(Engine):
         return Filters((self._matrix(coefficients, groups),), bias)
 
     def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
-        return self._mixed(field, *filters.tensors, filters.bias, groups)
+        (matrix,) = filters.tensors
+        return self._mixed(field, matrix, filters.bias, groups)
 
     def _matrix(self, coefficients: Tensor, groups: int) -> Tensor:
         """``(group d_out out, d_in in)``."""

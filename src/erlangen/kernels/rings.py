@@ -56,7 +56,7 @@ class Polar(ABC):
         """The distance on both sides of which kernels are smooth."""
 
     @abstractmethod
-    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"], /) -> Float[Tensor, "*batch"]:
         """R_{j,l}(r) for r of any shape; zero from the radius on, and at r = 0 unless l = 0."""
 
     def amplitude(self, term: float, degree: int) -> float:

@@ -13,8 +13,14 @@ LIMIT = 4.0  # of the root mean square of what is squared, which norms that know
 def activation(level: Level) -> nn.Module:
     """The nonlinearity."""
     if level.nonlinearity in ("gated", "low-passed"):
-        options = {"low_pass": level.nonlinearity == "low-passed", "circular": level.is_circular}
-        return Gated(level.domain, level.width, level.field, oversampling=level.oversampling, **options)
+        return Gated(
+            level.domain,
+            level.width,
+            level.field,
+            oversampling=level.oversampling,
+            low_pass=level.nonlinearity == "low-passed",
+            circular=level.is_circular,
+        )
     if level.nonlinearity == "polynomial":
         return Polynomial(level.domain, level.width, field=level.field, limit=LIMIT)
     smooth = level.nonlinearity == "silu"

@@ -152,7 +152,7 @@ class Correlation(Equivariant):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def _load_from_state_dict(
+    def _load_from_state_dict(  # type: ignore[override]
         self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, *found: list[str]
     ) -> None:
         version = local_metadata.get("version", self._version)

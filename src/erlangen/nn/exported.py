@@ -113,8 +113,8 @@ def _traced(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path, said: str, name: str) -> None:
     try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnx  # type: ignore[import-not-found]  # noqa: F401
+        import onnxscript  # type: ignore[import-not-found]  # noqa: F401
     except ImportError as error:
         raise ImportError(f"a file .onnx needs {error.name}; {INSTALL}", name=error.name) from error
     try:

@@ -120,7 +120,7 @@ def _owned(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
 
 def _with(of: type, module: nn.Module) -> nn.Module:
     """A module of another class, with the parts of this one."""
-    other = of.__new__(of)
+    other: nn.Module = of.__new__(of)  # type: ignore[call-overload]
     other.__setstate__(vars(module))
     return other
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,8 @@ class FrozenCorrelation(Correlation):
 
     partner: tuple[nn.Module, ...]
     counts: tuple[int, int]  # filters of the mixing, and of the moving part
+    inner_bias: Tensor | None
+    outer_bias: Tensor | None
 
     @classmethod
     def of(cls, layer: Correlation, norm: nn.Module | None = None) -> "FrozenCorrelation":
@@ -136,7 +139,7 @@ class FrozenSequential(nn.Sequential):
         return input
 
 
-def folds(layer: Correlation, norm: nn.Module) -> bool:
+def folds(layer: Correlation, norm: Any) -> bool:
     """Whether ``norm(layer(f))`` is the layer with other weights: a norm of its fields, with statistics."""
     domain = layer.to_domain or layer.domain
     if getattr(norm, "running_var", None) is None or layer.out_channels != norm.num_features:
@@ -149,7 +152,7 @@ def folds(layer: Correlation, norm: nn.Module) -> bool:
     return own and norm.field == layer.out_field and norm.domain.is_same(domain)
 
 
-def line_of(norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+def line_of(norm: Any) -> tuple[Tensor, Tensor | None]:
     """The scale and the shift of each channel."""
     scale = torch.rsqrt(_precise(norm.running_var) + norm.eps)
     if norm.weight is not None:
@@ -163,7 +166,7 @@ def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     return other if one is None else one if other is None else one + other
 
 
-def _precise(x: Tensor | None) -> Tensor | None:
+def _precise(x: Tensor | None) -> Any:
     """In double precision, where every device's values can be."""
     if x is None:
         return None

@@ -84,7 +84,8 @@ class Norm(Equivariant, nn.BatchNorm1d):
             and not (torch.compiler.is_compiling() or y.is_meta or peek_interpreter_stack())
             and which_pass() == "none"  # else it keeps nothing of its own
         ):
-            y.again = Again(*again, VERSION(y))  # which neither compilers nor torch.func know
+            # which neither compilers nor torch.func know
+            y.again = Again(*again, VERSION(y))  # type: ignore[attr-defined]
         return y
 
     def _as_seen(self, x: Tensor) -> tuple[Tensor, Call]:
@@ -141,8 +142,9 @@ class Norm(Equivariant, nn.BatchNorm1d):
         plain = x.numel() == channels or not (self.centred and self.domain.is_uniform)
         if plain or (not compiled and peek_interpreter_stack()):  # torch.func knows no other
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
-            y, *found = normalized(x, self.weight, self.bias, fibre, self.eps, weights, centre=self.centred)
-            self._remember(*found, x.numel() // channels)
+            given = x, self.weight, self.bias, fibre, self.eps, weights
+            y, mean, var = normalized(*given, centre=self.centred)
+            self._remember(mean, var, x.numel() // channels)
             return y, None
         if fibre == 1 and x.stride(1) != 1:
             return self._by_torch(x)  # adds up what lies side by side in double precision
@@ -226,7 +228,10 @@ def sparing(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor],
                 return kept
             return partial(again.viewed, kept.shape, kept.stride(), kept.storage_offset())
 
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept() if callable(kept) else kept):
+        def unpack(kept: Any) -> Any:
+            return kept() if callable(kept) else kept
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
             return forward(self, field)
 
     return spared
@@ -285,7 +290,7 @@ class _TwoPasses(torch.autograd.Function):
         between, mean = torch.var_mean(means.view(beside, channels), 0, correction=0)  # in float64
         var = variances.view(beside, channels).mean(0).add_(between)
         tiled = torch.stack([weight.to(var), bias.to(var), mean, var]).repeat(1, beside)
-        y = torch.native_batch_norm(x, *tiled, False, 0.0, eps)[0]
+        y = torch.native_batch_norm(x, *tiled, False, 0.0, eps)[0]  # type: ignore[call-arg]
         ctx.save_for_backward(rows, weight, tiled)  # as it came: second derivatives go on from it
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, var, tiled)
@@ -312,7 +317,7 @@ class _TwoPasses(torch.autograd.Function):
         # scale (g - mean(g) - x_hat mean(g x_hat)), from the right
         scale = w * inverse
         line = (sums * (-channels / x.numel()))[:, None] * scale.view(-1, channels)
-        grad = torch.native_batch_norm(x, *line.flatten(1), mean, var, False, 0.0, eps)[0]
+        grad = torch.native_batch_norm(x, *line.flatten(1), mean, var, False, 0.0, eps)[0]  # type: ignore[call-arg]
         grad.addcmul_(g, scale.to(g))
         return grad.view_as(rows), *sums.to(weight).unbind(), None
 

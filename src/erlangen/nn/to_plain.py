@@ -60,7 +60,7 @@ class _Tracer(fx.Tracer):
 def _traced(whole: nn.Module, name: str) -> fx.GraphModule:
     try:
         found = _Tracer().trace(whole)
-    except (fx.proxy.TraceError, TypeError) as error:
+    except (fx.proxy.TraceError, TypeError) as error:  # type: ignore[attr-defined]
         raise ValueError(
             f"the forward of this {name} cannot be traced ({error}), expected one without questions about "
             "values and sizes; trace the parts that have none, er.to_plain(net.part), or export "

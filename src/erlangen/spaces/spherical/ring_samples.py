@@ -19,7 +19,7 @@ from erlangen.engines.stencil import Operator
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import Representation, fibre_of
 from erlangen.harmonics import HarmonicTransform, Parallels, Transform, doubled
-from erlangen.kernels import KernelBasis, Rings
+from erlangen.kernels import KernelBasis, Polar
 from erlangen.spaces.spherical.harmonic import SphereHarmonics
 from erlangen.spaces.spherical.latitudes import Latitudes
 from erlangen.spaces.spherical.points import half_way_round, halved
@@ -201,7 +201,7 @@ class RingQuadrature(Quadrature):
         super().__init__(samples)
         self.rings, self.inner = rings, BUILDERS[inner](samples)
 
-    def entries(self, at: Sampling, rings: Rings, turns: bool) -> Iterable[Stencil]:
+    def entries(self, at: Sampling, rings: Polar, turns: bool) -> Iterable[Stencil]:
         return self.inner.entries(at, rings, turns)
 
     def engine(self, basis: KernelBasis) -> StencilEngine:
