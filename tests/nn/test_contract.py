@@ -180,6 +180,7 @@ LAYERS = {
         (2, 4, 6, 12),
         (2, 4, 6, 12),
     ),
+    "low-pass": (lambda **k: er.nn.LowPass(C8), (3, 8, 9, 8), (3, 8, 9, 8)),
     "gated, vector": (lambda **k: er.nn.Gated(C8, 3, "vector", **k), (3, 2, 9, 8), (3, 2, 9, 8)),
     "project, max": (lambda **k: er.nn.Project(C8, "max"), (3, 8, 9, 8), (3, 9, 8)),
     "project, mean": (lambda **k: er.nn.Project(C8, "mean"), (3, 8, 9, 8), (3, 9, 8)),

@@ -411,6 +411,19 @@ class Domain(ABC):
         self.expect_low_pass()
         return field
 
+    def expect_smoothing(self) -> None:
+        """ValueError unless `smoothed` can be asked."""
+        raise ValueError(
+            f"{self} has no filter that damps waves of all directions alike, expected all samples of a "
+            "lattice of perpendicular steps of one length, such as er.Plane(); leave low_pass out (on the "
+            "sphere a larger oversampling refines space)"
+        )
+
+    def smoothed(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        """The field ``(batch, channel, [fibre,] *space)`` less what lattices turn worst."""
+        self.expect_smoothing()
+        return field
+
     @property
     def resamplings(self) -> tuple[str, ...]:
         """The ways that `downsample` and `upsample` can go, the first one unless told."""

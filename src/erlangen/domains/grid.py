@@ -194,6 +194,15 @@ class Grid(Domain):
         closes = [closes or circular for closes in self.periodic]
         return self.halving.low_passed(field, closes, self.surround)
 
+    def expect_smoothing(self) -> None:
+        if self.is_skew or self.spacing is None:
+            super().expect_smoothing()
+
+    def smoothed(self, field: Tensor, rho: Representation, circular: bool = False) -> Tensor:
+        self.expect_smoothing()
+        closes = [closes or circular for closes in self.periodic]
+        return unfold(halving.smoothed(fold(field, rho), closes, partial(self.surround, rho=rho)), rho)
+
     def circles(self, size: tuple[int, ...], circular: bool) -> list[bool]:
         circles = []
         for periodic, length in zip(self.periodic, size, strict=True):

@@ -179,6 +179,20 @@ def low_passed(
     return x
 
 
+def smoothed(
+    x: Float[Tensor, "batch channel *space"], periodic: Sequence[bool], surround: Surround = circular
+) -> Tensor:
+    """A product of cubic B-splines at every sample; beyond an end divided by what is visible of it."""
+    sizes, n = x.shape[2:], x.dim() - 2
+    if any(periodic):
+        x = surround(x, [int(closes) for closes in periodic])
+    y = blurred(x, [line("spline", 0, x)] * n, [1] * n, [int(not closes) for closes in periodic])
+    for axis, closes in enumerate(periodic):
+        if not closes:
+            y = y * inverse_share(sizes[axis], "spline", 0, 1, y).view(-1, *[1] * (n - 1 - axis))
+    return y
+
+
 def downsample_by_content(
     x: Float[Tensor, "batch channel *space"],
     axes: Sequence[bool] | None = None,

@@ -22,7 +22,7 @@ def line(kind: str, odd_offset: int, like: Tensor) -> Float[Tensor, "taps"]:
     """The weights of a kind at whole (0) or half (1) samples from their centre; their sum is one.
 
     "gaussian" is a blur, "band-limited" keeps what half of the samples can hold and little else, "low-pass"
-    is the Gaussian twice.
+    is the Gaussian twice, "spline" the samples of a cubic B-spline, which damp waves of all directions alike.
     """
     key = kind, odd_offset
     if key not in LINES:
@@ -72,7 +72,14 @@ def _band_limited(odd_offset: int) -> Tensor:
     return torch.cat([half.flip(0), half[1 - odd_offset :]])
 
 
-KINDS = {"gaussian": _gaussian, "band-limited": _band_limited, "low-pass": _low_pass}
+def _spline(odd_offset: int) -> Tensor:
+    r"""1/6, 2/3, 1/6: of all lines of three the one whose products have ``exp(-k^2 / 6)`` to order k^4."""
+    if odd_offset:
+        raise ValueError("a spline smooths at the samples themselves, expected odd_offset=0")
+    return torch.tensor([1.0, 4.0, 1.0], dtype=torch.float64) / 6
+
+
+KINDS = {"gaussian": _gaussian, "band-limited": _band_limited, "low-pass": _low_pass, "spline": _spline}
 
 
 def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tensor) -> Float[Tensor, "n"]:

@@ -5,13 +5,21 @@ from torch import Tensor, nn
 
 from erlangen.domains.spec import Field
 from erlangen.models.options import Level
-from erlangen.nn import Correlation, Gated, Lift, Norm, Polynomial, ReLU, SiLU
+from erlangen.nn import Correlation, Gated, Lift, LowPass, Norm, Polynomial, ReLU, SiLU
 
 LIMIT = 4.0  # of the root mean square of what is squared, which norms that know their fields make about 1
 
 
 def activation(level: Level) -> nn.Module:
-    """The nonlinearity."""
+    """The nonlinearity, and what smooths it."""
+    if level.low_pass:
+        return nn.Sequential(
+            _nonlinearity(level), LowPass(level.domain, level.field, circular=level.is_circular)
+        )
+    return _nonlinearity(level)
+
+
+def _nonlinearity(level: Level) -> nn.Module:
     if level.nonlinearity in ("gated", "low-passed"):
         return Gated(
             level.domain,

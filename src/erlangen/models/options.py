@@ -42,6 +42,8 @@ class Options:
             rotation; fields of more than 4 times the size that norms make are scaled down to that).
         oversampling: how much finer the samples are for ReLUs and gates, per level: the fibre's, and on the
             sphere latitudes and longitudes too.
+        low_pass: per level, whether an `er.nn.LowPass` follows each nonlinearity, on lattices: with smooth
+            taps far more exact between the angles of the lattice, at the price of fine detail.
         separable: mix channels at each point, then correlate each channel by itself: fewer parameters for the
             width, so take more of it, and larger kernels.
         padding_mode: as in `torch.nn.Conv2d`.
@@ -78,6 +80,7 @@ class Options:
     taps: PerLevel[Taps] | None = None
     nonlinearity: PerLevel[Nonlinearity] = "relu"
     oversampling: PerLevel[Oversampling] = 2
+    low_pass: PerLevel[bool] = False
     separable: bool = True
     padding_mode: PaddingMode = "zeros"
     projection: Literal["mean", "max"] | None = None
@@ -185,7 +188,7 @@ class Level:
         domain: of its fields.
         field: their type.
         kernel: the arguments of a correlation that say how far it sees, and what beyond the edges.
-        width, blocks, nonlinearity, oversampling, separable: as of `Options`.
+        width, blocks, nonlinearity, oversampling, low_pass, separable: as of `Options`.
     """
 
     domain: Domain
@@ -195,6 +198,7 @@ class Level:
     blocks: int
     nonlinearity: Nonlinearity
     oversampling: float
+    low_pass: bool
     separable: bool
 
     @property

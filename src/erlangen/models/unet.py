@@ -10,7 +10,7 @@ from erlangen.domains import Domain
 from erlangen.engines import LatticeEngine
 from erlangen.models.blocks import conv_blocks, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
-from erlangen.nn import Correlation, Down, Gated, Project, Up
+from erlangen.nn import Correlation, Down, Gated, LowPass, Project, Up
 from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.recompute import stored
 
@@ -160,7 +160,7 @@ def _samples_seen(module: nn.Module) -> int:
     """How far its correlations see, one after the other, in samples of their lattice."""
     total = 0
     for part in module.modules():
-        total += SMOOTHED * (isinstance(part, Gated) and part.low_pass)
+        total += SMOOTHED * (isinstance(part, Gated) and part.low_pass) + isinstance(part, LowPass)
         if not isinstance(part, Correlation) or part.spec.radius == 0:
             continue
         engine = part.domain.engine(part.spec)

@@ -9,6 +9,7 @@ from erlangen.doors import doors
 
 if TYPE_CHECKING:
     from erlangen.nn.correlation import Correlation, Lift
+    from erlangen.nn.low_pass import LowPass
     from erlangen.nn.measure import l1_loss, mean, mse_loss
     from erlangen.nn.nonlinearity import Gated, Pointwise, Polynomial, ReLU, SiLU
     from erlangen.nn.norm import Norm
@@ -24,6 +25,7 @@ __all__ = [
     "Gated",
     "GlobalPool",
     "Lift",
+    "LowPass",
     "Norm",
     "Pointwise",
     "Polynomial",

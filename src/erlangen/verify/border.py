@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from erlangen.domains import Domain, Grid, Symmetry
 from erlangen.engines import LatticeEngine
-from erlangen.nn import Correlation, Down
+from erlangen.nn import Correlation, Down, LowPass
 
 SEEN = 1e-6  # how near to one a moved field of ones is where all that was read lies inside
 
@@ -33,7 +33,9 @@ def reach_of(module: nn.Module) -> int | None:
         isinstance(engine, LatticeEngine) and engine.stride == 1 for engine in engines
     ):
         return None
-    return sum(max(engine.margins([1] * len(engine.periodic))) for engine in engines)  # type: ignore[union-attr]
+    smoothed = sum(isinstance(part, LowPass) for part in module.modules())
+    seen = [max(engine.margins([1] * len(engine.periodic))) for engine in engines]  # type: ignore[union-attr]
+    return smoothed + sum(seen)
 
 
 def open_axes(domain: Domain, module: nn.Module) -> list[bool]:
