@@ -95,9 +95,11 @@ class UNet(Equivariant):
     def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
         self._check_input(image)
         skips: list[tuple[Tensor, Tensor | None]] = []
-        field = image
+        again = self.options.recompute
+        field = image if again else self.lift(image)
         for level, block in enumerate(self.encoder):
-            field = self._through(field, *([block] if level else [self.lift, block]))
+            before = (self.lift,) if again and not level else ()
+            field = stored(field, *before, block) if again else block(field)
             if level < len(self.down):
                 coarse = self.down[level](field)
                 coarse, phase = coarse if self.options.exact_shifts else (coarse, None)
@@ -109,16 +111,10 @@ class UNet(Equivariant):
             # A block on the two fields side by side would mix each by a matrix of its own, and mixing
             # commutes with interpolation: so mix where it is cheap, and add.
             field = skip + self.up[level](self.mix[level](field), size, phase)
-            field = self._through(field, self.decoder[level])
-        largest = self.options.projection == "max"  # of a finer fibre; a mean keeps nothing
-        return self.head(self._through(field, self.project) if largest else self.project(field))
-
-    def _through(self, field: Tensor, *parts: nn.Module) -> Tensor:
-        if self.options.recompute:
-            return stored(field, *parts)
-        for part in parts:
-            field = part(field)
-        return field
+            block = self.decoder[level]
+            field = stored(field, block) if again else block(field)
+        again &= self.options.projection == "max"  # of a finer fibre; a mean keeps nothing
+        return self.head(stored(field, self.project) if again else self.project(field))
 
     @property
     def receptive_radius(self) -> int:

@@ -15,7 +15,7 @@ from erlangen.domains import Domain
 from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
-from erlangen.nn.recompute import VERSION, which_pass
+from erlangen.nn.recompute import PASS, VERSION
 
 LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
 Call = tuple[Callable[..., Any], tuple] | None
@@ -82,7 +82,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
             again is not None
             and y.requires_grad
             and not (torch.compiler.is_compiling() or y.is_meta or peek_interpreter_stack())
-            and which_pass() == "none"  # else it keeps nothing of its own
+            and PASS.get() == "none"  # else it keeps nothing of its own
         ):
             # which neither compilers nor torch.func know
             y.again = Again(*again, VERSION(y))  # type: ignore[attr-defined]
@@ -99,7 +99,11 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def _of_nothing(self, x: Tensor) -> Tensor:
         """An empty batch, as torch's norms take it: counted, and statistics stay; its gradient is zero."""
-        if self.training and self.running_var is not None and which_pass() != "again":
+        if (
+            self.training
+            and self.running_var is not None
+            and (torch.compiler.is_compiling() or PASS.get() != "again")
+        ):
             self._count_batch()
         for parameter in (self.weight, self.bias):  # of no values: either operation joins it to the graph
             x = x if parameter is None else x * parameter.to(x).view(-1, *[1] * (x.dim() - 2))
@@ -164,7 +168,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
     def _by_torch(self, x: Float[Tensor, "row channel *rest"]) -> tuple[Tensor, Call]:
         """One kernel each way."""
         mean, var, share, cudnn = self.running_mean, self.running_var, 0.0, torch.backends.cudnn.enabled
-        if self.training and var is not None and which_pass() != "again":
+        if self.training and var is not None and (torch.compiler.is_compiling() or PASS.get() != "again"):
             share = self._count_batch()
         else:
             mean = var = None
@@ -174,7 +178,9 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def _remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Running statistics, as torch keeps them: with the unbiased variance."""
-        if not self.training or self.running_var is None or which_pass() == "again":
+        if not self.training or self.running_var is None:
+            return
+        if not torch.compiler.is_compiling() and PASS.get() == "again":
             return
         with torch.no_grad():
             share, unbiased = self._count_batch(), var * (count / max(count - 1, 1))

@@ -14,12 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 VERSION = attrgetter("_version")
 Pass = Literal["none", "first", "again"]
-PASS: ContextVar[Pass] = ContextVar("PASS", default="none")  # each thread has its own
-
-
-def which_pass() -> Pass:
-    """Whether a part is computed that keeps its input only: for the first time, or again."""
-    return "none" if torch.compiler.is_compiling() else PASS.get()
+# whether a part is computed that keeps its input only, in this thread; compilers need not ask
+PASS: ContextVar[Pass] = ContextVar("PASS", default="none")
 
 
 def stored(field: Tensor, *parts: nn.Module) -> Tensor:
