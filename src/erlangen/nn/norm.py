@@ -183,7 +183,9 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if not torch.compiler.is_compiling() and PASS.get() == "again":
             return
         with torch.no_grad():
-            share, unbiased = self._count_batch(), var * (count / max(count - 1, 1))
+            seen = self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
+            share = 1.0 / float(seen) if self.momentum is None else self.momentum
+            unbiased = var * (count / max(count - 1, 1))
             self.running_mean.lerp_(mean.to(self.running_mean), share)  # type: ignore[union-attr,arg-type]
             self.running_var.lerp_(unbiased.to(self.running_var), share)
 

@@ -60,6 +60,7 @@ class Down(Equivariant):
         self.rho = domain.representation(self.field)
         self.circular, self.exact_shifts = circular, exact_shifts
         self.resampling: Resampling = resampling
+        self._by = {} if resampling == "gaussian" else {"kind": resampling}  # of domains that know two
         if exact_shifts and resampling != "gaussian":
             raise ValueError(
                 f'resampling="{resampling}" with exact_shifts=True: the phase is chosen after a Gaussian, '
@@ -79,16 +80,11 @@ class Down(Equivariant):
         self.domain.check(field, self.field)
         if self.exact_shifts:
             return self.domain.downsample_by_content(field, self.rho, self.circular)
-        return self.domain.downsample(field, self.rho, self.circular, **_by(self.resampling))
+        return self.domain.downsample(field, self.rho, self.circular, **self._by)
 
     def extra_repr(self) -> str:
         text = f'{self.domain}, field="{self.field}"' + ", exact_shifts=True" * self.exact_shifts
         return text + f', resampling="{self.resampling}"' * (self.resampling != "gaussian")
-
-
-def _by(resampling: Resampling) -> dict[str, str]:
-    """What domains are told that know more than one way."""
-    return {} if resampling == "gaussian" else {"kind": resampling}
 
 
 def _expect_resampling(domain: Domain, resampling: Resampling) -> None:
@@ -127,6 +123,7 @@ class Up(Equivariant):
         self.rho = domain.representation(self.field)
         self.circular = circular
         self.resampling: Resampling = resampling
+        self._by = {} if resampling == "gaussian" else {"kind": resampling}  # of domains that know two
         self.prepare()
 
     def prepare(self) -> None:
@@ -142,7 +139,7 @@ class Up(Equivariant):
         """The field at the given sizes; `phase` is what `Down` chose, with exact_shifts."""
         if phase is not None:
             return self.domain.upsample_by_content(field, self.rho, tuple(size), phase, self.circular)
-        return self.domain.upsample(field, self.rho, tuple(size), self.circular, **_by(self.resampling))
+        return self.domain.upsample(field, self.rho, tuple(size), self.circular, **self._by)
 
     def extra_repr(self) -> str:
         text = f'{self.domain}, field="{self.field}"'
