@@ -82,7 +82,7 @@ def _spline(odd_offset: int) -> Tensor:
 KINDS = {"gaussian": _gaussian, "band-limited": _band_limited, "low-pass": _low_pass, "spline": _spline}
 
 
-def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tensor) -> Float[Tensor, "n"]:
+def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tensor) -> Float[Tensor, "1 1 n"]:
     """One over what a line sees of an open axis, wherever a stride lays it: kept for sizes met before.
 
     A negative stride is the way back: what each of the finer samples receives.
