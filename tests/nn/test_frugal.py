@@ -54,7 +54,7 @@ def test_a_step_takes_few_operations():
     a_step(net, x)
     with Counted() as counted:
         a_step(net, x)
-    assert counted.operations <= 400  # of 1,199
+    assert counted.operations <= 330  # of 1,199; 15 are copies, as this device forgets the memory format
     norm, x = er.nn.Norm(er.Plane(rotations=8), 3).to("meta"), torch.randn(2, 3, 8, 9, 9, device="meta")
     with Counted() as counted:
         norm(x)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from erlangen.engines.table import Table
 from erlangen.groups import Fibre
+from erlangen.shared import shared
 
 CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
 FEW = 10  # channels, up to which one large matrix on fibre and channels is faster than many small ones
@@ -50,8 +51,9 @@ class FinerFibre(Resolution):
         up = fibre.interpolate(fibre.finer(factor).elements)  # (factor N, N)
         own = (up - 1).abs().amin(1) < 1e-12
         up = torch.cat([torch.eye(N, dtype=torch.float64), up[~own]])
-        self.between = Table(up[N:])
+        self.between, self.all = Table(up[N:]), Table(up)
         self.lowpass = Table((up @ fibre.lowpass(fibre.default_band)).T / factor)
+        self._wide: dict[int, tuple[Table, Table]] = {}  # by channels
 
     def up(self, field: Tensor) -> Tensor:
         """``(batch, channel, N, *space)`` to ``(batch, channel, factor N, *space)``."""
@@ -62,19 +64,26 @@ class FinerFibre(Resolution):
         return along_fibre(self.lowpass.like(field), field)
 
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
-        """``down(function(up(field)))``; on a CPU without ever holding the finer field."""
-        if field.device.type != "cpu" or torch.compiler.is_compiling():
+        """``down(function(up(field)))``, of which the field alone is kept; on a CPU piece by piece."""
+        if torch.compiler.is_compiling():
             return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
-        between, lowpass = self.between.like(field), self.lowpass.like(field)
         channels = last.shape[-1]
-        if channels > FEW:
-            y = _Finer.apply(last.reshape(-1, *last.shape[-2:]), between, lowpass, function)
+        if field.device.type != "cpu" or channels > FEW:
+            up, rows = self.between if field.device.type == "cpu" else self.all, last.flatten(0, -3)
+            down = self.lowpass
         else:
-            each = torch.eye(channels).to(field)
-            up, down = torch.kron(between.contiguous(), each), torch.kron(lowpass.contiguous(), each)
-            y = _Finer.apply(last.reshape(-1, last.shape[-2] * channels), up, down, function)
+            up, down = self._wide.get(channels) or self._of_all_channels(channels)
+            rows = last.flatten(-2).flatten(0, -2)
+        y = _Finer.apply(rows, up.like(field), down.like(field), function)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
+
+    def _of_all_channels(self, channels: int) -> tuple[Table, Table]:
+        """The matrices `between` and `lowpass` on fibre and channels, kept."""
+        each = torch.eye(channels, dtype=torch.float64)
+        with shared():
+            up, down = (torch.kron(m.value.contiguous(), each) for m in (self.between, self.lowpass))
+        return self._wide.setdefault(channels, (Table(up), Table(down)))
 
 
 def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channel j *space"]) -> Tensor:
@@ -117,7 +126,7 @@ def at_more(
 
 
 class _Finer(torch.autograd.Function):
-    """``lowpass function(between x)``, piece by piece, recomputed backward.
+    """``lowpass function(between x)``, recomputed backward; on a CPU piece by piece.
 
     A lowpass of more columns takes x itself first: ``lowpass function([x; between x])``.
     x is ``(p, N, channel)``; or ``(p, N channel)``, with matrices that leave channels alone.
@@ -125,6 +134,7 @@ class _Finer(torch.autograd.Function):
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
     def forward(ctx: Any, x: Tensor, between: Tensor, lowpass: Tensor, function: Function) -> Tensor:
         ctx.save_for_backward(x, between, lowpass)
         ctx.function = function
@@ -138,6 +148,7 @@ class _Finer(torch.autograd.Function):
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, between, lowpass = ctx.saved_tensors
         function = ctx.function
@@ -148,7 +159,7 @@ class _Finer(torch.autograd.Function):
             return *torch.autograd.grad(y, x, grads[0], create_graph=True), None, None, None
         grad = grads[0].contiguous()
         grad_x = torch.empty_like(x)
-        finer, back = finer.T.contiguous(), between.T.contiguous()
+        finer, back = finer.T, between.T
         pieces = zip(x.split(size), grad.split(size), grad_x.split(size), strict=True)
         for here, g, there in pieces:
             _times(back, function.back(_times(finer, g), _times(between, here)), there)
@@ -161,7 +172,7 @@ def _parts(x: Tensor, between: Tensor, lowpass: Tensor) -> tuple[Tensor | None, 
     """The columns for x itself, if there are any, those for the samples between; and the rows of a piece."""
     own = lowpass.shape[1] - len(between)
     channels = x.shape[2] if x.dim() == 3 else 1
-    size = max(1, CHUNK // (len(between) * channels))
+    size = max(1, CHUNK // (len(between) * channels) if x.device.type == "cpu" else len(x))
     return lowpass[:, :own] if own else None, lowpass[:, own:], size
 
 
