@@ -306,7 +306,7 @@ class _TwoPasses(torch.autograd.Function):
         return y, mean, var, tiled  # wide, as no view may leave from here
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         rows, weight, tiled = ctx.saved_tensors
         eps, channels = ctx.eps, len(weight)
         if grads[0] is None:
