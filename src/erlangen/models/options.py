@@ -43,7 +43,7 @@ class Options:
         oversampling: how much finer the samples are for ReLUs and gates, per level: the fibre's, and on the
             sphere latitudes and longitudes too.
         low_pass: per level, whether an `er.nn.LowPass` follows each nonlinearity, on lattices: with smooth
-            taps far more exact between the angles of the lattice, at the price of fine detail.
+            taps more exact between the angles of the lattice, at the price of fine detail.
         separable: mix channels at each point, then correlate each channel by itself: fewer parameters for the
             width, so take more of it, and larger kernels.
         padding_mode: as in `torch.nn.Conv2d`.
