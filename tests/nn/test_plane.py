@@ -184,7 +184,7 @@ def test_refusals():
         (lambda: er.Plane(rotations=8.0), "expected a whole number of at least 1 or None; 8 is a good"),
         (
             lambda: er.models.UNet(plane, 3, 1, nonlinearity="gelu"),
-            'expected "relu", "gated"',
+            'expected "relu", "silu", "gated"',
         ),
         (lambda: er.Euclidean(1).grid(8, spacing=0.0), "expected a positive length"),
         (

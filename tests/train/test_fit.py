@@ -98,7 +98,7 @@ def test_what_is_no_segmenter_is_refused(run, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             er.predict(run.model, images)
-    with pytest.raises(ValueError, match="size is 0 and tile 1024, expected pixels"):
+    with pytest.raises(ValueError, match="size is 0 and tile None, expected pixels"):
         er.predict(run.model, tmp_path, size=0)
     with pytest.raises(ValueError, match=r"expected numbers in \[0, 1\]"):
         er.predict(run.model, torch.zeros(1, 3, 9, 9, dtype=torch.uint8))

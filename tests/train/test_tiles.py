@@ -65,11 +65,12 @@ from erlangen.train import Predictor, tiles
 torch.set_num_threads(1)
 model = Predictor(er.models.UNet(er.Plane(rotations=4), 3, 1, 4, 1, kernel_size=3))
 x = torch.rand(1, 3, 640, 640)  # fields of 26 MB, and copies of several
-for _ in range(3):
+faults = []
+for _ in range(5):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     er.predict(model, x)
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-print(faults)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults[1:]))  # a buffer may still find its place in the second
 """
 
 

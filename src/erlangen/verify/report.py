@@ -123,9 +123,9 @@ class Report:
     def _of_the_border(self) -> list[str]:
         """How much of the field the border reaches; where it reaches all, there is no inside."""
         shares = [row.share for row in self.rows if row.share is not None]
-        return [f"up to {100 * max(shares):.0f} % of the samples lie within reach of the border"] * bool(
-            shares
-        )
+        if not shares:
+            return []
+        return [f"up to {100 * max(shares):.0f} % of the samples lie within reach of the border"]
 
     def _layer_table(self) -> list[str]:
         """For each layer the worst defect so far, and what it adds to the one before."""
