@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from erlangen.engines.ring_operator import RingOperator
     from erlangen.engines.scattered_harmonics import Reading, Scattered
     from erlangen.engines.skew import SkewHalving
-    from erlangen.engines.spectral import FinerHarmonics, SpectralEngine
+    from erlangen.engines.spectral import FinerHarmonics, MatrixEngine, SpectralEngine
     from erlangen.engines.stencil import SparseOperator, StencilEngine
     from erlangen.engines.table import Table
 else:
@@ -52,6 +52,7 @@ __all__ = [
     "Hemispheres",
     "LatticeEngine",
     "MaskedEngine",
+    "MatrixEngine",
     "PointEngine",
     "Reading",
     "Resolution",

@@ -1,5 +1,7 @@
 """The spectral engine: harmonics in, a matrix for each degree, harmonics out."""
 
+from abc import abstractmethod
+
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -19,7 +21,35 @@ from erlangen.harmonics import (
 )
 
 
-class SpectralEngine(Engine):
+class MatrixEngine(Engine):
+    """Coefficients become complex matrices, at least of single precision; how these act, an engine says."""
+
+    @abstractmethod
+    def matrices(self, coefficients: Tensor, groups: int = 1) -> Tensor:
+        """The complex matrices of some coefficients."""
+
+    @abstractmethod
+    def correlated(self, field: Tensor, W: Tensor) -> Tensor:
+        """The field correlated with the kernels of these matrices."""
+
+    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
+        with precise(field):
+            w = at_least_single(coefficients)
+            return self.correlated(field.to(w.dtype), self.matrices(w, groups)).to(coefficients.dtype)
+
+    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
+        with precise(coefficients):
+            W = self.matrices(at_least_single(coefficients), groups)
+            return Filters((torch.view_as_real(W).to(coefficients.dtype),))
+
+    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
+        (parts,) = filters.tensors
+        with precise(field):
+            w = at_least_single(parts)
+            return self.correlated(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
+
+
+class SpectralEngine(MatrixEngine):
     r"""``c^{n'}_lm = sum_n W^l_{n' n} c^n_lm`` on the sphere and on SO(3), for all types of fields.
 
     Args:
@@ -42,23 +72,7 @@ class SpectralEngine(Engine):
         self.places = [Table(part.abs().argmax(0)) for part in (real, imaginary)]
         self.signs = [Table(part.sum(0)) for part in (real, imaginary)]
 
-    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        with precise(field):
-            w = at_least_single(coefficients)
-            return self._mixed(field.to(w.dtype), self.matrices(w, groups)).to(coefficients.dtype)
-
-    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
-        with precise(coefficients):
-            W = self.matrices(at_least_single(coefficients), groups)
-            return Filters((torch.view_as_real(W).to(coefficients.dtype),))
-
-    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
-        (parts,) = filters.tensors
-        with precise(field):
-            w = at_least_single(parts)
-            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
-
-    def _mixed(self, field: Tensor, W: Tensor) -> Tensor:
+    def correlated(self, field: Tensor, W: Tensor) -> Tensor:
         L = self.basis.degrees
         c = self.transform.analyze(field, self.basis.into)[:L, :L]
         return synthesized_at(self.mixed(c, W), self.target, self.basis.out)

@@ -13,7 +13,15 @@ from erlangen.domains import Domain, Interpolation, KernelSpec, Samples, Symmetr
 from erlangen.domains.engine_choice import Offer
 from erlangen.domains.refusals import refuse_missing, without_grid_options
 from erlangen.domains.spec import Field, Way
-from erlangen.engines import Engine, Filters, FinerHarmonics, PointEngine, Resolution, SpectralEngine, Table
+from erlangen.engines import (
+    Engine,
+    FinerHarmonics,
+    MatrixEngine,
+    PointEngine,
+    Resolution,
+    SpectralEngine,
+    Table,
+)
 from erlangen.engines.finer import SQUARE, Function
 from erlangen.geometry import Frame
 from erlangen.groups import Representation
@@ -243,7 +251,7 @@ def unpacked(f: Float[Tensor, "batch channel part l m"]) -> Complex[Tensor, "l m
     return torch.view_as_complex(parts if even else parts.contiguous())
 
 
-class _Spectral(Engine):
+class _Spectral(MatrixEngine):
     """The spectral engine without the transforms."""
 
     def __init__(self, engine: SpectralEngine) -> None:
@@ -253,28 +261,17 @@ class _Spectral(Engine):
         l, n = torch.arange(engine.basis.degrees), torch.tensor(engine.basis.out.columns)
         self.there = Table((l[:, None] >= n.abs()).double()[:, None, None, None])  # no degree l < |n|
 
-    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        with precise(field):
-            w = at_least_single(coefficients)
-            return self._mixed(field.to(w.dtype), self.engine.matrices(w, groups)).to(coefficients.dtype)
+    def matrices(self, coefficients: Tensor, groups: int = 1) -> Tensor:
+        return self.engine.matrices(coefficients, groups)
 
-    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
-        return self.engine.filters(coefficients, groups)
-
-    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
-        (parts,) = filters.tensors
-        with precise(field):
-            w = at_least_single(parts)
-            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
-
-    def _mixed(self, field: Tensor, W: Tensor) -> Tensor:
+    def correlated(self, field: Tensor, W: Tensor) -> Tensor:
         held, own = field.shape[-1], len(self.there.value)  # degrees: the field's, the kernel's
         c = self.engine.mixed(unpacked(field)[:own, :own], W)
         y = packed(c * self.there.like(field))
         return y if held == own else F.pad(y, (0, held - own, 0, held - own))
 
 
-class _Point(Engine):
+class _Point(MatrixEngine):
     """Kernels at one point: a matrix in channels for each frequency n."""
 
     def __init__(self, engine: PointEngine, of: Frequencies, to: Frequencies) -> None:
@@ -283,35 +280,19 @@ class _Point(Engine):
         values = to.waves_in @ engine.values.value.to(torch.complex128) @ of.waves_out  # (b, n', n)
         self.real, self.imaginary = Table(values.real), Table(values.imag)
 
-    def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:
-        with precise(field):
-            w = at_least_single(coefficients)
-            return self._mixed(field.to(w.dtype), self._matrix(w, groups)).to(coefficients.dtype)
-
-    def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
-        with precise(coefficients):
-            M = self._matrix(at_least_single(coefficients), groups)
-            return Filters((torch.view_as_real(M).to(coefficients.dtype),))
-
-    def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
-        (parts,) = filters.tensors
-        with precise(field):
-            w = at_least_single(parts)
-            return self._mixed(field.to(w.dtype), torch.view_as_complex(w)).to(parts.dtype)
-
-    def _matrix(self, w: Tensor, groups: int) -> Tensor:
+    def matrices(self, coefficients: Tensor, groups: int = 1) -> Tensor:
         """``(group, channel n, out n')``."""
-        values = torch.complex(self.real.like(w), self.imaginary.like(w))
-        grouped = w.unflatten(0, (groups, -1)).to(values.dtype)
+        values = torch.complex(self.real.like(coefficients), self.imaginary.like(coefficients))
+        grouped = coefficients.unflatten(0, (groups, -1)).to(values.dtype)
         return torch.einsum("gocb,bij->gcjoi", grouped, values).flatten(3).flatten(1, 2)
 
-    def _mixed(self, field: Tensor, M: Tensor) -> Tensor:
+    def correlated(self, field: Tensor, W: Tensor) -> Tensor:
         c = unpacked(field)
         degrees, _, batch, channels, columns = c.shape
-        groups, k = len(M), self.real.value.shape[1]
+        groups, k = len(W), self.real.value.shape[1]
         x = c.reshape(degrees * degrees * batch, groups, channels // groups * columns)
-        y = torch.matmul(x.transpose(0, 1), M).transpose(0, 1)
-        return packed(y.reshape(degrees, degrees, batch, groups * M.shape[2] // k, k))
+        y = torch.matmul(x.transpose(0, 1), W).transpose(0, 1)
+        return packed(y.reshape(degrees, degrees, batch, groups * W.shape[2] // k, k))
 
 
 class _Finer(Resolution):
