@@ -103,3 +103,12 @@ def test_layers_commute_with_turns_of_the_grid_at_every_size(size, stride):
 def test_too_many_samples_are_refused():
     with pytest.raises(ValueError, match="kernels of at most 15 samples, not 17; give rings=8"):
         er.nn.Correlation(er.Plane(), 1, 1, 17, taps="smooth")
+
+
+def test_a_radius_is_as_many_samples_as_this_family_takes():
+    """Seven: more than solved taps have, in the words of smooth ones where they are too many."""
+    layer = er.nn.Correlation(er.Plane(), 1, 1, radius=7.5, taps="smooth")
+    assert layer.spec.rings == 7
+    assert er.nn.Correlation(er.Plane(), 1, 1, radius=7.5, taps="solved").spec.rings == 5
+    with pytest.raises(ValueError, match=r'taps="smooth" with rings=9 on a radius of 7\.5 samples'):
+        er.nn.Correlation(er.Plane(), 1, 1, radius=7.5, rings=9, taps="smooth")

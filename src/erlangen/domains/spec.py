@@ -56,14 +56,18 @@ class KernelSpec:
         radius = self.radius or 1.0  # at one point any has the same value
         if self.taps == "rings" or self.radius == 0 or self.is_global:
             return kernels.Rings(n, radius, self.rings)
-        solved = kernels.Solved if self.taps == "solved" else kernels.Smooth
-        return solved(n, radius, self.rings, self.degree)
+        return family(self.taps)(n, radius, self.rings, self.degree)
 
     @property
     def is_plain(self) -> bool:
         """Whether it asks for none of the options that only a lattice has."""
         options = self.stride, self.padding, self.dilation, self.padding_mode
         return options == (1, "same", 1, "zeros")
+
+
+def family(taps: Taps) -> type["kernels.Solved | kernels.Smooth"]:
+    """The kernels of a lattice behind the name of their taps; loaded where a layer asks for them."""
+    return kernels.Solved if taps == "solved" else kernels.Smooth
 
 
 def representation_of(field: Field, geometry: Geometry, fibre: Fibre | None) -> Representation:

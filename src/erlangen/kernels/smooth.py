@@ -10,20 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.kernels.directions import gegenbauer_rule, legendre, sphere_area
-from erlangen.kernels.rings import Polar
+from erlangen.kernels.taps import LatticeTaps, shapes
 
-MOST = 8  # samples along the radius: wider kernels are stretched
 DEGREE = 4  # the highest, unless told
 BAND = 0.8 * math.pi  # waves that count, per sample
 BETWEEN = 0.02  # the weight of samples half a step beside the lattice
 ANISOTROPY = 0.035  # of the norm of a symbol, at most
 ALWAYS = (2, 1)  # functions of degree 0, 1: also of three samples
-TAIL = 2  # how often kernels are differentiable at their radius, and once more
 NODES = 96
 
 
 @dataclass(frozen=True)
-class Smooth(Polar):
+class Smooth(LatticeTaps):
     r"""Polar-separable functions on R^n whose samples on their lattice have isotropic symbols.
 
     The symbol of taps ``psi(x_j) = R(|x_j|) Y_l(x_j / |x_j|)`` on the lattice of unit u is
@@ -33,7 +31,7 @@ class Smooth(Polar):
 
     The functions
 
-    ``R(r) = (r / radius)^l (1 - r^2 / radius^2)^2 sum_a c_a T_a(2 r^2 / radius^2 - 1)``
+    ``R(r) = r^l (1 - r^2 / radius^2)^2 sum_a c_a T_a(2 r^2 / radius^2 - 1)``
 
     are those for which this holds the largest share of ``int |S|^2 dk`` over ``|k| <= 4/5 pi / u``: an
     eigenvalue problem. They come in the order of their shares, the smoothest first, as long as what is not
@@ -50,50 +48,24 @@ class Smooth(Polar):
         degree: the highest l, at most; None for 4.
 
     Raises:
-        ValueError: for more samples than are solved for.
+        ValueError: for more samples than are solved for, and for one.
 
     Reference: Slepian & Pollak 1961 (functions that are concentrated best).
     """
 
-    degree: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.count < 2:
-            raise ValueError(f"rings is {self.count}, expected at least 2 samples along the radius of taps")
-        if self.count > MOST:
-            raise ValueError(
-                f"taps are solved for kernels of at most {2 * MOST - 1} samples, not {2 * self.count - 1}; "
-                f'give rings={MOST}, which stretches them, or take taps="rings"'
-            )
-
-    @property
-    def unit(self) -> float:
-        """The distance of samples that the taps are solved for."""
-        return self.radius / self.count
+    name = "smooth"
+    most = 8
 
     @property
     def terms(self) -> list[tuple[float, int]]:
         """The pairs (j, l), degree by degree, j from the smoothest on."""
         most = DEGREE if self.degree is None else self.degree
         degrees = range(min(most, 1 if self.n == 1 else most) + 1)
-        return [(j, l) for l in degrees for j in range(_polynomials(self.n, self.count, l).shape[1])]
+        return [(j, l) for l in degrees for j in range(self.polynomials(l).shape[1])]
 
-    @property
-    def shoulder(self) -> float:
-        """None: kernels are smooth all through."""
-        return 0.0
-
-    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """R_{j,l}(r) for r of any shape."""
-        c = _polynomials(self.n, self.count, degree)[:, int(term)].to(r)
-        square = (r / self.radius).square()
-        x = 2 * square - 1
-        value, before = torch.zeros_like(r), torch.zeros_like(r)
-        for a in c.flip(0):  # Clenshaw
-            value, before = a + 2 * x * value - before, value
-        value = (value - x * before) * (1 - square) ** TAIL * (r / self.radius) ** degree
-        return torch.where(r < self.radius, value, 0.0) * self.unit**-self.n
+    def polynomials(self, degree: int) -> Float[Tensor, "a j"]:
+        """Those with the largest isotropic shares."""
+        return _polynomials(self.n, self.count, degree)
 
 
 @cache
@@ -106,9 +78,9 @@ def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
     often = np.array([math.comb(n, halves) * BETWEEN / (2**n - 1) for halves in range(n + 1)])
     often[0] = 1 - BETWEEN
     many = min(count + 4, sum(len(np.unique(np.linalg.norm(x, axis=1).round(9))) for x in beside))
-    shapes = [_shapes(np.linalg.norm(x, axis=1), count, degree, many) for x in beside]
+    values = [shapes(np.linalg.norm(x, axis=1), count, degree, many) for x in beside]
     whole, waves = np.zeros((many, many)), []
-    for share, s, x in zip(often, shapes, beside, strict=True):
+    for share, s, x in zip(often, values, beside, strict=True):
         whole += share * s.T @ _energy(n, degree, x, k, measure) @ s
         waves.append(_bessel(n, degree, k[:, None] * np.linalg.norm(x, axis=1)) @ s)
     g = np.tensordot(often, waves, 1) * np.sqrt(measure)[:, None]
@@ -116,8 +88,8 @@ def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
     rest, vectors = np.linalg.eigh(root @ (whole - g.T @ g) @ root.T)
     kept = max(int((rest < ANISOTROPY**2).sum()), ALWAYS[degree] if degree < len(ALWAYS) else 0)
     c = root.T @ vectors[:, :kept]
-    size = np.sqrt(((shapes[0] @ c) ** 2).sum(0))
-    middle = _shapes(np.array([count / 3]), count, degree, many)[0] @ c
+    size = np.sqrt(((values[0] @ c) ** 2).sum(0))
+    middle = shapes(np.array([count / 3]), count, degree, many)[0] @ c
     return torch.from_numpy(c / (size * np.where(middle < 0, -1, 1)))
 
 
@@ -137,13 +109,6 @@ def _energy(n: int, degree: int, x: np.ndarray, k: np.ndarray, measure: np.ndarr
     together = measure @ _bessel(n, 0, k[:, None] * np.sqrt(kinds / 4))
     angle = torch.from_numpy((x @ x.T / (r[:, None] * r)).clip(-1, 1))
     return together[kind].reshape(square.shape) * legendre(n, degree, angle).numpy()
-
-
-def _shapes(r: np.ndarray, count: int, degree: int, many: int) -> np.ndarray:
-    """The polynomials ``(r, a)`` of the class's formula."""
-    square = (r / count) ** 2
-    window = (r / count) ** degree * (1 - square) ** TAIL
-    return window[:, None] * np.polynomial.chebyshev.chebvander(2 * square - 1, many - 1)
 
 
 def _bessel(n: int, degree: int, x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Solved taps: radial functions whose samples on a square lattice are as isotropic as so many taps can be."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,19 +9,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.kernels.directions import sphere_rule, spherical_harmonics
-from erlangen.kernels.rings import Polar
+from erlangen.kernels.taps import LatticeTaps, shapes
 
-MOST = 5  # functions of l = 0: wider kernels are stretched
 DEGREE = 3  # the highest, unless told
 LONGEST, SHORTEST = 0.125, 1.0  # wave numbers between which taps are solved, per sample
 NODES, DIRECTIONS = 6, 12
-TAIL = 2  # how often kernels are differentiable at their radius, and once more
 MORE = 12  # polynomials beyond those that the lattice's own radii fix
 FLAT, LEAST = 3e-4, 1e-7  # weights of what is penalized: curvature between the samples, large taps
 
 
 @dataclass(frozen=True)
-class Solved(Polar):
+class Solved(LatticeTaps):
     r"""Polar-separable functions on R^n whose samples on their lattice are isotropic.
 
     The symbol of taps ``psi(x_j) = R(|x_j|) Y_l(x_j / |x_j|)`` on the lattice of unit u is
@@ -47,44 +44,11 @@ class Solved(Polar):
         degree: the highest l, at most; None for 3.
 
     Raises:
-        ValueError: for more functions than are solved for.
+        ValueError: for more samples than are solved for, and for one.
     """
 
-    degree: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.count > MOST:
-            raise ValueError(
-                f"taps are solved for kernels of at most {2 * MOST - 1} samples, {MOST} radial functions, "
-                f'not {self.count}; give rings={MOST}, which stretches them, or take taps="rings"'
-            )
-
-    @staticmethod
-    def extent(
-        spacing: float, kernel_size: int | None, radius: float, count: int | None
-    ) -> tuple[float, int]:
-        """The radius and the number of functions of a kernel on a lattice, of so many samples or of a radius.
-
-        Raises:
-            ValueError: for more functions than samples along the radius, or fewer than two.
-        """
-        if kernel_size is not None:  # the first samples beyond it are where it is zero
-            radius = (kernel_size + 1) / 2 * spacing
-        most = math.floor(radius / spacing + 1e-9)
-        if count is None:
-            count = most if kernel_size is not None else min(most, MOST)
-        if not 2 <= count <= most:
-            raise ValueError(
-                f'taps="solved" with {count} radial functions on a radius of {radius / spacing:.3g} samples, '
-                f"expected at least 2, and at most {most}; take a larger kernel, or rings={max(most, 2)}"
-            )
-        return radius, count
-
-    @property
-    def unit(self) -> float:
-        """The distance of samples that the taps are solved for."""
-        return self.radius / self.count
+    name = "solved"
+    most = 5
 
     @property
     def terms(self) -> list[tuple[float, int]]:
@@ -96,18 +60,9 @@ class Solved(Polar):
         """Less for what acts as a derivative of higher order, ``l + 2 j``."""
         return 1 / (1 + degree + 2 * term)
 
-    @property
-    def shoulder(self) -> float:
-        """None: kernels are smooth all through."""
-        return 0.0
-
-    def profile(self, term: float, degree: int, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """R_{j,l}(r) for r of any shape."""
-        c = _polynomials(self.n, self.count, degree)[:, int(term)].to(r)
-        x = (r / self.radius).clamp(max=1 - torch.finfo(r.dtype).eps)  # where acos has a slope
-        T = torch.cos(2 * torch.acos(x)[..., None] * torch.arange(len(c), dtype=r.dtype, device=r.device))
-        value = (T @ c) * (1 - x**2) ** TAIL * (x * self.count) ** degree
-        return torch.where(r < self.radius, value, 0.0) * self.unit**-self.n
+    def polynomials(self, degree: int) -> Float[Tensor, "a j"]:
+        """Those with the least anisotropy."""
+        return _polynomials(self.n, self.count, degree)
 
 
 def _how_many(count: int, degree: int) -> int:
@@ -133,8 +88,8 @@ def _polynomials(n: int, count: int, degree: int) -> Float[Tensor, "a j"]:
     rows, goals = [], []
     for halves in range(1, n + 1):
         there, _, S = _symbols(n, count, degree, halves, waves)
-        shapes = _shapes(there, count, degree, len(radii) + MORE)
-        rows.append(np.einsum("rkqc,ra->kqca", S * measure, shapes).reshape(-1, shapes.shape[1]))
+        values_there = shapes(there, count, degree, len(radii) + MORE)
+        rows.append(np.einsum("rkqc,ra->kqca", S * measure, values_there).reshape(-1, values_there.shape[1]))
         goals.append(target.reshape(len(target), -1).T)
     return torch.from_numpy(
         _through(radii, values, np.concatenate(rows), np.concatenate(goals), count, degree)
@@ -195,25 +150,17 @@ def _least(
     return Q * np.sign(np.diag(R)) / root[:, None]
 
 
-def _shapes(r: np.ndarray, count: int, degree: int, many: int) -> np.ndarray:
-    """The polynomials ``(r, a)`` of the class's formula."""
-    square = (r / count) ** 2
-    return (r**degree * (1 - square) ** TAIL)[:, None] * np.polynomial.chebyshev.chebvander(
-        2 * square - 1, many - 1
-    )
-
-
 def _through(
     radii: np.ndarray, values: np.ndarray, rows: np.ndarray, goals: np.ndarray, count: int, degree: int
 ) -> np.ndarray:
     """Coefficients of polynomials through the values, else near ``rows c = goals`` and little curved."""
     many = rows.shape[1]
     fine = np.linspace(0, count, 40 * count + 1)
-    bent = np.diff(_shapes(fine, count, degree, many), 2, axis=0) * (40.0**2 * FLAT)
+    bent = np.diff(shapes(fine, count, degree, many), 2, axis=0) * (40.0**2 * FLAT)
     rows, goals = (
         np.concatenate(pair) for pair in ((rows, bent), (goals, np.zeros((len(bent), goals.shape[1]))))
     )
-    fixed = _shapes(radii, count, degree, many)
+    fixed = shapes(radii, count, degree, many)
     U, s, V = np.linalg.svd(fixed)
     start = V[: len(s)].T @ (U.T @ values / s[:, None])
     free = V[len(s) :].T

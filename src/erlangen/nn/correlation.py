@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain, KernelSpec
-from erlangen.domains.spec import Build, Field, PaddingMode, Taps
+from erlangen.domains.spec import Build, Field, PaddingMode, Taps, family
 from erlangen.engines import Engine
 from erlangen.nn.equivariant import Equivariant
 
@@ -325,14 +325,12 @@ def _extent(
     taps = taps or "rings"
     if taps == "rings" or reach == 0:
         return reach, count, "rings"
-    from erlangen.kernels import Solved
-
     if domain.spacing is None or math.isinf(reach):
         raise ValueError(
             f'taps="{taps}" on {domain}, expected a lattice of equal, perpendicular steps and a kernel with '
             'an edge; take taps="rings"'
         )
-    return *Solved.extent(domain.spacing, kernel_size, reach, rings), taps
+    return *family(taps).extent(domain.spacing, kernel_size, reach, rings), taps
 
 
 def _bands(
