@@ -24,7 +24,7 @@ import erlangen as er
 from erlangen import figures
 from erlangen.train import Photographs, Predictor, Settings, fit, prepare, save, score_by_angle
 from erlangen.train.angles import turned_pair
-from erlangen.train.images import as_batch, as_bytes, read_image, shrink, turned
+from erlangen.train.images import Shrinking, as_batch, as_bytes, read_image, shrink, turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
 
 ROOT = Path(__file__).parent.parent
@@ -42,10 +42,11 @@ class Experiment:
         folder: with config.json: minutes, size, angles, rows, candidates; results go there.
         photographs: what to learn from and what is held out: of fold 1, 2, 3, both from what is learned from;
             of 0, all of that and the validation photographs.
+        name: of the photographs, where a folder has results on several sets: a folder there.
     """
 
-    def __init__(self, folder: Path, photographs: Callable[[int], Sets]) -> None:
-        self.folder, self.photographs = folder, photographs
+    def __init__(self, folder: Path, photographs: Callable[[int], Sets], name: str = "") -> None:
+        self.folder, self.photographs, self.results = folder, photographs, folder / name
         self.config = with_what_they_share(json.loads((folder / "config.json").read_text()))
         self.device = "cpu"
 
@@ -123,6 +124,11 @@ class Experiment:
         (self.folder / "calibration.json").write_text(json.dumps(facts, indent=1) + "\n")
         print(json.dumps(facts, indent=1))
 
+    @property
+    def runs(self) -> Path:
+        """Where networks are kept, and what a stopped training goes on from."""
+        return ROOT / "runs" / self.results.relative_to(ROOT / "experiments")
+
     def settings(self, row: dict, **more) -> Settings:
         """How a row is trained."""
         return Settings().changed(
@@ -132,9 +138,9 @@ class Experiment:
     def one(self, name: str, row: dict, seed: int, fold: int) -> None:
         """Train and measure one row with one seed, unless its result is there."""
         place = ("results", "fold", "fold2", "fold3")[fold]
-        target = self.folder / place / f"{name}-{seed}.json"
+        target = self.results / place / f"{name}-{seed}.json"
         if target.exists():
-            print(f"{target.name}: done before")
+            print(f"{target}: done before")
             return
         minutes = row.get("minutes", self.config["minutes"])
         calibration = json.loads((self.folder / "calibration.json").read_text())
@@ -147,7 +153,7 @@ class Experiment:
             training = every(training, row["fraction"])
         torch.manual_seed(seed)
         net = plain_network(row)
-        kept = ROOT / "runs" / self.folder.name / place / f"{name}-{seed}"
+        kept = self.runs / place / f"{name}-{seed}"
         started, say = time.time(), Say(f"{name}-{seed}")
         resume = (kept / "training.safetensors").exists()
         run = fit((training, held_out), settings, net=net, progress=say, out=kept, resume=resume)
@@ -185,18 +191,18 @@ class Experiment:
         _, held_out = self.photographs(0)
         blurred = ThereAndBack(held_out.images, held_out.masks)
         scores = {}
-        for folder in sorted((ROOT / "runs" / self.folder.name / "results").glob("*/model.safetensors")):
+        for folder in sorted((self.runs / "results").glob("*/model.safetensors")):
             model = er.load(folder.parent)
             upright, back = (score_by_angle(model, d, [0])[0.0] for d in (held_out, blurred))
             scores[folder.parent.name] = {"upright": self.score(upright), "45 and back": self.score(back)}
-        (self.folder / "interpolation.json").write_text(json.dumps(scores, indent=1) + "\n")
+        (self.results / "interpolation.json").write_text(json.dumps(scores, indent=1) + "\n")
         print(json.dumps(scores, indent=1))
 
     def summarize(self) -> None:
         """All results that there are: result.json and figure.png."""
         rows, curves = {}, {}
         for name in self.config["rows"]:
-            files = sorted((self.folder / "results").glob(f"{name}-[0-9]*.json"))
+            files = sorted((self.results / "results").glob(f"{name}-[0-9]*.json"))
             results = [json.loads(file.read_text()) for file in files]
             if not results:
                 continue
@@ -206,12 +212,13 @@ class Experiment:
                 curves[f"{name}, {results[0]['parameters']:,} parameters"] = curve
         if not rows:
             return
-        (self.folder / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
-        write_table(self.folder.name, table(rows), ROOT / "docs" / "photographs.md")
+        (self.results / "result.json").write_text(json.dumps(rows, indent=1) + "\n")
+        if self.results == self.folder:
+            write_table(self.folder.name, table(rows), ROOT / "docs" / "photographs.md")
         if curves:
             low, high = self.config["scores shown"]
             drawn = figures.angles(curves, label=self.config["score"], low=low, high=high)
-            figures.save(drawn, self.folder / "figure.png")
+            figures.save(drawn, self.results / "figure.png")
 
     def row(self, name: str, results: list[dict]) -> dict:
         """The mean over seeds, and every seed's own."""
@@ -307,9 +314,11 @@ def with_what_they_share(config: dict) -> dict:
 class ThereAndBack(Photographs):
     """Photographs turned by 45 degrees and back, under masks as they are."""
 
-    def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    def load_one(
+        self, i: int, size: int | None, degrees: float = 0.0, by: Shrinking = "cubic"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         image = read_image(self.images[i])
-        blurred = as_bytes(shrink(turned(turned(image, 45), -45), size))
+        blurred = as_bytes(shrink(turned(turned(image, 45), -45), size, by))
         return blurred, self.truth(i, image.size, size, degrees)
 
 

@@ -219,7 +219,9 @@ class Check:
 
         network = load(self.model).to(as_device(self.device))
         side = min(network.size or SEEN, SEEN)
-        x = example() if self.image is None else numbers(shrink(read_image(self.image, network.values), side))
+        x = example()
+        if self.image is not None:
+            x = numbers(shrink(read_image(self.image, network.values), side, network.shrinking))
         # what `predict` runs; which layer loses how much is asked of the layers themselves
         report = prove(network if self.layers else freeze(network), x, self.layers)  # type: ignore[arg-type]
         _say(str(report))
@@ -263,8 +265,9 @@ class Export:
             )
         model = load(self.model)
         notes = {"takes": "photographs in [0, 1], (batch, 3, height, width)", "gives": "logits"}
-        says = {"task": model.task.name, "classes": list(model.task.classes), "size": model.size}
-        _say(f"network   {export(model, out, notes={**notes, **says, 'values': model.values})}")
+        notes |= {name: getattr(model, name) for name in ("size", "shrinking", "values")}
+        says = {"task": model.task.name, "classes": list(model.task.classes)}
+        _say(f"network   {export(model, out, notes={**says, **notes})}")
         return 0
 
 

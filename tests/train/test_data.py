@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+import erlangen as er
 from erlangen.train import (
     Photographs,
+    Predictor,
     Settings,
     SortedPhotographs,
     find_data,
@@ -24,6 +26,7 @@ from erlangen.train.held_out import split
 from erlangen.train.images import read_image, shrink, turned, turned_and_shrunk
 from erlangen.train.masks import read_mask
 from erlangen.train.predictor import statistics
+from erlangen.train.recipe import build, recipe_of
 from erlangen.train.scenes import draw
 
 
@@ -100,9 +103,41 @@ def test_two_files_of_one_stem_are_refused(folder):
 
 def test_shrinking_takes_means_over_areas(folder):
     image = Image.fromarray(np.array([[0, 100], [200, 100]], dtype=np.uint8).repeat(4, 0).repeat(4, 1))
-    assert np.asarray(shrink(image, 2)).tolist() == [[0, 100], [200, 100]]
-    assert shrink(image, 1).getpixel((0, 0)) == 100
+    assert np.asarray(shrink(image, 2, "mean")).tolist() == [[0, 100], [200, 100]]
+    assert shrink(image, 1, "mean").getpixel((0, 0)) == 100
     assert shrink(image, None) is image
+
+
+@pytest.mark.parametrize("part", [2, 3, 4.5])
+def test_shrinking_leaves_out_what_is_too_fine(part):
+    """Stripes of 1.4 new pixels would come back as wider ones; those of 6 stay."""
+    x = np.arange(400)
+
+    def seen(by, wavelength):
+        stripes = (127.5 + 100 * np.sin(2 * np.pi * x / (wavelength * part))).astype(np.uint8)
+        small = np.asarray(shrink(Image.fromarray(stripes[None].repeat(40, 0)), round(400 / part), by), float)
+        return small[:, 4:-4].std() / 70.7
+
+    assert seen("cubic", 1.4) < 0.4 * seen("mean", 1.4)
+    assert seen("cubic", 6.0) > 0.95
+
+
+def test_a_network_of_before_shrinks_as_it_learned(tmp_path):
+    """A recipe that says nothing of it means the mean over areas; what is saved says it."""
+    model = Predictor(er.models.UNet(er.Plane(4), 3, 1, width=1, depth=0), size=8).eval()
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    answers = {}
+    for by in ("cubic", "mean"):
+        model.shrinking = by
+        er.save(model, tmp_path / by)
+        again = er.load(tmp_path / by)
+        assert again.shrinking == by
+        answers[by] = er.predict(again, Image.fromarray(noise))[0]
+    assert not torch.equal(answers["cubic"], answers["mean"])
+    recipe = recipe_of(model)
+    del recipe["shrinking"]
+    assert build(recipe).shrinking == "mean"
+    assert Settings.of({}).shrinking == "mean"
 
 
 def test_pairs_are_found_and_split(folder):

@@ -194,12 +194,12 @@ def test_scores_are_their_formulas():
 
 def test_each_pixel_keeps_the_class_that_covers_most_of_it():
     labels = np.array([[0, 0, 2, 2], [0, 3, 2, 3], [3, 3, 0, 255], [3, 3, 255, 255]], np.uint8)
-    small = resampled(labels, lambda m: shrink(m, 2))
+    small = resampled(labels, lambda m: shrink(m, 2, "mean"))
     assert small.tolist() == [[0, 2], [3, 255]]
     assert torch.equal(resampled(labels, lambda m: m), torch.from_numpy(labels))
     thin = (np.random.default_rng(0).random((60, 80)) > 0.5).astype(np.uint8)
-    expected = np.array(shrink(Image.fromarray(thin * 255), 40)) >= 128
-    assert np.array_equal(resampled(thin, lambda m: shrink(m, 40)).numpy(), expected)
+    expected = np.array(shrink(Image.fromarray(thin * 255), 40, "mean")) >= 128
+    assert np.array_equal(resampled(thin, lambda m: shrink(m, 40, "mean")).numpy(), expected)
 
 
 def test_masks_of_many_classes(tmp_path):

@@ -104,7 +104,7 @@ def score_by_angle(model: Predictor, data: Data, angles: Sequence[float]) -> dic
 
 def turned_pair(model: Predictor, data: Data, i: int, degrees: float) -> tuple[Tensor, Tensor, Tensor]:
     """Photograph i in [0, 1] ``(1, 3, h, w)``, its class index (or indices), and its inscribed disc."""
-    image, truth = data.load_one(i, model.size, degrees)
+    image, truth = data.load_one(i, model.size, degrees, model.shrinking)
     photograph, disc = as_batch([image]), inscribed_disc(*image.shape[-2:])
     if not model.task.dense:
         photograph = photograph.where(disc, model.mean.view(3, 1, 1).cpu())

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from erlangen.train.images import as_bytes, read_image, resampled, turned_and_shrunk
+from erlangen.train.images import Shrinking, as_bytes, read_image, resampled, turned_and_shrunk
 from erlangen.train.masks import MaskReading, how_to_read, read_mask
 from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
@@ -59,15 +59,17 @@ class Data(ABC):
         values = self.values or values_of(self.images)
         return tuple(replace(data, values=values) for data in (self, *others))
 
-    def load(self, size: int | None) -> tuple[list[Tensor], list[Tensor]]:
+    def load(self, size: int | None, by: Shrinking = "cubic") -> tuple[list[Tensor], list[Tensor]]:
         """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`."""
-        pairs = [self.load_one(i, size) for i in range(len(self))]
+        pairs = [self.load_one(i, size, by=by) for i in range(len(self))]
         return [image for image, _ in pairs], [truth for _, truth in pairs]
 
-    def load_one(self, i: int, size: int | None, degrees: float = 0.0) -> tuple[Tensor, Tensor]:
+    def load_one(
+        self, i: int, size: int | None, degrees: float = 0.0, by: Shrinking = "cubic"
+    ) -> tuple[Tensor, Tensor]:
         """Photograph i ``(3, h, w)`` and its class index (or indices), turned, then shrunk."""
         image = read_image(self.images[i], self.values)
-        small = as_bytes(turned_and_shrunk(image, degrees, size))
+        small = as_bytes(turned_and_shrunk(image, degrees, size, by))
         return small, self.truth(i, image.size, size, degrees)
 
 
@@ -105,7 +107,7 @@ class Photographs(Data):
     def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
         mask = read_mask(self.masks[i], len(self.classes), self.ignore, self.how)
         self.expect_size(i, whole, mask.shape[::-1])
-        return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size))
+        return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size, "mean"))
 
     def expect_size(self, i: int, whole: tuple[int, int], mask: tuple[int, int]) -> None:
         """ValueError for a mask of another width and height than its photograph."""

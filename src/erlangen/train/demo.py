@@ -73,7 +73,7 @@ def demonstrate(
 def _turned_scene(runs: dict[str, Run], scores: dict[str, dict[float, float]]) -> Any:
     """Of the scenes that no network was shown the one with most apples, at three angles; what each finds."""
     held_out, model = runs[EQUIVARIANT].held_out, runs[EQUIVARIANT].model
-    most = int(torch.stack([truth.sum() for truth in held_out.load(model.size)[1]]).argmax())
+    most = int(torch.stack([truth.sum() for truth in held_out.load(model.size, model.shrinking)[1]]).argmax())
     angles = (0, 90, 180)
     pairs = [turned_pair(model, held_out, most, angle) for angle in angles]
     found = {

@@ -135,7 +135,7 @@ def _prepared(
     task = learned.task
     say_memory(foresee(learned, held_out, settings, net or default_network(task, settings)), say)
     learned, held_out = learned.on_one_scale(held_out)
-    images, truths = learned.load(settings.size)
+    images, truths = learned.load(settings.size, settings.shrinking)
     settings = settings.for_photographs(task, images)
     if not class_counts(task, truths).any():
         raise ValueError(
@@ -167,7 +167,7 @@ def _untrained(
     torch.manual_seed(settings.seed)
     keep_freed_memory()
     net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task, values)
+    model = Predictor(net, *statistics(images), settings.size, task, values, settings.shrinking)
     return model.to(as_device(settings.device))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from erlangen.train.scale import Values, as_bytes_of, values_for
 
 STRIP = 2**20  # numbers that are brought to 8 bits at once
 Array = np.ndarray
+Shrinking = Literal["cubic", "mean"]
+FILTERS = {"cubic": Image.Resampling.BICUBIC, "mean": Image.Resampling.BOX}
 
 
 def read_image(path: Path, values: Values | None = None) -> Image.Image:
@@ -46,13 +49,17 @@ def as_rgb(decoded: Decoded, values: Values | None = None) -> Image.Image:
     return whole
 
 
-def shrink(image: Image.Image, size: int | None) -> Image.Image:
-    """The image with its longer side at most `size`, by the mean over areas."""
+def shrink(image: Image.Image, size: int | None, by: Shrinking = "cubic") -> Image.Image:
+    """The image with its longer side at most `size`.
+
+    By a cubic kernel, four new pixels wide; or by the mean over each new pixel's area, which lets detail too
+    fine for these pixels through in disguise, and differently at each angle.
+    """
     longer = max(image.size)
     if size is None or longer <= size:
         return image
     target = (round(image.size[0] * size / longer), round(image.size[1] * size / longer))
-    return image.resize((max(target[0], 1), max(target[1], 1)), Image.Resampling.BOX)
+    return image.resize((max(target[0], 1), max(target[1], 1)), FILTERS[by])
 
 
 def turned(image: Image.Image, degrees: float) -> Image.Image:
@@ -70,11 +77,13 @@ def turned(image: Image.Image, degrees: float) -> Image.Image:
     return image.rotate(degrees, Image.Resampling.BICUBIC)
 
 
-def turned_and_shrunk(image: Image.Image, degrees: float, size: int | None) -> Image.Image:
+def turned_and_shrunk(
+    image: Image.Image, degrees: float, size: int | None, by: Shrinking = "cubic"
+) -> Image.Image:
     """Turned at full size, or at four times `size` where that is less; then shrunk to it."""
     if size is not None and degrees % 90:
-        image = shrink(image, 4 * size)
-    return shrink(turned(image, degrees), size)
+        image = shrink(image, 4 * size, by)
+    return shrink(turned(image, degrees), size, by)
 
 
 def resampled(

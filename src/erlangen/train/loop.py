@@ -236,7 +236,7 @@ class Training:
         with self.lock, self.clock, Stop() as stop:
             self._save()  # whether there is room shows before the work, not after
             try:
-                held_out = self.held_out.load(self.settings.size)
+                held_out = self.held_out.load(self.settings.size, self.settings.shrinking)
                 if not class_counts(self.model.task, held_out[1]).any():
                     raise ValueError("no pixel of the masks held out counts, expected some to score on")
                 if self.total is None and not self.planned:

@@ -188,7 +188,7 @@ def predict_logits(
     model: Predictor, photograph: Image.Image, size: int | None = None, tile: int | None = None
 ) -> Tensor:
     """The logits of one photograph, ``(1, task.logits, *its size)``, computed at the network's scale."""
-    logits = answer(model, numbers(shrink(photograph, size or model.size)), tile)
+    logits = answer(model, numbers(shrink(photograph, size or model.size, model.shrinking)), tile)
     whole = photograph.size[::-1]
     if model.task.dense and tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Range, checked
 from erlangen.nn.freeze import freeze, is_replaced
+from erlangen.train.images import Shrinking
 from erlangen.train.scale import Values
 from erlangen.train.task import Task
 
@@ -24,6 +25,7 @@ class Predictor(nn.Module):
         task: what the logits say; None for one thing and its background.
         values: the numbers that are black and white in the photographs, 0 and 255 for those of 8 bits; None
             where they are not known.
+        shrinking: how photographs are shrunk, by a "cubic" kernel or the "mean" over areas.
 
     Photographs may be of another dtype than the network: they are cast to its own when they are scaled.
 
@@ -47,6 +49,7 @@ class Predictor(nn.Module):
         size: Annotated[int, Range(1)] | None = None,
         task: Task | None = None,
         values: Values | None = None,
+        shrinking: Shrinking = "cubic",
     ) -> None:
         super().__init__()
         for name, statistic in (("mean", mean), ("std", std)):
@@ -55,6 +58,7 @@ class Predictor(nn.Module):
         if values is not None and not values[0] < values[1]:
             raise ValueError(f"values is {values!r}, expected (low, high) with low < high, or None")
         self.net, self.size, self.task, self.values = net, size, task or Task(), values
+        self.shrinking = shrinking
         self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
         self.register_buffer("std", torch.ones(3) if std is None else std)
 

@@ -101,6 +101,7 @@ PARTS = {
 WHOLE = {
     "size": NOTHING | whole(1, 2**31),
     "values": NOTHING | Rule("[low, high]", _is_range),
+    "shrinking": one_of("cubic", "mean"),
 }
 NEEDED = {"domain", "model", "task", "size", "name", "classes", "dense"}
 NEEDED |= {"in_channels", "out_channels", "width", "depth"}
@@ -124,6 +125,7 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
         "task": {"classes": list(model.task.classes), "dense": model.task.dense},
         "size": model.size,
         "values": None if model.values is None else [float(value) for value in model.values],
+        "shrinking": model.shrinking,
     }
     try:
         expect_recipe(recipe)
@@ -269,6 +271,7 @@ def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
             size=recipe["size"],
             task=Task(tuple(task["classes"]), task["dense"]),
             values=None if values is None else (values[0], values[1]),
+            shrinking=recipe.get("shrinking", "mean"),  # what was written before there was a choice
         )
 
 

@@ -211,7 +211,7 @@ def says_equivariance(report: verify.Report | None) -> str:
 
 def prediction_figure(run: Run, count: int = SHOWN) -> Any:
     """Held-out photographs with what is predicted and true: outlines, or the names of classes."""
-    images, truths = some(run.held_out, count).load(run.model.size)
+    images, truths = some(run.held_out, count).load(run.model.size, run.model.shrinking)
     task = run.model.task
     photographs = [as_batch([image]) for image in images]
     predicted = [task.decide(answer(run.model, photograph))[0] for photograph in photographs]
@@ -236,7 +236,7 @@ def sources_of(run: Run) -> verify.Budget | None:
 
 
 def _measured(run: Run, measure: Callable[[Any], Any]) -> Any:
-    images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED))
+    images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED), run.model.shrinking)
     photographs = [as_batch(images)] if images and min(images[0].shape[-2:]) >= 32 else []
     for x in [*photographs, example()]:
         with suppress(verify.Constant):

@@ -9,15 +9,17 @@ from torch import Tensor
 
 from erlangen.arguments import TOO_MANY, Count, Positive, Range, check_fields, shown
 from erlangen.models import Options
-from erlangen.models.options import BEFORE
+from erlangen.models.options import BEFORE as OPTIONS_BEFORE
 from erlangen.models.options import NAMES as OPTIONS
 from erlangen.spaces import Plane
+from erlangen.train.images import Shrinking
 from erlangen.train.losses import LossName
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
 Share = Annotated[float, Range(0)]
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
+BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 # full correlations of 3, two at each level: more exact between the angles that the pixel grid knows is a
 # kernel_size of 5, which takes twice as long, and oversampling=2, a tenth longer
@@ -48,6 +50,7 @@ class Settings:
         network: the options that the network is built of. Some are one value for all levels, its resolutions,
             or one for each, the finest first; None leaves a choice to the network.
         size: photographs are shrunk to this longer side, in pixels.
+        shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
         crop: side of the random square that a step sees of each photograph; None for half the size (at most
             the shorter side of most), or all of it where the whole photograph has a class.
         batch: crops in a step.
@@ -80,6 +83,7 @@ class Settings:
     reflections: bool = False
     network: Options = NETWORK
     size: Count = 256
+    shrinking: Shrinking = "cubic"
     crop: Count | None = None
     batch: Count = 8
     lr: Positive = 1e-2
