@@ -1,18 +1,22 @@
 """The most memory that a call takes, in a process of its own."""
 
+import ctypes
 import importlib
 import json
+import mmap
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 MIB = 2**20
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+FILLED = MIB // 16  # bytes at once
 
 
 def peak(maker: Callable[..., Callable[[], object]], *arguments: object, here: bool = False) -> float:
@@ -51,19 +55,41 @@ def tell() -> None:
 
 
 def _added(task: Callable[[], object]) -> float:
-    before = _resident("VmRSS")
-    if FORGET.exists():
-        FORGET.write_text("5")  # the peak so far
-    for _ in range(2):
-        task()
-    return _resident("VmHWM") - before
+    _hand_back()
+    with _peak_is_now():
+        before = _most()
+        for _ in range(2):
+            task()
+            # freed memory is often not found again: glibc cuts a few bytes off it, to align what lies there,
+            # and keeps those apart, so that a tensor of the same size is laid beside the hole
+            _hand_back()
+        return _most() - before
 
 
-def _resident(line: str) -> float:
-    """MiB, now (VmRSS) or at most (VmHWM); without /proc always at most."""
+def _hand_back() -> None:
+    """Give freed memory to the kernel, where the allocator can: else it hides what is taken next."""
+    with suppress(AttributeError, OSError, TypeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def _peak_is_now() -> Iterator[None]:
+    """The peak so far is forgotten; where the kernel refuses that, memory is filled up to it meanwhile."""
+    with suppress(OSError):
+        FORGET.write_text("5")
+    past, filled = _most(), []
+    while _most() <= past and len(filled) * FILLED < past * MIB:
+        filled.append(mmap.mmap(-1, FILLED))
+        filled[-1].write(b"\1" * FILLED)
+    yield
+    for pages in filled:
+        pages.close()
+
+
+def _most() -> float:
+    """MiB that the process had at its peak."""
     if not STATUS.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-            MIB if sys.platform == "darwin" else 1024
-        )
-    found = next(row for row in STATUS.read_text().splitlines() if row.startswith(line))
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most / (MIB if sys.platform == "darwin" else 1024)
+    found = next(row for row in STATUS.read_text().splitlines() if row.startswith("VmHWM"))
     return int(found.split()[1]) / 1024

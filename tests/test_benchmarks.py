@@ -110,6 +110,14 @@ def test_the_peak_of_a_process_is_that_of_its_call():
     assert memory.peak(allocating, 100) == pytest.approx(100, abs=10)
 
 
+def test_a_peak_of_before_is_not_counted(monkeypatch):
+    """Also where the kernel does not forget it, or says only the most."""
+    torch.ones(200 * 2**18).sum()
+    for name in ("FORGET", "STATUS"):
+        monkeypatch.setattr(memory, name, Path("/no/such/file"))
+        assert memory.peak(allocating, 100, here=True) == pytest.approx(100, abs=10)
+
+
 def allocating(mib):
     return lambda: torch.ones(mib * 2**18).sum()
 
