@@ -2,13 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 
 import torch
+import torch._C as core
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+TRACE, SET_TRACE = (attrgetter(f"_{verb}_tracing_state")(core) for verb in ("get", "set"))
 
 
 @contextmanager
 def shared() -> Iterator[None]:
     """What is made here is shared: on the CPU, without gradients, and no inference tensors, whatever is set
-    where a table or a domain happens to be made first."""
+    where a table or a domain happens to be made first. `torch.func` and `torch.jit.trace` do not see it."""
     with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
-        yield
+        if torch.compiler.is_compiling():
+            yield
+            return
+        trace = TRACE()
+        SET_TRACE(None)
+        try:
+            with temporarily_clear_interpreter_stack():
+                yield
+        finally:
+            SET_TRACE(trace)

@@ -268,6 +268,24 @@ def test_second_derivatives_are_right(case):
     assert torch.autograd.gradgradcheck(lambda x: ((layer(x) - c) ** 2).sum(), (x,), fast_mode=True)
 
 
+def test_each_sample_has_its_gradient(case):
+    """By `torch.func.vmap` of `grad`, in one go."""
+    build_layer, shape, _ = case
+    layer = ready(build_layer(dtype=torch.float64), shape)
+    x = torch.randn(3, *shape, dtype=torch.float64)
+
+    def of(weights, x):
+        return torch.func.functional_call(layer, weights, (x[None],)).sin().sum()
+
+    weights = {name: weight.detach() for name, weight in layer.named_parameters()}
+    grads, of_x = torch.func.vmap(torch.func.grad(of, (0, 1)), (None, 0))(weights, x)
+    for i, one in enumerate(x):
+        one = one.clone().requires_grad_()
+        expected = torch.autograd.grad(of({}, one), (one, *layer.parameters()))
+        for found, true in zip((of_x, *grads.values()), expected, strict=True):
+            assert float((found[i] - true).abs().max()) <= 1e-10 * float(true.abs().max())
+
+
 def test_device_meta(case):
     build_layer, shape, out = case
     layer = build_layer(device="meta").eval()
@@ -335,6 +353,22 @@ def test_exports(case):
         warnings.simplefilter("ignore")
         program = torch.export.export(layer, (x,))
     torch.testing.assert_close(program.module()(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_is_traced(case):
+    """By `torch.jit.trace`, at the size that was shown and any batch."""
+    build_layer, shape, _ = case
+    layer = ready(build_layer(), shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sizes become constants, and torch.jit is called deprecated
+        traced = torch.jit.trace(layer, torch.randn(2, *shape))
+        file = io.BytesIO()
+        torch.jit.save(traced, file)
+        file.seek(0)
+        traced = torch.jit.load(file)
+    for batch in (1, 3):
+        x = torch.randn(batch, *shape)
+        torch.testing.assert_close(traced(x), layer(x), rtol=1e-4, atol=1e-5)
 
 
 def test_autocast(case):

@@ -97,6 +97,33 @@ def test_torch_func_differentiates_it():
         torch.testing.assert_close(g, torch.autograd.grad(of(f), f)[0])
 
 
+def test_statistics_that_torch_func_keeps_to_itself_are_refused():
+    """Those of a part that vmap or grad hides; what is mapped with its statistics is remembered by each."""
+    norm, x = er.nn.Norm(er.Plane(rotations=4), 2), torch.randn(3, 2, 2, 4, 5, 5)
+    with pytest.raises(ValueError, match=r"torch.func.vmap or grad keeps to itself, .*: call eval\(\)"):
+        torch.func.vmap(norm)(x)
+    with pytest.raises(ValueError, match="keeps to itself"):
+        torch.func.grad(lambda f: norm(f).sin().sum())(x[0])
+    assert norm.num_batches_tracked == 0
+    torch.func.replace_all_batch_norm_modules_(norm)
+    torch.testing.assert_close(torch.func.vmap(norm)(x)[1], norm(x[1]))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_several_norms_mapped_at_once_remember_each_their_own():
+    norms = [er.nn.Norm(er.Plane(), 2) for _ in range(3)]
+    parameters, buffers = torch.func.stack_module_state(norms)
+    x = torch.randn(3, 4, 2, 5, 5)
+
+    def of(parameters, buffers, x):
+        return torch.func.functional_call(norms[0], (parameters, buffers), (x,))
+
+    y = torch.func.vmap(of)(parameters, buffers, x)
+    for i, norm in enumerate(norms):
+        torch.testing.assert_close(y[i], norm(x[i]))
+        torch.testing.assert_close(buffers["running_var"][i], norm.running_var)
+
+
 def test_a_single_value_is_its_own_mean():
     norm = er.nn.Norm(er.Plane(), 2)
     y = norm(torch.tensor([3.0, -4.0]).view(1, 2, 1, 1))

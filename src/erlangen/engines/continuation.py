@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.engines.table import Table
+from erlangen.shared import shared
 
 Rows = list[list[float]]
 
@@ -74,9 +75,10 @@ class Continuation:
     def _ring(self, widths: tuple[int, ...]) -> _Ring:
         ring = self._rings.get(widths)
         if ring is None:
-            ring = _Ring(*self._read(widths))
-            if not torch.compiler.is_compiling():
-                self._rings[widths] = ring
+            if torch.compiler.is_compiling():
+                return _Ring(*self._read(widths))
+            with shared():
+                ring = self._rings[widths] = _Ring(*self._read(widths))
         return ring
 
     def _read(self, widths: tuple[int, ...]) -> tuple[Table, dict[int, Table]]:

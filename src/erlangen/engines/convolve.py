@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from erlangen.operators import followed, transformed
+
 CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
 
@@ -23,7 +25,7 @@ def convolve(
     n = filters.dim() - 2
     x = in_format(x, FORMATS[n])
     depthwise = n == 2 and groups == x.shape[1] == len(filters) and x.device.type == "cpu" and dilation == 1
-    if depthwise and filters.requires_grad and bias is None:
+    if depthwise and filters.requires_grad and bias is None and not followed():
         return _Depthwise2d.apply(x, filters, stride, tuple(padding))
     return CONVOLUTIONS[n](x, filters, bias, stride, padding, dilation, groups)
 
@@ -34,8 +36,12 @@ def in_format(x: Tensor, memory_format: torch.memory_format) -> Tensor:
     The stride of a batch of one can be anything and still count as contiguous, but torch's convolutions
     choose their format by it.
     """
+    if transformed():
+        return x  # fields side by side, which torch.func.vmap hides, have no format
     x = x.contiguous(memory_format=memory_format)
-    if x.shape[0] == 1 and x.stride(0) != x[0].numel() and not torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or followed():
+        return x  # whose strides are no constants
+    if x.shape[0] == 1 and x.stride(0) != x[0].numel():
         strides = (x[0].numel(), *x.stride()[1:])
         return x.as_strided(x.shape, strides)
     return x

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch._C._functorch import peek_interpreter_stack
 
 from erlangen.engines.table import Table
 from erlangen.groups import Fibre
+from erlangen.operators import followed
 from erlangen.shared import shared
 
 CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
@@ -66,7 +66,7 @@ class FinerFibre(Resolution):
 
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
         """``down(function(up(field)))``, of which the field alone is kept; on a CPU piece by piece."""
-        if torch.compiler.is_compiling() or peek_interpreter_stack():  # torch.func knows no other
+        if torch.compiler.is_compiling() or followed():
             return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
         channels = last.shape[-1]

@@ -57,7 +57,7 @@ def downsample(
         return any_size.downsample(x, periodic, surround, halved, partial(line, kind), blurred)
     lines, strides, around, beyond = [], [], [], []
     for length, half, closes in zip(sizes, halved, periodic, strict=True):
-        odd_offset = (length - 1) % 2  # of the first sample, in halves
+        odd_offset = int((length - 1) % 2)  # of the first sample, in halves: a number, traced too
         lines.append(line(kind, odd_offset, x) if half else x.new_ones(1))
         strides.append(2 if half else 1)
         width = (len(lines[-1]) - 1 - odd_offset) // 2 if half else 0
@@ -68,7 +68,7 @@ def downsample(
     y = blurred(x, lines, strides, beyond)
     for axis, width in enumerate(beyond):
         if width:
-            share = inverse_share(sizes[axis], kind, (sizes[axis] - 1) % 2, 2, y)
+            share = inverse_share(sizes[axis], kind, int((sizes[axis] - 1) % 2), 2, y)
             y = y * share.view(-1, *[1] * (len(sizes) - 1 - axis))
     return y
 
@@ -101,7 +101,7 @@ def upsample(
         # an axis that keeps its size keeps its samples either way
         target = list(x.shape[2:])
         for axis, (fine, more) in enumerate(zip(size, around, strict=True)):
-            if fine % 2 == odd:
+            if int(fine % 2) == odd:
                 target[axis] = fine + 4 * more
         if target != list(x.shape[2:]):
             x = F.interpolate(x, size=target, mode=LINEAR[len(size)], align_corners=odd)
@@ -145,7 +145,7 @@ def spread(
             raise ValueError(
                 f"an axis of {coarse} samples cannot become {fine}, expected {2 * coarse - 1} or {2 * coarse}"
             )
-        odds.append(centred(fine, 2)[1] % 2)
+        odds.append(int(centred(fine, 2)[1] % 2))
     lines = [line(kind, odd, x) for odd in odds]
     around = [len(w) // 4 + 1 if closes else 0 for w, closes in zip(lines, periodic, strict=True)]
     if any(around):
@@ -223,7 +223,7 @@ def downsample_by_content(
             f"exact_shifts halves periodic axes of {tuple(sizes)} samples, expected even sizes; "
             "choose sizes divisible by 2^depth"
         )
-    phase = torch.zeros(x.shape[0], n, dtype=torch.long, device=x.device)
+    phase = x.new_zeros(x.shape[0], n, dtype=torch.long)
     if any(others):
         half = [axis for axis, shifts in enumerate(half_shifts or ()) if shifts]
         every = [downsample(y, periodic or axes, surround, others) for y in half_shifted(x, half)]

@@ -159,14 +159,14 @@ class LatticeEngine(Engine):
                     f"stride={self.stride} on a periodic axis of {size} samples is no periodic grid, "
                     f"expected a multiple of {self.stride} there"
                 )
-            halves = self._twice_first(size) % 2
+            halves = int(self._twice_first(size) % 2)
             if 0 in self._taps[(halves,) * len(sizes)].value.shape[-len(sizes) :]:
                 raise ValueError(
                     f"kernel_size=1 with stride={self.stride} on {size} samples: the coarse samples fall "
                     "between the fine ones, where a kernel at one point sees nothing; take kernel_size=3, or "
                     "er.nn.Down before it"
                 )
-        return tuple([self._twice_first(size) for size in sizes])
+        return tuple([int(self._twice_first(size)) for size in sizes])  # numbers, traced too
 
     def _plan(self, twice: tuple[int, ...]) -> "Plan":
         """The nodes, and so many samples around, where the first outputs lie there."""

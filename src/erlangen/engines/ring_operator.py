@@ -92,5 +92,7 @@ def _adjoint_backward(ctx: Any, grad: Tensor) -> tuple:
     return (ring_apply(grad, *ctx.saved_tensors, *ctx.sizes), *[None] * 4)
 
 
-torch.library.register_autograd("erlangen::ring_apply", _apply_backward, setup_context=_keep_tables)
-torch.library.register_autograd("erlangen::ring_adjoint", _adjoint_backward, setup_context=_keep_tables)
+ring_apply.differentiate(_apply_backward, _keep_tables)
+ring_adjoint.differentiate(_adjoint_backward, _keep_tables)
+ring_apply.map(along=1, out=2)
+ring_adjoint.map(along=2, out=1)

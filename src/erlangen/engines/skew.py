@@ -103,7 +103,7 @@ class SkewHalving(Halving):
             for y in half_shifted(x, half)
             for each in firsts
         ]
-        phase = torch.zeros(x.shape[0], len(axes), dtype=torch.long, device=x.device)
+        phase = x.new_zeros(x.shape[0], len(axes), dtype=torch.long)
         where = [axis for axis, phased in enumerate(axes) if phased]
         return strongest(torch.stack(phases, 1), [*half, *where], phase), phase
 

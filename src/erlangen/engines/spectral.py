@@ -19,6 +19,7 @@ from erlangen.harmonics import (
     resampled,
     synthesized_at,
 )
+from erlangen.operators import followed
 
 
 class MatrixEngine(Engine):
@@ -145,7 +146,8 @@ class FinerHarmonics(Resolution):
 
     def is_direct(self, field: Tensor) -> bool:
         """Whether `taken` is the faster way."""
-        return self.finer[1].has_axis and field.device.type == "cpu" and not torch.compiler.is_compiling()
+        on_cpu = self.finer[1].has_axis and field.device.type == "cpu"
+        return on_cpu and not (torch.compiler.is_compiling() or followed())
 
     def taken(
         self, function: Function, c: Complex[Tensor, "l m batch channel n"]

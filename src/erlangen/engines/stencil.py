@@ -171,5 +171,7 @@ def _adjoint_backward(ctx, grad):  # noqa: ANN001, ANN202
     return (stencil_apply(grad.contiguous(), *ctx.saved_tensors), *[None] * 6)
 
 
-torch.library.register_autograd("erlangen::stencil_apply", _apply_backward, setup_context=_keep_tables)
-torch.library.register_autograd("erlangen::stencil_adjoint", _adjoint_backward, setup_context=_keep_tables)
+stencil_apply.differentiate(_apply_backward, _keep_tables)
+stencil_adjoint.differentiate(_adjoint_backward, _keep_tables)
+stencil_apply.map(along=1, out=2)
+stencil_adjoint.map(along=2, out=1)

@@ -282,5 +282,7 @@ def _synthesize_backward(ctx, grad):  # noqa: ANN001, ANN202
     return c, [None] * len(tables), *[None] * 6
 
 
-torch.library.register_autograd("erlangen::project", _project_backward, setup_context=_keep_project)
-torch.library.register_autograd("erlangen::synthesize", _synthesize_backward, setup_context=_keep_synthesize)
+project.differentiate(_project_backward, _keep_project)
+synthesize.differentiate(_synthesize_backward, _keep_synthesize)
+project.map(along=0, out=2)
+synthesize.map(along=2, out=0)

@@ -127,12 +127,12 @@ class Transform:
     def _tables_of(self, n: int, folded: bool, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
         found = self._tables.get((n, folded, dtype, device))
         if found is None:
-            theta = self.parallels.theta.numpy()
-            Q = self.parallels.quadrature if folded else self.parallels.reading
-            Q = None if Q is None else Q.numpy()
-            made = spin_tables(theta, self.degrees, n, Q) if n else parity_tables(theta, self.degrees, Q)
             single = np.float32 if dtype == torch.float32 else np.float64
             with shared():
+                theta = self.parallels.theta.numpy()
+                Q = self.parallels.quadrature if folded else self.parallels.reading
+                Q = None if Q is None else Q.numpy()
+                made = spin_tables(theta, self.degrees, n, Q) if n else parity_tables(theta, self.degrees, Q)
                 found = [torch.from_numpy(table.astype(single)).to(device) for table in made]
             self._tables[(n, folded, dtype, device)] = found
         return found

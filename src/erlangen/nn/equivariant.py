@@ -35,6 +35,19 @@ class Equivariant(nn.Module):
     def prepare(self) -> None:
         """Make what a call takes from the domain, or refuse what it does not have."""
 
+    def __dir__(self) -> list[str]:
+        """Without properties that refuse: `torch.jit.trace` reads all that is listed."""
+        return [name for name in super().__dir__() if not _is_refused(self, name)]
+
+
+def _is_refused(layer: nn.Module, name: str) -> bool:
+    if isinstance(getattr(type(layer), name, None), property):
+        try:
+            getattr(layer, name)
+        except ValueError:
+            return True
+    return False
+
 
 def on(module: nn.Module, domain: Domain, *, to: Domain | None = None) -> nn.Module:
     r"""The same network on another domain of its kind: finer, of other size, masked.

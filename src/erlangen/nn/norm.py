@@ -1,6 +1,6 @@
 """Normalization over batch, fibre and space."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import Annotated, Any, NoReturn
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, maybe_get_level
 
 from erlangen.arguments import Count, Length, Range, checked
 from erlangen.domains import Domain
@@ -16,6 +16,7 @@ from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.recompute import PASS, VERSION
+from erlangen.operators import followed, transformed
 
 LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
 Call = tuple[Callable[..., Any], tuple] | None
@@ -81,10 +82,10 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if (
             again is not None
             and y.requires_grad
-            and not (torch.compiler.is_compiling() or y.is_meta or peek_interpreter_stack())
+            and not (torch.compiler.is_compiling() or y.is_meta or followed())
             and PASS.get() == "none"  # else it keeps nothing of its own
         ):
-            # which neither compilers nor torch.func know
+            # which neither compilers nor traces know
             y.again = Again(*again, VERSION(y))  # type: ignore[attr-defined]
         return y
 
@@ -144,7 +145,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         fibre, channels = self.rho.dim, self.num_features
         compiled = torch.compiler.is_compiling()
         plain = x.numel() == channels or not (self.centred and self.domain.is_uniform)
-        if plain or (not compiled and peek_interpreter_stack()):  # torch.func knows no other
+        if plain or (not compiled and followed()):  # of torch's operations only
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
             given = x, self.weight, self.bias, fibre, self.eps, weights
             y, mean, var = normalized(*given, centre=self.centred)
@@ -182,12 +183,24 @@ class Norm(Equivariant, nn.BatchNorm1d):
             return
         if not torch.compiler.is_compiling() and PASS.get() == "again":
             return
+        if transformed():
+            self._expect_own(mean)
         with torch.no_grad():
             seen = self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
             share = 1.0 / float(seen) if self.momentum is None else self.momentum
             unbiased = var * (count / max(count - 1, 1))
             self.running_mean.lerp_(mean.to(self.running_mean), share)  # type: ignore[union-attr,arg-type]
             self.running_var.lerp_(unbiased.to(self.running_var), share)
+
+    def _expect_own(self, mean: Tensor) -> None:
+        """ValueError for what `torch.func` hides in a number, and the running statistics cannot hold."""
+        if not set(_levels(mean)) <= set(_levels(self.running_mean)):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{type(self).__name__}({self.extra_repr()}) in training is to remember statistics that "
+                "torch.func.vmap or grad keeps to itself, expected statistics that stay as they are, or "
+                "none: call eval(), or torch.func.replace_all_batch_norm_modules_(net), or build it with "
+                "track_running_stats=False"
+            )
 
     def _count_batch(self) -> float:
         """One more; and its share in the running statistics."""
@@ -197,6 +210,13 @@ class Norm(Equivariant, nn.BatchNorm1d):
 
     def extra_repr(self) -> str:
         return f'{self.domain}, {self.num_features}, field="{self.field}"'
+
+
+def _levels(x: Tensor) -> Iterator[int]:
+    """The transforms of `torch.func` that hide something in a tensor."""
+    while is_functorch_wrapped_tensor(x):
+        yield maybe_get_level(x)
+        x = get_unwrapped(x)
 
 
 class Again:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import peek_interpreter_stack
 from torch.utils.checkpoint import checkpoint
+
+from erlangen.operators import followed
 
 VERSION = attrgetter("_version")
 Pass = Literal["none", "first", "again"]
@@ -29,12 +30,7 @@ def stored(field: Tensor, *parts: nn.Module) -> Tensor:
         RuntimeError: in the backward pass, if weights were changed in place since.
     """
     watched = isinstance(field, Tensor) and torch.is_grad_enabled()  # a trace by torch.fx knows no tensors
-    if (
-        not watched
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        or peek_interpreter_stack()
-    ):
+    if not watched or torch.compiler.is_compiling() or followed():
         for part in parts:
             field = part(field)
         return field
