@@ -37,10 +37,19 @@ class Counted(TorchDispatchMode):
         return sum(size for storage, size in self.made.items() if not storage.expired())
 
 
-def default_network(domain=None):
-    return er.models.UNet(
-        domain or er.Plane(rotations=8), 3, 1, width=5, blocks=2, kernel_size=3, separable=False
-    )
+def default_network(**options):
+    options = {"width": 5, "kernel_size": 3, **options}
+    return er.models.UNet(er.Plane(rotations=8), 3, 1, blocks=2, separable=False, **options)
+
+
+SMOOTH = {"taps": "smooth", "nonlinearity": "silu", "oversampling": 1}
+# options of a network, and the operations of a step: on a device that keeps the memory format 15 to 33 fewer
+STEPS = {
+    "relu, finer fibre": ({}, 320),
+    "silu, 3 x 3": ({"width": (2, 6, 12, 24), **SMOOTH}, 245),
+    "silu, 5 x 5": ({"width": (2, 4, 8, 16), "kernel_size": 5, **SMOOTH}, 245),
+    "silu, low-passed": ({"width": (2, 4, 8, 16), "kernel_size": 5, "low_pass": True, **SMOOTH}, 334),
+}
 
 
 def a_step(net, x):
@@ -48,13 +57,18 @@ def a_step(net, x):
     net(x).square().mean().backward()
 
 
-def test_a_step_takes_few_operations():
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_takes_few_operations(name):
     """Those of another device than a CPU, where each is a kernel to be launched."""
-    net, x = default_network().to("meta"), torch.randn(2, 3, 64, 64, device="meta")
+    options, most = STEPS[name]
+    net, x = default_network(**options).to("meta"), torch.randn(2, 3, 64, 64, device="meta")
     a_step(net, x)
     with Counted() as counted:
         a_step(net, x)
-    assert counted.operations <= 330  # of 1,199; 15 are copies, as this device forgets the memory format
+    assert counted.operations <= most
+
+
+def test_a_norm_takes_few_operations():
     norm, x = er.nn.Norm(er.Plane(rotations=8), 3).to("meta"), torch.randn(2, 3, 8, 9, 9, device="meta")
     with Counted() as counted:
         norm(x)
@@ -67,7 +81,7 @@ def test_a_step_moves_few_bytes():
     a_step(net, x)
     with Counted() as counted:
         a_step(net, x)
-    assert counted.moved <= 740e6, counted.moved
+    assert counted.moved <= 680e6, counted.moved
 
 
 @pytest.mark.parametrize("nonlinearity", ["relu", "silu", "gated"])

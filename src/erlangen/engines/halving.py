@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.engines import any_size
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
-from erlangen.engines.lines import inverse_share, line
+from erlangen.engines.lines import filter_of, inverse_share, line, multiplied
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -55,22 +55,32 @@ def downsample(
     halved = [True] * len(sizes) if halved is None else halved
     if torch.compiler.is_compiling() and not any_size.is_known(sizes):
         return any_size.downsample(x, periodic, surround, halved, partial(line, kind), blurred)
-    lines, strides, around, beyond = [], [], [], []
+    odds, strides, around, beyond = [], [], [], []
     for length, half, closes in zip(sizes, halved, periodic, strict=True):
         odd_offset = int((length - 1) % 2)  # of the first sample, in halves: a number, traced too
-        lines.append(line(kind, odd_offset, x) if half else x.new_ones(1))
+        odds.append(odd_offset if half else None)
         strides.append(2 if half else 1)
-        width = (len(lines[-1]) - 1 - odd_offset) // 2 if half else 0
+        width = (len(line(kind, odd_offset, x)) - 1 - odd_offset) // 2 if half else 0
         around.append(width if closes else 0)
         beyond.append(0 if closes else width)
     if any(around):
         x = surround(x, around)
-    y = blurred(x, lines, strides, beyond)
-    for axis, width in enumerate(beyond):
-        if width:
-            share = inverse_share(sizes[axis], kind, int((sizes[axis] - 1) % 2), 2, y)
-            y = y * share.view(-1, *[1] * (len(sizes) - 1 - axis))
-    return y
+    y = correlated(x, filter_of(kind, odds, x), strides, beyond)
+    return shared_out(
+        y, sizes, kind, [odd if width else None for odd, width in zip(odds, beyond, strict=True)], 2
+    )
+
+
+def shared_out(
+    y: Tensor, sizes: Sequence[int], kind: str, odd_offsets: Sequence[int | None], stride: int
+) -> Tensor:
+    """Divided by what a filter sees of the axes that are open; None for the others."""
+    shares = [
+        inverse_share(size, kind, odd, stride, y).view(-1, *[1] * (len(sizes) - 1 - axis))
+        for axis, (size, odd) in enumerate(zip(sizes, odd_offsets, strict=True))
+        if odd is not None
+    ]
+    return y * reduce(torch.mul, shares) if shares else y
 
 
 def upsample(
@@ -113,17 +123,13 @@ def upsample(
 
 def blurred(x: Tensor, lines: Sequence[Tensor], strides: list[int], padding: list[int]) -> Tensor:
     """Each channel correlated with the product of one line of weights for each axis."""
-    filters = by_lines(lines, x.shape[1])
-    x = in_format(x, FORMATS[len(lines)])
-    return CONVOLUTIONS[len(lines)](x, filters, None, strides, padding, 1, x.shape[1])
+    return correlated(x, multiplied(lines), strides, padding)
 
 
-def by_lines(lines: Sequence[Tensor], channels: int) -> Tensor:
-    """The product of one line for each axis, for every channel."""
-    kernel = lines[0]
-    for along in lines[1:]:
-        kernel = kernel[..., None] * along
-    return kernel.expand(channels, 1, *kernel.shape)
+def correlated(x: Tensor, kernel: Float[Tensor, "*taps"], strides: list[int], padding: list[int]) -> Tensor:
+    """Each channel correlated with the same filter."""
+    filters, n = kernel.expand(x.shape[1], 1, *kernel.shape), kernel.dim()
+    return CONVOLUTIONS[n](in_format(x, FORMATS[n]), filters, None, strides, padding, 1, x.shape[1])
 
 
 def spread(
@@ -150,8 +156,16 @@ def spread(
     around = [len(w) // 4 + 1 if closes else 0 for w, closes in zip(lines, periodic, strict=True)]
     if any(around):
         x = surround(x, around)
-    filters, x = by_lines(lines, x.shape[1]), in_format(x, FORMATS[n])
-    y = TRANSPOSED[n](x, filters, None, 2, [(len(w) - 1) // 2 for w in lines], 0, x.shape[1])
+    kernel, x = filter_of(kind, odds, x), in_format(x, FORMATS[n])
+    y = TRANSPOSED[n](
+        x,
+        kernel.expand(x.shape[1], 1, *kernel.shape),
+        None,
+        2,
+        [(len(w) - 1) // 2 for w in lines],
+        0,
+        x.shape[1],
+    )
     for axis, (odd, more) in enumerate(zip(odds, around, strict=True)):
         if more:
             y = 2 * y.narrow(2 + axis, 2 * more, size[axis])  # both phases sum to a half
@@ -186,11 +200,8 @@ def smoothed(
     sizes, n = x.shape[2:], x.dim() - 2
     if any(periodic):
         x = surround(x, [int(closes) for closes in periodic])
-    y = blurred(x, [line("spline", 0, x)] * n, [1] * n, [int(not closes) for closes in periodic])
-    for axis, closes in enumerate(periodic):
-        if not closes:
-            y = y * inverse_share(sizes[axis], "spline", 0, 1, y).view(-1, *[1] * (n - 1 - axis))
-    return y
+    y = correlated(x, filter_of("spline", [0] * n, x), [1] * n, [int(not closes) for closes in periodic])
+    return shared_out(y, sizes, "spline", [None if closes else 0 for closes in periodic], 1)
 
 
 def downsample_by_content(

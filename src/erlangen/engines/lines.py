@@ -1,7 +1,8 @@
 """Lines of weights along an axis of a lattice: made once, and what of them lies on an open axis."""
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache, reduce
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ REACH = 2.5  # samples
 CUT, SLOPE = 0.45, 0.14  # where "band-limited" falls to a half, and how slowly, of the highest wave number
 TAPS = 4  # of "band-limited" on either side
 LINES: dict[tuple[str, int], Table] = {}  # by kind, and by where they are centred; made at the first use
+FILTERS: dict[tuple[str, tuple[int | None, ...]], Table] = {}
 
 
 def line(kind: str, odd_offset: int, like: Tensor) -> Float[Tensor, "taps"]:
@@ -30,6 +32,25 @@ def line(kind: str, odd_offset: int, like: Tensor) -> Float[Tensor, "taps"]:
             return KINDS[kind](odd_offset).to(like)
         _make(kind, like)
     return LINES[key].like(like)
+
+
+def filter_of(kind: str, odd_offsets: Sequence[int | None], like: Tensor) -> Float[Tensor, "*taps"]:
+    """The product of one `line` for each axis, of a single 1 where that is None: made once."""
+    if torch.compiler.is_compiling():
+        return multiplied([like.new_ones(1) if odd is None else line(kind, odd, like) for odd in odd_offsets])
+    key = kind, tuple(odd_offsets)
+    if key not in FILTERS:
+        with shared():
+            one = torch.ones(1, dtype=torch.float64)
+            FILTERS[key] = Table(
+                multiplied([one if odd is None else KINDS[kind](odd) for odd in odd_offsets])
+            )
+    return FILTERS[key].like(like)
+
+
+def multiplied(lines: Sequence[Tensor]) -> Tensor:
+    """The product of one line for each axis."""
+    return reduce(lambda product, along: product[..., None] * along, lines)
 
 
 def _make(kind: str, like: Tensor) -> None:
@@ -92,7 +113,7 @@ def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tens
     return _kept(size, kind, odd_offset, stride, like.dtype, like.device)
 
 
-@lru_cache(maxsize=512)
+@cache  # for good: a step that a GPU recorded reads them where they lie
 def _kept(
     size: int, kind: str, odd_offset: int, stride: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
