@@ -43,8 +43,9 @@ def main() -> None:
         "turns and flips, UNet": {name: grid_symmetries(plane) for name, plane in PLANES.items()},
         "gradients, UNet, D8, 30 x 30": gradients(er.Plane(8, reflections=True)),
         "shifts": shifts(),
-        "any angle, ReLU and maximum": any_angle(gated=False, projection="max"),
-        "any angle, gates and mean": any_angle(gated=True, projection="mean"),
+        "any angle, ReLU and maximum": any_angle("ReLU", "max"),
+        "any angle, gates and mean": any_angle("gates", "mean"),
+        "any angle, as the preset exact": any_angle("exact", "mean"),
         "any angle, isotropic signed rings, above the floor": isotropic(),
         "config": CONFIG,
         "torch": torch.__version__,
@@ -141,20 +142,30 @@ def defects(net: nn.Module, x: torch.Tensor, plane: er.Plane) -> er.verify.Repor
     return er.verify.equivariance(net, x, plane, elements, gradients=False, show=False)
 
 
-def any_angle(gated: bool, projection: str) -> dict[str, dict]:
-    """Lift 7x7, two regular 5x5, 8 channels: the worst angle of every seed, on the inner disc."""
+def block(plane: er.Plane, kind: str, first: bool) -> list[nn.Module]:
+    """A lift of 7 x 7 or a regular layer of 5 x 5, with norm and nonlinearity, 8 channels."""
+    taps = "smooth" if kind == "exact" else "rings"
+    layer = (
+        er.nn.Lift(plane, 3, 8, 7, taps=taps)
+        if first
+        else er.nn.Correlation(plane, 8, 8, 5, taps=taps, **REGULAR)
+    )
+    nonlinear: dict[str, list[nn.Module]] = {
+        "ReLU": [er.nn.ReLU(plane)],
+        "gates": [er.nn.Gated(plane, 8)],
+        "exact": [er.nn.SiLU(plane, oversampling=1.5), er.nn.LowPass(plane, "regular")],
+    }
+    return [layer, er.nn.Norm(plane, 8), *nonlinear[kind]]
+
+
+def any_angle(kind: str, projection: str) -> dict[str, dict]:
+    """Three blocks: the worst angle of every seed, on the inner disc."""
     plane, found = er.Plane(8), {}
     for blur in CONFIG["blurs"]:
         x, errors = photograph(blur), []
         for seed in range(CONFIG["angle_seeds"]):
             torch.manual_seed(seed)
-            layers: list[nn.Module] = []
-            for i in range(3):
-                layers += [
-                    er.nn.Correlation(plane, 8, 8, 5, **REGULAR) if i else er.nn.Lift(plane, 3, 8, 7),
-                    er.nn.Norm(plane, 8),
-                    er.nn.Gated(plane, 8) if gated else er.nn.ReLU(plane),
-                ]
+            layers = [part for i in range(3) for part in block(plane, kind, first=i == 0)]
             net = nn.Sequential(*layers, er.nn.Project(plane, projection)).double()
             net(x)
             errors.append(defects(net.eval(), x, plane).worst_interpolated)

@@ -37,10 +37,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         import tyro
     except ImportError as error:
         raise ImportError('the command line needs tyro and others; pip install "erlangen[train]"') from error
-    from erlangen.commands import COMMANDS
+    from erlangen.commands import commands
 
     command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,  # type: ignore[arg-type]
+        commands(arguments),
         args=arguments,
         prog="erlangen",
         description="Equivariant networks by cross-correlation: segment photographs, whichever way up.",

@@ -1,8 +1,10 @@
 """What `erlangen` can be asked to do: each command a class, its fields the flags."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from erlangen.legible import legible
 from erlangen.train import Settings
+from erlangen.train.settings import PRESETS, Preset
 
 if TYPE_CHECKING:
     from erlangen.train import Run, Training
@@ -58,6 +61,9 @@ class Train:
     """Replace the network, or the stopped training, that is in --out."""
     dry_run: bool = False
     """Say how the files are read, in --out/reading.html with a picture, and stop before the first step."""
+    preset: Preset = "fast"
+    """Options of the network, which others here change: fast, or exact, whose answers turn more exactly with
+    photographs between the angles of the pixel grid, for a third more time."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:
@@ -311,7 +317,7 @@ class Doctor:
         return examine()
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "predict": Predict,
     "check": Check,
@@ -319,6 +325,16 @@ COMMANDS = {
     "demo": Demo,
     "doctor": Doctor,
 }
+
+
+def commands(arguments: Sequence[str]) -> dict[str, Callable[..., Any]]:
+    """All, by their names; `train` with the options of the preset that is named, for others to change."""
+    told = [after for before, after in pairwise(arguments) if before == "--preset"]
+    told += [one.removeprefix("--preset=") for one in arguments if one.startswith("--preset=")]
+    named = next((name for name in PRESETS if name in told), None)  # what is none, the parser refuses
+    if named is None:
+        return COMMANDS
+    return {**COMMANDS, "train": partial(Train, preset=named, settings=Settings().changed(preset=named))}
 
 
 class _bar:

@@ -242,7 +242,8 @@ def expect_borne_out(recipe: Mapping[str, Any], shapes: Shapes) -> None:
 def _functions(options: Options, level: int, order: int) -> float:
     """From how many functions the kernels of a level are summed, at least."""
     taps = (options.at("kernel_size", level) or 5) + 1
-    return options.at("rings", level) or min(taps**2 / 8, taps / 2 if order == 1 else math.inf)
+    round_ones = taps / 2 - (options.at("taps", level) == "smooth")
+    return options.at("rings", level) or min(taps**2 / 8, round_ones if order == 1 else math.inf)
 
 
 def order_of(domain: Mapping[str, Any]) -> int:

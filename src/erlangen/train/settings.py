@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
-from erlangen.arguments import TOO_MANY, Count, Positive, Range, check_fields, shown
+from erlangen.arguments import TOO_MANY, Count, Positive, Range, check_fields, checked, shown
 from erlangen.models import Options
 from erlangen.models.options import BEFORE as OPTIONS_BEFORE
 from erlangen.models.options import NAMES as OPTIONS
@@ -21,9 +21,23 @@ Share = Annotated[float, Range(0)]
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
-# full correlations of 3, two at each level: more exact between the angles that the pixel grid knows is a
-# kernel_size of 5, which takes twice as long, and oversampling=2, a tenth longer
-NETWORK = Options(blocks=2, kernel_size=3, separable=False, oversampling=1)
+FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=1.5, separable=False)
+Preset = Literal["fast", "exact"]
+PRESETS: dict[Preset, Options] = {
+    "fast": replace(FULL, kernel_size=3),
+    "exact": replace(FULL, kernel_size=5, low_pass=True),
+}
+
+
+@checked
+def preset(preset: Preset) -> Options:
+    """The options of a network that have a name.
+
+    "fast" has kernels of 3 x 3: a step at a plain U-Net's price. "exact" has kernels of 5 x 5 and a low-pass
+    behind each nonlinearity: between the angles of the pixel grid its answers turn more exactly with
+    photographs, of which it keeps less of the finest detail.
+    """
+    return PRESETS[preset]
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ class Settings:
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    network: Options = NETWORK
+    network: Options = PRESETS["fast"]
     size: Count = 256
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
@@ -127,10 +141,16 @@ class Settings:
     def changed(self, **changes: Any) -> "Settings":
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
+        Args:
+            changes: the values. `preset`, "fast" or "exact", names all options of the network at once, which
+                the others then change.
+
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
             8
         """
+        if "preset" in changes:
+            changes["network"] = preset(changes.pop("preset"))
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
         if options:
             changes["network"] = replace(changes.get("network", self.network), **options)
@@ -152,8 +172,15 @@ class Settings:
         return settings.changed(width=self.width_for(task))
 
     def width_for(self, task: Task) -> int | tuple[int, ...]:
-        """Fields, at the finest level or at each."""
-        return self.network.width or (5 if task.dense else 6)
+        """Fields, at the finest level or at each; unless told, so many that steps take about as long."""
+        if self.network.width is not None:
+            return self.network.width
+        options, twice = self.network, 1 if task.dense else 2
+        if not self.rotations or options.separable:
+            return 24 if not self.rotations else 8 * twice
+        if (options.at("kernel_size", 0) or 5) > 3:
+            return 2 * twice
+        return (2 * twice, *(3 * twice * 2**level for level in range(1, options.depth + 1)))
 
     @property
     def domain(self) -> Plane:

@@ -1,0 +1,69 @@
+"""The networks that have a name, `--preset fast` and `--preset exact`."""
+
+import pytest
+import torch
+
+import erlangen as er
+from erlangen.commands import commands
+from erlangen.models import Options
+from erlangen.nn import LowPass
+from erlangen.train import Predictor, Settings, Task
+from erlangen.train.fit import default_network
+from erlangen.train.settings import PRESETS
+
+
+def settings_of(arguments: str) -> Settings:
+    """What the command line takes."""
+    import tyro
+
+    told = ["train", "photos", *arguments.split()]
+    return tyro.extras.subcommand_cli_from_dict(commands(told), args=told).settings
+
+
+def test_a_preset_names_all_options_and_others_change_it():
+    assert Settings().network == PRESETS["fast"]
+    exact = Settings().changed(width=7, recompute=True).changed(preset="exact", depth=2)
+    assert exact.network == Options(**vars(PRESETS["exact"]) | {"depth": 2})
+
+
+@pytest.mark.parametrize("told", ["--preset exact", "--preset=exact", "--minutes 3 --preset exact"])
+def test_the_command_line_takes_a_preset(told):
+    assert settings_of(told).network == PRESETS["exact"]
+    changed = settings_of(f"{told} --kernel-size 3")
+    assert changed.network == Settings().changed(preset="exact", kernel_size=3).network
+    assert settings_of("").network == settings_of("--preset fast").network == PRESETS["fast"]
+
+
+def test_what_is_no_preset_is_refused(capsys):
+    with pytest.raises(ValueError, match="preset is 'slow', expected"):
+        Settings().changed(preset="slow")
+    with pytest.raises(SystemExit):
+        settings_of("--preset slow")
+    assert "exact" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    ("rotations", "reflections", "dense"),
+    [(8, False, True), (4, True, False), (6, False, True), (1, False, False), (0, False, True)],
+)
+def test_presets_on_every_group(preset, rotations, reflections, dense, tmp_path):
+    """Quarter turns and flips that lie in the group are exact at odd sizes; the network is saved whole."""
+    settings = Settings().changed(preset=preset, rotations=rotations, reflections=reflections, depth=2)
+    task = Task() if dense else Task(("a", "b", "c"), dense=False)
+    torch.manual_seed(0)
+    net = default_network(task, settings).double().eval()
+    x = torch.randn(1, 3, 27, 22, dtype=torch.float64)
+    report = er.verify.equivariance(er.verify.randomized(net, x), x, settings.domain, show=False)
+    assert all(row.output < 1e-12 for row in report.rows if row.element.is_exact)
+    assert any(isinstance(part, LowPass) for part in net.modules()) == (preset == "exact")
+    model = Predictor(net.float(), task=task, size=32).eval()
+    er.save(model, tmp_path)
+    assert torch.equal(er.load(tmp_path)(x.float()), model(x.float()))
+
+
+def test_settings_of_before_keep_their_network():
+    """What a stopped training stored names all options that there were, and gets none of a preset's."""
+    before = {"blocks": 2, "kernel_size": 3, "separable": False, "oversampling": 1, "width": 5, "depth": 3}
+    network = Settings.of({**before, "nonlinearity": "relu", "steps": 3}).network
+    assert (network.taps, network.nonlinearity, network.low_pass) == ("rings", "relu", False)
