@@ -153,7 +153,7 @@ def block(plane: er.Plane, kind: str, first: bool) -> list[nn.Module]:
     nonlinear: dict[str, list[nn.Module]] = {
         "ReLU": [er.nn.ReLU(plane)],
         "gates": [er.nn.Gated(plane, 8)],
-        "exact": [er.nn.SiLU(plane, oversampling=1.5), er.nn.LowPass(plane, "regular")],
+        "exact": [er.nn.SiLU(plane), er.nn.LowPass(plane, "regular")],
     }
     return [layer, er.nn.Norm(plane, 8), *nonlinear[kind]]
 

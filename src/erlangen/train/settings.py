@@ -21,7 +21,7 @@ Share = Annotated[float, Range(0)]
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
-FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=1.5, separable=False)
+FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
 Preset = Literal["fast", "exact"]
 PRESETS: dict[Preset, Options] = {
     "fast": replace(FULL, kernel_size=3),
