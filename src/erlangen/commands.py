@@ -286,8 +286,8 @@ class Demo:
 
     out: Path = Path("runs/demo")
     """Where the picture and the page go."""
-    steps: int = 280
-    """Of the equivariant network; the plain one takes seven times as many, in about the same time."""
+    steps: int = 320
+    """Of the equivariant network; the plain one takes six times as many, in about the same time."""
     scenes: int = 72
     """How many to draw and learn from."""
     seed: int = 0
