@@ -504,9 +504,9 @@ def test_too_few_minutes_say_so(scenes):
 def test_memory_is_said_before_photographs_are_loaded(scenes, monkeypatch):
     said, load = {}, er.train.Photographs.load
 
-    def loaded(data, size):
+    def loaded(data, *how):
         assert "memory" in said
-        return load(data, size)
+        return load(data, *how)
 
     monkeypatch.setattr("erlangen.train.Photographs.load", loaded)
     training = prepare(
