@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +10,13 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from erlangen.train.ahead import ahead
 from erlangen.train.images import Shrinking, as_bytes, read_image, resampled, turned_and_shrunk
 from erlangen.train.masks import MaskReading, how_to_read, read_mask
 from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
 
+MOST = 4  # photographs in memory at their full size at once
 Self = TypeVar("Self", bound="Data")
 
 
@@ -60,8 +62,17 @@ class Data(ABC):
         return tuple(replace(data, values=values) for data in (self, *others))
 
     def load(self, size: int | None, by: Shrinking = "cubic") -> tuple[list[Tensor], list[Tensor]]:
-        """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`."""
-        pairs = [self.load_one(i, size, by=by) for i in range(len(self))]
+        """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`.
+
+        Several at a time, by as many threads as torch has; of those that cannot be read, the first is named.
+        """
+        one = partial(self.load_one, size=size, by=by)
+        first = [one(0)] if len(self) else []  # decides how all masks are read
+        threads = min(torch.get_num_threads(), MOST)
+        others = range(1, len(self))
+        pairs = first + (
+            [read() for read in ahead(one, others, threads)] if threads > 1 else [*map(one, others)]
+        )
         return [image for image, _ in pairs], [truth for _, truth in pairs]
 
     def load_one(

@@ -2,7 +2,6 @@
 
 import struct
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Num
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from erlangen.train.quiet import QUIET
 from erlangen.train.tiff import FLOAT, SIGNED, Layout, read_layout
 
 Array = np.ndarray
@@ -173,8 +173,7 @@ def decode_open(image: Image.Image) -> Decoded:
         ValueError: for one whose file is broken.
     """
     name = Path(str(getattr(image, "filename", "") or "the image"))
-    with _named(name, "an image"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _named(name, "an image"), QUIET:
         kind, orientation = {"F": "f", "I": "i"}.get(image.mode, "u"), _orientation(image)
         bits = BITS.get(image.mode, 8)
         facts = Facts(str(name), "", image.mode, image.size, bits, orientation=orientation, kind=kind)
@@ -231,8 +230,7 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, Layout | None]]:
         raise OSError("it is no file")
     with open(path, "rb") as file:
         is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    with warnings.catch_warnings():  # of damage that leaves a picture, and of large ones
-        warnings.simplefilter("ignore")
+    with QUIET:
         layout = read_layout(path) if is_tiff else None
         if layout:
             _expect_whole(layout, path)

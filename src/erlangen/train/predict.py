@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from erlangen.train.ahead import ahead
 from erlangen.train.decoding import Decoded, decode, decode_open
 from erlangen.train.folders import find_images
 from erlangen.train.images import as_rgb, numbers, shrink
@@ -26,6 +27,7 @@ from erlangen.train.tiles import answer
 TABLE = "classes.csv"
 KEEP_EVERY = 30.0  # seconds after which the lines of a table go to the disc
 Answers = Generator[tuple[Path, Tensor], None, None]  # photographs and their logits
+Read = Callable[[], tuple[Tensor, tuple[int, int]]]  # a photograph at the network's scale, and its own size
 
 
 def predict(
@@ -157,9 +159,20 @@ def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
 def _predict_files(
     model: Predictor, found: dict[Path, Path], size: int | None, tile: int | None
 ) -> Iterator[Tensor]:
-    for path in found:
-        logits = predict_logits(model, as_photograph(model, decode(path)), size, tile)
-        yield model.task.probabilities(logits)[0]
+    with closing(_read_ahead(model, found, size)) as photographs:
+        for photograph in photographs:
+            logits = _logits(model, *photograph(), tile)
+            yield model.task.probabilities(logits)[0]
+
+
+def _read_ahead(model: Predictor, found: dict[Path, Path], size: int | None) -> Generator[Read, None, None]:
+    """Of each photograph what gives it as `_numbers` does, or says why not; one more is read meanwhile."""
+    yield from ahead(lambda path: _numbers(model, as_photograph(model, decode(path)), size), found)
+
+
+def _numbers(model: Predictor, photograph: Image.Image, size: int | None) -> tuple[Tensor, tuple[int, int]]:
+    """A photograph at the network's scale, and the height and width that it has itself."""
+    return numbers(shrink(photograph, size or model.size, model.shrinking)), photograph.size[::-1]
 
 
 def _write_files(
@@ -173,12 +186,14 @@ def _write_files(
 ) -> Iterator[Tensor]:
     unread = list[str]()
     aside = None if len(found) == 1 else unread
-    each = ((path, _answered(model, path, size, tile, aside)) for path in found)
-    answers: Answers = ((path, logits) for path, logits in each if logits is not None)
     with_files = _with_masks if model.task.dense else _with_table
-    with lock, closing(with_files(answers, model.task, outputs, files, found)) as written:
-        for _, logits in written:
-            yield model.task.probabilities(logits)[0]
+    with lock, closing(_read_ahead(model, found, size)) as photographs:
+        read = zip(found, photographs, strict=True)
+        each = ((path, _answered(model, path, photograph, tile, aside)) for path, photograph in read)
+        answers: Answers = ((path, logits) for path, logits in each if logits is not None)
+        with closing(with_files(answers, model.task, outputs, files, found)) as written:
+            for _, logits in written:
+                yield model.task.probabilities(logits)[0]
     if unread:
         what = f"{len(unread)} of {len(found)} photographs are left out, the others are in {outputs.folder}: "
         raise ValueError(what + "; ".join(unread))
@@ -188,8 +203,12 @@ def predict_logits(
     model: Predictor, photograph: Image.Image, size: int | None = None, tile: int | None = None
 ) -> Tensor:
     """The logits of one photograph, ``(1, task.logits, *its size)``, computed at the network's scale."""
-    logits = answer(model, numbers(shrink(photograph, size or model.size, model.shrinking)), tile)
-    whole = photograph.size[::-1]
+    return _logits(model, *_numbers(model, photograph, size), tile)
+
+
+def _logits(model: Predictor, image: Tensor, whole: tuple[int, int], tile: int | None) -> Tensor:
+    """Those of a photograph, at the height and width that it has itself."""
+    logits = answer(model, image, tile)
     if model.task.dense and tuple(logits.shape[-2:]) != whole:
         logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
     return logits
@@ -250,11 +269,11 @@ def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
 
 
 def _answered(
-    model: Predictor, path: Path, size: int | None, tile: int | None, unread: list[str] | None
+    model: Predictor, path: Path, photograph: Read, tile: int | None, unread: list[str] | None
 ) -> Tensor | None:
     """The logits of a file; what is wrong with one that has none goes to `unread`, if there is such."""
     try:
-        return predict_logits(model, as_photograph(model, decode(path)), size, tile)
+        return _logits(model, *photograph(), tile)
     except (ValueError, MemoryError, RuntimeError) as error:
         if unread is None or (isinstance(error, RuntimeError) and "memory" not in str(error)):
             raise
