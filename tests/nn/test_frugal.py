@@ -99,6 +99,25 @@ def test_a_lifted_network_keeps_as_much_as_its_channels(nonlinearity):
     assert kept[0] <= 8 * kept[1]
 
 
+@pytest.mark.parametrize(("width", "kernel"), [((2, 6, 12, 24), 3), ((2, 4, 8, 16), 5)])
+@pytest.mark.parametrize("low_pass", [False, True])
+def test_networks_without_a_finer_fibre_keep_little_too(width, kernel, low_pass):
+    """Full kernels, two blocks, a batch of two of 128 pixels; of 64 filters weigh more: 9 to 10."""
+    options = {"separable": False, "blocks": 2, "nonlinearity": "silu", "taps": "smooth", "oversampling": 1}
+    options |= {"width": width, "kernel_size": kernel, "low_pass": low_pass}
+    kept, x = [], torch.randn(2, 3, 128, 128)
+    lifted = er.Plane(rotations=8)
+    for domain, again in ((er.Plane(), False), (lifted, False), (lifted, True)):
+        net = er.models.UNet(domain, 3, 1, recompute=again, **options)
+        net(x[:, :, :16, :16])
+        with Counted() as counted:
+            y = net(x)
+        kept.append(counted.kept)
+        assert y.requires_grad
+    assert kept[1] <= 8 * kept[0], kept
+    assert kept[2] <= 2.3 * kept[0], kept
+
+
 LAYERS = {
     "relu": lambda plane: er.nn.ReLU(plane),
     "relu as it is": lambda plane: er.nn.ReLU(plane, oversampling=1),

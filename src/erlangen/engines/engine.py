@@ -31,6 +31,8 @@ class Engine(ABC):
         power: ``(b,)``, the summed squared weights of each basis function for one output value: what
             an initialization divides by.
         smoothness: ``(b,)``, the relative amplitude that each coefficient should start with.
+        by_channels: whether its work goes by the channels that come out, so that a few of them at a time
+            are no more work than all at once.
         adds_bias: whether `filters` takes a bias, for which no further pass over the field is needed.
     """
 
@@ -40,6 +42,7 @@ class Engine(ABC):
     power: Float[Tensor, "b"]
     smoothness: Float[Tensor, "b"]
     adds_bias: bool = False
+    by_channels: bool = False
 
     @abstractmethod
     def apply(

@@ -29,6 +29,10 @@ class Resolution(ABC):
     def down(self, field: Tensor) -> Tensor:
         """The band-limited part of a field at more samples, on the domain's own."""
 
+    def largest(self, field: Float[Tensor, "batch channel fibre *space"]) -> Tensor:
+        """``max_h up(field)(h)``."""
+        return self.up(field).amax(2)
+
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
         """``down(function(up(field)))``."""
         return self.down(function.of(self.up(field)))
@@ -63,6 +67,21 @@ class FinerFibre(Resolution):
     def down(self, field: Tensor) -> Tensor:
         """The band-limited part of a function on the finer fibre."""
         return along_fibre(self.lowpass.like(field), field)
+
+    def largest(self, field: Tensor) -> Tensor:
+        """``max_h up(field)(h)``; without a gradient, on a CPU, piece by piece."""
+        recorded = torch.compiler.is_compiling() or followed()
+        wanted = torch.is_grad_enabled() and field.requires_grad
+        if recorded or wanted or field.device.type != "cpu":
+            return super().largest(field)
+        last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
+        rows, between = last.flatten(0, -3), self.between.like(field)
+        y = rows.amax(1)  # (p, channel)
+        size = max(1, CHUNK // (len(between) * max(rows.shape[2], 1)))
+        for here, there in zip(rows.split(size), y.split(size), strict=True):
+            finer = here.movedim(1, 2).flatten(0, 1) @ between.T  # (p channel, i)
+            torch.maximum(there, finer.amax(1).view(there.shape), out=there)
+        return y.view(last.shape[:-2] + last.shape[-1:]).movedim(-1, 1)
 
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
         """``down(function(up(field)))``, of which the field alone is kept; on a CPU piece by piece."""

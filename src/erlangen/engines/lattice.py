@@ -51,7 +51,7 @@ class LatticeEngine(Engine):
         surround: so many more samples of a folded field at both ends of each of those.
     """
 
-    adds_bias = True
+    adds_bias = by_channels = True
 
     def __init__(
         self,

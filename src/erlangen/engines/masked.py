@@ -20,7 +20,7 @@ class MaskedEngine(Engine):
     def __init__(self, whole: Engine, mask: Bool[Tensor, "*space"], scale: Float[Tensor, "*space"]) -> None:
         self.basis, self.rho_in, self.rho_out = whole.basis, whole.rho_in, whole.rho_out
         self.power, self.smoothness = whole.power, whole.smoothness
-        self.whole = whole
+        self.whole, self.by_channels = whole, whole.by_channels
         self.mask, self.scale = Table(mask), Table(scale)
 
     def apply(self, field: Tensor, coefficients: Tensor, groups: int = 1) -> Tensor:

@@ -12,7 +12,7 @@ from erlangen.kernels import KernelBasis
 class PointEngine(Engine):
     """``(k * f)(p) = K(0) f(p)``, with K(0) commuting with all of H; the same on every domain."""
 
-    adds_bias = True
+    adds_bias = by_channels = True
 
     def __init__(self, basis: KernelBasis) -> None:
         self.basis, self.rho_in, self.rho_out = basis, basis.rho_in, basis.rho_out

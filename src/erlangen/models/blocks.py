@@ -72,6 +72,11 @@ class ConvBlock(nn.Module):
         self.norm = Norm(level.domain, level.width, field=level.field)
         self.activation = activation(level)
 
+    @property
+    def turns(self) -> tuple[nn.Module, ...]:
+        """The layers, for `in_turn`."""
+        return self.correlation, self.norm, self.activation
+
     def forward(self, field: Float[Tensor, "batch in_channels *space"]) -> Tensor:
         return self.activation(self.correlation.normed(field, self.norm))
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from erlangen.models.blocks import conv_blocks, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
 from erlangen.nn import Correlation, Down, Gated, LowPass, Project, Up
 from erlangen.nn.equivariant import Equivariant
+from erlangen.nn.in_turn import in_turn
 from erlangen.nn.recompute import stored
 
 SMOOTHED = 4  # samples that a low-passed gate sees about each
@@ -97,24 +99,34 @@ class UNet(Equivariant):
         skips: list[tuple[Tensor, Tensor | None]] = []
         again = self.options.recompute
         field = image if again else self.lift(image)
-        for level, block in enumerate(self.encoder):
-            before = (self.lift,) if again and not level else ()
-            field = stored(field, *before, block) if again else block(field)
-            if level < len(self.down):
-                coarse = self.down[level](field)
-                coarse, phase = coarse if self.options.exact_shifts else (coarse, None)
-                skips.append((field, phase))
-                field = coarse
+        for level, down in enumerate(self.down):
+            lifted = (self.lift,) if again and not level else ()
+            block = self.encoder[level]
+            field = stored(field, *lifted, block) if again else block(field)
+            coarse = down(field)
+            coarse, phase = coarse if self.options.exact_shifts else (coarse, None)
+            skips.append((field, phase))
+            field = coarse
+        lifted = (self.lift,) if again and not len(self.down) else ()
+        last: tuple[nn.Module, ...] = *lifted, self.encoder[-1]
         for level in reversed(range(len(self.up))):
-            skip, phase = skips[level]
+            field = stored(field, *last) if again else last[0](field)
+            skip, phase = skips.pop()
             size = skip.shape[-self.domain.space_axes :]
             # A block on the two fields side by side would mix each by a matrix of its own, and mixing
             # commutes with interpolation: so mix where it is cheap, and add.
             field = skip + self.up[level](self.mix[level](field), size, phase)
-            block = self.decoder[level]
-            field = stored(field, block) if again else block(field)
-        again &= self.options.projection == "max"  # of a finer fibre; a mean keeps nothing
-        return self.head(stored(field, self.project) if again else self.project(field))
+            del skip  # nobody needs it any more
+            last = (self.decoder[level],)
+        return self.head(self._projected(field, *last))
+
+    def _projected(self, field: Tensor, *last: nn.Module) -> Tensor:
+        """The last block, and what the head takes of it."""
+        if not (self.options.recompute and torch.is_grad_enabled()):
+            return in_turn(field, *last, self.project)
+        field = stored(field, *last)
+        most = self.options.projection == "max"  # of a finer fibre; a mean keeps nothing
+        return stored(field, self.project) if most else self.project(field)
 
     @property
     def receptive_radius(self) -> int:

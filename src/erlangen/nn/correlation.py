@@ -193,6 +193,29 @@ class Correlation(Equivariant):
         there = self.to_domain or self.domain
         return there.hide(field if self.bias is None else there.add(field, self.bias))
 
+    @property
+    def goes_by_channels(self) -> bool:
+        """Whether half of the channels that come out are half of the work."""
+        engines = [self.domain.engine(self.spec, self.to_domain)]
+        engines += [self.domain.engine(self.mixing_spec)] if self.separable else []
+        return all(engine.by_channels for engine in engines)
+
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        """For those that come out; `seen_by` says what has to come in."""
+        count = len(range(self.out_channels)[rows])
+        groups = max(1, count * self.groups // self.out_channels)
+        axes = {name: 0 for name in ("weight", "mixing", "bias") if name != "mixing" or self.separable}
+        given = self.in_channels // self.groups * groups
+        return self.cut(rows, axes, out_channels=count, in_channels=given, groups=groups)
+
+    def seen_by(self, field: Tensor, rows: slice) -> Tensor:
+        """The channels that come in of which those that come out are made."""
+        if self.groups == 1:
+            return field
+        start, stop, _ = rows.indices(self.out_channels)
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        return field[:, start // outputs * inputs : stop // outputs * inputs]
+
     def normed(self, field: Float[Tensor, "batch in_channels *space"], norm: nn.Module) -> Tensor:
         """``norm(self(field))``; what lies between goes nowhere else: a frozen layer does both at once."""
         return norm(self(field))

@@ -35,6 +35,31 @@ class Equivariant(nn.Module):
     def prepare(self) -> None:
         """Make what a call takes from the domain, or refuse what it does not have."""
 
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        """The layer on some of the channels, for one call on a field that nobody else holds.
+
+        None for a layer that mixes channels, or that is another one today than it will be, such as a norm in
+        training.
+        """
+        return None
+
+    def cut(self, rows: slice, axes: Mapping[str, int], **changed: Any) -> nn.Module | None:
+        """A layer of the same class and attributes, some tensors of it cut to those rows.
+
+        Args:
+            axes: the axis of each; None is left out.
+            changed: attributes of other values.
+        """
+        kinds = {kind: dict(vars(self)[kind]) for kind in ("_parameters", "_buffers")}
+        for name, axis in axes.items():
+            if getattr(self, name) is None:
+                continue
+            held = next((tensors for tensors in kinds.values() if name in tensors), None)
+            if held is None:  # a weight that is made of others
+                return None
+            held[name] = held[name].detach()[(slice(None),) * axis + (rows,)]
+        return _with_state(type(self), {**vars(self), **kinds, **changed})
+
     def __dir__(self) -> list[str]:
         """Without properties that refuse: `torch.jit.trace` reads all that is listed."""
         return [name for name in super().__dir__() if not _is_refused(self, name)]

@@ -13,7 +13,8 @@ from torch.nn.utils import parametrize
 from erlangen.arguments import shown
 from erlangen.nn.correlation import Correlation
 from erlangen.nn.equivariant import View
-from erlangen.nn.frozen import HOOKS, PLAIN_NORMS, FrozenCorrelation, FrozenSequential
+from erlangen.nn.frozen import PLAIN_NORMS, FrozenCorrelation, FrozenSequential
+from erlangen.nn.in_turn import HOOKS
 
 CORRELATED = Correlation.forward
 CHILDREN = attrgetter("_modules")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,9 +10,9 @@ from torch import Tensor, nn
 
 from erlangen.engines import Engine, Filters
 from erlangen.nn.correlation import Correlation
+from erlangen.nn.in_turn import in_turn, is_watched
 from erlangen.nn.norm import Norm
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 PLAIN_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 
 
@@ -88,7 +87,7 @@ class FrozenCorrelation(Correlation):
         return there.hide(field if self.outer_bias is None else there.add(field, self.outer_bias))
 
     def normed(self, field: Float[Tensor, "batch in_channels *space"], norm: nn.Module) -> Tensor:
-        if not self.partner or self.partner[0] is not norm or _is_watched(self) or _is_watched(norm):
+        if not self.partner or self.partner[0] is not norm or is_watched(self) or is_watched(norm):
             return super().normed(field, norm)
         field = self._filtered(field)
         there = self.to_domain or self.domain
@@ -104,6 +103,13 @@ class FrozenCorrelation(Correlation):
             field = engine.filtered(field, Filters(tuple(every[:mixing])), self.groups)
         engine = self.domain.engine(self.spec, self.to_domain)
         return engine.filtered(field, Filters(tuple(every[mixing:]), self.inner_bias), self.moving_groups)
+
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        part = super().of_channels(rows)
+        if isinstance(part, FrozenCorrelation):
+            part.partner = tuple(norm.of_channels(rows) for norm in self.partner)  # type: ignore[operator]
+            part.refresh()
+        return part
 
     @property
     def moving_groups(self) -> int:
@@ -125,18 +131,15 @@ class Refresh:
 
 
 class FrozenSequential(nn.Sequential):
-    """Layers one after the other, a correlation and its norm as one."""
+    """Layers one after the other, a correlation and its norm as one; into a projection by few channels."""
+
+    @property
+    def turns(self) -> tuple[nn.Module, ...]:
+        """The layers, for `in_turn`."""
+        return tuple(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        done = False
-        for here, after in pairwise([*self, None]):
-            if done:  # with the one before
-                done = False
-            elif after is not None and getattr(here, "partner", ()) == (after,):
-                input, done = here.normed(input, after), True  # type: ignore[union-attr]
-            else:
-                input = here(input)  # type: ignore[misc]
-        return input
+        return in_turn(input, *self)
 
 
 def folds(layer: Correlation, norm: Any) -> bool:
@@ -171,11 +174,6 @@ def _precise(x: Tensor | None) -> Any:
     if x is None:
         return None
     return x.detach().to("cpu" if x.device.type != "meta" else "meta", torch.float64)
-
-
-def _is_watched(module: nn.Module) -> bool:
-    """Whether somebody wants to see what goes in or out."""
-    return any(getattr(module, name) for name in HOOKS)
 
 
 @contextmanager

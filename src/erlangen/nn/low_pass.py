@@ -53,5 +53,8 @@ class LowPass(Equivariant):
         self.domain.check(field, self.field)
         return self.domain.smoothed(field, self.rho, self.circular)
 
+    def of_channels(self, rows: slice) -> "LowPass":
+        return self
+
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}"'

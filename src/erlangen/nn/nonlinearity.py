@@ -75,6 +75,9 @@ class Pointwise(Equivariant):
             return finer.pointwise(field, self.fused)
         return finer.down(self.function(finer.up(field)))
 
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        return self if self.fused is None else self.cut(rows, {}, function=self.fused.into)
+
     def extra_repr(self) -> str:
         return f'{self.domain}, field="{self.field}", oversampling={self.oversampling}'
 
@@ -149,7 +152,7 @@ class Polynomial(Pointwise):
     ) -> None:
         if limit is not None and not limit > 0:
             raise ValueError(f"limit is {limit}, expected a positive number, such as 8, or None for no limit")
-        super().__init__(domain, self._power, field, oversampling=(degree + 1) / 2)
+        super().__init__(domain, self.power, field, oversampling=(degree + 1) / 2)
         self.limit = limit
         self.weight = nn.Parameter(torch.empty(degree, channels, device=device, dtype=dtype))
         self.reset_parameters()
@@ -171,6 +174,12 @@ class Polynomial(Pointwise):
             return super().forward(field)
         return finer.quadratic(field, *self.weight)
 
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        part = self.cut(rows, {"weight": 1})
+        if isinstance(part, Polynomial):
+            part.function = part.power
+        return part
+
     def _limited(self, field: Tensor, limit: float) -> Tensor:
         """The field, no larger than that."""
         square = self.domain.mean_square(field)
@@ -178,7 +187,8 @@ class Polynomial(Pointwise):
         scale = torch.sqrt(limit**2 / square.clamp_min(limit**2))  # 1, to the bit, of most
         return field * scale.view(*scale.shape, *[1] * (field.dim() - 2)).to(field.dtype)
 
-    def _power(self, field: Tensor) -> Tensor:
+    def power(self, field: Tensor) -> Tensor:
+        """The polynomial of each value."""
         rows = self.weight.view(*self.weight.shape, *[1] * (field.dim() - 2))
         total = rows[-1] * field
         for row in rows[:-1].flip(0):  # Horner
@@ -260,6 +270,9 @@ class Gated(Equivariant):
             return self._gated(field, None)
         back = self.domain.finer(trivial(), self.oversampling, fibre=False) if self.low_pass else None
         return finer.down(self._gated(finer.up(field), back))
+
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        return self.cut(rows, {"weight": 1})
 
     def _gated(self, field: Tensor, finer: Resolution | None) -> Tensor:
         """The product, at the samples of a finer resolution of scalar fields, or at the domain's own."""

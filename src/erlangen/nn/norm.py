@@ -89,6 +89,12 @@ class Norm(Equivariant, nn.BatchNorm1d):
             y.again = Again(*again, VERSION(y))  # type: ignore[attr-defined]
         return y
 
+    def of_channels(self, rows: slice) -> nn.Module | None:
+        if self.training or self.running_var is None:
+            return None
+        axes = {name: 0 for name in ("weight", "bias", "running_mean", "running_var")}  # noqa: C420
+        return self.cut(rows, axes, num_features=len(range(self.num_features)[rows]))
+
     def _as_seen(self, x: Tensor) -> tuple[Tensor, Call]:
         """The folded field normalized by the running statistics."""
         d, weight, bias = self.rho.dim, self.weight, self.bias

@@ -53,9 +53,12 @@ class Project(Equivariant):
         if self.reduction == "mean":
             return self.domain.fibre_mean(field)
         finer = self.domain.finer(self.regular, self.oversampling)
-        largest = (field if finer is None else finer.up(field)).amax(2)
+        largest = field.amax(2) if finer is None else finer.largest(field)
         back = self.domain.finer(self.scalar, self.oversampling)  # None where the space is not refined
         return largest if back is None else back.down(largest)
+
+    def of_channels(self, rows: slice) -> "Project":
+        return self
 
     def extra_repr(self) -> str:
         return f'{self.domain}, "{self.reduction}"'
