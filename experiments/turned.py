@@ -260,15 +260,16 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
     """How far logits of turned photographs are from turned logits, in proportion to how much these vary.
 
     Photographs are turned at their full size. In the disc of radius `INSIDE` of the inscribed one, and in all
-    of that; beside it what interpolating logits there and back costs: a turn has one of the two. The mean
-    over photographs, and the worst one.
+    of that; beside it what interpolation costs by itself, there and back, where a turn has one of the two: of
+    logits, and of the photographs, whose answers are held against those to the same ones as they are. The
+    mean over photographs, and the worst one.
     """
     plane, found = er.Plane(), {}
     photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
     for angle in angles:
         g = plane.turn(angle)
         rows = [turned_logits(model, data, i, angle, plane, g) for i in photographs]
-        names = ("inside", "whole disc", "interpolation")
+        names = ("inside", "whole disc", "interpolation", "photographs there and back")
         found[str(angle)] = {name: mean(row[k] for row in rows) for k, name in enumerate(names)}
         found[str(angle)]["worst inside"] = max(row[0] for row in rows)
     return found
@@ -276,11 +277,14 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
 
 def turned_logits(
     model: Predictor, data: Photographs, i: int, angle: float, plane: er.Plane, g: torch.Tensor
-) -> tuple[float, float, float]:
-    """One photograph's defect inside, over the whole disc, and interpolation's own."""
+) -> tuple[float, float, float, float]:
+    """One photograph's defect inside, over the whole disc, and interpolation's own: of logits, of itself."""
     device = model.mean.device
+    returned = turned(turned(read_image(data.images[i], data.values), angle), -angle)
+    photographs = [turned_pair(model, data, i, a)[0] for a in (0.0, angle)]
+    photographs.append(as_batch([as_bytes(shrink(returned, model.size, model.shrinking))]))
     with torch.no_grad():
-        upright, there = (model(turned_pair(model, data, i, a)[0].to(device)).cpu() for a in (0.0, angle))
+        upright, there, again = (model(photograph.to(device)).cpu() for photograph in photographs)
     moved = plane.act(g, upright)
     back = plane.act(torch.linalg.inv(g), moved)
     height, width = upright.shape[-2:]
@@ -290,6 +294,7 @@ def turned_logits(
         relative(there, moved, r <= INSIDE),
         relative(there, moved, r <= 1),
         relative(back, upright, r <= INSIDE),
+        relative(again, upright, r <= INSIDE),
     )
 
 
