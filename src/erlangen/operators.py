@@ -60,11 +60,16 @@ def operator(name: str) -> Callable[[Callable[..., Any]], Operator]:
     return lambda function: Operator(name, function)
 
 
+# What every layer asks, after `torch.compiler.is_compiling()`: torch's own, with no call of ours around them
+in_func = peek_interpreter_stack  # torch.func's innermost transform, or None
+in_trace = torch.jit.is_tracing  # type: ignore[attr-defined]
+
+
 def transformed() -> bool:
     """Whether `torch.func` is at work, which knows operations of torch, and none of our own."""
-    return not torch.compiler.is_compiling() and peek_interpreter_stack() is not None
+    return not torch.compiler.is_compiling() and in_func() is not None
 
 
 def followed() -> bool:
     """Whether `torch.func` or `torch.jit.trace` notes down what is done: operations of torch only."""
-    return transformed() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return not torch.compiler.is_compiling() and (in_func() is not None or in_trace())

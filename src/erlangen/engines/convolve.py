@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from erlangen.operators import followed, transformed
+from erlangen.operators import followed, in_func, in_trace
 
 CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
@@ -36,10 +36,11 @@ def in_format(x: Tensor, memory_format: torch.memory_format) -> Tensor:
     The stride of a batch of one can be anything and still count as contiguous, but torch's convolutions
     choose their format by it.
     """
-    if transformed():
+    compiled = torch.compiler.is_compiling()
+    if not compiled and in_func():
         return x  # fields side by side, which torch.func.vmap hides, have no format
     x = x.contiguous(memory_format=memory_format)
-    if torch.compiler.is_compiling() or followed():
+    if compiled or in_trace():
         return x  # whose strides are no constants
     if x.shape[0] == 1 and x.stride(0) != x[0].numel():
         strides = (x[0].numel(), *x.stride()[1:])

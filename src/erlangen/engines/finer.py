@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.engines.table import Table
 from erlangen.groups import Fibre
-from erlangen.operators import followed
+from erlangen.operators import followed, in_func, in_trace
 from erlangen.shared import shared
 
 CHUNK = 1 << 18  # values of a finer field that stay in the processor's cache
@@ -85,7 +85,7 @@ class FinerFibre(Resolution):
 
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
         """``down(function(up(field)))``, of which the field alone is kept; on a CPU piece by piece."""
-        if torch.compiler.is_compiling() or followed():
+        if torch.compiler.is_compiling() or in_func() or in_trace():
             return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
         channels = last.shape[-1]

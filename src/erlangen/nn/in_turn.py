@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from erlangen.nn.correlation import Correlation
 from erlangen.nn.equivariant import Equivariant, View
 from erlangen.nn.project import Project
-from erlangen.operators import followed
+from erlangen.operators import in_func, in_trace
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 BY_VALUE = nn.Identity, nn.ReLU, nn.SiLU, nn.GELU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus
@@ -55,7 +55,7 @@ def _is_plain(field: Tensor) -> bool:
         isinstance(field, Tensor)
         and not torch.compiler.is_compiling()
         and not (torch.is_grad_enabled() and field.requires_grad)
-        and not followed()
+        and not (in_func() or in_trace())
     )
 
 

@@ -16,7 +16,7 @@ from erlangen.domains.spec import Field
 from erlangen.engines import fold, unfold
 from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.recompute import PASS, VERSION
-from erlangen.operators import followed, transformed
+from erlangen.operators import in_func, in_trace
 
 LONGEST = 16  # rows side by side: so many times fewer values are summed one after the other
 Call = tuple[Callable[..., Any], tuple] | None
@@ -82,7 +82,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         if (
             again is not None
             and y.requires_grad
-            and not (torch.compiler.is_compiling() or y.is_meta or followed())
+            and not (torch.compiler.is_compiling() or y.is_meta or in_func() or in_trace())
             and PASS.get() == "none"  # else it keeps nothing of its own
         ):
             # which neither compilers nor traces know
@@ -151,7 +151,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         fibre, channels = self.rho.dim, self.num_features
         compiled = torch.compiler.is_compiling()
         plain = x.numel() == channels or not (self.centred and self.domain.is_uniform)
-        if plain or (not compiled and followed()):  # of torch's operations only
+        if plain or (not compiled and (in_func() or in_trace())):  # of torch's operations only
             weights = None if self.domain.is_uniform else self.domain.weights.to(x)
             given = x, self.weight, self.bias, fibre, self.eps, weights
             y, mean, var = normalized(*given, centre=self.centred)
@@ -187,10 +187,11 @@ class Norm(Equivariant, nn.BatchNorm1d):
         """Running statistics, as torch keeps them: with the unbiased variance."""
         if not self.training or self.running_var is None:
             return
-        if not torch.compiler.is_compiling() and PASS.get() == "again":
-            return
-        if transformed():
-            self._expect_own(mean)
+        if not torch.compiler.is_compiling():
+            if PASS.get() == "again":
+                return
+            if in_func():
+                self._expect_own(mean)
         with torch.no_grad():
             seen = self.num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
             share = 1.0 / float(seen) if self.momentum is None else self.momentum
