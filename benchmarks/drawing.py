@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 Records = dict[tuple[str, str], dict[str, Any]]
-COMPARED = {
-    ("plain", "training"): "plain, training",
-    ("plain", "inference"): "plain, inference",
-    ("escnn", "training"): "escnn, training",
-    ("escnn", "inference"): "escnn, inference",
+COMPARED = {  # with which of ours
+    ("plain", "training"): ("plain, training", "fast"),
+    ("plain", "inference"): ("plain, inference", "fast"),
+    ("escnn", "training"): ("escnn, training", "as escnn's"),
+    ("escnn", "inference"): ("escnn, inference", "as escnn's"),
 }
-OURS = "train's default"
 
 
 def draw(records: Records, file: Path) -> bool:
@@ -52,10 +51,10 @@ def roofline(axis: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def ratios_of(records: Records) -> dict[str, dict[str, float]]:
-    """Of the default network, by what it was compared in."""
+    """Of our network, by what it was compared in."""
     return {
-        f"{name}: {row['input']}, {row.get('threads', 1)} thr., {row['precision']}": row[OURS]
-        for key, name in COMPARED.items()
+        f"{name}: {row['input']}, {row.get('threads', 1)} thr., {row['precision']}": row[ours]
+        for key, (name, ours) in COMPARED.items()
         if key in records
         for row in records[key]["rows"]
     }

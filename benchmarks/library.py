@@ -21,7 +21,7 @@ Row = dict[str, Any]
 def plane(effort: Effort) -> list[Row]:
     """Layers, and the whole default network."""
     rows = paths(PLANE, effort)
-    name, (batch, side) = "train's default", effort((8, 128), (1, 16))
+    name, (batch, side) = "fast", effort((8, 128), (1, 16))
     net = networks.frozen(networks.settled(networks.network(name)))
     tasks = {
         "forward": networks.answer(net, torch.rand(batch, 3, side, side)),
@@ -151,7 +151,7 @@ GROWTH: dict[str, tuple[Callable[[Effort], list[int]], Callable[[int], Case]]] =
 
 STARTS = {
     "import beyond torch and numpy": ("import torch, numpy", "import erlangen"),
-    "train's default network": (
+    "the network of train": (
         "import torch, erlangen as er; from erlangen.train.fit import default_network",
         "default_network(er.train.Task(), er.train.Settings())",
     ),

@@ -16,10 +16,9 @@ from erlangen.train.plain import PlainUNet
 
 # by name, what differs from the settings of `erlangen train`: a new preset is one line
 SETTINGS: dict[str, dict] = {
-    "train's default": {},
-    "one block of width 6": {"width": 6, "blocks": 1},
-    "scalar at the finest level": {"lift_at": 1, "width": (16, 10, 20, 40)},
-    "separable 5 x 5": {"width": 8, "blocks": 1, "kernel_size": 5, "separable": True, "oversampling": 2},
+    "fast": {},
+    "exact": {"preset": "exact"},
+    "as escnn's": {"width": 5, "taps": "rings", "nonlinearity": "relu", "oversampling": 1},
 }
 PLAIN = "plain U-Net"
 
