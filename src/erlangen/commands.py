@@ -331,7 +331,8 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., Any]]:
     """All, by their names; `train` with the options of the preset that is named, for others to change."""
     told = [after for before, after in pairwise(arguments) if before == "--preset"]
     told += [one.removeprefix("--preset=") for one in arguments if one.startswith("--preset=")]
-    named = next((name for name in PRESETS if name in told), None)  # what is none, the parser refuses
+    # what is none, the parser refuses
+    named: Preset | None = next((name for name in PRESETS if name in told), None)
     if named is None:
         return COMMANDS
     return {**COMMANDS, "train": partial(Train, preset=named, settings=Settings().changed(preset=named))}

@@ -48,11 +48,12 @@ class Operator:
             out: where it is in the result.
         """
 
-        @torch.library.register_vmap(self.name)
-        def _(info: Any, in_dims: tuple, x: Tensor, *others: Any) -> tuple[Tensor, int]:
+        def mapped(info: Any, in_dims: tuple, x: Tensor, *others: Any) -> tuple[Tensor, int]:
             x = x.movedim(in_dims[0], along)
             y = self.apply(x.flatten(along, along + 1), *others)
             return y.unflatten(out, x.shape[along : along + 2]), out
+
+        torch.library.register_vmap(self.name, mapped)
 
 
 def operator(name: str) -> Callable[[Callable[..., Any]], Operator]:

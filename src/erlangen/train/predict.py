@@ -172,7 +172,8 @@ def _read_ahead(model: Predictor, found: dict[Path, Path], size: int | None) -> 
 
 def _numbers(model: Predictor, photograph: Image.Image, size: int | None) -> tuple[Tensor, tuple[int, int]]:
     """A photograph at the network's scale, and the height and width that it has itself."""
-    return numbers(shrink(photograph, size or model.size, model.shrinking)), photograph.size[::-1]
+    width, height = photograph.size
+    return numbers(shrink(photograph, size or model.size, model.shrinking)), (height, width)
 
 
 def _write_files(

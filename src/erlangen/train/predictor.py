@@ -58,7 +58,7 @@ class Predictor(nn.Module):
         if values is not None and not values[0] < values[1]:
             raise ValueError(f"values is {values!r}, expected (low, high) with low < high, or None")
         self.net, self.size, self.task, self.values = net, size, task or Task(), values
-        self.shrinking = shrinking
+        self.shrinking: Shrinking = shrinking
         self.register_buffer("mean", torch.zeros(3) if mean is None else mean)
         self.register_buffer("std", torch.ones(3) if std is None else std)
 
