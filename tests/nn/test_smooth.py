@@ -218,3 +218,17 @@ def test_a_network_of_low_passed_gates_sees_as_far_as_it_says():
     seen = int(rows.nonzero().min())
     assert size // 2 - net.receptive_radius - 2 <= seen - 2 <= size // 2 - net.receptive_radius + 8
     assert size // 2 - seen <= net.receptive_radius
+
+
+@pytest.mark.parametrize("kind", [er.nn.ReLU, er.nn.SiLU])
+@pytest.mark.parametrize(("channels", "oversampling"), [(1, 2), (3, 3), (12, 2)])
+def test_small_fields_without_a_gradient_go_another_way_to_the_same(kind, channels, oversampling):
+    """One product each way instead of pieces; in bfloat16, where products are cast, pieces as before."""
+    layer = kind(er.Plane(rotations=6), oversampling=oversampling)
+    x = torch.randn(2, channels, 6, 7, 5, dtype=torch.float64)
+    with torch.no_grad():
+        y = layer(x)
+    torch.testing.assert_close(y, layer(x.requires_grad_()), rtol=0, atol=1e-13)
+    x = x.detach().float()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x), y.float(), rtol=0, atol=1e-5)

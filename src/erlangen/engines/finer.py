@@ -53,12 +53,13 @@ class FinerFibre(Resolution):
 
     def __init__(self, fibre: Fibre, factor: float) -> None:
         N, factor = len(fibre), math.ceil(factor)  # the own samples are among the finer ones
+        self.factor = factor
         up = fibre.interpolate(fibre.finer(factor).elements)  # (factor N, N)
         own = (up - 1).abs().amin(1) < 1e-12
         up = torch.cat([torch.eye(N, dtype=torch.float64), up[~own]])
         self.between, self.all = Table(up[N:]), Table(up)
         self.lowpass = Table((up @ fibre.lowpass(fibre.default_band)).T / factor)
-        self._wide: dict[int, tuple[Table, Table]] = {}  # by channels
+        self._wide: dict[int, tuple[Table, Table, Table]] = {}  # by channels
 
     def up(self, field: Tensor) -> Tensor:
         """``(batch, channel, N, *space)`` to ``(batch, channel, factor N, *space)``."""
@@ -88,22 +89,28 @@ class FinerFibre(Resolution):
         if torch.compiler.is_compiling() or in_func() or in_trace():
             return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)
-        channels = last.shape[-1]
-        if field.device.type != "cpu" or channels > FEW:
-            up, rows = self.between if field.device.type == "cpu" else self.all, last.flatten(0, -3)
-            down = self.lowpass
-        else:
-            up, down = self._wide.get(channels) or self._of_all_channels(channels)
+        here, channels = field.device.type == "cpu", last.shape[-1]
+        if here and channels <= FEW:
+            between, every, down = self._wide.get(channels) or self._of_all_channels(channels)
             rows = last.flatten(-2).flatten(0, -2)
-        y = _Finer.apply(rows, up.like(field), down.like(field), function)
+        else:
+            between, every, down, rows = self.between, self.all, self.lowpass, last.flatten(0, -3)
+        wanted = torch.is_grad_enabled() and field.requires_grad
+        small = self.factor * field.numel() <= CHUNK and not torch.is_autocast_enabled("cpu")
+        if here and small and not wanted:  # fewer operations than piece by piece
+            y = _times(down.like(field), function.into(_times(every.like(field), rows)))
+        else:
+            up = between if here else every
+            y = _Finer.apply(rows, up.like(field), down.like(field), function)
         return y.view(last.shape).movedim(-2, 1).movedim(-1, 1)
 
-    def _of_all_channels(self, channels: int) -> tuple[Table, Table]:
-        """The matrices `between` and `lowpass` on fibre and channels, kept."""
+    def _of_all_channels(self, channels: int) -> tuple[Table, Table, Table]:
+        """The matrices `between`, `all` and `lowpass` on fibre and channels, kept."""
         each = torch.eye(channels, dtype=torch.float64)
         with shared():
-            up, down = (torch.kron(m.value.contiguous(), each) for m in (self.between, self.lowpass))
-        return self._wide.setdefault(channels, (Table(up), Table(down)))
+            tables = self.between, self.all, self.lowpass
+            wide = [Table(torch.kron(m.value.contiguous(), each)) for m in tables]
+        return self._wide.setdefault(channels, (wide[0], wide[1], wide[2]))
 
 
 def along_fibre(matrix: Float[Tensor, "i j"], field: Float[Tensor, "batch channel j *space"]) -> Tensor:
