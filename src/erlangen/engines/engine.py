@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from erlangen.groups import Representation
+from erlangen.operators import in_func, in_trace
 
 
 class Filters(NamedTuple):
@@ -75,11 +77,20 @@ class Engine(ABC):
 def fold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
     """``(batch, channel, [fibre,] *space)`` to ``(batch, group fibre channel, *space)``.
 
-    Channels innermost, so that a field in torch's channels_last format is folded without a copy; by way of
-    ``(batch, *space, ...)``, or a batch of one would lose the strides of that format.
+    Channels innermost, so that a field in torch's channels_last format is folded without a copy: as it lies
+    there, or by way of ``(batch, *space, ...)``, which copies others into that format.
     """
     if not rho.has_axis:
         return field
+    # as convolutions leave it; traces ask no strides, and torch.func.vmap hides an axis
+    is_free = groups == 1 and not (torch.compiler.is_compiling() or in_func() or in_trace())
+    if is_free and isinstance(field, Tensor) and field.stride()[1:3] == (1, field.shape[1]):
+        if field.shape[0] > 1:
+            return field.transpose(1, 2).flatten(1, 2)
+        if not (torch.is_grad_enabled() and field.requires_grad):  # a gradient would be copied
+            # the stride of one image torch leaves to chance, but goes by it
+            whole, strides = (1, field.shape[1] * field.shape[2], *field.shape[3:]), field.stride()[3:]
+            return field.as_strided(whole, (field.numel(), 1, *strides), field.storage_offset())
     last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, fibre, channel)
     if groups > 1:
         last = last.unflatten(-1, (groups, -1)).movedim(-2, -3).flatten(-3, -2)
@@ -90,6 +101,8 @@ def unfold(field: Tensor, rho: Representation, groups: int = 1) -> Tensor:
     """The way back from `fold`."""
     if not rho.has_axis:
         return field
+    if groups == 1 and not torch.compiler.is_compiling():  # which would ask how sizes divide strides
+        return field.unflatten(1, (rho.dim, -1)).transpose(1, 2)
     last = field.movedim(1, -1)  # (batch, *space, group fibre channel)
     if groups == 1:
         last = last.unflatten(-1, (rho.dim, -1))

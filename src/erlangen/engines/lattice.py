@@ -25,12 +25,14 @@ class Plan(NamedTuple):
         around: samples on both sides of each axis, from across where it closes.
         zeros: those that the convolution adds.
         rest: those of the other padding modes; fewer of the field's own where negative.
+        is_wider: whether there is more to do than the convolution does.
     """
 
     halves: tuple[int, ...]
     around: list[int]
     zeros: list[int]
     rest: list[int]
+    is_wider: bool
 
 
 class LatticeEngine(Engine):
@@ -113,7 +115,7 @@ class LatticeEngine(Engine):
             one, width = any_size.filters(filters.tensors, self.stride, field.shape[-len(self.periodic) :])
             plan = self._padded((), [width] * len(self.periodic))
             return self._correlated(field, one, filters.bias, plan, groups)
-        one = filters.tensors[list(self._taps).index(plan.halves)]
+        one = filters.tensors[0 if plan is self._plain else list(self._taps).index(plan.halves)]
         return self._correlated(field, one, filters.bias, plan, groups)
 
     def _correlated(
@@ -123,9 +125,9 @@ class LatticeEngine(Engine):
         depthwise = self.basis.is_diagonal and alone
         groups = 1 if depthwise else groups
         x = fold(field, self.rho_in, groups)
-        if any(plan.around) and self.surround is not None:
+        if plan.is_wider and any(plan.around) and self.surround is not None:
             x = self.surround(x, plan.around, groups)
-        if any(plan.rest):
+        if plan.is_wider and any(plan.rest):
             x = pad(x, plan.rest, self.modes)
         groups_of_all = x.shape[1] if depthwise else groups
         y = convolve(x, filters, self.stride, plan.zeros, self.dilation, groups_of_all, bias)
@@ -179,7 +181,8 @@ class LatticeEngine(Engine):
         around = [w if closes else 0 for w, closes in zip(widths, closing, strict=True)]
         widths = [w - a for w, a in zip(widths, around, strict=True)]
         zeros = [w if mode == "zeros" and w >= 0 else 0 for w, mode in zip(widths, self.modes, strict=True)]
-        return Plan(halves, around, zeros, [w - z for w, z in zip(widths, zeros, strict=True)])
+        rest = [w - z for w, z in zip(widths, zeros, strict=True)]
+        return Plan(halves, around, zeros, rest, any(around) or any(rest))
 
     def margins(self, sizes: Sequence[int]) -> list[int]:
         """How many samples about a field of some sizes it sees."""

@@ -28,6 +28,7 @@ class FrozenCorrelation(Correlation):
 
     partner: tuple[nn.Module, ...]
     counts: tuple[int, int]  # filters of the mixing, and of the moving part
+    names: tuple[str, ...]  # of them all
     inner_bias: Tensor | None
     outer_bias: Tensor | None
 
@@ -54,6 +55,7 @@ class FrozenCorrelation(Correlation):
             mixing, moving, outer = self.made(*self.partner)
         self.counts = len(mixing.tensors), len(moving.tensors)
         made = {f"filters_{i}": tensor for i, tensor in enumerate((*mixing.tensors, *moving.tensors))}
+        self.names = tuple(made)
         for name, tensor in {**made, "inner_bias": moving.bias, "outer_bias": outer}.items():
             self.register_buffer(name, None if tensor is None else tensor.to(self.weight), persistent=False)
 
@@ -95,14 +97,16 @@ class FrozenCorrelation(Correlation):
 
     def _filtered(self, field: Tensor) -> Tensor:
         self.domain.check(field, self.in_field, self.in_channels)
-        self.expect_dtype(field)
-        mixing, moving = self.counts
-        every = [getattr(self, f"filters_{i}") for i in range(mixing + moving)]
+        made = self._buffers
+        every: list[Any] = [made[name] for name in self.names]
+        if field.dtype != every[-1].dtype:
+            self.expect_dtype(field)
         if self.separable:
-            engine: Engine = self.domain.engine(self.mixing_spec)
-            field = engine.filtered(field, Filters(tuple(every[:mixing])), self.groups)
+            mixing: Engine = self.domain.engine(self.mixing_spec)
+            count = self.counts[0]
+            field, every = mixing.filtered(field, Filters(tuple(every[:count])), self.groups), every[count:]
         engine = self.domain.engine(self.spec, self.to_domain)
-        return engine.filtered(field, Filters(tuple(every[mixing:]), self.inner_bias), self.moving_groups)
+        return engine.filtered(field, Filters(tuple(every), made["inner_bias"]), self.moving_groups)
 
     def of_channels(self, rows: slice) -> nn.Module | None:
         part = super().of_channels(rows)
