@@ -27,6 +27,7 @@ PRESETS: dict[Preset, Options] = {
     "fast": replace(FULL, kernel_size=3),
     "exact": replace(FULL, kernel_size=5, low_pass=True),
 }
+RATES: dict[Preset, float] = {"fast": 1e-2, "exact": 2e-2}  # smoothed fields learn more slowly
 
 
 @checked
@@ -100,7 +101,7 @@ class Settings:
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
     batch: Count = 8
-    lr: Positive = 1e-2
+    lr: Positive = RATES["fast"]
     weight_decay: Share = 1e-4
     jitter: Share = 0.2
     flips: bool = True
@@ -142,15 +143,16 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. `preset`, "fast" or "exact", names all options of the network at once, which
-                the others then change.
+            changes: the values. `preset`, "fast" or "exact", names all options of the network and its learning
+                rate at once, which the others then change.
 
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
             8
         """
         if "preset" in changes:
-            changes["network"] = preset(changes.pop("preset"))
+            name = changes.pop("preset")
+            changes = {"network": preset(name), "lr": RATES[name], **changes}
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
         if options:
             changes["network"] = replace(changes.get("network", self.network), **options)
