@@ -143,8 +143,8 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. `preset`, "fast" or "exact", names all options of the network and its learning
-                rate; others change these.
+            changes: the values. `preset`, "fast" or "exact", names all options of the network and its
+                learning rate at once; others change these.
 
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
