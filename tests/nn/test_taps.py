@@ -115,7 +115,7 @@ def test_what_was_saved_before_there_was_a_choice_has_rings():
     assert options_of({"width": 2, "depth": 1, "kernel_size": 3}).taps == "rings"
     assert options_of({"width": 2, "depth": 1, "kernel_size": 3, "taps": "solved"}).taps == "solved"
     facts = Settings().facts()
-    assert Settings.of(facts).network.taps is None
+    assert Settings.of(facts).network.taps == Settings().network.taps
     assert (
         Settings.of({name: value for name, value in facts.items() if name != "taps"}).network.taps == "rings"
     )
