@@ -271,9 +271,9 @@ class Export:
             )
         model = load(self.model)
         notes = {"takes": "photographs in [0, 1], (batch, 3, height, width)", "gives": "logits"}
+        notes |= {"task": model.task.name, "classes": list(model.task.classes)}
         notes |= {name: getattr(model, name) for name in ("size", "shrinking", "values")}
-        says = {"task": model.task.name, "classes": list(model.task.classes)}
-        _say(f"network   {export(model, out, notes={**says, **notes})}")
+        _say(f"network   {export(model, out, notes=notes)}")
         return 0
 
 
@@ -329,13 +329,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def commands(arguments: Sequence[str]) -> dict[str, Callable[..., Any]]:
     """All, by their names; `train` with the options of the preset that is named, for others to change."""
-    told = [after for before, after in pairwise(arguments) if before == "--preset"]
-    told += [one.removeprefix("--preset=") for one in arguments if one.startswith("--preset=")]
-    # what is none, the parser refuses
-    named: Preset | None = next((name for name in PRESETS if name in told), None)
-    if named is None:
-        return COMMANDS
-    return {**COMMANDS, "train": partial(Train, preset=named, settings=Settings().changed(preset=named))}
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    told = [after for before, after in pairwise(words) if before == "--preset"]
+    if not told or told[-1] not in PRESETS:
+        return COMMANDS  # whose parser refuses what is no preset
+    named = {"preset": told[-1]}
+    return {**COMMANDS, "train": partial(Train, **named, settings=Settings().changed(**named))}
 
 
 class _bar:

@@ -78,9 +78,9 @@ def cuts(monkeypatch):
     made = []
     by_channels = in_turn._by_channels
 
-    def seen(field, run, slices):
+    def seen(field, run, slices, parts):
         made.append(slices)
-        return by_channels(field, run, slices)
+        return by_channels(field, run, slices, parts)
 
     monkeypatch.setattr(in_turn, "_by_channels", seen)
     monkeypatch.setattr(in_turn, "HELD", 1)

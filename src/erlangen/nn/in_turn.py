@@ -88,12 +88,13 @@ def _cut_up(field: Tensor, layers: list[nn.Module]) -> tuple[Tensor, int] | None
     run = layers[: last + 1]
     if size >= first.out_channels or not first.goes_by_channels or not isinstance(run[-1], Project):
         return None
-    slices = [slice(i, i + size) for i in range(0, first.out_channels, size)]
-    if any(_of_channels(layer, slices[0]) is None for layer in run):
-        return None
     if torch.is_grad_enabled() and any(p.requires_grad for layer in run for p in layer.parameters()):
         return None
-    return _by_channels(field, run, slices), len(run)
+    slices = [slice(i, i + size) for i in range(0, first.out_channels, size)]
+    parts = [_of_channels(layer, slices[0]) for layer in run]
+    if any(part is None for part in parts):
+        return None
+    return _by_channels(field, run, slices, parts), len(run)  # type: ignore[arg-type]
 
 
 def _channels_at_once(field: Tensor, first: Correlation) -> int:
@@ -117,20 +118,24 @@ def _of_channels(layer: nn.Module, rows: slice) -> nn.Module | None:
     return layer.of_channels(rows) if known else None  # type: ignore[operator]
 
 
-def _by_channels(field: Tensor, run: list[nn.Module], slices: list[slice]) -> Tensor:
-    """The run, slice by slice, into one result whose channels are innermost."""
+def _by_channels(field: Tensor, run: list[nn.Module], slices: list[slice], parts: list[nn.Module]) -> Tensor:
+    """The run, slice by slice, into one result whose channels are innermost.
+
+    Args:
+        parts: the layers on the first slice, which show that all can be cut.
+    """
     result = None
     first: Correlation = run[0]  # type: ignore[assignment]
     for rows in slices:
-        part: Correlation = first.of_channels(rows)  # type: ignore[assignment]
-        behind = run[1:]
+        if rows.start:
+            parts = [_of_channels(layer, rows) for layer in run]  # type: ignore[misc]
         x = first.seen_by(field, rows)
-        if getattr(first, "partner", ()) == (behind[0],):
-            x, behind = part.normed(x, *part.partner), behind[1:]  # type: ignore[misc]
+        if getattr(first, "partner", ()) == (run[1],):
+            x, behind = parts[0].normed(x, *parts[0].partner), parts[2:]  # type: ignore[operator,misc]
         else:
+            x, behind = parts[0](x), parts[1:]
+        for part in behind:
             x = part(x)
-        for layer in behind:
-            x = _of_channels(layer, rows)(x)  # type: ignore[misc]
         if result is None:
             channels_last = x.new_empty(x.shape[0], *x.shape[2:], first.out_channels)
             result = channels_last.movedim(-1, 1)

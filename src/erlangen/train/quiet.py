@@ -19,9 +19,7 @@ class Quiet:
     def __enter__(self) -> None:
         with self.lock:
             self.inside += 1
-            if not any(
-                filter in warnings.filters for filter in self.added
-            ):  # others may have put theirs back
+            if not self._left():  # others may have put theirs back
                 warnings.filterwarnings("ignore", module=r"PIL\b")
                 self.added = list(warnings.filters[:1])
 
@@ -29,10 +27,13 @@ class Quiet:
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                left = [filter for filter in self.added if filter in warnings.filters]
-                for filter in left:
-                    warnings.filters.remove(filter)  # type: ignore[attr-defined]
+                for one in self._left():
+                    warnings.filters.remove(one)  # type: ignore[attr-defined]
                 self.added = []
+
+    def _left(self) -> list[Any]:
+        """What was added, and is there."""
+        return [one for one in self.added if one in warnings.filters]
 
 
 QUIET = Quiet()
