@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.engines import any_size
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
-from erlangen.engines.lines import filter_of, inverse_share, line, multiplied
+from erlangen.engines.lines import filter_of, inverse_share, inverse_shares, line, multiplied
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -75,12 +75,8 @@ def shared_out(
     y: Tensor, sizes: Sequence[int], kind: str, odd_offsets: Sequence[int | None], stride: int
 ) -> Tensor:
     """Divided by what a filter sees of the axes that are open; None for the others."""
-    shares = [
-        inverse_share(size, kind, odd, stride, y).view(-1, *[1] * (len(sizes) - 1 - axis))
-        for axis, (size, odd) in enumerate(zip(sizes, odd_offsets, strict=True))
-        if odd is not None
-    ]
-    return y * reduce(torch.mul, shares) if shares else y
+    shares = inverse_shares(sizes, kind, odd_offsets, stride, y)
+    return y if shares is None else y * shares
 
 
 def upsample(

@@ -16,6 +16,7 @@ BLUR = 0.9  # standard deviation of the anti-aliasing Gaussian, in samples
 REACH = 2.5  # samples
 CUT, SLOPE = 0.45, 0.14  # where "band-limited" falls to a half, and how slowly, of the highest wave number
 TAPS = 4  # of "band-limited" on either side
+CROP = 1 << 18  # samples, up to which tables of whole fields are kept
 LINES: dict[tuple[str, int], Table] = {}  # by kind, and by where they are centred; made at the first use
 FILTERS: dict[tuple[str, tuple[int | None, ...]], Table] = {}
 
@@ -111,6 +112,44 @@ def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tens
     if torch.compiler.is_compiling() or type(size) is not int:
         return _visible(size, line(kind, odd_offset, like), stride)
     return _kept(size, kind, odd_offset, stride, like.dtype, like.device)
+
+
+def inverse_shares(
+    sizes: Sequence[int], kind: str, odd_offsets: Sequence[int | None], stride: int, like: Tensor
+) -> Tensor | None:
+    """The product of `inverse_share` over the axes that are open, None for the others; None if all are.
+
+    In training, where fields come in few sizes, it is kept too.
+    """
+    kept = torch.is_grad_enabled() and not torch.compiler.is_compiling() and math.prod(sizes) <= CROP
+    if kept and all(type(size) is int for size in sizes):
+        return _kept_product(tuple(sizes), kind, tuple(odd_offsets), stride, like.dtype, like.device)
+    return _product(sizes, kind, odd_offsets, stride, like)
+
+
+def _product(
+    sizes: Sequence[int], kind: str, odd_offsets: Sequence[int | None], stride: int, like: Tensor
+) -> Tensor | None:
+    axes = zip(sizes, odd_offsets, range(len(sizes) - 1, -1, -1), strict=True)
+    shares = [
+        inverse_share(size, kind, odd, stride, like).view(-1, *[1] * after)
+        for size, odd, after in axes
+        if odd is not None
+    ]
+    return reduce(torch.mul, shares) if shares else None
+
+
+@cache  # for good, as below
+def _kept_product(
+    sizes: tuple[int, ...],
+    kind: str,
+    odd_offsets: tuple[int | None, ...],
+    stride: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor | None:
+    with shared():
+        return _product(sizes, kind, odd_offsets, stride, torch.empty(0, dtype=dtype, device=device))
 
 
 @cache  # for good: a step that a GPU recorded reads them where they lie
