@@ -33,6 +33,8 @@ WAYS = 96  # to places where loops begin
 SIZES = (1.0, 0.3, 0.1)  # of loops, relative to the longest geodesics that are surely shortest
 SMALL = 0.1  # a turn that has one logarithm
 TOLERANCE = 1e-5  # single precision is good enough
+PLACES, FAR = 16, (0.37, 1.3, 2.9)  # that tell spaces apart: how many, and how far walks lead, in lengths
+ALIKE = 1e-9  # relative: the roundings of one program are the same
 
 
 def expect_size(group: MatrixGroup, g: Tensor) -> None:
@@ -225,6 +227,10 @@ class Geometry(ABC):
         generators = matrix_log(turned) / SMALL
         return Stabilizer(generators, jumped, H.name, turns=H.algebra, jumps=H.components, root=root)
 
+    def factors(self, g: Float[Tensor, "d d"]) -> "list[tuple[Geometry, Tensor]]":
+        """The spaces that this one is a product of, and what a symmetry of it does to each."""
+        return [(self, g)]
+
     def expect_symmetry(self, g: Float[Tensor, "d d"]) -> None:
         """ValueError for a matrix that does not move frames to frames."""
         if self.group is None:
@@ -245,9 +251,25 @@ class Geometry(ABC):
             )
 
     def is_same(self, other: "Geometry") -> bool:
-        """Whether the other is this space, with the same frames."""
-        alike = type(self) is type(other) and self.measure == other.measure
-        return self is other or (alike and repr(self) == repr(other))
+        """Whether the other is this space, with the same frames, as a copy is: walks end alike."""
+        if self is other:
+            return True
+        alike = type(self) is type(other) and self.measure == other.measure and repr(self) == repr(other)
+        if not alike or not self.structure.is_same(other.structure):
+            return False
+        one, two = self._ends, other._ends
+        return one.shape == two.shape and torch.allclose(one, two, rtol=ALIKE, atol=0.0, equal_nan=True)
+
+    @cached_property
+    def _ends(self) -> Float[Tensor, "k"]:
+        """Numbers that tell a space from others of its name: frames all over it, and where walks of up to a
+        few lengths end, beyond seams too."""
+        v = torch.cat([torch.eye(self.dim, dtype=torch.float64), torch.full((1, self.dim), 0.6).double()])
+        v = (self.length * torch.tensor(FAR, dtype=torch.float64)[:, None, None] * v).flatten(0, 1)
+        walked = self.carry(self._at_origin(len(v)), v)
+        there = self.frames(self.ways(PLACES)[:, -1])
+        parts = [torch.tensor([self.length]), *walked, *there]
+        return torch.cat([part.double().flatten() for part in parts])
 
     def equivariant_to(self, structure: StructureGroup) -> str:
         """What moves the space and turns carried frames by no more than the given group, for people."""
