@@ -56,7 +56,11 @@ SPACES = {
     "MappingTorus": [lambda: er.MappingTorus(TURN / 3, 1.0, 1.0)],
     "Moebius": [er.Moebius],
     "PositionsAndDirections": [er.PositionsAndDirections],
-    "Product": [lambda: er.Product(er.Sphere(), er.FlatTorus((TURN,)))],
+    "Product": [
+        lambda: er.Product(er.Sphere(), er.FlatTorus((TURN,))),
+        lambda: er.Product(er.Sphere(), er.Cylinder()),
+        lambda: er.Product(er.Euclidean(1, "isometries"), er.Hyperbolic()),
+    ],
     "ProjectivePlane": [er.ProjectivePlane],
     "Sphere": [er.Sphere, lambda: er.Sphere(3), lambda: er.Sphere(symmetry="axis")],
     "SurfaceOfRevolution": [lambda: er.SurfaceOfRevolution(steps=2)],
@@ -95,7 +99,7 @@ def defaults(function) -> dict:
 def natural_grid(space, **options) -> er.domains.Domain:
     """The smallest good one."""
     if isinstance(space, er.Product):
-        return space.grid(space.one.grid(4), space.other.grid(4), **options)
+        return space.grid(natural_grid(space.one), natural_grid(space.other), **options)
     if isinstance(space, er.PositionsAndDirections):
         return space.grid(er.Euclidean(3, "roto-translations").grid(2, 2, 2), **options)
     if isinstance(space, er.Hyperbolic):

@@ -18,6 +18,9 @@ DOMAINS = {
     "lifted sphere": (lambda: er.Sphere().healpix(2, rotations=5), {"radius": 1.2}),
     "all round": (lambda: er.Sphere().grid(6), {}),
     "lifted, all round": (lambda: er.Sphere().grid(5, rotations=3), {}),
+    "projective plane": (lambda: er.ProjectivePlane().grid(4), {}),
+    "projective plane, local": (lambda: er.ProjectivePlane().grid(4), {"radius": 1.3}),
+    "lifted projective plane": (lambda: er.ProjectivePlane().grid(2, rotations=3), {}),
     "hyperbolic": (lambda: er.Hyperbolic(2).grid(0.9, 5), {"radius": 0.8}),
     "window": (
         lambda: er.Sphere().grid(6, mask=torch.arange(72).view(6, 12) % 5 != 1),
@@ -77,6 +80,28 @@ def test_vectors_and_groups_of_channels():
     assert layer.kernel(torch.zeros(3, 5, 2)).shape == (3, 5, 2, 2, 2, 2)
     with torch.no_grad():
         torch.testing.assert_close(summed(layer, x), layer(x), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("rotations", [None, 5])
+def test_layers_of_coefficients_tell_the_kernel_that_samples_have(rotations):
+    """Where nothing is sampled the formula has nothing to sum: the layer on samples is the same."""
+    ball = er.Sphere().harmonics(6, rotations=rotations)
+    field = ball.default_field
+    layer, twin = (
+        er.nn.Correlation(domain, 1, 2, in_field=field, out_field=field, bias=False).double()
+        for domain in (ball, ball.grid)
+    )
+    twin.load_state_dict(layer.state_dict())
+    v = torch.randn(7, 2, dtype=torch.float64)
+    kernel = layer.kernel(v)
+    assert float(kernel.detach().abs().max()) > 0.01
+    torch.testing.assert_close(kernel, twin.kernel(v), rtol=0, atol=1e-13)
+    c = ball.analyze(
+        torch.randn(1, 1, *[rotations] * (rotations is not None), *ball.grid.shape).double(), field
+    )
+    with torch.no_grad():
+        y = twin(ball.synthesize(c, field))
+        torch.testing.assert_close(ball.synthesize(layer(c), field), y, rtol=0, atol=1e-10)
 
 
 def test_nodes_of_a_chart_converge_to_the_kernel():

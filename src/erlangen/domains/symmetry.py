@@ -77,7 +77,7 @@ class Symmetries:
         found, known = [], there[:1]
         for g, at in zip(tried, there[1:, None], strict=True):
             if bool(((known - at).abs().amax(1) > SAME).all()):
-                symmetry = self.named(name_of(g, linear=len(g) == self.geometry.ambient), g)
+                symmetry = self.named(name_on(self.geometry, g), g)
                 if symmetry.permutes:
                     found, known = [*found, symmetry], torch.cat([known, at])
         return fewer(found)
@@ -177,13 +177,15 @@ def keeps_fibre(fibre: Fibre | None, h: Float[Tensor, "*batch n n"]) -> bool:
 
 
 def fewer(found: list[Symmetry]) -> list[Symmetry]:
-    """Each under a name of its own; of many the one nearest to the identity, and those of small order."""
+    """Each under a name of its own; of many the one nearest to the identity, those of small order, and others
+    that are near."""
     one = torch.eye(len(found[0].matrix), dtype=torch.float64) if found else torch.zeros(0)
     if len(found) > MOST:
         found = sorted(found, key=lambda s: float((s.matrix - one).norm()))
         powers = {s: [torch.linalg.matrix_power(s.matrix, k) for k in (2, 3, 4)] for s in found[1:]}
         special = [s for s, p in powers.items() if min(float((g - one).abs().max()) for g in p) < SAME]
-        found = [found[0], *special][:FEW]
+        others = [s for s in found[1:] if s not in special]  # shifts round a quotient, as matrices, never end
+        found = [found[0], *special, *others][:FEW]
     names: dict[str, int] = {}
     for s in found:
         names[s.name] = names.get(s.name, 0) + 1
@@ -193,6 +195,16 @@ def fewer(found: list[Symmetry]) -> list[Symmetry]:
         if names[s.name] > 1:
             found[i] = replace(s, name=f"{s.name} ({seen[s.name]})")
     return sorted(found, key=lambda s: (len(s.name), s.name))
+
+
+def name_on(geometry: Geometry, g: Float[Tensor, "d d"]) -> str:
+    """What people call a symmetry of a space; of a product what it does to each factor that it moves."""
+    names = [
+        name_of(h, linear=len(h) == space.ambient)
+        for space, h in geometry.factors(g)
+        if float((h - torch.eye(len(h)).to(h)).abs().max()) > SAME
+    ]
+    return ", ".join(names)
 
 
 def name_of(g: Float[Tensor, "d d"], linear: bool = False) -> str:

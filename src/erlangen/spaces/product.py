@@ -9,7 +9,7 @@ from torch import Tensor
 from erlangen.arguments import Rotations, checked
 from erlangen.domains import Domain, Interpolation, Samples
 from erlangen.geometry import Embedding, Frame, Geometry, Measure
-from erlangen.groups import StructureGroup, fibre_of
+from erlangen.groups import MatrixGroup, Stabilizer, StructureGroup, fibre_of, product
 from erlangen.spaces.scattered import own, scattered
 
 
@@ -17,7 +17,7 @@ class Product(Geometry):
     r"""M x N: ``carry((u, w), (a, b)) = (carry(u, a), carry(w, b))``.
 
     Coordinates of points and components of vectors are those of the factors, one after the other; H is the
-    product of theirs.
+    product of theirs, and so is the group that moves it, where both factors name one: matrices as blocks.
 
     Args:
         one, other: the factors, such as ``er.Sphere()`` and ``er.FlatTorus((2.0,))``.
@@ -25,8 +25,9 @@ class Product(Geometry):
 
     Example:
         >>> import erlangen as er
-        >>> er.Product(er.Sphere(), er.FlatTorus((2.0,))).holonomy()
-        SO(2)
+        >>> space = er.Product(er.Sphere(), er.FlatTorus((2.0,)))
+        >>> space.holonomy(), space.stabilizer(), space.group
+        (SO(2), SO(2), SO(3) x T(1))
     """
 
     @checked
@@ -47,14 +48,46 @@ class Product(Geometry):
     def sampling(self) -> str:
         return ".grid(one, other), samples of one factor and of the other"
 
+    def is_same(self, other: Geometry) -> bool:
+        if not isinstance(other, Product) or self.measure != other.measure:
+            return False
+        return self.one.is_same(other.one) and self.other.is_same(other.other)
+
     @cached_property
     def structure(self) -> StructureGroup:  # type: ignore[override]
         H, K = self.one.structure, self.other.structure
-        algebra = [_block(X, torch.zeros_like(K.components[0])) for X in H.algebra]
-        algebra += [_block(torch.zeros_like(H.components[0]), X) for X in K.algebra]
-        none = torch.zeros(0, self.dim, self.dim, dtype=torch.float64)
-        components = [_block(h, k) for h in H.components for k in K.components]
-        return StructureGroup(torch.stack(algebra) if algebra else none, torch.stack(components))
+        return StructureGroup(_algebra(H.algebra, K.algebra), _elements(H.components, K.components))
+
+    @cached_property
+    def group(self) -> MatrixGroup | None:  # type: ignore[override]
+        """That of both factors; None where one of them names none."""
+        one, other = self.one.group, self.other.group
+        return None if one is None or other is None else product(one, other)
+
+    def stabilizer(self) -> Stabilizer:
+        """Those of both factors, as blocks."""
+        if self.group is None:
+            self._refuse_group()
+        H, K = self.one.stabilizer(), self.other.stabilizer()
+        return Stabilizer(
+            _algebra(H.generators, K.generators),
+            _elements(H.components, K.components),
+            self.structure.name,
+            turns=_algebra(H.turns, K.turns),
+            jumps=_elements(H.jumps, K.jumps),
+            root=None if H.root is None or K.root is None else _block(H.root, K.root),
+            is_infinite=H.is_infinite or K.is_infinite,
+        )
+
+    def mover(self, u: Frame) -> Tensor:
+        if self.group is None:
+            self._refuse_group()
+        a, b = self._factors(u)
+        return _block(self.one.mover(a), self.other.mover(b))
+
+    @property
+    def has_closed_section(self) -> bool:
+        return self.one.has_closed_section and self.other.has_closed_section
 
     @property
     def injectivity_radius(self) -> float:  # type: ignore[override]
@@ -141,18 +174,46 @@ class Product(Geometry):
 
     def act(self, g: Tensor, u: Frame) -> Frame:
         """Symmetries of both factors: the matrices that they take, as blocks."""
-        a, b = self._factors(u)
-        cut = len(g) // 2 if self.one.group is None else self.one.group.size
-        return self._joined(self.one.act(g[:cut, :cut], a), self.other.act(g[cut:, cut:], b))
+        (a, b), (h, k) = self._factors(u), self._blocks(g)
+        return self._joined(self.one.act(h, a), self.other.act(k, b))
+
+    def factors(self, g: Tensor) -> list[tuple[Geometry, Tensor]]:
+        h, k = self._blocks(g)
+        return [*self.one.factors(h), *self.other.factors(k)]
+
+    def expect_symmetry(self, g: Tensor) -> None:
+        size = self.matrix_size
+        if size is None:
+            return  # `act` refuses
+        if tuple(g.shape[-2:]) != (size, size):
+            raise ValueError(
+                f"g has shape {tuple(g.shape)}, expected {size} x {size}: the matrices that the factors of "
+                f"{self} take, as blocks"
+            )
+        h, k = self._blocks(g)
+        if not torch.equal(_block(h, k), g):
+            raise ValueError(
+                f"g mixes the factors of {self}, expected [[g, 0], [0, h]], with g for the first and h for "
+                "the second one; an isometry that does is a function, as er.verify.isometry takes it"
+            )
+        self.one.expect_symmetry(h)
+        self.other.expect_symmetry(k)
+
+    def _blocks(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        cut = self.one.matrix_size or g.shape[-1] // 2
+        return g[..., :cut, :cut], g[..., cut:, cut:]
 
     samples = scattered
 
     def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:
         """Those of one factor beside those of the other."""
         share = count ** (self.one.dim / self.dim)
-        (p, a), (q, b) = (
-            own(factor, round(n)) for factor, n in ((self.one, share), (self.other, count / share))
-        )
+        try:
+            (p, a), (q, b) = (
+                own(factor, round(n)) for factor, n in ((self.one, share), (self.other, count / share))
+            )
+        except ValueError:  # of a factor without an end
+            return super().own_samples(count)  # type: ignore[return-value]
         return beside(p, q).flatten(0, 1), (a[:, None] * b).flatten()
 
     @checked
@@ -260,6 +321,18 @@ def _block(a: Tensor, b: Tensor) -> Tensor:
     above = torch.cat([a, a.new_zeros(*a.shape[:-1], b.shape[-1])], -1)
     below = torch.cat([b.new_zeros(*b.shape[:-1], a.shape[-1]), b], -1)
     return torch.cat([above, below], -2)
+
+
+def _algebra(X: Tensor, Y: Tensor) -> Tensor:
+    """The matrices of one list beside zeros, then zeros beside those of the other."""
+    none, left = X.new_zeros(len(X), *Y.shape[-2:]), Y.new_zeros(len(Y), *X.shape[-2:])
+    return torch.cat([_block(X, none), _block(left, Y)])
+
+
+def _elements(g: Tensor, h: Tensor) -> Tensor:
+    """Each matrix of one list beside each of the other."""
+    n, m = len(g), len(h)
+    return _block(g.repeat_interleave(m, 0), h.repeat(n, 1, 1))
 
 
 def _waiting(polygon: Tensor, length: int) -> Tensor:
