@@ -116,9 +116,39 @@ def upward_imports_of(files: Files) -> list[str]:
 
 
 def private_uses_of(files: Files) -> list[str]:
-    """Where ``x._name`` is used of an x that is neither ``self`` nor defined in the same file."""
-    found = ((name, line, use) for name, file in files.items() for line, use in _private(file))
+    """Where ``x._name`` is used of an x that is neither ``self`` nor defined in the same file, and where a
+    class uses or gives anew a private name of an ancestor in another file."""
+    found = [(name, line, use) for name, file in files.items() for line, use in _private(file)]
+    for full, ancestors in lineage_of(files).items():
+        home, others = full.rpartition(".")[0], set(ancestors) - {full}
+        far = [one for one in others if one.rpartition(".")[0] != home]
+        theirs = set().union(*(_own(one, files) for one in far))
+        theirs -= set().union(*(_own(one, files) for one in others - set(far)))
+        found += [
+            (home, node.lineno, f"{full.rpartition('.')[2]}.{name} of an ancestor")
+            for node in ast.walk(_class(full, files))
+            for name in theirs & {getattr(node, "attr", getattr(node, "name", ""))}
+            if isinstance(node, ast.FunctionDef)
+            or ast.unparse(node).startswith(("self.", "cls.", "super()."))
+        ]
     return [f"{name}:{line} {use}" for name, line, use in sorted(found)]
+
+
+def _class(full: str, files: Files) -> ast.ClassDef:
+    home, _, name = full.rpartition(".")
+    nodes = (node for node in files[home].nodes if isinstance(node, ast.ClassDef))
+    return next(node for node in nodes if node.name == name)
+
+
+def _own(full: str, files: Files) -> set[str]:
+    """The private names that a class gives: methods, and attributes of ``self`` or of the class."""
+    names: set[str] = set()
+    for node in ast.walk(_class(full, files)):
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, (ast.Attribute, ast.Name)) and isinstance(node.ctx, ast.Store):
+            names.add(ast.unparse(node).removeprefix("self."))
+    return {name for name in names if _is_private(name)}
 
 
 def _private(file: File) -> Iterator[tuple[int, str]]:
@@ -162,19 +192,37 @@ def deep_classes_of(files: Files) -> list[str]:
 
 def ancestry_of(files: Files) -> dict[str, list[str]]:
     """For each class the longest line of its ancestors within the package, itself first."""
+    bases = bases_of(files)
+
+    def line(full: str) -> list[str]:
+        return [full, *max((line(base) for base in bases[full]), key=len, default=[])]
+
+    return {full: line(full) for full in bases}
+
+
+def lineage_of(files: Files) -> dict[str, list[str]]:
+    """For each class itself and all of its ancestors within the package."""
+    bases = bases_of(files)
+
+    def all_of(full: str) -> list[str]:
+        return [full, *(one for base in bases[full] for one in all_of(base))]
+
+    return {full: all_of(full) for full in bases}
+
+
+def bases_of(files: Files) -> dict[str, list[str]]:
+    """For each class those of the package that it names as its bases."""
     classes = {
         f"{name}.{node.name}": node
         for name, file in files.items()
         for node in file.nodes
         if isinstance(node, ast.ClassDef)
     }
-
-    def line(full: str) -> list[str]:
-        module = full.rpartition(".")[0]
-        bases = (_resolved(ast.unparse(base), module, files) for base in classes[full].bases)
-        return [full, *max((line(base) for base in bases if base in classes), key=len, default=[])]
-
-    return {full: line(full) for full in classes}
+    named = {
+        full: [_resolved(ast.unparse(base), full.rpartition(".")[0], files) for base in node.bases]
+        for full, node in classes.items()
+    }
+    return {full: [base for base in bases if base in classes] for full, bases in named.items()}
 
 
 def _resolved(name: str, module: str, files: Files) -> str:

@@ -58,13 +58,17 @@ def package(tmp_path):
     root = tmp_path / "demo"
     root.mkdir()
     (root / "__init__.py").write_text("from demo.one import One\n")
-    (root / "one.py").write_text("def f():\n    from demo import two\n    return two\n\nclass One: ...\n")
+    (root / "one.py").write_text(
+        "def f():\n    from demo import two\n    return two\n\n"
+        "class One:\n    def _hidden(self): ...\n    def _given(self): ...\n"
+    )
     (root / "two.py").write_text(
         "from typing import TYPE_CHECKING\n"
         "import demo\n"
         "if TYPE_CHECKING:\n    from demo.one import One\n"
         "class Two(demo.One): ...\n"
         "class Three(Two):\n"
+        "    def _given(self):\n        return self._hidden()\n"
         "    def f(self, one):\n        return one._secret, self._own\n"
         "    @classmethod\n"
         "    def g(cls, other):\n        other._own = 1\n        vars(other).pop(cls)\n"
@@ -77,7 +81,12 @@ def test_circles_through_functions_and_annotations_are_seen(package):
 
 
 def test_private_names_of_others_are_seen(package):
-    assert private_uses_of(package) == ["demo.two:8 one._secret", "demo.two:12 vars(other).pop"]
+    assert private_uses_of(package) == [
+        "demo.two:7 Three._given of an ancestor",
+        "demo.two:8 Three._hidden of an ancestor",
+        "demo.two:10 one._secret",
+        "demo.two:14 vars(other).pop",
+    ]
 
 
 def test_descent_is_followed_through_what_a_package_passes_on(package):

@@ -57,7 +57,7 @@ class Domain(ABC):
         self._layouts: dict[Field, tuple[int, int | None]] = {}
         self._engines: dict[KernelSpec, Engine] = {}
         self._engines_to: WeakKeyDictionary[Domain, dict[KernelSpec, Engine]] = WeakKeyDictionary()
-        self._finer: dict[tuple[str, float, bool], Resolution | None] = {}
+        self.resolutions: dict[tuple[str, float, bool], Resolution | None] = {}
         self.views: dict[int, Any] = {}  # of networks that moved here: see `erlangen.on`
 
     # fields
@@ -386,10 +386,10 @@ class Domain(ABC):
         if factor < 1:
             raise ValueError(f"oversampling is {factor}, expected at least 1")
         key = (rho.name, factor, fibre)
-        if key not in self._finer:
+        if key not in self.resolutions:
             with shared():
-                self._finer[key] = self.refined(rho, factor, fibre) if factor > 1 else None
-        return self._finer[key]
+                self.resolutions[key] = self.refined(rho, factor, fibre) if factor > 1 else None
+        return self.resolutions[key]
 
     def refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
         """A new resolution of so many times as many samples, for `finer`."""

@@ -127,9 +127,10 @@ class Geometry(ABC):
         Raises:
             ValueError: where no rows are natural.
         """
-        self._refuse_grid()
+        self.refuse_grid()
 
-    def _refuse_grid(self) -> NoReturn:
+    def refuse_grid(self) -> NoReturn:
+        """The ValueError of a space without natural rows."""
         raise ValueError(f"{self} has no natural grid, expected your own points: {self.sampling}")
 
     def own_samples(self, count: int = 500) -> tuple[Float[Tensor, "k m"], Float[Tensor, "k"] | None]:
@@ -355,7 +356,7 @@ class Geometry(ABC):
     def exp(self, p: Float[Tensor, "*#batch m"], v: Float[Tensor, "*#batch m"]) -> Tensor:
         """The point that the tangent vector v at p leads to; v in the coordinates of points."""
         u = self.any_frame(p)
-        return self.carry(u, self._components_of(u, v)).point
+        return self.carry(u, self.components_of_vector(u, v)).point
 
     def log(self, p: Float[Tensor, "*#batch m"], q: Float[Tensor, "*#batch m"]) -> Tensor:
         """The shortest tangent vector v at p with ``exp(p, v) = q``.
@@ -400,8 +401,8 @@ class Geometry(ABC):
     ) -> Tensor:
         """The tangent vector w at p, carried along v to ``exp(p, v)``."""
         u = self.any_frame(p)
-        arrived = self.carry(u, self._components_of(u, v))
-        return arrived.tangent(self._components_of(u, w))
+        arrived = self.carry(u, self.components_of_vector(u, v))
+        return arrived.tangent(self.components_of_vector(u, w))
 
     def moved(self, phi: Tensor | Callable[[Tensor], Tensor], u: Frame) -> Frame:
         """The frame moved by an isometry: a matrix, as `act` takes it, or a function of points."""
@@ -453,9 +454,9 @@ class Geometry(ABC):
         points = sampled(curve)
         u = self.any_frame(points[0])
         arrived = self.along(u, points[1:])
-        return arrived.tangent(self._components_of(u, w))
+        return arrived.tangent(self.components_of_vector(u, w))
 
-    def _components_of(self, u: Frame, w: Tensor) -> Tensor:
+    def components_of_vector(self, u: Frame, w: Tensor) -> Tensor:
         """The components in u of one tangent vector, in the precision of u."""
         return self.components(u, w.to(u.basis)[..., None])[..., 0]
 

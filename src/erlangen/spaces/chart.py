@@ -97,7 +97,7 @@ class Chart(Numerical):
         self.periods = _one_for_each_axis("periods", periods, dim)
         self.bounds = _one_for_each_axis("bounds", bounds, dim)
         self.symmetry, self.steps, self.measure, self.name = tuple(symmetry), steps, measure, name
-        self._radius = injectivity_radius
+        self.given_radius = injectivity_radius
         self.field = MetricField(metric, dim, self.bounds, self.periods, glue or {}, connection)
         self.low, self.high, self.decks = self.field.low, self.field.high, self.field.decks
         self.probes = Probes(self.field)
@@ -227,7 +227,7 @@ class Chart(Numerical):
 
         u = self.any_frame(points[0])
         arrived = self.transported(u, moving, SAMPLES // 2)
-        return arrived.tangent(self._components_of(u, w))
+        return arrived.tangent(self.components_of_vector(u, w))
 
     def curvature(self, u: Frame) -> Tensor:
         return self.field.curvature(u)
@@ -305,7 +305,7 @@ class Chart(Numerical):
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """As given, or estimated from curvature and from the way round the periods."""
-        return self.probes.radius if self._radius is None else self._radius
+        return self.probes.radius if self.given_radius is None else self.given_radius
 
 
 def straight(p: Tensor, q: Tensor) -> Curve:

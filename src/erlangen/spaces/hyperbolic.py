@@ -145,7 +145,7 @@ class Hyperbolic(Geometry):
             mask: as in `Domain.masked`.
         """
         if self.dim != 2:
-            self._refuse_grid()
+            self.refuse_grid()
         samples = samples or 2 * rings
         t, w = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(rings))
         half = (math.cosh(radius) - 1) / 2

@@ -94,7 +94,7 @@ class Implicit(Numerical):
                 f"point is {point.tolist()}, expected the coordinates of a point of the surface, all finite"
             )
         self._F, self.steps, self.symmetry = F, steps, tuple(symmetry)
-        self.measure, self._radius, self.name = measure, injectivity_radius, name
+        self.measure, self.given_radius, self.name = measure, injectivity_radius, name
         self._circuits, self._embedding, self._grid = list(circuits), embedding, grid
         self.ambient = len(point)
         G, D = partials(self.gradient, point)
@@ -139,7 +139,7 @@ class Implicit(Numerical):
             ValueError: where it was made with none.
         """
         if self._grid is None:
-            self._refuse_grid()
+            self.refuse_grid()
         return self._grid(self, *shape, rotations=rotations, reflections=reflections, mask=mask, **options)
 
     # the equations
@@ -214,8 +214,8 @@ class Implicit(Numerical):
         Pieces that lie close to each other count, whether or not a way leads from one to the other. Made when
         it is first asked for, by about 250,000 evaluations of F and its derivative, half a second.
         """
-        if self._radius is not None:
-            return self._radius
+        if self.given_radius is not None:
+            return self.given_radius
         return math.pi * reach(self.found_points(SAMPLES), self._onto, self._normals, self._bending)
 
     def _onto(self, x: Tensor) -> Tensor:
@@ -269,7 +269,7 @@ class Implicit(Numerical):
                 "them onto it: space.project(points)"
             )
         away = (p - self.point).abs().amax(-1)
-        if self._radius is None and not float(away.max()) <= BEYOND * self.extent:
+        if self.given_radius is None and not float(away.max()) <= BEYOND * self.extent:
             raise ValueError(
                 f"{int((away > BEYOND * self.extent).sum())} points lie outside of the box of extent "
                 f"{self.extent:.4g} about the origin, where the injectivity radius was sought, expected "

@@ -21,17 +21,18 @@ class Numerical(Geometry):
     Attributes:
         steps: of Runge and Kutta, for a geodesic.
         symmetry: isometries, functions of points, that enlarge H so that kernels commute with them.
+        given_radius: the injectivity radius, if it was given.
     """
 
     shoots = True
     steps: int
     symmetry: tuple[Isometry, ...]
-    _radius: float | None
+    given_radius: float | None
 
     @property
     def knows_radius(self) -> bool:  # type: ignore[override]
         """Whether the injectivity radius was given."""
-        return self._radius is not None
+        return self.given_radius is not None
 
     @abstractmethod
     def walk(self, u: Frame, v: Tensor, steps: int | None = None) -> Frame:

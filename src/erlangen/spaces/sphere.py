@@ -203,7 +203,7 @@ class Sphere(Geometry):
                 over nodes carried out, between which the samples are interpolated.
         """
         if self.dim != 2:
-            self._refuse_grid()
+            self.refuse_grid()
         fibre_of(self.structure, rotations, reflections)  # or refuses
         longitudes = 2 * (latitudes - (kind == "equiangular")) if longitudes is None else longitudes
         rings = RingGrid(rings_of_kind(kind, latitudes), longitudes)

@@ -86,7 +86,7 @@ class Atlas(Numerical):
     ) -> None:
         expect_charts(charts, transitions)
         self.charts, self.steps, self.measure, self.name = tuple(charts), steps, measure, name
-        self.symmetry, self._radius = tuple(symmetry), injectivity_radius
+        self.symmetry, self.given_radius = tuple(symmetry), injectivity_radius
         self.dim = self.charts[0].dim
         self.ambient = 1 + self.dim
         self.cover = Cover(self.charts, dict(transitions))
@@ -287,7 +287,7 @@ class Atlas(Numerical):
         u = self.any_frame(points[0])
         arrived = self._carried_along(curve, u, points) if callable(curve) else self.along(u, points[1:])
         arrived = self.cover.written(arrived, number_of(points[-1]))
-        return arrived.tangent(self._components_of(u, w))
+        return arrived.tangent(self.components_of_vector(u, w))
 
     def _carried_along(
         self, curve: Callable[[Tensor], Tensor], u: Frame, points: Float[Tensor, "k m"]
@@ -392,7 +392,7 @@ class Atlas(Numerical):
     @cached_property
     def injectivity_radius(self) -> float:  # type: ignore[override]
         """As given, or estimated from curvature and from circuits."""
-        if self._radius is not None:
-            return self._radius
+        if self.given_radius is not None:
+            return self.given_radius
         halves = [self.nerve.length(number) / 2 for number in self.nerve.generators]
         return min([chart.probes.radius for chart in self.charts] + halves)

@@ -187,13 +187,13 @@ class Coefficients(Domain):
 
     def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution:
         key = (rho.name, factor, fibre)
-        found = self._finer.get(key)
+        found = self.resolutions.get(key)
         if found is None:
             finer: Any = self.grid.finer(rho, factor, fibre=fibre)
             if finer is None:
                 own: Any = self.grid.transform, self.harmonics.frequencies(rho.name)
                 finer = FinerHarmonics(*own, *own)
-            found = self._finer[key] = _Finer(finer)
+            found = self.resolutions[key] = _Finer(finer)
         return found
 
     def basis(self, spec: KernelSpec) -> Any:
