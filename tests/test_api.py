@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import erlangen as er
 
 MODULES = [
-    *("domains", "geometry", "groups", "harmonics", "kernels"),
+    *("domains", "engines", "geometry", "groups", "harmonics", "kernels"),
     *("nn", "models", "verify", "figures", "train"),
 ]
 # not that of ``python -m``, which runs a file
@@ -55,6 +55,50 @@ def test_words_send_people_to_public_names():
         assert f"erlangen.{room}" in public, f"{place} sends people to er.{path}, which is not public"
         if room in MODULES and name:
             assert f"erlangen.{room}.{name}" in public, f"{place} sends people to er.{path}"
+
+
+BACKTICKED = re.compile(r"(?<!`)`([A-Za-z_]\w*)[^`]*`(?!`)")
+
+
+def public():
+    """What people reach, by its path: the names, and what is public in their classes."""
+    for room, names in surface().items():
+        for name in names:
+            thing = getattr(importlib.import_module(room), name)
+            yield f"{room}.{name}", thing
+            for member in dir(thing) if inspect.isclass(thing) else ():
+                if not member.startswith("_"):
+                    yield f"{room}.{name}.{member}", inspect.getattr_static(thing, member)
+
+
+def function_of(thing):
+    """What a property, a class's method or a cached one runs."""
+    for name in ("fget", "func", "__func__"):
+        thing = getattr(thing, name, None) or thing
+    return thing
+
+
+def arguments_of(thing):
+    try:
+        return set(inspect.signature(function_of(thing)).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def test_backticks_lead_to_what_people_reach():
+    """In a public docstring: a public name, a public member or attribute of one, or an argument."""
+    things = dict(public())
+    known = {path.rpartition(".")[2] for path in things} | {"er", "erlangen", "torch"}
+    for thing in things.values():
+        known |= arguments_of(thing) | set(getattr(thing, "__annotations__", {}))
+    lost = {}
+    for path, thing in things.items():
+        own = function_of(thing)
+        if getattr(own, "__module__", "").startswith("erlangen") or inspect.ismodule(own):
+            for name in BACKTICKED.findall(own.__doc__ or ""):
+                if name not in known:
+                    lost.setdefault(name, path)
+    assert lost == {}
 
 
 def test_import_is_quiet_and_needs_no_extras():

@@ -11,7 +11,19 @@ from erlangen.doors import doors
 from erlangen.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from erlangen import domains, figures, geometry, groups, harmonics, kernels, models, nn, train, verify
+    from erlangen import (
+        domains,
+        engines,
+        figures,
+        geometry,
+        groups,
+        harmonics,
+        kernels,
+        models,
+        nn,
+        train,
+        verify,
+    )
     from erlangen.formula import convolve, correlate
     from erlangen.nn.equivariant import on
     from erlangen.nn.exported import export
@@ -83,6 +95,7 @@ __all__ = [
     "convolve",
     "correlate",
     "domains",
+    "engines",
     "export",
     "figures",
     "fit",

@@ -32,8 +32,10 @@ def test_square_lattices_can_have_solved_taps(name):
     layer = er.nn.Correlation(domain, 1, 1, 3, taps="solved")
     assert layer.spec.taps == "solved"
     assert layer.spec.radius == pytest.approx(2 * domain.spacing)
+    assert 'taps="solved"' in repr(layer)
     plain = er.nn.Correlation(domain, 1, 1, 3)
     assert plain.spec.taps == "rings"
+    assert "taps" not in repr(plain)
     assert plain.spec.radius == pytest.approx(1.5 * domain.spacing)
 
 

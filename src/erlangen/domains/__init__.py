@@ -1,9 +1,10 @@
 """Domains: where signals are sampled. May import groups, geometry, kernels, harmonics and engines.
 
 A `Domain` has a `Sampling` (points, weights, frames, a way to read between them) and types of field on it,
-and hands out the engine that correlates there: `choice` says which. `Grid` is a flat lattice (torch's
-convolutions), `QuotientGrid` one with seams, `Samples` any set of points. Their `Quadrature` sums kernels
-with a radius, their `Spectral`, if they carry harmonics, those that reach all round. `Masked` has gaps.
+and hands out the engine that correlates there: the first of its table `engines` that serves the kernel.
+`Grid` is a flat lattice (torch's convolutions), `QuotientGrid` one with seams, `Samples` any set of points.
+Their `Quadrature` sums kernels with a radius, their `Spectral`, if they carry harmonics, those that reach all
+round. `Masked` has gaps.
 """
 
 from typing import TYPE_CHECKING

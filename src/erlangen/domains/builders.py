@@ -72,7 +72,7 @@ def gather(
         at: the frames that receive, ``(k,)``, along which the nodes lie; None for those of the samples.
         turns: whether to keep how frames are turned, which scalars need not know.
         count: of nodes along the radius.
-        shoulder: as in `ray_rule`.
+        shoulder: where the kernel begins to fall: half of the nodes lie on either side of it; 0 for none.
         boundary: what nodes beyond an edge see: zero, the mirrored field, or others in their place.
         turned: the h of the frames ``u h`` in which the result is asked for; None for u themselves.
     """

@@ -16,9 +16,7 @@ from erlangen.engines.lines import filter_of, inverse_share, inverse_shares, lin
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-Surround = Callable[
-    [Tensor, list[int]], Tensor
-]  # so many more samples at both ends of each axis, from across
+Surround = Callable[[Tensor, list[int]], Tensor]  # more samples at both ends of each axis, from across
 
 
 def gaussian(odd_offset: int, like: Tensor) -> Tensor:
@@ -49,7 +47,7 @@ def downsample(
         periodic: the axes whose last sample is next to the first.
         surround: what lies beyond their ends.
         halved: the axes to do this on; None for all.
-        kind: the blur, of `line`.
+        kind: the blur, "gaussian" or "band-limited".
     """
     sizes = x.shape[2:]
     halved = [True] * len(sizes) if halved is None else halved
@@ -327,7 +325,7 @@ class Halving:
         surround: Surround,
         kind: str = "gaussian",
     ) -> Tensor:
-        """`upsample` after a Gaussian, else `spread`."""
+        """Linear interpolation after a Gaussian, else by the weights that `down` took."""
         if kind == "gaussian":
             return upsample(x, size, periodic, surround)
         return spread(x, size, periodic, surround, kind)

@@ -22,7 +22,8 @@ def defects(bars: Sequence[Bar], path: str | Path | None = None) -> Any:
     """A bar for each element's defect, on a logarithmic scale, with the interpolation's own as a mark.
 
     Args:
-        bars: as `erlangen.verify.Report.bars` gives them; kinds are the keys of `COLOURS`.
+        bars: as `erlangen.verify.Report.bars` gives them; kinds are "exact here",
+            "interpolated" and "not in the group".
         path: where to write the picture.
 
     Returns:

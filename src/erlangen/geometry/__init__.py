@@ -1,7 +1,7 @@
 """The contract of every space: frames, and how they are carried. May import groups, nothing else.
 
 All that a kernel, a domain or a layer ever asks of a space is in `Geometry`; the spaces themselves
-are in the folder `spaces`.
+are in the folder ``spaces``.
 """
 
 from erlangen.geometry.deck import Deck

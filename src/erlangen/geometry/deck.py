@@ -65,7 +65,8 @@ class Deck:
 
     @cached_property
     def order(self) -> int:
-        """The least power of A that is the identity; 0 if there is none up to `HIGHEST`."""
+        """The least power of A that is the identity; 0 if there is none up to 12, the highest of a
+        turn that keeps a lattice in up to five dimensions."""
         one, power = torch.eye(len(self.matrix)).to(self.matrix), self.matrix
         for times in range(1, HIGHEST + 1):
             if bool((power - one).abs().max() < TURNED):

@@ -77,9 +77,9 @@ class Rings(Polar):
     r"""Polar-separable functions on R^n: spheres that carry a harmonic, blurred by a Gaussian.
 
     ``psi_{j,l,c}(v) = R_{j,l}(|v|) Y_{l,c}(v / |v|)`` where R_{j,l} is the harmonic of degree l on
-    the sphere of radius rho_j, blurred with standard deviation `blur` (Funk and Hecke):
+    the sphere of radius rho_j, blurred with standard deviation s (Funk and Hecke):
 
-    ``R_{j,l}(r) = mean over t of exp(-(r^2 + rho_j^2 - 2 r rho_j t) / (2 blur^2)) P_l(t)``,
+    ``R_{j,l}(r) = mean over t of exp(-(r^2 + rho_j^2 - 2 r rho_j t) / (2 s^2)) P_l(t)``, s = 3/4 u,
 
     times a window that falls to zero at `radius`. Unlike a Gaussian of r times an angular wave this is
     smooth at the centre, where only l = 0 is not zero. With ``count`` spheres the unit is

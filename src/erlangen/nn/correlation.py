@@ -59,7 +59,8 @@ class Correlation(Equivariant):
             G/H' with H' in H it is a lift, where kernels need to respect H' only; the other way a projection.
             Between grids of the sphere kernels are global or local, as on one: exact in the degrees of both.
         engine: what computes it: the name of one that the domain has (``domain.engines``), such as "stencil",
-            or a function ``build(domain, basis, spec)`` that makes an `Engine`; None for the domain's choice.
+            or a function ``build(domain, basis, spec)`` that makes an `er.engines.Engine`; None for the
+            domain's choice.
 
     Shapes:
         - input: ``(batch, in_channels, [fibre,] *space)``
@@ -266,7 +267,7 @@ class Correlation(Equivariant):
 
     def extra_repr(self) -> str:
         text = f"{self.domain}, {self.in_channels}, {self.out_channels}, radius={self.spec.radius:g}"
-        text += f", rings={self.spec.rings}" + ', taps="solved"' * (self.spec.taps == "solved")
+        text += f", rings={self.spec.rings}" + f', taps="{self.spec.taps}"' * (self.spec.taps != "rings")
         text += f', in_field="{self.in_field}", out_field="{self.out_field}"'
         text += ", separable=True" * self.separable + f", to={self.to_domain}" * (self.to_domain is not None)
         text += f", engine={self.spec.engine!r}" * (self.spec.engine is not None)

@@ -26,7 +26,7 @@ def Ellipsoid(
     symmetry: Sequence[Isometry] = (),
     steps: Steps = 16,
 ) -> Implicit:
-    """``(x/a)^2 + (y/b)^2 + (z/c)^2 = 1``, with the sphere's grid, `StretchedSphere.grid`; H = SO(2).
+    """``(x/a)^2 + (y/b)^2 + (z/c)^2 = 1``, with the sphere's grid, stretched; H = SO(2).
 
     Args:
         axes: a, b, c.

@@ -212,7 +212,12 @@ class Sphere(Geometry):
 
     @checked
     def harmonics(self, degrees: Bandwidth, *, rotations: Rotations | None = None) -> Coefficients:
-        """Fields of degrees l < `degrees` that stay coefficients between layers; see `Coefficients`.
+        """Fields of degrees l < `degrees` that stay coefficients between layers: fewer transforms.
+
+        ``analyze`` makes the coefficients of values on a grid, ``synthesize`` is the way back.
+
+        Shapes: ``(batch, channel, 2 k, l, m)``, m >= 0: the real and the imaginary parts of the k
+        frequencies along the fibre, one of scalars.
 
         Args:
             degrees: the bandwidth L.

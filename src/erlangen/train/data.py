@@ -57,7 +57,7 @@ class Data(ABC):
         """The class index (or indices) of photograph i, whose width and height are `whole`."""
 
     def on_one_scale(self: Self, *others: Self) -> tuple[Self, ...]:
-        """These photographs and others, with black and white as these have them (`values_of`)."""
+        """These photographs and others, with the numbers for black and white that these have."""
         values = self.values or values_of(self.images)
         return tuple(replace(data, values=values) for data in (self, *others))
 

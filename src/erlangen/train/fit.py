@@ -53,7 +53,7 @@ def fit(
         data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
             for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
         settings: see `Settings`; `changes` replace some of them, or of the network's `Options`, or name a
-            `preset`, "fast" or "exact", as of `Settings.changed`.
+            ``preset=``, "fast" or "exact", as of `Settings.changed`.
         net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
             On a GPU a step of these is recorded as one graph of kernels; of others they are launched singly.
         out: a folder for the state, every half minute, which a training that is stopped goes on from, and for

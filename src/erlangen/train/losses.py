@@ -15,7 +15,7 @@ LossName = Literal["cross-entropy+dice", "cross-entropy", "dice", "focal"]
 
 
 class Loss(nn.Module):
-    r"""The loss of logits against class indices; pixels that are `IGNORED` do not count.
+    r"""The loss of logits against class indices; pixels of the class 255 do not count.
 
     - cross-entropy: ``-w_c log p_c``, its mean over pixels, weighted by ``w_c``;
     - dice: one minus the soft Dice coefficient ``(2 sum p t + 1) / (sum p + sum t + 1)`` over the batch: of

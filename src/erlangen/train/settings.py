@@ -142,7 +142,7 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. `preset`, "fast" or "exact", names all options of the network and its
+            changes: the values. ``preset=``, "fast" or "exact", names all options of the network and its
                 learning rate at once; others change these.
 
         Example:

@@ -69,7 +69,7 @@ class Task:
 
         Args:
             predicted, truth: for each photograph its class indices ``(height, width)`` or ``()``; where the
-                truth is `IGNORED` nothing counts.
+                truth is 255 nothing counts.
             where: the pixels that count; None for all.
         """
         from torchmetrics.classification import MulticlassConfusionMatrix
