@@ -194,9 +194,10 @@ class Geometry(ABC):
         Raises:
             ValueError: where no group is named.
         """
-        self._refuse_group()
+        self.refuse_group()
 
-    def _refuse_group(self) -> NoReturn:
+    def refuse_group(self) -> NoReturn:
+        """The ValueError of a space that no group of matrices moves everywhere."""
         raise ValueError(
             f"{self} names no group of matrices that moves it everywhere, expected one such as SE(n) on R^n; "
             "use er.HomogeneousSpace(group, origin, action), or see holonomy()"
@@ -218,7 +219,7 @@ class Geometry(ABC):
             ValueError: where no group moves the space.
         """
         if self.group is None:
-            self._refuse_group()
+            self.refuse_group()
         H, (p, E) = self.structure, self.frames(self.origin)
         turned, jumped = (
             self.mover(Frame(p.expand(len(h), -1), E @ h))

@@ -67,7 +67,7 @@ class Product(Geometry):
     def stabilizer(self) -> Stabilizer:
         """Those of both factors, as blocks."""
         if self.group is None:
-            self._refuse_group()
+            self.refuse_group()
         H, K = self.one.stabilizer(), self.other.stabilizer()
         return Stabilizer(
             _algebra(H.generators, K.generators),
@@ -81,7 +81,7 @@ class Product(Geometry):
 
     def mover(self, u: Frame) -> Tensor:
         if self.group is None:
-            self._refuse_group()
+            self.refuse_group()
         a, b = self._factors(u)
         return _block(self.one.mover(a), self.other.mover(b))
 
