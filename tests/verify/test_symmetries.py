@@ -24,6 +24,13 @@ def hexagon():
     return er.domains.Samples(plane, points, torch.ones(7).double())
 
 
+def equator():
+    """Seven samples of a great circle."""
+    angle = 2 * math.pi / 7 * torch.arange(7).double()
+    points = torch.stack([angle.cos(), angle.sin(), 0 * angle], -1)
+    return er.Sphere(symmetry="isometries").samples(points, torch.ones(7).double())
+
+
 def homogeneous():
     """HEALPix samples of the sphere as a space of a user's own."""
     pole = torch.eye(3).double()[2]
@@ -41,6 +48,10 @@ FOUND = {  # the domain, how many elements, and some of their names
     "oblong": (lambda: steps(er.Euclidean(2, "isometries"), [[1.0, 0], [0, 2.0]]), 3, "flip"),
     "rhombic": (lambda: steps(er.Euclidean(2, "isometries"), [[1.0, 0], [0.5, 0.75**0.5]]), 3, "turn 180"),
     "hexagon": (hexagon, 5, "turn 60"),
+    "row": (lambda: er.Euclidean(2, "isometries").grid(5, 1), 3, "turn 180"),
+    "layer": (lambda: er.Euclidean(3, "isometries").grid(4, 4, 1), 15, "mirror of axis 2"),
+    "rod": (lambda: er.Euclidean(3, "roto-translations").grid(1, 5, 1), 3, "turn 180 about axis 2"),
+    "equator": (equator, 27, "mirror of axis 2"),
     "line": (lambda: er.Euclidean(1, "isometries").grid(6), 1, "flip"),
     "translations": (lambda: er.Euclidean(2).grid(4, 4), 0, ""),
     "sphere": (lambda: er.Sphere().grid(6), 6, "turn 30 about the axis"),
@@ -80,7 +91,9 @@ def test_the_elements_that_permute_the_samples_are_found(name):
         torch.testing.assert_close(kept, there, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["cube", "square", "sphere", "HEALPix", "icosahedron", "SE(2)", "torus"])
+@pytest.mark.parametrize(
+    "name", ["cube", "square", "layer", "sphere", "HEALPix", "icosahedron", "SE(2)", "torus"]
+)
 def test_layers_commute_with_them_to_rounding(name):
     domain = FOUND[name][0]()
     layer = er.nn.Correlation(domain, 1, 2, radius=2.0, out_field=domain.default_field)

@@ -10,7 +10,8 @@ from erlangen.geometry import Frame, Geometry
 from erlangen.groups.families import affine
 
 SAME = 1e-8  # relative
-PAIRS = 1 << 23  # of samples whose coordinates are looked at
+PAIRS = 1 << 23  # of samples that are looked at
+ALIKE = 64  # samples that all others are looked at from, however many these are
 INDEPENDENT = 0.3
 AXES = 3  # of a space whose axes are mirrored and exchanged
 MOMENT = 4  # halves of the degree of moments that tell samples of a sphere apart
@@ -40,14 +41,17 @@ def _by_frames(geometry: Geometry, u: Frame, weights: Tensor) -> Tensor:
     if K.dim == 0:
         there, back = geometry.section(u.point[alike]), torch.linalg.inv(geometry.section(u.point[first]))
         return (there[:, None] @ K.components @ back).flatten(0, 1)
-    if len(alike) * len(u.point) > PAIRS:
+    if len(alike) > ALIKE and len(alike) * len(u.point) > PAIRS:
         return torch.zeros(0, 1, 1, dtype=torch.float64)
-    V = _basis_of_neighbours(geometry.coordinates(u.at(first), u.point), geometry.injectivity_radius)
-    if V is None:
-        return torch.zeros(0, 1, 1, dtype=torch.float64)
+    V = _directions_of_neighbours(geometry.coordinates(u.at(first), u.point), geometry.injectivity_radius)
     found, back = [], torch.linalg.inv(geometry.mover(u.at(first)))
+    inverse = torch.linalg.inv(_completed(V[None]))[0]
+    span = geometry.chord(1.01 * float(V.norm(dim=0).max())) if V.numel() else 0.0
     for there in map(u.at, alike.tolist()):
-        h = _as_placed(V, geometry.coordinates(there, u.point)) @ torch.linalg.inv(V)
+        close = u.point[
+            (u.point - there.point).norm(dim=-1) <= span
+        ]  # no others are as far as these neighbours
+        h = _completed(_as_placed(V, geometry.coordinates(there, close))) @ inverse
         h = h[geometry.structure.contains(h)]
         g = geometry.mover(Frame(there.point.expand(len(h), -1), there.basis @ h))
         found.append(g[g.isfinite().flatten(1).all(1)] @ back)
@@ -82,12 +86,11 @@ def _fewest_alike(x: Float[Tensor, "q k"]) -> tuple[int, Tensor]:
     return first, ((x - x[first]).abs().amax(1) < SAME).nonzero().flatten()
 
 
-def _basis_of_neighbours(v: Float[Tensor, "q n"], radius: float) -> Float[Tensor, "n n"] | None:
-    """The nearest samples that span all directions, as columns; None if there are none."""
-    n, chosen = v.shape[1], v[:0]
-    length = v.norm(dim=-1)
+def _directions_of_neighbours(v: Float[Tensor, "q n"], radius: float) -> Float[Tensor, "n k"]:
+    """The nearest samples that span all directions in which there are some, as columns."""
+    chosen, length = v[:0], v.norm(dim=-1)
     for i in length.argsort().tolist():
-        if float(length[i]) > 0.9 * radius:
+        if len(chosen) == v.shape[1] or float(length[i]) > 0.9 * radius:
             break
         if float(length[i]) == 0:
             continue
@@ -95,12 +98,24 @@ def _basis_of_neighbours(v: Float[Tensor, "q n"], radius: float) -> Float[Tensor
         unit = more / more.norm(dim=-1, keepdim=True)
         if float(torch.linalg.svdvals(unit)[-1]) > INDEPENDENT:
             chosen = more
-        if len(chosen) == n:
-            return chosen.T
-    return None
+    return chosen.T
 
 
-def _as_placed(V: Float[Tensor, "n n"], v: Float[Tensor, "q n"]) -> Float[Tensor, "c n n"]:
+def _completed(V: Float[Tensor, "c n k"]) -> Float[Tensor, "d n n"]:
+    """Tuples of k independent columns, and beside each all mirror images of axes across them.
+
+    Samples in a row, or in one layer, say nothing of the directions across it.
+    """
+    n, k = V.shape[1:]
+    if k == n:
+        return V
+    across = torch.linalg.qr(V, mode="complete").Q[..., k:]
+    signs = torch.tensor(list(itertools.product((1.0, -1.0), repeat=n - k)), dtype=V.dtype)  # (s, n - k)
+    mirrored = across[:, None] * signs[:, None]  # (c, s, n, n - k)
+    return torch.cat([V[:, None].expand(-1, len(signs), -1, -1), mirrored], -1).flatten(0, 1)
+
+
+def _as_placed(V: Float[Tensor, "n k"], v: Float[Tensor, "q n"]) -> Float[Tensor, "c n k"]:
     """The tuples of samples that have the lengths and angles of V, as columns."""
     close, gram = SAME * float(V.square().sum()), V.T @ V
     found = v.new_zeros(1, V.shape[0], 0)
