@@ -99,7 +99,7 @@ def test_trainings_that_cannot_go_on_are_refused(scenes, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(scenes, out=tmp_path, progress=interrupt, **SMALL)
     with pytest.raises(ValueError, match=r"trained with other settings \(lr\), expected the same ones"):
-        fit(scenes, out=tmp_path, resume=True, **SMALL | {"lr": 2e-2})
+        fit(scenes, out=tmp_path, resume=True, **SMALL | {"lr": 5e-2})
     with pytest.raises(ValueError, match=r"trained with other settings \(looks\)"):
         fit(scenes, out=tmp_path, resume=True, looks=5, **SMALL)
     generate(tmp_path / "others", 8, size=48, seed=5)

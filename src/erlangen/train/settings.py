@@ -23,15 +23,15 @@ BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say not
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
 Preset = Literal["fast", "exact"]
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "fast": {"network": replace(FULL, kernel_size=3), "lr": 1e-2},
-    "exact": {"network": replace(FULL, kernel_size=5, low_pass=True), "lr": 2e-2},
+PRESETS: dict[Preset, Options] = {
+    "fast": replace(FULL, kernel_size=3),
+    "exact": replace(FULL, kernel_size=5, low_pass=True),
 }
 
 
 @checked
-def settings_of(preset: Preset) -> dict[str, Any]:
-    """The settings that go by one name.
+def network_of(preset: Preset) -> Options:
+    """The network that goes by one name.
 
     "fast" has kernels of 3 x 3; a step costs 1.4 times a plain U-Net's. "exact" has kernels of 5 x 5 and a
     low-pass behind each nonlinearity: between the angles of the pixel grid its answers turn more exactly with
@@ -95,12 +95,12 @@ class Settings:
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    network: Options = PRESETS["fast"]["network"]
+    network: Options = PRESETS["fast"]
     size: Count = 256
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
     batch: Count = 8
-    lr: Positive = PRESETS["fast"]["lr"]
+    lr: Positive = 2e-2
     weight_decay: Share = 1e-4
     jitter: Share = 0.2
     flips: bool = True
@@ -142,15 +142,15 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. ``preset=``, "fast" or "exact", names all options of the network and its
-                learning rate at once; others change these.
+            changes: the values. ``preset=``, "fast" or "exact", names all options of the network at once;
+                others change these.
 
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
             8
         """
         if "preset" in changes:
-            changes = settings_of(changes.pop("preset")) | changes
+            changes = {"network": network_of(changes.pop("preset"))} | changes
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
         if options:
             changes["network"] = replace(changes.get("network", self.network), **options)
