@@ -30,9 +30,11 @@ class DeckGroup:
             that do not lead home, because their products lie dense.
     """
 
+    is_ordered: bool = True
+
     def __init__(self, decks: Sequence[Deck]) -> None:
         with shared():
-            self.decks, self.forms = _in_order(decks)
+            self.decks, self.forms = in_order(decks)
             if self.decks:
                 self._expect_a_group()
 
@@ -80,7 +82,7 @@ class DeckGroup:
         short = self.translations(one)
         lengths = [short.norm(dim=-1).min()]
         steps = (-1.0, 0.0, 1.0) if len(short) > 4 else (-2.0, -1.0, 0.0, 1.0, 2.0)
-        for word in itertools.product(*[range(deck.order) for deck in self.decks]):
+        for word in self.words():
             if any(word):
                 t = self.image(word, one[:1] * 0)
                 A = (self.image(word, one) - t).T
@@ -88,6 +90,10 @@ class DeckGroup:
                 kept = Deck(A, torch.zeros(len(one))).fixed
                 lengths.append(((t - nearest(short, one, t) + near @ short) @ kept.T).norm(dim=-1).min())
         return float(torch.stack(lengths).min())
+
+    def words(self) -> list[tuple[int, ...]]:
+        """What `image` takes: powers of the decks up to translations, where all of them have an order."""
+        return list(itertools.product(*[range(deck.order) for deck in self.decks]))
 
     def is_kept_by(self, g: Deck) -> bool:
         """Whether an affine map carries points that are one to points that are one."""
@@ -119,7 +125,7 @@ class DeckGroup:
             return found
         short = self.translations(g) if short is None else short
         metric, scale = g.detach().to(short), self._least_step(g.detach().to(short))
-        for words, least in self._words(metric, (q - p).detach().to(short)):
+        for words, least in self.shells(metric, (q - p).detach().to(short)):
             if not bool((best > least).any()):
                 break
             for word in words:
@@ -138,7 +144,7 @@ class DeckGroup:
         pitches = torch.stack([deck.pitch for deck in self.decks]).to(g)
         return torch.einsum("...ij,ki,kj->...k", g, pitches, pitches).sqrt().amin(-1)
 
-    def _words(self, g: Tensor, d: Tensor) -> Iterator[tuple[list[tuple[int, ...]], Tensor]]:
+    def shells(self, g: Tensor, d: Tensor) -> Iterator[tuple[list[tuple[int, ...]], Tensor]]:
         """Powers of the decks up to translations, in groups; what no image by one of a group on is shorter
         than.
 
@@ -193,8 +199,12 @@ def _shown(x: Tensor) -> list:
     return torch.round(x, decimals=4).tolist()
 
 
-def _in_order(decks: Sequence[Deck]) -> tuple[list[Deck], list[Tensor]]:
-    """What turns others before those others, and the form of each."""
+def in_order(decks: Sequence[Deck]) -> tuple[list[Deck], list[Tensor]]:
+    """What turns others before those others, and the form of each.
+
+    Raises:
+        ValueError: for decks without such an order.
+    """
     rest, ordered, forms = list(decks), [], []
     while rest:
         found = ((deck, _form(deck, rest)) for deck in rest)

@@ -16,7 +16,7 @@ from erlangen.geometry.deck import HIGHEST, TURNED
 from erlangen.geometry.lattices import point_group
 from erlangen.groups import Stabilizer, StructureGroup, fibre_of
 from erlangen.groups.families import affine
-from erlangen.spaces.decks import DeckGroup
+from erlangen.spaces.cosets import deck_group
 from erlangen.spaces.euclidean import affine_group, affine_image, expect_affine
 from erlangen.spaces.scattered import box_sizes, scattered
 
@@ -52,14 +52,15 @@ class FlatQuotient(Geometry):
         self.widths, self.name = tuple(widths), name
         self.dim = self.ambient = len(self.widths)
         expect_isometries(decks, self.widths)
-        self.decks, self.generators = DeckGroup(decks), tuple(decks)
+        self.decks, self.generators = deck_group(decks), tuple(decks)
         more = list(self._isometries()) if symmetry == "isometries" else []
         holonomy = [deck.matrix for deck in decks]
         self.structure = structure or StructureGroup.finite([*holonomy, *more])
         expect_holds(self.structure, holonomy)
         self.length = self.decks.shortest_loop()
         self.injectivity_radius = self.length / 2
-        if len(decks) == self.dim and all(deck.order == 1 for deck in decks):  # a torus, which shifts move
+        is_torus = all(deck.order == 1 for deck in decks) and len(self._sides()) == self.dim
+        if is_torus:  # shifts move it
             self.group = affine_group(self.structure)
 
     def __repr__(self) -> str:
@@ -67,6 +68,8 @@ class FlatQuotient(Geometry):
 
     @property
     def sampling(self) -> str:
+        if not self.decks.is_ordered:
+            return ".samples()"
         return f".grid({', '.join(['32'] * self.dim)})"
 
     def frame(self, p: Tensor) -> Tensor:
@@ -104,8 +107,11 @@ class FlatQuotient(Geometry):
 
     def _sides(self) -> dict[int, Deck]:
         """The axes of arrays that close, and the deck that leads along each: along it in space, if all are
-        so, else in the order in which they are given."""
+        so, else in the order in which they are given. Of decks without an order translations."""
         free = [axis for axis, width in enumerate(self.widths) if math.isinf(width)]
+        if not self.decks.is_ordered:
+            one = torch.eye(self.dim, dtype=torch.float64)
+            return {axis: Deck(one, v) for axis, v in zip(free, self.decks.translations(one), strict=False)}
         along = {deck.axis: deck for deck in self.generators if deck.axis in free}
         return along if len(along) == len(self.generators) else dict(zip(free, self.generators, strict=False))
 
@@ -160,11 +166,16 @@ class FlatQuotient(Geometry):
 
     def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:
         """Those of a lattice along the sides of the cell, whether or not decks carry them to each other."""
-        sizes = box_sizes(self.cell, count)
+        cosets = 1 if self.decks.is_ordered else len(self.decks.words())
+        sizes = box_sizes(self.cell, count * cosets)
+        sizes = sizes if cosets == 1 else [2 * -(-size // 2) for size in sizes]
         steps, origin, _ = self._lattice(sizes)
         places = torch.cartesian_prod(*[torch.arange(size).double() for size in sizes]).view(-1, self.dim)
-        points = self.home(origin + places @ steps)
-        return points, torch.linalg.det(steps).abs().expand(len(points))
+        points = origin + places @ steps
+        home = self.home(points)
+        if cosets > 1:  # the cell of translations holds as many images of each point
+            home = home[(home - points).abs().amax(-1) < TURNED * self.length]
+        return home, torch.linalg.det(steps).abs().expand(len(home))
 
     def _lattice(self, shape: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """The steps of a grid of so many samples, the first one, and which axes close."""
@@ -202,6 +213,8 @@ class FlatQuotient(Geometry):
             reflections: whether the fibre has mirrors, which H says; None does not ask.
             mask: as in `Domain.masked`.
         """
+        if not self.decks.is_ordered:
+            self._refuse_grid()
         if len(shape) != self.dim or min(shape) < 1:
             raise ValueError(f"shape is {shape}, expected {self.dim} positive sizes")
         steps, origin, closed = self._lattice(shape)
