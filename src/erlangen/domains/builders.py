@@ -15,7 +15,7 @@ from erlangen.geometry import Frame
 from erlangen.kernels.directions import sphere_area, sphere_rule
 
 Boundary = Literal["zero", "reflect", "renormalize"]
-ENTRIES = 1 << 19  # held at once
+ENTRIES = 1 << 18  # held at once: few enough for a processor's cache
 AHEAD = 8  # blocks whose rays are walked at once: they need less room than what is read at their ends
 
 

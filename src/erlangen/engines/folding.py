@@ -12,6 +12,10 @@ from erlangen.groups import Representation
 
 ENOUGH = 1 << 14  # entries from which the transport's matrices are found
 UNUSED = 1e-12
+ROOM = 1 << 19  # numbers held between nodes and samples, about
+EMPTY = (
+    16  # times as many pairs of nodes and samples as entries, where a product of all pairs is still less work
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +87,9 @@ def folded(basis: Mixed, blocks: Iterable[Stencil], tolerance: float = 1e-10) ->
         if constants is None:
             constants = transport_matrices(basis.rho_in, block.h, tolerance)
             mix, used = without_unused(torch.einsum("baij,tjk->batik", basis.mix, constants).flatten(1, 2))
-        scalars = basis.scalars(block.v)
-        values = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
-        if block.h is not None:
-            tau = transport_functions(basis.rho_in, block.h, constants)
-            values = (values[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
         size = block.rows, block.columns
-        row, column, values = _added_up(block, values if used is None else values @ used.T)
+        row, column, values = _added_up(block, basis.scalars(block.v), _turns(basis.rho_in, block, constants))
+        values = values.T if used is None else used @ values.T
         rows.append(row)
         columns.append(column)
         weights.append(values)
@@ -131,7 +131,53 @@ def transport_functions(
     return rho.inverse(h).flatten(1) @ constants.flatten(1).T
 
 
-def _added_up(block: Stencil, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _turns(
+    rho: Representation, block: Stencil, constants: Float[Tensor, "t d d"]
+) -> Float[Tensor, "e t"] | None:
+    return None if block.h is None else transport_functions(rho, block.h, constants)
+
+
+def _added_up(
+    block: Stencil, scalars: Float[Tensor, "j a"], tau: Float[Tensor, "e t"] | None
+) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"], Float[Tensor, "p at"]]:
+    """The rows and columns of a block's pairs of samples, and ``sum_e a_e g_a(v_e) tau_t(h_e)`` of each."""
     pairs, index = torch.unique(block.row * block.columns + block.column, return_inverse=True)
-    total = values.new_zeros(len(pairs), values.shape[1]).index_add_(0, index, values)
-    return pairs // block.columns, pairs % block.columns, total.T
+    row, column = pairs // block.columns, pairs % block.columns
+    if tau is not None and block.node is not None:
+        place = torch.arange(len(pairs)) - torch.searchsorted(row, row)  # among those of its row
+        most = int(place.max()) + 1
+        if int(row[-1] - row[0] + 1) * len(scalars) * most <= EMPTY * len(block.row):
+            return row, column, _by_nodes(block, scalars, tau, row, place, index, most)
+    values = (scalars if block.node is None else scalars[block.node]) * block.a[:, None]  # (e, a)
+    if tau is not None:
+        values = (values[:, :, None] * tau[:, None, :]).flatten(1)  # (e, a t)
+    return row, column, values.new_zeros(len(pairs), values.shape[1]).index_add_(0, index, values)
+
+
+def _by_nodes(
+    block: Stencil,
+    scalars: Float[Tensor, "j a"],
+    tau: Float[Tensor, "e t"],
+    row: Int[Tensor, "p"],
+    place: Int[Tensor, "p"],
+    index: Int[Tensor, "e"],
+    most: int,
+) -> Float[Tensor, "p at"]:
+    """The same where entries share nodes: turns by node and sample, times the kernels at nodes.
+
+    Some rows at a time, so that what lies between nodes and samples that they do not see is small.
+    """
+    nodes, turns = len(scalars), tau.shape[1]
+    weighted = tau * block.a[:, None]
+    many = max(1, ROOM // (nodes * most * turns))
+    starts = torch.arange(int(row[0]), int(row[-1]) + 1, many)
+    ends = torch.cat([starts[1:], row[-1:] + 1])
+    parts = []
+    for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
+        e, p = (slice(*torch.searchsorted(r, torch.tensor([first, last])).tolist()) for r in (block.row, row))
+        where = ((block.row[e] - first) * nodes + block.node[e]) * most + place[index[e]]  # type: ignore[index]
+        seen = tau.new_zeros((last - first) * nodes * most, turns).index_add_(0, where, weighted[e])
+        summed = scalars.T @ seen.view(last - first, nodes, most * turns)  # (rows, a, q t)
+        summed = summed.unflatten(-1, (most, turns)).transpose(1, 2)  # (rows, q, a, t)
+        parts.append(summed[row[p] - first, place[p]].flatten(1))
+    return torch.cat(parts)

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -137,20 +138,28 @@ class CircleFibre(Fibre):
         return build(2)
 
     def interpolate(self, h: Tensor) -> Tensor:
-        mirrored = torch.linalg.det(h) < 0
+        (a, b), (c, d) = (row.unbind(-1) for row in h.to(torch.float64).unbind(-2))
+        mirrored = a * d < b * c
         if not self.reflections and bool(mirrored.any()):
             raise ValueError(
                 "a frame is mirrored, but this fibre holds turns only; build planes with reflections=True, "
                 'other spaces with symmetry="isometries"'
             )
-        angle = torch.atan2(h[..., 1, 0], h[..., 0, 0])  # of r^r m^s: its first column
-        offset = angle[..., None] - self._angles
-        weights = torch.stack([self._wave(m, offset) for m in range(self.rotations // 2 + 1)])
-        weights = weights.sum(0)
+        size = torch.hypot(a, c)  # of r^r m^s the first column is a turn's
+        cosine, sine = torch.where(size > 0, a / size, 1.0), torch.where(size > 0, c / size, 0.0)
+        weights = torch.stack(_waves(cosine, sine, self.rotations // 2), -1) @ self._waves_there
         if not self.reflections:
             return weights
         sheets = torch.stack([~mirrored, mirrored], -1).to(torch.float64)  # (..., 2)
         return (sheets[..., :, None] * weights[..., None, :]).flatten(-2)
+
+    @cached_property
+    def _waves_there(self) -> Float[Tensor, "k N"]:
+        """The waves at the samples, by the parts that they have in the samples' reproducing kernel."""
+        most, angle = self.rotations // 2, self._angles
+        shares = [1.0, *[1.0 if 2 * m == self.rotations else 2.0 for m in range(1, most + 1) for _ in "cs"]]
+        waves = torch.stack(_waves(angle.cos(), angle.sin(), most))
+        return waves * torch.tensor(shares, dtype=torch.float64)[:, None] / self.rotations
 
     def finer(self, factor: float) -> "CircleFibre":
         return CircleFibre(math.ceil(self.rotations * factor), self.reflections, self.length)
@@ -172,3 +181,13 @@ class CircleFibre(Fibre):
         """The part of frequency m of the N samples' reproducing kernel, a cosine."""
         alone = m == 0 or 2 * m == self.rotations
         return torch.cos(m * angle) * ((1 if alone else 2) / self.rotations)
+
+
+def _waves(cosine: Tensor, sine: Tensor, most: int) -> list[Tensor]:
+    """``1, cos x, sin x, ..., cos mx, sin mx``, by the theorem of addition."""
+    c, s = torch.ones_like(cosine), torch.zeros_like(cosine)
+    waves = [c]
+    for _ in range(most):
+        c, s = c * cosine - s * sine, s * cosine + c * sine
+        waves += [c, s]
+    return waves

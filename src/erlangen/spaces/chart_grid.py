@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.domains import Interpolation, lagrange
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup
-from erlangen.spaces.metric import inverse
+from erlangen.spaces.metric import inverse, times
 from erlangen.spaces.metric_field import MetricField
 
 TAPS = 4
@@ -85,9 +85,12 @@ class ChartInterpolation(Interpolation):
         return index.long()
 
     def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+        dual = inverse(samples.basis)
+        if self.field.dim == 2 and not self._has_turns:
+            index, weight, h = self._in_plane(dual, u)
+            return index, weight, geometry.structure.nearest(h)
         index, weight, E, side = self.carried(u)
-        dual = inverse(samples.basis)[index]
-        return index, weight, turns_between(geometry.structure, dual, E, side)
+        return index, weight, turns_between(geometry.structure, dual, index, E, side)
 
     def carried(self, u: Frame) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The samples about frames ``(k)`` and their weights; the frames carried there, and their side.
@@ -97,16 +100,18 @@ class ChartInterpolation(Interpolation):
         field = self.field
         node, weight = self._nodes(u.point)
         q = self.first + node * self.step  # (k, s, n), on the cover
-        home = field.decks.home(Frame(q, torch.eye(field.dim).to(q)))
-        index = self._index(node)
-        d = q - u.point[:, None]
-        here = torch.einsum("klia,ksi->ksla", field.christoffel(u.point), d)
-        there = torch.einsum("ksb,kslba->ksla", (home.basis @ d[..., None])[..., 0], self._christoffel[index])
-        B = home.basis
-        half = (here + inverse(B) @ there @ B) / 4
+        index, d = self._index(node), q - u.point[:, None]
+        half = torch.einsum("klia,ksi->ksla", field.christoffel(u.point), d)
+        side = torch.sign(torch.linalg.det(u.basis))[:, None]
+        B = field.decks.home(Frame(q, torch.eye(field.dim).to(q))).basis if self._has_turns else None
+        if B is None:
+            half = (half + self._connected(index, d)) / 4
+        else:
+            there = self._connected(index, (B @ d[..., None])[..., 0])
+            half, side = (half + inverse(B) @ there @ B) / 4, side * torch.sign(torch.linalg.det(B))
         one = torch.eye(field.dim).to(half)
-        E = B @ (inverse(one + half) @ ((one - half) @ u.basis[:, None]))
-        side = torch.sign(torch.linalg.det(B) * torch.linalg.det(u.basis)[:, None])
+        E = times(inverse(one + half), times(one - half, u.basis[:, None]))
+        E = E if B is None else B @ E
         return index, weight * field.contains(u.point)[:, None], E, side
 
     @cached_property
@@ -117,6 +122,39 @@ class ChartInterpolation(Interpolation):
             for first, step, size in zip(self.first, self.step, self.shape, strict=True)
         ]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+
+    def _in_plane(self, dual: Tensor, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
+        """`transported` on a surface, number by number: small matrices are slow to multiply one by one."""
+        node, weight = self._nodes(u.point)
+        index = self._index(node)
+        d = [self.first[i] + node[..., i] * self.step[i] - u.point[:, i, None] for i in (0, 1)]
+        (a, b), (c, e) = self._half(u.point, index, d)
+        before, after = [[1 - a, -b], [-c, 1 - e]], [[1 + e, -b], [-c, 1 + a]]
+        scale = (1 + a) * (1 + e) - b * c  # by which that is more than an inverse
+        D = [[dual[:, i, k].contiguous()[index] for k in (0, 1)] for i in (0, 1)]
+        h = _product(D, _product(after, _product(before, _entries(u.basis[:, None]))))
+        side = torch.sign(torch.linalg.det(dual))[index] * torch.sign(torch.linalg.det(u.basis))[:, None]
+        return index, weight * self.field.contains(u.point)[:, None], _turn(h, side, scale)
+
+    def _half(self, p: Tensor, index: Tensor, d: list[Tensor]) -> list[list[Tensor]]:
+        """The entries of the mean of ``Gamma[l, i, k] d^i / 2`` at both ends of the ways d."""
+        here, there = self.field.christoffel(p)[..., None], self._christoffel.movedim(0, -1).contiguous()
+
+        def entry(l: int, k: int) -> Tensor:
+            one, two = ((here[:, l, i, k] + there[l, i, k][index]) * d[i] for i in (0, 1))
+            return (one + two) / 4
+
+        return [[entry(l, k) for k in (0, 1)] for l in (0, 1)]
+
+    @cached_property
+    def _has_turns(self) -> bool:
+        """Whether some way round turns the coordinates."""
+        return any(deck.order != 1 for deck in self.field.decks)
+
+    def _connected(self, index: Tensor, d: Tensor) -> Tensor:
+        """``Gamma[l, i, k] d^i`` at samples."""
+        each = zip(self._christoffel.unbind(2), d.unbind(-1), strict=True)
+        return sum(Gamma[index] * x[..., None, None] for Gamma, x in each)  # type: ignore[return-value]
 
     @cached_property
     def _christoffel(self) -> Tensor:
@@ -133,24 +171,45 @@ def _at_corners(rows: Float[Tensor, "k n t"]) -> list[Float[Tensor, "k s"]]:
     ]
 
 
-def turns_between(H: StructureGroup, dual: Tensor, E: Tensor, side: Tensor) -> Tensor:
-    """The elements of H next to the turns from the frames with that inverse to almost orthonormal ones E.
+def turns_between(H: StructureGroup, dual: Tensor, index: Tensor, E: Tensor, side: Tensor) -> Tensor:
+    """The elements of H next to the turns from the frames at samples to almost orthonormal ones E.
+
+    Args:
+        H: the structure group.
+        dual: the inverses of the frames at all samples, ``(q, n, n)``.
+        index: which sample each of E is at.
+        E: the frames there.
+        side: the signs of their determinants in coordinates.
 
     On coarse grids those may be far from turns, and tell not even the side by themselves.
     """
-    return H.nearest(_nearest_orthogonal(dual @ E, side * torch.sign(torch.linalg.det(dual))))
+    side = side * torch.sign(torch.linalg.det(dual))[index]
+    return H.nearest(_nearest_orthogonal(times(dual[index], E), side))
 
 
 def _nearest_orthogonal(h: Tensor, side: Tensor) -> Tensor:
     """The orthogonal matrix of the given determinant next to h, which on coarse grids may be far from one."""
     n = h.shape[-1]
-    if n == 2:  # the part of h that commutes, or does not, with turns
-        a = h[..., 0, 0] + side * h[..., 1, 1]
-        b = h[..., 1, 0] - side * h[..., 0, 1]
-        size = torch.hypot(a, b)
-        a, b = a / size, b / size
-        return torch.stack([torch.stack([a, -side * b], -1), torch.stack([b, side * a], -1)], -2)
+    if n == 2:
+        return _turn(_entries(h), side)
     one = torch.eye(n).to(h)
     for _ in range(3):
         h = h @ (1.5 * one - 0.5 * h.mT @ h)
     return h
+
+
+def _turn(h: list[list[Tensor]], side: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """The part of ``h / scale`` that commutes, or does not, with turns, of length one."""
+    a, b = (h[0][0] + side * h[1][1]) / scale, (h[1][0] - side * h[0][1]) / scale
+    size = torch.hypot(a, b)
+    a, b = a / size, b / size
+    return torch.stack([torch.stack([a, -side * b], -1), torch.stack([b, side * a], -1)], -2)
+
+
+def _entries(A: Float[Tensor, "*batch 2 2"]) -> list[list[Tensor]]:
+    return [list(row.unbind(-1)) for row in A.unbind(-2)]
+
+
+def _product(A: list[list[Tensor]], B: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Of matrices of two rows, by their entries."""
+    return [[row[0] * B[0][k] + row[1] * B[1][k] for k in (0, 1)] for row in A]

@@ -16,6 +16,16 @@ def inverse(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     return adjugate / (a * d - b * c)[..., None, None]
 
 
+def times(A: Float[Tensor, "*#batch n n"], B: Float[Tensor, "*#batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """The product of matrices; of 2 x 2 ones without BLAS, which takes them one by one."""
+    if A.shape[-1] != 2:
+        return A @ B
+    (a, b), (c, d) = (row.unbind(-1) for row in A.unbind(-2))
+    (e, f), (g, h) = (row.unbind(-1) for row in B.unbind(-2))
+    rows = [torch.stack([x * e + y * g, x * f + y * h], -1) for x, y in ((a, b), (c, d))]
+    return torch.stack(rows, -2)
+
+
 def levi_civita(metric: Function, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
     r"""``Gamma[l, i, k] = g^{lm} (d_i g_mk + d_k g_mi - d_m g_ik) / 2``."""
     g, D = partials(metric, x)  # D[m, ..., i, k] = d_m g_ik

@@ -69,5 +69,5 @@ class AtlasInterpolation(Interpolation):
 
         parts = home.point[..., 1:], home.basis[..., 1:, :]
         index, weight, E, side = grouped(number_of(home.point), inside, *parts)
-        dual = inverse(samples.basis[..., 1:, :])[index]
-        return index, weight, turns_between(self.structure, dual, E, side)
+        dual = inverse(samples.basis[..., 1:, :])
+        return index, weight, turns_between(self.structure, dual, index, E, side)
