@@ -1,4 +1,4 @@
-"""The pictures of the README, drawn anew by `make docs`: those of the demonstration, and of the strip."""
+"""The pictures of the README, drawn again by `make docs`: those of the demonstration, and of the strip."""
 
 from pathlib import Path
 

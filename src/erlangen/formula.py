@@ -47,6 +47,7 @@ def correlate(
 ) -> Tensor:
     r"""The cross-correlation ``(k * f)(p) = int k(v) f(carry(s(p), v)) J(v) dv``, on any geometry.
 
+    Where the measure of the space is "tangent", as on charts unless told, J is 1.
     A sampled f is summed over its samples, with their weights and the kernel at each one's normal
     coordinates; a callable f is evaluated at nodes carried out from p, with no interpolation at all.
     Between field types the formula is
@@ -230,7 +231,7 @@ def _expect_radius(geometry: Geometry, radius: float | None) -> None:
 
 
 def _extent(geometry: Geometry, radius: float | None, seen: Relative | None) -> float:
-    """Up to where a kernel is looked at: on spaces without end over the extent of the samples."""
+    """Up to where a kernel is looked at: on infinite spaces over the extent of the samples."""
     if radius is None:
         radius = geometry.injectivity_radius
     if radius < float("inf") or seen is None:

@@ -250,7 +250,7 @@ def test_it_stays_frozen():
     net = learned(NETWORKS["C8"]())
     frozen = er.freeze(net)
     for part in (frozen, frozen.encoder[0]):
-        with pytest.raises(ValueError, match=r"this \w+ is frozen: .* er.freeze it anew"):
+        with pytest.raises(ValueError, match=r"this \w+ is frozen: .* er.freeze it again"):
             part.train()
     assert not any(part.training for part in frozen.modules())
     frozen.train(False)

@@ -50,11 +50,25 @@ def test_a_photograph_takes_half_of_the_calls_that_it_took(training, most):
         (er.Moebius(8.0, 5.0).grid(16, 10), (16, 10)),
         (er.Sphere().grid(8, rotations=3), (8, 16)),
         (er.Plane(shape=(8, 8)).masked(torch.ones(8, 8).bool()), (8, 8)),
+        (er.SurfaceOfRevolution(steps=2).grid(16, 8, rotations=4), (16, 8)),
     ],
-    ids=["strip", "sphere", "masked"],
+    ids=["strip", "sphere", "masked", "chart"],
 )
-def test_no_representation_is_made_anew(domain, size):
-    net = er.models.UNet(domain, 1, 1, width=2, depth=1).eval()
-    found = calls_of(net, torch.randn(1, 1, *size))
+def test_no_representation_is_made_anew(domain, size, monkeypatch):
+    radius = {"radius": 1.0} if isinstance(domain.geometry, er.Chart) else {}
+    net = er.models.UNet(domain, 1, 1, width=2, depth=1, **radius).eval()
+    count, init = [], er.groups.Representation.__init__
+    monkeypatch.setattr(
+        er.groups.Representation, "__init__", lambda self, *a, **k: (count.append(1), init(self, *a, **k))[1]
+    )
+    er.groups.trivial()
+    assert len(count) == 1  # so it would be counted
+    x = torch.randn(1, 1, *size)
+    net(x)
+    count.clear()
+    found = calls_of(net, x)
+    assert count == []
+    layers = sum(isinstance(part, Equivariant) for part in net.modules())
+    assert 0 < found["domains/domain.py check"] <= layers
     made = {"groups/representation.py " + name for name in ("regular", "trivial", "standard", "determinant")}
     assert not made & set(found)

@@ -99,7 +99,7 @@ def test_weights_that_are_no_numbers(tmp_path, capsys, monkeypatch):
     assert main(["check", str(tmp_path / "nan")]) == 1
     error = one_line(capsys)
     assert "hold NaN or infinity" in error
-    assert "train anew" in error
+    assert "train again" in error
 
 
 def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):

@@ -605,7 +605,7 @@ def test_a_state_that_is_damaged_is_refused(scenes, tmp_path):
         changed[place] ^= 1 << rng.randrange(8)
         for content in (bytes(changed), good[:place]):
             file.write_bytes(content)
-            with pytest.raises(ValueError, match="start anew with --overwrite"):
+            with pytest.raises(ValueError, match="start over with --overwrite"):
                 training.restore(tmp_path)
     file.write_bytes(good)
     training.restore(tmp_path)

@@ -325,7 +325,7 @@ def test_sets_of_several_depths_are_refused(tmp_path):
     assert values_of([tmp_path / "eight.png"]) == BYTES
     for paths in ([tmp_path / "eight.png", deep], [deep, real], [real, tmp_path / "eight.png"]):
         with pytest.raises(
-            ValueError, match=r"are of several depths.*expected one.*export them anew"
+            ValueError, match=r"are of several depths.*expected one.*export them again"
         ) as refused:
             values_of(paths)
         assert all(path.name in str(refused.value) for path in paths)

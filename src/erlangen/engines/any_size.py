@@ -134,7 +134,7 @@ def spread(
     """`halving.spread`, one axis after the other; of odd sizes the last sample is left out."""
     if not all(isinstance(closes, bool) for closes in periodic):
         raise ValueError(
-            "axes of band-limited fields that close at even sizes only are to be compiled for sizes of any "
+            "axes of band-limited fields that close at even sizes only were to be compiled for sizes of any "
             'kind, expected ones that always close or never; take resampling="gaussian"'
         )
     both = torch.stack([weights(0, x), F.pad(weights(1, x), (1, 0))])

@@ -85,7 +85,7 @@ class FinerFibre(Resolution):
         return y.view(last.shape[:-2] + last.shape[-1:]).movedim(-1, 1)
 
     def pointwise(self, field: Tensor, function: "Function") -> Tensor:
-        """``down(function(up(field)))``, of which the field alone is kept; on a CPU piece by piece."""
+        """``down(function(up(field)))``, of which only the field is kept; on a CPU piece by piece."""
         if torch.compiler.is_compiling() or in_func() or in_trace():
             return super().pointwise(field, function)
         last = field.movedim(1, -1).movedim(1, -2)  # (batch, *space, j, channel)

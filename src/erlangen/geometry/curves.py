@@ -43,7 +43,7 @@ def random_loops(
 ) -> Float[Tensor, "count k m"]:
     """Closed polygons from each frame, which follow random smooth curves of the given sizes about it.
 
-    They lie within the injectivity radius, hence can be contracted.
+    They lie within the injectivity radius, so they can be contracted.
     """
     generator = torch.Generator().manual_seed(seed)
     count, _, n = u.basis.shape

@@ -29,7 +29,7 @@ def freeze(module: nn.Module) -> nn.Module:
     Layers of every space are frozen; what has no filters just runs. Parametrized weights become weights.
 
     The copy is in eval mode, and stays there: ``.train()`` raises. It has parameters of the same names, none
-    of which asks for a gradient; inputs may. Loading a state makes the filters anew, casting and moving
+    of which asks for a gradient; inputs may. Loading a state makes the filters again, casting and moving
     casts and moves them. Parts that are called by themselves, or have hooks, answer as those of the original:
     only who applies a correlation and its norm together gets both at once.
 
@@ -163,6 +163,6 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     if mode:
         raise ValueError(
             f"this {type(module).__name__} is frozen: its filters are made, training would not change them; "
-            "expected .eval(), or train the network that it was made of, and er.freeze it anew"
+            "expected .eval(), or train the network that it was made of, and er.freeze it again"
         )
     return type(module).train(module, False)

@@ -23,7 +23,7 @@ def in_turn(field: Tensor, *parts: nn.Module) -> Tensor:
     statistics and nonlinearities. So where a large field needs no gradient, a correlation and what follows it
     up to the projection are computed for a few channels at a time, and the lifted field is never held whole.
     Only by engines whose work goes by the channels that come out (`Engine.by_channels`): others would see the
-    field anew for each. Compilers, tracers and `torch.func` see the parts as they are, and so do hooks.
+    field again for each. Compilers, tracers and `torch.func` see the parts as they are, and so do hooks.
 
     Shapes: those of the parts.
     """
@@ -70,7 +70,7 @@ def _leaves(parts: tuple[nn.Module, ...]) -> list[nn.Module]:
 
 
 def _says(part: nn.Module, name: str) -> bool:
-    """Whether the attribute is of the class that has the forward: a forward of one's own says it anew."""
+    """Whether the attribute is of the class that has the forward: a forward of one's own says it again."""
     for kind in type(part).__mro__:
         if name in vars(kind):
             return "forward" not in vars(part)

@@ -41,7 +41,7 @@ def scattered(
         mask: as in `Domain.masked`.
 
     Raises:
-        ValueError: for points off the space, and for none on a space without end; without weights, for
+        ValueError: for points off the space, and for none on an infinite space; without weights, for
             points at an edge, whose cells have no end.
     """
     fibre = fibre_of(self.structure, rotations, reflections)

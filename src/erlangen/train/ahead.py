@@ -17,7 +17,7 @@ def ahead(
     Args:
         function: releases Python's lock for most of its time, as decoders do.
         items: one is taken when it is begun.
-        threads: so many results are made, or wait, besides the one that was given last.
+        threads: so many results are made, or wait, beside the one that was given last.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, "erlangen-ahead") as pool:

@@ -103,11 +103,11 @@ def load(path: str | Path) -> Predictor:
             packed = header + opened.read()
         _expect_digest(packed, text, older)
         state = {name: tensor.clone() for name, tensor in unpack(packed).items()}
-        _expect_numbers(state, "it is of no use: train anew, at a smaller learning rate")
+        _expect_numbers(state, "it is of no use: train again, at a smaller learning rate")
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path} holds no network that can be read ({error}); expected the folder that `erlangen train` "
-            f"wrote, or er.save, with {NAME}, or that file; copy it anew, or read it with the version of "
+            f"wrote, or er.save, with {NAME}, or that file; copy it again, or read it with the version of "
             "erlangen that wrote it"
         ) from error
     model.load_state_dict(state, assign=True)

@@ -105,7 +105,7 @@ class Facts:
         ]
         parts += [f"the first of {self.pages} views"] if self.pages > 1 else []
         parts += ["turned upright as its EXIF data say"] if self.orientation != 1 else []
-        parts += ["its colour profile is left aside"] if self.profile else []
+        parts += ["its colour profile is ignored"] if self.profile else []
         return ", ".join(parts)
 
 
@@ -137,7 +137,7 @@ class Decoded:
 
 
 class Refused(ValueError):
-    """A file that is whole, but holds what would be lost in silence."""
+    """A file that is whole, but holds what would be lost silently."""
 
 
 def examine(path: Path) -> Facts:
@@ -274,7 +274,7 @@ def _too_large(path: Path, most: int) -> Refused:
 
 
 def _facts(image: ImageFile.ImageFile, layout: Layout | None, path: Path) -> Facts:
-    """From the head; what would be lost in silence is refused."""
+    """From the head; what would be lost silently is refused."""
     name, bits, top = image.format or "", BITS.get(image.mode, 8), 255
     lossy = name in LOSSY or (layout is not None and layout.lossy)
     pages = layout.pages if layout else int(getattr(image, "n_frames", 1))

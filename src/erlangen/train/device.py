@@ -60,7 +60,7 @@ def full_precision() -> Iterator[None]:
 def keep_freed_memory() -> bool:
     """Ask glibc to keep freed memory for the next tensor instead of handing it back to the kernel.
 
-    Tensors above 32 MiB are otherwise mapped anew each time, and on a CPU the kernel then spends up to as
+    Tensors above 32 MiB are otherwise mapped again each time, and on a CPU the kernel then spends up to as
     long clearing pages as the network computes; asked once, for the whole process. Changes nothing but speed
     and the memory that the process holds.
 

@@ -402,7 +402,7 @@ def _images_below(folder: Path) -> Iterator[Path]:
 
 
 def _walked(folder: Path, seen: set[tuple[int, int]], links: list[Path]) -> Iterator[Path]:
-    """The images below that no link leads to; the links to folders are put aside."""
+    """The images below that no link leads to; the links to folders are set aside."""
     try:
         status, inside = folder.stat(), sorted(folder.iterdir())
     except OSError as error:

@@ -24,7 +24,7 @@ class Gradient:
 
     A step of these networks is some hundred small kernels, and a GPU waits longer for them to be launched
     than it computes. So there a step of our own networks is recorded (`Recorder`): the same kernels on the
-    same memory, hence the same numbers. Other networks may decide something anew at every step, or ask the
+    same memory, and so the same numbers. Other networks may decide something again at every step, or ask the
     GPU for a number, and go kernel by kernel.
 
     Args:

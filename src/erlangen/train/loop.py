@@ -331,7 +331,8 @@ class Training:
     @property
     def _mend(self) -> str:
         also = "" if self.loss.weights is None else ", or class weights that differ less"
-        return f"take a smaller learning rate than lr={self.settings.lr} (--lr){also}, anew (--overwrite)"
+        smaller = f"take a smaller learning rate than lr={self.settings.lr} (--lr){also}"
+        return f"{smaller}, and start over (--overwrite)"
 
     def _expect_better_than_nothing(self, factor: float, least: int) -> None:
         recent = self.losses[-self._few :]

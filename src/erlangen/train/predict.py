@@ -263,7 +263,7 @@ def as_photograph(model: Predictor, decoded: Decoded) -> Image.Image:
     if model.values is None and decoded.facts.is_deep:
         warnings.warn(
             "the network does not say which numbers are black and white: "
-            "photographs of more than 8 bits are scaled each by its own; train anew to have that kept",
+            "photographs of more than 8 bits are scaled each by its own; train again to have that kept",
             stacklevel=2,
         )
     return as_rgb(decoded, model.values)

@@ -9,7 +9,7 @@ class Quiet:
     """Leaves out what Pillow warns of, while anybody is inside: damage that leaves a picture, and large ones.
 
     ``warnings.catch_warnings`` is for one thread: of two, the one that leaves last would bring the filters of
-    the other back, and meanwhile the warnings of all are lost. This adds one filter, for Pillow's own alone.
+    the other back, and meanwhile the warnings of all are lost. This adds one filter, for Pillow's own only.
     """
 
     def __init__(self) -> None:

@@ -177,7 +177,7 @@ def _treated(facts: Sequence[Facts], what: str) -> dict[str, str]:
     rows = {
         f"{what} turned": f"{turned} of {len(facts)}, upright as their EXIF data say" if turned else "",
         "views": f"of {views} files with several the first one" if views else "",
-        "colour profiles": f"left aside in {profiles} {what}" if profiles else "",
+        "colour profiles": f"ignored in {profiles} {what}" if profiles else "",
     }
     return {name: text for name, text in rows.items() if text}
 

@@ -130,7 +130,7 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
     try:
         expect_recipe(recipe)
     except ValueError as error:
-        raise ValueError(f"the network cannot be saved: {error}; build it anew with that") from error
+        raise ValueError(f"the network cannot be saved: {error}; build it again with that") from error
     return recipe
 
 

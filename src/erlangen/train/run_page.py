@@ -46,7 +46,7 @@ SOURCES = (
     "image put around turns with the rest. What is left without all sources is not separated."
 )
 CONSTANT = (
-    "the network answers the same everywhere, so there is nothing to turn: look at the masks, or train anew "
+    "the network answers the same everywhere, so there is nothing to turn: look at the masks, or train again "
     "at a smaller learning rate (--lr)"
 )
 

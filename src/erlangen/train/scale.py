@@ -34,7 +34,7 @@ def values_of(paths: Sequence[Path]) -> Values:
         counts = ", ".join(f"{kinds.count(kind)} of {kind} ({path.name})" for kind, path in first.items())
         raise ValueError(
             f"the photographs are of several depths: {counts}; expected one, since "
-            "black and white are the same numbers for all; export them anew at one depth"
+            "black and white are the same numbers for all; export them again at one depth"
         )
     if "8 bits" in first or not first:
         return BYTES

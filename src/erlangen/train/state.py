@@ -120,13 +120,13 @@ def _expect_same(facts: dict[str, Any], new: State, path: Path) -> None:
     elif facts["pixels"] != new.pixels:
         raise ValueError(
             f"{path} was trained on other photographs or masks, expected the same ones in the "
-            "same order; give those, or start anew with --overwrite (overwrite=True)"
+            "same order; give those, or start over with --overwrite (overwrite=True)"
         )
     if changed:
         what = ", ".join(changed)
         raise ValueError(
             f"{path} was trained with other settings ({what}), expected the same ones; "
-            "give those, or start anew with --overwrite (overwrite=True)"
+            "give those, or start over with --overwrite (overwrite=True)"
         )
 
 
@@ -140,7 +140,7 @@ def _expect_like(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: 
     if found != wanted:
         raise ValueError(
             f"{path} holds the weights of another network, expected those of this one; give "
-            "the same net, or start anew with --overwrite (overwrite=True)"
+            "the same net, or start over with --overwrite (overwrite=True)"
         )
 
 
@@ -162,11 +162,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (*BROKEN, SafetensorError) as error:
         raise ValueError(
             f"{path} holds no training that could go on ({error}); expected what a stopped training left "
-            "there; start anew with --overwrite (overwrite=True)"
+            "there; start over with --overwrite (overwrite=True)"
         ) from error
     raise ValueError(
         f"{path} has format {facts.get('format') if isinstance(facts, dict) else None!r}, expected {FORMAT}; "
-        "go on with the version of erlangen that wrote it, or start anew with --overwrite (overwrite=True)"
+        "go on with the version of erlangen that wrote it, or start over with --overwrite (overwrite=True)"
     )
 
 

@@ -72,7 +72,7 @@ def _answered(model: "Predictor", image: Tensor, tile: int | None) -> Tensor:
 def tiling(shape: tuple[int, int], unet: UNet, pixels: int) -> tuple[int, int]:
     """The sides of tiles that see at most so many pixels each, and all together the fewest.
 
-    Strips are best where a whole row fits: they overlap along one axis alone.
+    Strips are best where a whole row fits: they overlap along one axis only.
     """
     step = 2 ** len(unet.down)
     halo = -(-unet.receptive_radius // step) * step
