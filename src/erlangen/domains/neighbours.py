@@ -34,6 +34,7 @@ def within(
         bound = geometry.distance_at_least(p[row], q[column])
         if bound is not None:
             row, column = (x[bound < radius] for x in torch.broadcast_tensors(row, column))
+        # rows and columns may still be outer: distances in closed form take them as a table, without pairs
         near = distance(p, q, row, column) < radius
         row, column = torch.broadcast_tensors(row, column)
         rows.append(row[near])
@@ -79,7 +80,7 @@ def _nearest_of_all(geometry: Geometry, p: Tensor, q: Tensor, count: int) -> tup
 
 
 def _all_pairs(k: int, n: int) -> Iterator[tuple[Tensor, Tensor]]:
-    size = max(1, CHUNK // n)
+    size = max(1, CHUNK // n)  # rows at a time, so that memory does not grow with their number
     for start in range(0, k, size):
         yield torch.arange(start, min(start + size, k))[:, None], torch.arange(n)[None]
 

@@ -42,6 +42,7 @@ def closure(
             components, is_all = _components(X, exact, tolerance, 2 * HIGHEST)
         if is_all:
             return StructureGroup(X, components)
+        # they do not end: some power is close to the identity, and its logarithm a direction of the closure
         powers, g = [], components
         for _ in range(POWERS // len(components) + 1):
             powers.append(g)

@@ -46,6 +46,7 @@ def columns(theta: np.ndarray, degrees: int, orders: Sequence[int], n: int) -> n
     before, here = np.zeros_like(seed), np.zeros_like(seed)
     scaled = bool((exponent < 0).any())
     for l in range(int(first.min()), degrees):
+        # orders begin at different degrees: before its own first one each is zero
         starts = first[:, 0] == l
         here[starts] = seed[starts]
         result[:, l] = np.ldexp(here, exponent) if scaled else here
@@ -54,12 +55,14 @@ def columns(theta: np.ndarray, degrees: int, orders: Sequence[int], n: int) -> n
             ahead = 1 / np.where(reached, _a(k, m, n), 1.0)
             behind = np.where(reached & (first < l), _a(max(l, 1), m, n), 0.0)
             b = m * n / (l * k) if l else np.zeros_like(m)
+            # in place: no new arrays of all orders and rings in each step
             following = cosine - b
             following *= here
             before *= behind
             following -= before
             following *= ahead
             before, here = here, following
+        # a value that grew hands its power of two to its exponent; once all are 0 nobody looks again
         if scaled and l % EVERY == 0:
             large = UNIT * (np.abs(here) > 2.0**UNIT)
             if large.any():

@@ -91,6 +91,7 @@ class Orbit:
     ) -> Float[Tensor, "*batch m n"]:
         """Tangent vectors at p, as columns, moved by g to ``g p``."""
         columns = w.mT
+        # one derivative of the action along each column, all in one batch
         g, p = g[..., None, :, :].expand(*columns.shape[:-1], -1, -1), p[..., None, :].expand_as(columns)
         return _derivative(lambda x: self.action(g, x), p, columns).mT
 
@@ -110,9 +111,8 @@ class Orbit:
         h = torch.linalg.inv(s) @ g
         off = (self.point(h) - self.origin).abs().amax(-1) / self.scale
         kept, nearly = h[off < KEPT], h[(off >= KEPT) & (off < NEARLY)]
-        if len(self.still) == 0 and len(
-            nearly
-        ):  # H is finite: an element that nearly keeps p0 is one that does
+        # H is finite: an element that nearly keeps p0 is one that does
+        if len(self.still) == 0 and len(nearly) > 0:
             apart = torch.cdist(nearly.flatten(1), kept.flatten(1)).amin(1)
             if bool((apart > 1e-3).any()):
                 moved = float(off[off < NEARLY].max())
@@ -184,6 +184,7 @@ class Orbit:
         reach = torch.ones(len(v), dtype=torch.float64)
         active = torch.arange(len(v))  # those that still move: most are done after a few steps
         for _ in range(STEPS):
+            # below the rounding of what cancels in the difference no step can help
             floor = EXACT * (size[active] + 100 * self.scale)
             active = active[miss[active].norm(dim=-1) > floor]
             if len(active) == 0:
@@ -196,6 +197,7 @@ class Orbit:
             trial = _turned(v[active], step)
             after = self._missed(trial, target[active], M)
             left = (after[1] @ along.T).norm(dim=-1)
+            # near the end what is seen from the origin counts, where numbers are small and rounding is least
             near = (ahead < CLOSE) & (left < ahead)
             now, then = (after[1], miss) if back else (after[0], gap)
             better = near | (now.norm(dim=-1) < then[active].norm(dim=-1))
@@ -210,6 +212,7 @@ class Orbit:
             miss.norm(dim=-1) < rounding
         )
         blurred = EXACT * (10 * size / self.scale + 100)
+        # points of single precision lie a little off the space, and stay there; along it nothing may be left
         found = close & ((miss @ along.T).norm(dim=-1) < SOLVED + blurred)
         v = torch.where(found[:, None], v, math.nan)
         return v, v.norm(dim=-1).nan_to_num(math.inf)
