@@ -214,7 +214,7 @@ class FlatQuotient(Geometry):
             mask: as in `Domain.masked`.
         """
         if not self.decks.is_ordered:
-            self._refuse_grid()
+            self.refuse_grid()
         if len(shape) != self.dim or min(shape) < 1:
             raise ValueError(f"shape is {shape}, expected {self.dim} positive sizes")
         steps, origin, closed = self._lattice(shape)
