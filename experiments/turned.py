@@ -131,9 +131,8 @@ class Experiment:
 
     def settings(self, row: dict, **more) -> Settings:
         """How a row is trained."""
-        return Settings().changed(
-            size=self.config["size"], **more, **self.config.get("settings", {}) | row["settings"]
-        )
+        own = {"size": self.config["size"]} | self.config.get("settings", {}) | row["settings"]
+        return Settings().changed(**own, **more)
 
     def one(self, name: str, row: dict, seed: int, fold: int) -> None:
         """Train and measure one row with one seed, unless its result is there."""
