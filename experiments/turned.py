@@ -222,7 +222,7 @@ class Experiment:
     def row(self, name: str, results: list[dict]) -> dict:
         """The mean over seeds, and every seed's own."""
         seconds = json.loads((self.folder / "calibration.json").read_text())["seconds of a photograph"]
-        kind = self.config["rows"][name].get("as", name)
+        kind, size = self.config["rows"][name].get("as", name), self.config["size"]
         by_seed = [
             {float(a): self.score(s) for a, s in result["iou by angle, inscribed disc"].items()}
             for result in results
@@ -234,7 +234,7 @@ class Experiment:
             "parameters": results[0]["parameters"],
             "minutes": results[0]["minutes"],
             "steps": results[0]["steps"],
-            "seconds of a photograph": seconds[kind],
+            "seconds of a photograph": seconds[kind] if results[0]["settings"]["size"] == size else None,
             "photographs": results[0]["photographs"]["trained on"],
             "seeds": [result["seed"] for result in results],
             "upright": by_angle[0.0],
@@ -362,6 +362,7 @@ def table(rows: dict[str, dict]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
+        seconds = row["seconds of a photograph"]
         every = ", ".join(f"{score:.3f}" for score in row["upright, every seed"])
         cells = [
             name,
@@ -371,7 +372,7 @@ def table(rows: dict[str, dict]) -> str:
             f"{row['upright']:.3f}" + (f" ({every})" if len(row["seeds"]) > 1 else ""),
             f"{min(row['exact angles'].values()):.3f}",
             f"{row['worst of the 24']:.3f} to {row['best of the 24']:.3f}",
-            f"{row['seconds of a photograph']:.2g} s",
+            f"{seconds:.2g} s" if seconds else "not measured",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
