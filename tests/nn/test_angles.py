@@ -18,31 +18,43 @@ def worst_angle(net: nn.Module, x: torch.Tensor, plane: er.Plane) -> tuple[float
     return max((row.output, row.floor or 0.0) for row in report.rows)
 
 
-def network(plane: er.Plane, seed: int, gated: bool, projection: str) -> nn.Module:
+NONLINEARITIES = {
+    "relu": lambda plane: [er.nn.ReLU(plane)],
+    "gated": lambda plane: [er.nn.Gated(plane, 8)],
+    "exact": lambda plane: [er.nn.SiLU(plane), er.nn.LowPass(plane)],
+}
+
+
+def network(plane: er.Plane, seed: int, kind: str, projection: str) -> nn.Module:
     torch.manual_seed(seed)
+    taps = "smooth" if kind == "exact" else "rings"
     layers: list[nn.Module] = []
     for i in range(3):
         layers += [
-            er.nn.Correlation(plane, 8, 8, 5, **REGULAR) if i else er.nn.Lift(plane, 3, 8, 7),
+            er.nn.Correlation(plane, 8, 8, 5, taps=taps, **REGULAR)
+            if i
+            else er.nn.Lift(plane, 3, 8, 7, taps=taps),
             er.nn.Norm(plane, 8),
-            er.nn.Gated(plane, 8) if gated else er.nn.ReLU(plane),
+            *NONLINEARITIES[kind](plane),
         ]
     net = nn.Sequential(*layers, er.nn.Project(plane, projection))
     return net.double()
 
 
 @pytest.mark.parametrize(
-    ("gated", "projection", "median", "worst"), [(False, "max", 0.025, 0.045), (True, "mean", 0.01, 0.01)]
+    ("kind", "projection", "median", "worst"),
+    [("relu", "max", 0.025, 0.045), ("gated", "mean", 0.01, 0.01), ("exact", "mean", 0.0015, 0.002)],
 )
-def test_any_angle(photograph, gated, projection, median, worst):
+def test_any_angle(photograph, kind, projection, median, worst):
+    """Three seeds; experiments/equivariance has more, on other photographs."""
     plane = er.Plane(rotations=8)
     errors = []
-    for seed in range(8):
-        net = network(plane, seed, gated, projection)
+    for seed in range(3):
+        net = network(plane, seed, kind, projection)
         net(photograph)  # one step of training mode, so that the norms know the photograph
         errors.append(worst_angle(net.eval(), photograph, plane)[0])
     errors.sort()
-    assert (errors[3] + errors[4]) / 2 <= median, errors
+    assert errors[1] <= median, errors
     assert errors[-1] <= worst, errors
 
 

@@ -22,7 +22,7 @@ DOMAINS = {
     "projective plane, local": (lambda: er.ProjectivePlane().grid(4), {"radius": 1.3}),
     "lifted projective plane": (lambda: er.ProjectivePlane().grid(2, rotations=3), {}),
     "solved taps": (lambda: er.Plane(shape=(7, 6)), {"kernel_size": 5, "taps": "solved"}),
-    "smooth taps": (lambda: er.Plane(rotations=8, shape=(7, 6)), {"kernel_size": 5, "taps": "smooth"}),
+    "smooth taps": (lambda: er.Plane(rotations=4, shape=(5, 4)), {"kernel_size": 3, "taps": "smooth"}),
     "hyperbolic": (lambda: er.Hyperbolic(2).grid(0.9, 5), {"radius": 0.8}),
     "window": (
         lambda: er.Sphere().grid(6, mask=torch.arange(72).view(6, 12) % 5 != 1),
