@@ -48,9 +48,8 @@ def _by_frames(geometry: Geometry, u: Frame, weights: Tensor) -> Tensor:
     inverse = torch.linalg.inv(_completed(V[None]))[0]
     span = geometry.chord(1.01 * float(V.norm(dim=0).max())) if V.numel() else 0.0
     for there in map(u.at, alike.tolist()):
-        close = u.point[
-            (u.point - there.point).norm(dim=-1) <= span
-        ]  # no others are as far as these neighbours
+        # no other samples are as near as the neighbours may be
+        close = u.point[(u.point - there.point).norm(dim=-1) <= span]
         h = _completed(_as_placed(V, geometry.coordinates(there, close))) @ inverse
         h = h[geometry.structure.contains(h)]
         g = geometry.mover(Frame(there.point.expand(len(h), -1), there.basis @ h))

@@ -13,9 +13,7 @@ from erlangen.groups import Representation
 ENOUGH = 1 << 14  # entries from which the transport's matrices are found
 UNUSED = 1e-12
 ROOM = 1 << 19  # numbers held between nodes and samples, about
-EMPTY = (
-    16  # times as many pairs of nodes and samples as entries, where a product of all pairs is still less work
-)
+EMPTY = 16  # pairs of nodes and samples for each entry, up to which a product of all pairs is less work
 
 
 @dataclass(frozen=True, eq=False)

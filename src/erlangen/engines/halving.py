@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.engines import any_size
 from erlangen.engines.convolve import CONVOLUTIONS, FORMATS, in_format
 from erlangen.engines.lattice import centred, pad
-from erlangen.engines.lines import filter_of, inverse_share, inverse_shares, line, multiplied
+from erlangen.engines.lines import filter_of, inverse_shares, line, multiplied
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -160,13 +160,11 @@ def spread(
         0,
         x.shape[1],
     )
-    for axis, (odd, more) in enumerate(zip(odds, around, strict=True)):
+    for axis, more in enumerate(around):
         if more:
             y = 2 * y.narrow(2 + axis, 2 * more, size[axis])  # both phases sum to a half
-        else:
-            received = inverse_share(x.shape[2 + axis], kind, odd, -2, y)
-            y = y * received.view(-1, *[1] * (n - 1 - axis))
-    return y
+    open_odds = [None if more else odd for odd, more in zip(odds, around, strict=True)]
+    return shared_out(y, x.shape[2:], kind, open_odds, -2)
 
 
 def low_passed(
@@ -183,7 +181,7 @@ def low_passed(
             x = surround(x, [width if a == axis else 0 for a in range(n)])
         lines = [weights / weights.sum() if a == axis else one for a in range(n)]
         y = blurred(x, lines, [1] * n, [width if a == axis and not closes else 0 for a in range(n)])
-        x = y if closes else y * inverse_share(size, "low-pass", 0, 1, y).view(-1, *[1] * (n - 1 - axis))
+        x = shared_out(y, y.shape[2:], "low-pass", [None if a != axis or closes else 0 for a in range(n)], 1)
     return x
 
 

@@ -104,25 +104,17 @@ def _spline(odd_offset: int) -> Tensor:
 KINDS = {"gaussian": _gaussian, "band-limited": _band_limited, "low-pass": _low_pass, "spline": _spline}
 
 
-def inverse_share(size: int, kind: str, odd_offset: int, stride: int, like: Tensor) -> Float[Tensor, "1 1 n"]:
-    """One over what a line sees of an open axis, wherever a stride lays it: kept for sizes met before.
-
-    A negative stride is the way back: what each of the finer samples receives.
-    """
-    if torch.compiler.is_compiling() or type(size) is not int:
-        return _visible(size, line(kind, odd_offset, like), stride)
-    return _kept(size, kind, odd_offset, stride, like.dtype, like.device)
-
-
 def inverse_shares(
     sizes: Sequence[int], kind: str, odd_offsets: Sequence[int | None], stride: int, like: Tensor
 ) -> Tensor | None:
-    """The product of `inverse_share` over the axes that are open, None for the others; None if all are.
+    """One over what a product of lines sees of axes that are open, wherever a stride lays it.
 
-    In training, where fields come in few sizes, it is kept too.
+    Odd offsets are None for axes that close, and so is the result if all do. A negative stride is the way
+    back: what each of the finer samples receives. Kept for sizes met before; whole fields of it only in
+    training, where sizes are few.
     """
-    kept = torch.is_grad_enabled() and not torch.compiler.is_compiling() and math.prod(sizes) <= CROP
-    if kept and all(type(size) is int for size in sizes):
+    known = not torch.compiler.is_compiling() and all(type(size) is int for size in sizes)
+    if known and torch.is_grad_enabled() and math.prod(sizes) <= CROP:
         return _kept_product(tuple(sizes), kind, tuple(odd_offsets), stride, like.dtype, like.device)
     return _product(sizes, kind, odd_offsets, stride, like)
 
@@ -132,7 +124,7 @@ def _product(
 ) -> Tensor | None:
     axes = zip(sizes, odd_offsets, range(len(sizes) - 1, -1, -1), strict=True)
     shares = [
-        inverse_share(size, kind, odd, stride, like).view(-1, *[1] * after)
+        _inverse_share(size, kind, odd, stride, like).view(-1, *[1] * after)
         for size, odd, after in axes
         if odd is not None
     ]
@@ -150,6 +142,14 @@ def _kept_product(
 ) -> Tensor | None:
     with shared():
         return _product(sizes, kind, odd_offsets, stride, torch.empty(0, dtype=dtype, device=device))
+
+
+def _inverse_share(
+    size: int, kind: str, odd_offset: int, stride: int, like: Tensor
+) -> Float[Tensor, "1 1 n"]:
+    if torch.compiler.is_compiling() or type(size) is not int:
+        return _visible(size, line(kind, odd_offset, like), stride)
+    return _kept(size, kind, odd_offset, stride, like.dtype, like.device)
 
 
 @cache  # for good: a step that a GPU recorded reads them where they lie

@@ -157,9 +157,9 @@ class CircleFibre(Fibre):
     def _waves_there(self) -> Float[Tensor, "k N"]:
         """The waves at the samples, by the parts that they have in the samples' reproducing kernel."""
         most, angle = self.rotations // 2, self._angles
-        shares = [1.0, *[1.0 if 2 * m == self.rotations else 2.0 for m in range(1, most + 1) for _ in "cs"]]
+        shares = [self._share(0), *[self._share(m) for m in range(1, most + 1) for _ in "cs"]]
         waves = torch.stack(_waves(angle.cos(), angle.sin(), most))
-        return waves * torch.tensor(shares, dtype=torch.float64)[:, None] / self.rotations
+        return waves * torch.tensor(shares, dtype=torch.float64)[:, None]
 
     def finer(self, factor: float) -> "CircleFibre":
         return CircleFibre(math.ceil(self.rotations * factor), self.reflections, self.length)
@@ -179,8 +179,11 @@ class CircleFibre(Fibre):
 
     def _wave(self, m: int, angle: Tensor) -> Tensor:
         """The part of frequency m of the N samples' reproducing kernel, a cosine."""
-        alone = m == 0 or 2 * m == self.rotations
-        return torch.cos(m * angle) * ((1 if alone else 2) / self.rotations)
+        return torch.cos(m * angle) * self._share(m)
+
+    def _share(self, m: int) -> float:
+        """Of a frequency in the samples' reproducing kernel: more, where a sine stands beside the cosine."""
+        return (1 if m == 0 or 2 * m == self.rotations else 2) / self.rotations
 
 
 def _waves(cosine: Tensor, sine: Tensor, most: int) -> list[Tensor]:

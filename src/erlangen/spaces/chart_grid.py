@@ -12,7 +12,7 @@ from torch import Tensor
 from erlangen.domains import Interpolation, lagrange
 from erlangen.geometry import Frame, Geometry
 from erlangen.groups import StructureGroup
-from erlangen.spaces.metric import inverse, times
+from erlangen.spaces.metric import entries, inverse, product_of_entries, times
 from erlangen.spaces.metric_field import MetricField
 
 TAPS = 4
@@ -132,7 +132,7 @@ class ChartInterpolation(Interpolation):
         before, after = [[1 - a, -b], [-c, 1 - e]], [[1 + e, -b], [-c, 1 + a]]
         scale = (1 + a) * (1 + e) - b * c  # by which that is more than an inverse
         D = [[dual[:, i, k].contiguous()[index] for k in (0, 1)] for i in (0, 1)]
-        h = _product(D, _product(after, _product(before, _entries(u.basis[:, None]))))
+        h = reduce(product_of_entries, (D, after, before, entries(u.basis[:, None])))
         side = torch.sign(torch.linalg.det(dual))[index] * torch.sign(torch.linalg.det(u.basis))[:, None]
         return index, weight * self.field.contains(u.point)[:, None], _turn(h, side, scale)
 
@@ -191,7 +191,7 @@ def _nearest_orthogonal(h: Tensor, side: Tensor) -> Tensor:
     """The orthogonal matrix of the given determinant next to h, which on coarse grids may be far from one."""
     n = h.shape[-1]
     if n == 2:
-        return _turn(_entries(h), side)
+        return _turn(entries(h), side)
     one = torch.eye(n).to(h)
     for _ in range(3):
         h = h @ (1.5 * one - 0.5 * h.mT @ h)
@@ -204,12 +204,3 @@ def _turn(h: list[list[Tensor]], side: Tensor, scale: Tensor | float = 1.0) -> T
     size = torch.hypot(a, b)
     a, b = a / size, b / size
     return torch.stack([torch.stack([a, -side * b], -1), torch.stack([b, side * a], -1)], -2)
-
-
-def _entries(A: Float[Tensor, "*batch 2 2"]) -> list[list[Tensor]]:
-    return [list(row.unbind(-1)) for row in A.unbind(-2)]
-
-
-def _product(A: list[list[Tensor]], B: list[list[Tensor]]) -> list[list[Tensor]]:
-    """Of matrices of two rows, by their entries."""
-    return [[row[0] * B[0][k] + row[1] * B[1][k] for k in (0, 1)] for row in A]

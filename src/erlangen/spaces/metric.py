@@ -20,10 +20,17 @@ def times(A: Float[Tensor, "*#batch n n"], B: Float[Tensor, "*#batch n n"]) -> F
     """The product of matrices; of 2 x 2 ones without BLAS, which takes them one by one."""
     if A.shape[-1] != 2:
         return A @ B
-    (a, b), (c, d) = (row.unbind(-1) for row in A.unbind(-2))
-    (e, f), (g, h) = (row.unbind(-1) for row in B.unbind(-2))
-    rows = [torch.stack([x * e + y * g, x * f + y * h], -1) for x, y in ((a, b), (c, d))]
-    return torch.stack(rows, -2)
+    return torch.stack([torch.stack(row, -1) for row in product_of_entries(entries(A), entries(B))], -2)
+
+
+def entries(A: Float[Tensor, "*batch 2 2"]) -> list[list[Tensor]]:
+    """Of matrices of two rows, row by row."""
+    return [list(row.unbind(-1)) for row in A.unbind(-2)]
+
+
+def product_of_entries(A: list[list[Tensor]], B: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Those of the product of matrices of two rows."""
+    return [[row[0] * B[0][k] + row[1] * B[1][k] for k in (0, 1)] for row in A]
 
 
 def levi_civita(metric: Function, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n n"]:
