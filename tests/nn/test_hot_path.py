@@ -1,37 +1,18 @@
 """A warm call does no more than its work: calls are counted, never timed."""
 
-import gc
-import sys
-from collections import Counter
-
 import pytest
 import torch
+from called import called
 
 import erlangen as er
 from erlangen.nn.equivariant import Equivariant
 
-PLACE = er.__file__.removesuffix("__init__.py")
-
 
 def calls_of(net, x):
     """How often each function of the library is called by a warm forward."""
-    found = Counter()
-
-    def seen(frame, event, _):
-        if event == "call" and frame.f_code.co_filename.startswith(PLACE):
-            found[frame.f_code.co_filename.removeprefix(PLACE) + " " + frame.f_code.co_name] += 1
-
     with torch.no_grad():
         net(x)
-        gc.collect()
-        gc.disable()  # finalizers of networks that others have left are functions of the library too
-        sys.setprofile(seen)
-        try:
-            net(x)
-        finally:
-            sys.setprofile(None)
-            gc.enable()
-    return found
+        return called(lambda: net(x))
 
 
 @pytest.mark.parametrize(("training", "most"), [(False, 436), (True, 452)])
