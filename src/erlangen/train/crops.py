@@ -3,7 +3,7 @@
 import hashlib
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,15 @@ from torch import Tensor
 
 from erlangen.train.images import as_batch
 from erlangen.train.settings import Settings
+from erlangen.train.turning import nearest_squares, turned_squares
+
+
+class View(NamedTuple):
+    """What is seen of a photograph, and of its truth, turned by an angle in radians."""
+
+    image: Tensor
+    truth: Tensor
+    angle: float
 
 
 class Crops:
@@ -44,39 +53,53 @@ class Crops:
         self.generator.set_state(state["generator"])
         self.queue = list(state["queue"])
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Images ``(batch, 3, crop, crop)`` in about [0, 1], class indices ``(batch, [crop, crop])``."""
-        images, truths = [], []
-        for _ in range(self.settings.batch):
-            if not self.queue:
-                self.queue = torch.randperm(len(self.images), generator=self.generator).tolist()
-            image, truth = self._crop(self.queue.pop())
-            if self.settings.quarter_turns:
-                turns = self._integer(4)
-                image = image.rot90(turns, (-2, -1))
-                truth = truth.rot90(turns, (-2, -1)) if truth.dim() else truth
-            images.append(image)
-            truths.append(truth)
-        return self._jitter(as_batch(images)), torch.stack(truths)
+    def batch(self) -> tuple[Tensor, ...]:
+        """Images ``(batch, 3, crop, crop)`` in about [0, 1], class indices ``(batch, [crop, crop])``.
+
+        With `consistency` the second half shows what the first does, turned, and by how many radians,
+        counter-clockwise, comes third, ``(batch / 2,)``.
+        """
+        crops = [self._crop(self._next()) for _ in range(self.settings.batch // self.views)]
+        views = [one[k] for k in range(self.views) for one in crops]
+        batch = self._jitter(as_batch([v.image for v in views])), torch.stack([v.truth for v in views])
+        if self.views == 1:
+            return batch
+        return (*batch, torch.tensor([view.angle for view in views[len(crops) :]]))
+
+    @property
+    def views(self) -> int:
+        """How often a crop is shown in a step."""
+        return 2 if self.settings.consistency else 1
+
+    def _next(self) -> int:
+        """The photograph that comes next."""
+        if not self.queue:
+            self.queue = torch.randperm(len(self.images), generator=self.generator).tolist()
+        return self.queue.pop()
 
     def _integer(self, below: int) -> int:
         return int(torch.randint(max(below, 1), (1,), generator=self.generator))
 
-    def _crop(self, i: int) -> tuple[Tensor, Tensor]:
-        """A random square, flipped from side to side at random, if flips do not matter."""
+    def _crop(self, i: int) -> "list[View]":
+        """Views of a random square, flipped at random if flips do not matter; of two the second is turned."""
         image, truth = self.images[i], self.truths[i]
-        side, angle = self._side(), self._angle()
-        shown = math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
+        side, angles = self._side(), self._angles()
+        shown = max(_needed(side, angle) for angle in angles)
+        shown += (shown - side) % 2 if self.views == 2 else 0  # both views have one centre
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
         both = _continued(both, side)
-        both = _continued(both, shown, around=True) if angle else both
+        both = _continued(both, shown, around=True) if shown > side else both
         top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
         both = both[:, top : top + shown, left : left + shown]
         flip = self._integer(2)
         both = both.flip(-1) if flip and self.settings.flips else both
-        both = _turned(both, angle, side) if angle else both
-        both = _scaled(both, self.settings.crop or self.settings.size)
-        return (both[:3], both[3]) if truth.dim() else (both, truth)
+        quarters = self._integer(4) if self.settings.quarter_turns else 0
+        views = []
+        for angle in angles:
+            view = _scaled(_turned(both, angle, side), self.settings.crop or self.settings.size)
+            view = view.rot90(quarters, (-2, -1))
+            views.append(View(view[:3], view[3] if truth.dim() else truth, angle))
+        return views
 
     def _side(self) -> int:
         """How much of the photograph the crop shows: its own side, or, zoomed, somewhat more or less."""
@@ -86,18 +109,24 @@ class Crops:
         power = 2 * float(torch.rand(1, generator=self.generator)) - 1
         return max(1, round(side * (1 + zoom) ** power))
 
-    def _angle(self) -> float:
-        """By how much the crop is turned, in radians: every other one by none."""
-        limit = math.radians(self.settings.turns)
-        if limit == 0 or self._integer(2):
-            return 0.0
-        return limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
+    def _angles(self) -> list[float]:
+        """By how much each view of a crop is turned, in radians: every other crop, and of two the first, by
+        none."""
+        limit = math.pi if self.views == 2 else math.radians(self.settings.turns)
+        if limit == 0 or (self.views == 1 and self._integer(2)):
+            return [0.0]
+        angle = limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
+        return [0.0, angle] if self.views == 2 else [angle]
 
     def _jitter(self, image: Tensor) -> Tensor:
-        """Brightness, contrast and the balance of colours, at random for each image."""
-        mean = image.mean((1, 2, 3), keepdim=True)
-        balance = 1 + (self._factor(len(image), 3) - 1) / 3
-        contrast, brightness = self._factor(len(image), 1), self._factor(len(image), 1)
+        """Brightness, contrast and the balance of colours, at random for each crop, all its views alike."""
+        crops = len(image) // self.views
+        mean = image[:crops].mean((1, 2, 3), keepdim=True)
+        balance = 1 + (self._factor(crops, 3) - 1) / 3
+        contrast, brightness = self._factor(crops, 1), self._factor(crops, 1)
+        mean, balance, contrast, brightness = (
+            factor.repeat(self.views, 1, 1, 1) for factor in (mean, balance, contrast, brightness)
+        )
         return ((image - mean) * contrast + mean * brightness) * balance
 
     def _factor(self, count: int, channels: int) -> Tensor:
@@ -117,14 +146,21 @@ def _continued(image: Tensor, side: int, around: bool = False) -> Tensor:
     return F.pad(image[None].float(), pads, mode=mode)[0].to(torch.uint8)
 
 
+def _needed(side: int, angle: float) -> int:
+    """The side of an upright square that holds a turned one, and two pixels to interpolate between."""
+    return math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
+
+
 def _turned(both: Tensor, angle: float, side: int) -> Tensor:
-    """The square of a side in the middle, turned counter-clockwise: cubic colours; the nearest class."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    axes = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]) * (side / both.shape[-1])
-    grid = F.affine_grid(axes, [1, 1, side, side], align_corners=False)
-    values = both[None].float()
-    colours = F.grid_sample(values[:, :3], grid, mode="bicubic", align_corners=False)
-    classes = F.grid_sample(values[:, 3:], grid, mode="nearest", align_corners=False)
+    """The square of a side in the middle, turned counter-clockwise: colours by splines; the nearest class."""
+    if angle == 0:
+        first = (both.shape[-1] - side) // 2
+        return both[:, first : first + side, first : first + side]
+    values, angles = both[None].float(), torch.tensor([angle], dtype=torch.float64)
+    colours, classes = (
+        turned_squares(values[:, :3], angles, side),
+        nearest_squares(values[:, 3:], angles, side),
+    )
     return torch.cat([colours, classes], 1)[0].round().clamp(0, 255).to(torch.uint8)
 
 

@@ -145,7 +145,7 @@ def _prepared(
         )
     model = _untrained(net, task, settings, images, learned.values)
     weights = balanced(task, truths) if settings.balance else settings.class_weights
-    loss = Loss(task, settings.loss, weights).to(model.mean.device)
+    loss = Loss(task, settings.loss, weights, settings.consistency).to(model.mean.device)
     turns = isinstance(model.net, UNet | Classifier) and settings.rotations != 1
     scale = says_values(learned.values) if learned.values else None
     unlocked = None if lock is None else lock.note

@@ -48,26 +48,26 @@ class Gradient:
         """Whether one has been."""
         return self.recorder is not None and self.recorder.graph is not None
 
-    def __call__(self, image: Tensor, truth: Tensor) -> float:
-        """Of images ``(batch, 3, h, w)`` in [0, 1] and their class indices, wherever they are."""
+    def __call__(self, *batch: Tensor) -> float:
+        """Of images ``(batch, 3, h, w)`` in [0, 1] and what else the loss asks for, wherever they are."""
         device = self.model.mean.device
         if not self.recordable:
-            return self._computed(image.to(device), truth.to(device)).item()
+            return self._computed(*(x.to(device) for x in batch)).item()
         weights = (*self.model.parameters(), *self.model.buffers())
-        place = (image.shape, truth.shape, *(tensor.data_ptr() for tensor in weights))
+        place = (*(x.shape for x in batch), *(tensor.data_ptr() for tensor in weights))
         if self.recorder is None or place != self.place:
             self.recorder, self.place = Recorder(self._computed, device), place
-        return self.recorder(image, truth)
+        return self.recorder(*batch)
 
     def forget(self) -> None:
         """Give back the memory of what was recorded; the next steps are as the first ones."""
         self.recorder = None
 
-    def _computed(self, image: Tensor, truth: Tensor) -> Tensor:
+    def _computed(self, image: Tensor, *truth: Tensor) -> Tensor:
         kind, cached = self.model.mean.device.type, not self.recordable
         with torch.autocast(kind, torch.bfloat16, enabled=self.amp, cache_enabled=cached):
             logits = self.model(image)
-        loss = self.loss(logits.float(), truth)
+        loss = self.loss(logits.float(), *truth)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST)

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from erlangen.arguments import checked
+from erlangen.arguments import Share, checked
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
+from erlangen.train.turning import inconsistency
 
 LossName = Literal["cross-entropy+dice", "cross-entropy", "dice", "focal"]
 
@@ -22,12 +23,17 @@ class Loss(nn.Module):
       the thing, or the mean over classes;
     - focal: cross-entropy times ``(1 - p_c)^2`` (Lin et al. 2017).
 
+    To any of them, where half of the crops are the other half, turned, ``consistency |f(g x) - g f(x)|^2 /
+    |f - mean f|^2`` is added: how far logits of turned crops are from turned logits, over their inner discs.
+
     Args:
         task: the classes.
         name: which loss; None for "cross-entropy+dice" of pixels, "cross-entropy" of photographs.
         weights: of each class; None for ones.
+        consistency: how much it weighs that logits turn with crops.
 
-    Shapes: logits ``(batch, task.logits, *space)`` and class indices ``(batch, *space)`` to a number.
+    Shapes: logits ``(batch, task.logits, *space)`` and class indices ``(batch, *space)`` to a number; beside
+    them, of pairs, ``(batch / 2,)``, by how many radians the second half is turned against the first.
 
     Raises:
         ValueError: for another name, other than one weight for each class, or a Dice of whole photographs.
@@ -37,7 +43,11 @@ class Loss(nn.Module):
 
     @checked
     def __init__(
-        self, task: Task, name: LossName | None = None, weights: tuple[float, ...] | None = None
+        self,
+        task: Task,
+        name: LossName | None = None,
+        weights: tuple[float, ...] | None = None,
+        consistency: Share = 0.0,
     ) -> None:
         super().__init__()
         name = name or ("cross-entropy+dice" if task.dense else "cross-entropy")
@@ -52,10 +62,12 @@ class Loss(nn.Module):
             )
         if weights is not None and (min(weights) < 0 or sum(weights) == 0):
             raise ValueError(f"the class weights are {weights}, expected numbers of at least 0, not all 0")
-        self.task, self.name = task, name
+        self.task, self.name, self.consistency = task, name, consistency
         self.register_buffer("weights", None if weights is None else torch.tensor(weights), persistent=False)
 
-    def forward(self, logits: Tensor, target: UInt8[Tensor, "batch *space"]) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: UInt8[Tensor, "batch *space"], angles: Tensor | None = None
+    ) -> Tensor:
         counts = (target != IGNORED).to(logits)
         index = target.long().where(target != IGNORED, 0)
         weight = counts if self.weights is None else counts * self.weights[index].to(logits)
@@ -67,6 +79,8 @@ class Loss(nn.Module):
             terms.append((each * weight).sum() / weight.sum().clamp_min(1e-6))
         if "dice" in self.name:
             terms.append(1 - self._dice(logits, index, counts))
+        if angles is not None:
+            terms.append(self.consistency * inconsistency(logits, angles))
         return torch.stack(terms).sum()
 
     @torch.no_grad()
@@ -103,4 +117,5 @@ class Loss(nn.Module):
             if self.weights is None
             else f", weights {', '.join(f'{w:.3g}' for w in self.weights.tolist())}"
         )
-        return f"{self.name}{weights}"
+        pairs = f", consistency {self.consistency:g}" if self.consistency else ""
+        return f"{self.name}{weights}{pairs}"
