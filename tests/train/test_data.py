@@ -14,6 +14,7 @@ from erlangen.train import (
     Predictor,
     Settings,
     SortedPhotographs,
+    Task,
     find_data,
     find_photographs,
     fit,
@@ -372,6 +373,15 @@ def test_small_photographs_are_seen_whole(folder):
     assert prepare(folder, Settings().changed(steps=1, depth=1)).settings.crop == 20
     assert prepare(folder, Settings().changed(steps=1, depth=1, crop=64)).settings.crop == 64
     assert prepare(folder, Settings().changed(steps=1, depth=1, size=24)).settings.crop == 12
+
+
+def test_a_step_costs_the_same_however_large_photographs_are():
+    large = [torch.zeros(3, 1024, 700, dtype=torch.uint8)]
+    assert Settings(size=1024).for_photographs(Task(), large).crop == 128
+    assert Settings(size=200).for_photographs(Task(), large).crop == 100
+    assert Settings(size=1024, crop=300).for_photographs(Task(), large).crop == 300
+    classes = Task(("a", "b", "c"), dense=False)
+    assert Settings(size=1024).for_photographs(classes, large).crop == 1024
 
 
 def test_masks_without_a_pixel_that_counts_are_refused(folder):

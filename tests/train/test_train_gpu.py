@@ -38,6 +38,7 @@ KINDS = {
     "one block": {"blocks": 1},
     "D8, separable": {"reflections": True, "separable": True, "kernel_size": 5, "oversampling": 2},
     "isotropic": {"rotations": 0},
+    "consistent": {"consistency": 10.0},
     "focal": {"loss": "focal", "class_weights": (1.0, 2.0), "ignore": 7},
 }
 

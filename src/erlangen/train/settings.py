@@ -19,6 +19,7 @@ from erlangen.train.task import Task
 
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
+LARGEST_CROP = 128  # unless asked for: steps cost the same however large photographs are
 EITHER = (("steps", "epochs"), ("balance", "class_weights"), ("turns", "consistency"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
 Preset = Literal["fast", "exact"]
@@ -64,8 +65,8 @@ class Settings:
             or one for each, the finest first; None leaves a choice to the network.
         size: photographs are shrunk to this longer side, in pixels.
         shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
-        crop: side of the random square that a step sees of each photograph; None for half the size (at most
-            the shorter side of most), or all of it where the whole photograph has a class.
+        crop: side of the random square that a step sees of each photograph; None for half the size, at most
+            128 and the shorter side of most, or for all of it where the whole photograph has a class.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.
@@ -174,7 +175,7 @@ class Settings:
         """With what depends on the photographs filled in: the width, the crop, the number of classes."""
         sides = [image.shape[-2:] for image in images]
         if task.dense:
-            most = min(max(1, self.size // 2), int(median(min(side) for side in sides)))
+            most = min(max(1, self.size // 2), LARGEST_CROP, int(median(min(side) for side in sides)))
         else:
             most = max(max(side) for side in sides)
         settings = replace(self, crop=self.crop or most, classes=len(task.classes))

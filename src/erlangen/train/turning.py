@@ -26,22 +26,20 @@ def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
 
     Reference: Unser, Aldroubi & Eden 1993 (the coefficients); Ruijters et al. 2008 (the pairs).
     """
-    n, coefficients = x.shape[-1], _spline_coefficients(x)
+    n, batch = x.shape[-1], len(x)
     low, t = _places(angles, n, side)
     s = 1 - t
-    inner = 2 / 3 - t.square() * (2 - t) / 2, 2 / 3 - s.square() * (2 - s) / 2  # at 0 and 1
-    outer = s**3 / 6, t**3 / 6  # at -1 and 2
-    pairs = [inner[k] + outer[k] for k in (0, 1)]
-    places = [low - outer[0] / pairs[0], low + 1 + outer[1] / pairs[1]]
-    moved = x.new_zeros(())
-    for i in (0, 1):
-        for j in (0, 1):
-            place = torch.stack([places[j][..., 1], places[i][..., 0]], -1)  # column and row
-            grid = ((2 * place + 1) / n - 1).to(x).unflatten(1, (side, side))
-            read = F.grid_sample(coefficients, grid, align_corners=False)
-            weight = (pairs[i][..., 0] * pairs[j][..., 1]).to(x).unflatten(1, (1, side, side))
-            moved = moved + weight * read
-    return moved
+    outer = torch.stack([s**3, t**3]) / 6  # at -1 and 2
+    inner = 2 / 3 - torch.stack([t, s]).square() * (2 - torch.stack([t, s])) / 2  # at 0 and 1
+    pairs = inner + outer  # (2, batch, side^2, axis)
+    places = low + torch.stack([-outer[0] / pairs[0], 1 + outer[1] / pairs[1]])
+    row, column = torch.broadcast_tensors(places[:, None, ..., 0], places[None, ..., 1])
+    grid = (2 * torch.stack([column, row], -1) + 1) / n - 1
+    read = F.grid_sample(
+        _spline_coefficients(x).repeat(4, 1, 1, 1), grid.view(-1, side, side, 2).to(x), align_corners=False
+    )
+    weight = (pairs[:, None, ..., 0] * pairs[None, ..., 1]).view(4, batch, 1, side, side).to(x)
+    return (weight * read.view(4, batch, -1, side, side)).sum(0)
 
 
 def _spline_coefficients(x: Tensor) -> Tensor:
