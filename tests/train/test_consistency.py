@@ -157,9 +157,12 @@ def test_settings_reach_the_loss(tmp_path):
 
 
 def test_it_is_refused_where_it_cannot_be():
-    with pytest.raises(ValueError, match=r"batch is 7 .* expected an even number; take 8"):
+    with pytest.raises(ValueError, match=r"batch is 7 .* expected an even number; take 8, or consistency=0"):
         Settings(batch=7, consistency=1.0)
-    with pytest.raises(ValueError, match=r"both turns=10.* and consistency=1.0, expected one"):
+    with pytest.raises(
+        ValueError,
+        match=r"both turns=10.* and consistency=1.0, expected one of them; take turns=0.0 or consistency=0.0",
+    ):
         Settings(turns=10.0, consistency=1.0)
     with pytest.raises(ValueError, match="consistency is -1"):
         Settings(consistency=-1.0)

@@ -11,7 +11,7 @@ from erlangen.train import Predictor, Settings, Task
 from erlangen.train.fit import default_network
 from erlangen.train.settings import PRESETS
 
-FAST, EXACT = PRESETS["fast"], PRESETS["exact"]
+FAST, EXACT = PRESETS["fast"]["network"], PRESETS["exact"]["network"]
 
 
 def settings_of(arguments: str) -> Settings:
@@ -26,12 +26,16 @@ def test_a_preset_names_all_options_and_others_change_it():
     assert Settings().network == FAST
     exact = Settings().changed(width=7, recompute=True).changed(preset="exact", depth=2)
     assert exact.network == Options(**vars(EXACT) | {"depth": 2})
+    assert (exact.size, exact.consistency) == (512, 10.0)
     assert exact.changed(preset="fast", lr=0.5) == Settings(lr=0.5)
+    assert Settings().changed(preset="exact", size=300, consistency=0.0).size == 300
 
 
 @pytest.mark.parametrize("told", ["--preset exact", "--preset=exact", "--minutes 3 --preset exact"])
 def test_the_command_line_takes_a_preset(told):
     assert settings_of(told).network == EXACT
+    assert settings_of(told).size == 512
+    assert settings_of(f"{told} --size 256").size == 256
     changed = settings_of(f"{told} --kernel-size 3")
     assert changed.network == Settings().changed(preset="exact", kernel_size=3).network
     assert settings_of("--preset fast " + told).network == settings_of(told).network  # the last one counts

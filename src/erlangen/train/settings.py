@@ -23,19 +23,19 @@ LARGEST_CROP = 128  # unless asked for: steps cost the same however large photog
 EITHER = (("steps", "epochs"), ("balance", "class_weights"), ("turns", "consistency"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
 Preset = Literal["fast", "exact"]
-PRESETS: dict[Preset, Options] = {
-    "fast": replace(FULL, kernel_size=3),
-    "exact": replace(FULL, kernel_size=5, low_pass=True),
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "fast": {"network": replace(FULL, kernel_size=3), "size": 256, "consistency": 0.0},
+    "exact": {"network": replace(FULL, kernel_size=5, low_pass=True), "size": 512, "consistency": 10.0},
 }
 
 
 @checked
-def network_of(preset: Preset) -> Options:
-    """The network that goes by one name.
+def preset_of(preset: Preset) -> dict[str, Any]:
+    """The settings that go by one name: the network's options, and what its answers need to turn exactly.
 
     "fast" has kernels of 3 x 3; a step costs 1.4 times a plain U-Net's. "exact" has kernels of 5 x 5 and a
-    low-pass behind each nonlinearity: between the angles of the pixel grid its answers turn more exactly with
-    photographs, of which it keeps less of the finest detail, and it learns more slowly.
+    low-pass behind each nonlinearity, sees photographs at twice as many pixels, and learns from crops that
+    are shown turned as well: between the angles of the pixel grid its answers turn with photographs.
     """
     return PRESETS[preset]
 
@@ -99,7 +99,7 @@ class Settings:
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    network: Options = PRESETS["fast"]
+    network: Options = PRESETS["fast"]["network"]
     size: Count = 256
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
@@ -124,11 +124,12 @@ class Settings:
         for one, other in EITHER:
             if getattr(self, one) and getattr(self, other):
                 both = f"both {one}={getattr(self, one)} and {other}={getattr(self, other)}"
-                raise ValueError(f"{both}, expected one of them; leave the other out")
+                none = " or ".join(f"{f.name}={f.default}" for f in fields(self) if f.name in (one, other))
+                raise ValueError(f"{both}, expected one of them; take {none}")
         if self.consistency and self.batch % 2:
             raise ValueError(
                 f"batch is {self.batch} and consistency={self.consistency} shows crops in pairs, expected an "
-                f"even number; take {self.batch + 1}"
+                f"even number; take {self.batch + 1}, or consistency=0"
             )
 
     @classmethod
@@ -152,15 +153,15 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. ``preset=``, "fast" or "exact", names all options of the network at once;
-                others change these.
+            changes: the values. ``preset=``, "fast" or "exact", names all options of the network at once, the
+                size of photographs and the consistency; others change these.
 
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
             8
         """
         if "preset" in changes:
-            changes = {"network": network_of(changes.pop("preset"))} | changes
+            changes = preset_of(changes.pop("preset")) | changes
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
         if options:
             changes["network"] = replace(changes.get("network", self.network), **options)
