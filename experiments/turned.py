@@ -247,6 +247,7 @@ class Experiment:
                 min(score for angle, score in by.items() if angle in between) for by in by_seed
             ],
             "upright, whole photographs": mean(self.score(r["iou, whole photographs"]) for r in results),
+            "logits at the 24": logits_between([result.get("logits by angle", {}) for result in results]),
             "curve": between,
         }
 
@@ -255,46 +256,74 @@ class Experiment:
         return iou if self.config["score"] == "IoU" else 2 * iou / (1 + iou)
 
 
+def logits_between(by_seed: list[dict[str, dict]]) -> dict[str, dict[str, float]]:
+    """Mean and largest of what `logits_by_angle` found at the 24 angles between, over all seeds."""
+    found = [facts for by in by_seed for angle, facts in by.items() if float(angle) % 15 == 7.5]
+    names = [name for name in found[0] if all(name in facts for facts in found)] if found else []
+    values = {name: [facts[name] for facts in found] for name in names}
+    return {name: {"mean": mean(of), "largest": max(of)} for name, of in values.items()}
+
+
 def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) -> dict[str, dict]:
     """How far logits of turned photographs are from turned logits, in proportion to how much these vary.
 
     Photographs are turned at their full size. In the disc of radius `INSIDE` of the inscribed one, and in all
     of that; beside it what interpolation costs by itself, there and back, where a turn has one of the two: of
     logits, and of the photographs, whose answers are held against those to the same ones as they are. The
-    mean over photographs, and the worst one.
+    mean over photographs, and the worst one. And how far the score of answers to turned photographs is below
+    that of turned answers, pooled over the photographs.
     """
-    plane, found = er.Plane(), {}
+    found = {}
     photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
     for angle in angles:
-        g = plane.turn(angle)
-        rows = [turned_logits(model, data, i, angle, plane, g) for i in photographs]
-        names = ("inside", "whole disc", "interpolation", "photographs there and back")
-        found[str(angle)] = {name: mean(row[k] for row in rows) for k, name in enumerate(names)}
-        found[str(angle)]["worst inside"] = max(row[0] for row in rows)
+        rows = [Turned(model, data, i, angle) for i in photographs]
+        found[str(angle)] = {name: mean(row.defects[name] for row in rows) for name in rows[0].defects}
+        found[str(angle)]["worst inside"] = max(row.defects["inside"] for row in rows)
+        for place in ("inside", "whole disc"):
+            turned, answered = (
+                model.task.score(
+                    [model.task.decide(logits)[0] for logits in answers],
+                    [row.truth for row in rows],
+                    [row.places[place] for row in rows],
+                )
+                for answers in ([row.moved for row in rows], [row.there for row in rows])
+            )
+            found[str(angle)][f"score below the turned answer's, {place}"] = turned - answered
     return found
 
 
-def turned_logits(
-    model: Predictor, data: Photographs, i: int, angle: float, plane: er.Plane, g: torch.Tensor
-) -> tuple[float, float, float, float]:
-    """One photograph's defect inside, over the whole disc, and interpolation's own: of logits, of itself."""
-    device = model.mean.device
-    returned = turned(turned(read_image(data.images[i], data.values), angle), -angle)
-    photographs = [turned_pair(model, data, i, a)[0] for a in (0.0, angle)]
-    photographs.append(as_batch([as_bytes(shrink(returned, model.size, model.shrinking))]))
-    with torch.no_grad():
-        upright, there, again = (model(photograph.to(device)).cpu() for photograph in photographs)
-    moved = plane.act(g, upright)
-    back = plane.act(torch.linalg.inv(g), moved)
-    height, width = upright.shape[-2:]
-    y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
-    r = torch.hypot(y[:, None], x[None]) / (min(height, width) / 2)
-    return (
-        relative(there, moved, r <= INSIDE),
-        relative(there, moved, r <= 1),
-        relative(back, upright, r <= INSIDE),
-        relative(again, upright, r <= INSIDE),
-    )
+class Turned:
+    """A photograph turned: its logits, the turned ones, and how far they are apart.
+
+    Attributes:
+        truth: turned with it.
+        places: the pixels of the two discs.
+        defects: inside, over the whole disc, and interpolation's own: of logits, of photographs.
+    """
+
+    def __init__(self, model: Predictor, data: Photographs, i: int, angle: float) -> None:
+        plane = er.Plane()
+        g = plane.turn(angle)
+        returned = turned(turned(read_image(data.images[i], data.values), angle), -angle)
+        pairs = [turned_pair(model, data, i, a) for a in (0.0, angle)]
+        self.truth = pairs[1][1]
+        photographs = [pair[0] for pair in pairs]
+        photographs.append(as_batch([as_bytes(shrink(returned, model.size, model.shrinking))]))
+        with torch.no_grad():
+            upright, self.there, again = (model(photo.to(model.mean.device)).cpu() for photo in photographs)
+        self.moved = plane.act(g, upright)
+        back = plane.act(torch.linalg.inv(g), self.moved)
+        height, width = upright.shape[-2:]
+        y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
+        r = torch.hypot(y[:, None], x[None]) / (min(height, width) / 2)
+        self.places = {"inside": r <= INSIDE, "whole disc": r <= 1}
+        inside = self.places["inside"]
+        self.defects = {
+            place: relative(self.there, self.moved, where) for place, where in self.places.items()
+        } | {
+            "interpolation": relative(back, upright, inside),
+            "photographs there and back": relative(again, upright, inside),
+        }
 
 
 def relative(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:

@@ -26,7 +26,7 @@ def test_a_preset_names_all_options_and_others_change_it():
     assert Settings().network == FAST
     exact = Settings().changed(width=7, recompute=True).changed(preset="exact", depth=2)
     assert exact.network == Options(**vars(EXACT) | {"depth": 2})
-    assert (exact.size, exact.consistency) == (512, 10.0)
+    assert (exact.size, exact.consistency) == (512, 1.0)
     assert exact.changed(preset="fast", lr=0.5) == Settings(lr=0.5)
     assert Settings().changed(preset="exact", size=300, consistency=0.0).size == 300
 

@@ -23,8 +23,8 @@ class Loss(nn.Module):
       the thing, or the mean over classes;
     - focal: cross-entropy times ``(1 - p_c)^2`` (Lin et al. 2017).
 
-    To any of them, where half of the crops are the other half, turned, ``consistency |f(g x) - g f(x)|^2 /
-    |f - mean f|^2`` is added: how far logits of turned crops are from turned logits, over their inner discs.
+    To any of them, where half of the crops are the other half, turned, ``consistency (f(g x) - g f(x))^2`` is
+    added, its mean over the inner discs of crops x: how far logits of turned crops are from turned logits.
 
     Args:
         task: the classes.

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 INSIDE = 0.8  # of the radius of a crop's disc: nearer to its border a turn brings in what the crop had not
-SMALLEST = torch.finfo(torch.float32).tiny
 POLE = 3**0.5 - 2  # by which the inverse of a cubic B-spline's samples falls off
 REACH = 10  # samples, beyond which it is below 1e-5
 
@@ -74,11 +73,10 @@ def _places(angles: Tensor, n: int, side: int) -> tuple[Tensor, Tensor]:
 
 
 def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
-    r"""How far logits of turned crops are from turned logits, in proportion to how much both vary.
+    r"""How far logits of turned crops are from turned logits: the mean of ``(f(g x) - g f(x))^2``.
 
-    ``|f(g x) - g f(x)|^2 / |f - mean f|^2`` over the inner discs of crops x and their turns g: 0 where
-    logits turn with photographs, the square of what `erlangen.verify.equivariance` calls the defect.
-    Where a whole photograph has its logits, these are to stay as they are.
+    Over the inner discs of crops x and their turns g, and over channels. Where a whole photograph has its
+    logits, these are to stay as they are.
 
     Args:
         logits: ``(2 n, channel, side, side)`` or ``(2 n, channel)``, the second half those of the first
@@ -86,14 +84,11 @@ def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
         angles: ``(n,)``, by how many radians, counter-clockwise.
     """
     upright, there = logits.chunk(2)
-    inside = logits.new_ones(())
-    if logits.dim() == 4:
-        upright = turned_squares(upright, angles, logits.shape[-1])
-        inside = _disc(logits).to(logits)
-    both = torch.stack([upright, there])
-    weight = inside.expand_as(both)
-    varied = weight * (both - (weight * both).sum() / weight.sum())
-    return 2 * (varied[0] - varied[1]).square().sum() / varied.square().sum().clamp_min(SMALLEST)
+    if logits.dim() == 2:
+        return (there - upright).square().mean()
+    disc = _disc(logits).to(logits)
+    apart = there - turned_squares(upright, angles, logits.shape[-1])
+    return (disc * apart.square()).mean() / disc.mean()
 
 
 def _disc(x: Tensor) -> Tensor:
