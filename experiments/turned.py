@@ -26,6 +26,7 @@ from erlangen.train import Photographs, Predictor, Settings, fit, prepare, save,
 from erlangen.train.angles import turned_pair
 from erlangen.train.images import Shrinking, as_batch, as_bytes, read_image, shrink, turned
 from erlangen.train.plain import PlainUNet, plain_unet_of
+from erlangen.train.turning import inscribed_disc
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
@@ -273,14 +274,14 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
     mean over photographs, and the worst one. And how far the score of answers to turned photographs is below
     that of turned answers, pooled over the photographs.
     """
-    found = {}
+    plane, found = er.Plane(), {}  # which remembers how it read between pixels at an angle
     photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
     for angle in angles:
-        rows = [Turned(model, data, i, angle) for i in photographs]
+        rows = [Turned(model, data, i, angle, plane) for i in photographs]
         found[str(angle)] = {name: mean(row.defects[name] for row in rows) for name in rows[0].defects}
         found[str(angle)]["worst inside"] = max(row.defects["inside"] for row in rows)
         for place in ("inside", "whole disc"):
-            turned, answered = (
+            moved, there = (
                 model.task.score(
                     [model.task.decide(logits)[0] for logits in answers],
                     [row.truth for row in rows],
@@ -288,7 +289,7 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
                 )
                 for answers in ([row.moved for row in rows], [row.there for row in rows])
             )
-            found[str(angle)][f"score below the turned answer's, {place}"] = turned - answered
+            found[str(angle)][f"score below the turned answer's, {place}"] = moved - there
     return found
 
 
@@ -301,8 +302,7 @@ class Turned:
         defects: inside, over the whole disc, and interpolation's own: of logits, of photographs.
     """
 
-    def __init__(self, model: Predictor, data: Photographs, i: int, angle: float) -> None:
-        plane = er.Plane()
+    def __init__(self, model: Predictor, data: Photographs, i: int, angle: float, plane: er.Plane) -> None:
         g = plane.turn(angle)
         returned = turned(turned(read_image(data.images[i], data.values), angle), -angle)
         pairs = [turned_pair(model, data, i, a) for a in (0.0, angle)]
@@ -314,9 +314,8 @@ class Turned:
         self.moved = plane.act(g, upright)
         back = plane.act(torch.linalg.inv(g), self.moved)
         height, width = upright.shape[-2:]
-        y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
-        r = torch.hypot(y[:, None], x[None]) / (min(height, width) / 2)
-        self.places = {"inside": r <= INSIDE, "whole disc": r <= 1}
+        shares = {"inside": INSIDE, "whole disc": 1.0}
+        self.places = {place: inscribed_disc(height, width, share=share) for place, share in shares.items()}
         inside = self.places["inside"]
         self.defects = {
             place: relative(self.there, self.moved, where) for place, where in self.places.items()

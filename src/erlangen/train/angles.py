@@ -12,6 +12,7 @@ from erlangen.train.device import full_precision, keep_freed_memory
 from erlangen.train.images import as_batch
 from erlangen.train.predictor import Predictor
 from erlangen.train.tiles import answer
+from erlangen.train.turning import inscribed_disc
 from erlangen.verify import Budget, Report, budget, equivariance
 
 ANGLES = [30.0 * i for i in range(12)]
@@ -72,7 +73,7 @@ def _turned_alike(model: Predictor, x: Tensor) -> tuple[nn.Module, Tensor, Plane
     if model.task.dense:
         return model, x, domain
     normal = (x - model.mean.view(3, 1, 1)) / model.std.view(3, 1, 1)
-    disc = inscribed_disc(*x.shape[-2:]).to(x.device)
+    disc = inscribed_disc(*x.shape[-2:], device=x.device)
     return model.net, normal.where(disc, 0.0), domain
 
 
@@ -109,10 +110,3 @@ def turned_pair(model: Predictor, data: Data, i: int, degrees: float) -> tuple[T
     if not model.task.dense:
         photograph = photograph.where(disc, model.mean.view(3, 1, 1).cpu())
     return photograph, truth, disc
-
-
-def inscribed_disc(height: int, width: int) -> Tensor:
-    """The pixels that every turn of the image about its centre keeps inside."""
-    y = torch.arange(height) - (height - 1) / 2
-    x = torch.arange(width) - (width - 1) / 2
-    return torch.hypot(y[:, None], x[None, :]) <= min(height, width) / 2

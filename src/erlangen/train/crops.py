@@ -85,10 +85,9 @@ class Crops:
         image, truth = self.images[i], self.truths[i]
         side, angles = self._side(), self._angles()
         shown = max(_needed(side, angle) for angle in angles)
-        shown += (shown - side) % 2 if self.views == 2 else 0  # both views have one centre
+        shown += (shown - side) % 2  # all views have one centre
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
-        both = _continued(both, side)
-        both = _continued(both, shown, around=True) if shown > side else both
+        both = _continued(_continued(both, side), shown, around=True)
         top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
         both = both[:, top : top + shown, left : left + shown]
         flip = self._integer(2)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from erlangen.arguments import Share, checked
+from erlangen.arguments import NonNegative, checked
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 from erlangen.train.turning import inconsistency
@@ -47,7 +47,7 @@ class Loss(nn.Module):
         task: Task,
         name: LossName | None = None,
         weights: tuple[float, ...] | None = None,
-        consistency: Share = 0.0,
+        consistency: NonNegative = 0.0,
     ) -> None:
         super().__init__()
         name = name or ("cross-entropy+dice" if task.dense else "cross-entropy")

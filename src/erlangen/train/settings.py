@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
-from erlangen.arguments import TOO_MANY, Count, Positive, Range, Share, check_fields, checked, shown
+from erlangen.arguments import TOO_MANY, Count, NonNegative, Positive, Range, check_fields, checked, shown
 from erlangen.models import Options
 from erlangen.models.options import BEFORE as OPTIONS_BEFORE
 from erlangen.models.options import NAMES as OPTIONS
@@ -94,23 +94,23 @@ class Settings:
     classes: Annotated[int, Range(2, IGNORED)] | None = None
     ignore: Annotated[int, Range(0, 255)] | None = None
     loss: LossName | None = None
-    class_weights: tuple[Share, ...] | None = None
+    class_weights: tuple[NonNegative, ...] | None = None
     balance: bool = False
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
     network: Options = PRESETS["fast"]["network"]
-    size: Count = 256
+    size: Count = PRESETS["fast"]["size"]
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
     batch: Count = 8
     lr: Positive = 2e-2
-    weight_decay: Share = 1e-4
-    jitter: Share = 0.2
+    weight_decay: NonNegative = 1e-4
+    jitter: NonNegative = 0.2
     flips: bool = True
-    zoom: Share = 0.0
+    zoom: NonNegative = 0.0
     turns: Annotated[float, Range(0, 180, kind="an angle between 0 and 180 degrees")] = 0.0
-    consistency: Share = 0.0
+    consistency: NonNegative = PRESETS["fast"]["consistency"]
     quarter_turns: bool = False
     validation: Annotated[float, BETWEEN] = 0.2
     looks: Count = 10

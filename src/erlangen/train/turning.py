@@ -26,7 +26,9 @@ def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
     Reference: Unser, Aldroubi & Eden 1993 (the coefficients); Ruijters et al. 2008 (the pairs).
     """
     n, batch = x.shape[-1], len(x)
-    low, t = _places(angles, n, side)
+    place = _places(angles, n, side)
+    low = place.floor()
+    t = place - low
     s = 1 - t
     outer = torch.stack([s**3, t**3]) / 6  # at -1 and 2
     inner = 2 / 3 - torch.stack([t, s]).square() * (2 - torch.stack([t, s])) / 2  # at 0 and 1
@@ -53,23 +55,17 @@ def _spline_coefficients(x: Tensor) -> Tensor:
 def nearest_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
     """The same, of the nearest pixel: what classes are turned by."""
     n = x.shape[-1]
-    low, fraction = _places(angles, n, side)
-    nodes = (low + fraction).round().long().clamp(0, n - 1)
+    nodes = _places(angles, n, side).round().long().clamp(0, n - 1)
     index = (n * nodes[..., 0] + nodes[..., 1])[:, None].expand(-1, x.shape[1], -1)
     return x.flatten(2).gather(-1, index).unflatten(-1, (side, side))
 
 
-def _places(angles: Tensor, n: int, side: int) -> tuple[Tensor, Tensor]:
-    """Where turned pixels come from, in pixels of the larger square: whole ones and the rest.
-
-    Shapes: ``(batch, side^2, 2)``, row and column.
-    """
+def _places(angles: Tensor, n: int, side: int) -> Tensor:
+    """Where turned pixels come from, in pixels of the larger square: ``(batch, side^2, 2)``, row, column."""
     along = torch.arange(side, device=angles.device, dtype=angles.dtype) - (side - 1) / 2
     y, x = (t.flatten() for t in torch.meshgrid(along, along, indexing="ij"))
     cos, sin = angles.cos()[:, None], angles.sin()[:, None]
-    places = torch.stack([sin * x + cos * y, cos * x - sin * y], -1) + (n - 1) / 2
-    low = places.floor()
-    return low, places - low
+    return torch.stack([sin * x + cos * y, cos * x - sin * y], -1) + (n - 1) / 2
 
 
 def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
@@ -86,12 +82,15 @@ def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
     upright, there = logits.chunk(2)
     if logits.dim() == 2:
         return (there - upright).square().mean()
-    disc = _disc(logits).to(logits)
+    disc = inscribed_disc(*logits.shape[-2:], share=INSIDE, device=logits.device).to(logits)
     apart = there - turned_squares(upright, angles, logits.shape[-1])
     return (disc * apart.square()).mean() / disc.mean()
 
 
-def _disc(x: Tensor) -> Tensor:
-    """The pixels of a square in which a turn is compared, ``(side, side)``."""
-    along = torch.arange(x.shape[-1], device=x.device) - (x.shape[-1] - 1) / 2
-    return torch.hypot(along[:, None], along) <= INSIDE * x.shape[-1] / 2
+def inscribed_disc(
+    height: int, width: int, *, share: float = 1.0, device: torch.device | None = None
+) -> Tensor:
+    """The pixels that every turn of the image about its centre keeps inside; of so much of their radius."""
+    y = torch.arange(height, device=device) - (height - 1) / 2
+    x = torch.arange(width, device=device) - (width - 1) / 2
+    return torch.hypot(y[:, None], x[None, :]) <= share * min(height, width) / 2
