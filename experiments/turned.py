@@ -32,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ERLANGEN_DATA", ROOT.parent / "shared" / "data"))
 WARM = 3  # steps that are not timed
 INSIDE = 0.7  # of the radius of the disc: far from the border, beyond which a turn brings in what nobody saw
+ABOVE = "inside, above interpolation"
 LOOKED_AT = 12  # photographs of which logits are compared, at most
 Sets = tuple[Photographs, Photographs]
 
@@ -270,16 +271,17 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
 
     Photographs are turned at their full size. In the disc of radius `INSIDE` of the inscribed one, and in all
     of that; beside it what interpolation costs by itself, there and back, where a turn has one of the two: of
-    logits, and of the photographs, whose answers are held against those to the same ones as they are. The
-    mean over photographs, and the worst one. And how far the score of answers to turned photographs is below
-    that of turned answers, pooled over the photographs.
+    logits, and of the photographs, whose answers are held against those to the same ones as they are. What
+    is left inside above half of the last. The mean over photographs, and the worst one. And how far the score
+    of answers to turned photographs is below that of turned answers, pooled over the photographs.
     """
     plane, found = er.Plane(), {}  # which remembers how it read between pixels at an angle
     photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
     for angle in angles:
         rows = [Turned(model, data, i, angle, plane) for i in photographs]
         found[str(angle)] = {name: mean(row.defects[name] for row in rows) for name in rows[0].defects}
-        found[str(angle)]["worst inside"] = max(row.defects["inside"] for row in rows)
+        for name in ("inside", ABOVE):
+            found[str(angle)][f"worst {name}"] = max(row.defects[name] for row in rows)
         for place in ("inside", "whole disc"):
             moved, there = (
                 model.task.score(
@@ -299,7 +301,8 @@ class Turned:
     Attributes:
         truth: turned with it.
         places: the pixels of the two discs.
-        defects: inside, over the whole disc, and interpolation's own: of logits, of photographs.
+        defects: inside, over the whole disc, and interpolation's own: of logits, of photographs; and inside
+            above half of this.
     """
 
     def __init__(self, model: Predictor, data: Photographs, i: int, angle: float, plane: er.Plane) -> None:
@@ -323,6 +326,7 @@ class Turned:
             "interpolation": relative(back, upright, inside),
             "photographs there and back": relative(again, upright, inside),
         }
+        self.defects[ABOVE] = self.defects["inside"] - self.defects["photographs there and back"] / 2
 
 
 def relative(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:

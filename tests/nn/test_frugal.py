@@ -7,6 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 import erlangen as er
+from erlangen.train.turning import inconsistency
 
 SILENT = {"detach", "empty", "empty_like", "lift_fresh", "_unsafe_view", "_reshape_alias"}
 CONVOLUTIONS = {"convolution", "convolution_backward"}
@@ -76,6 +77,15 @@ def test_a_step_takes_few_operations(name):
     with Counted() as counted:
         a_step(net, x)
     assert counted.operations <= most
+
+
+def test_a_step_that_asks_logits_to_turn_takes_few_more():
+    logits = torch.randn(4, 1, 64, 64, device="meta", requires_grad=True)
+    angles = torch.rand(2, device="meta")
+    inconsistency(logits, angles).backward()
+    with Counted() as counted:
+        inconsistency(logits, angles).backward()
+    assert counted.operations <= 56
 
 
 def test_a_norm_takes_few_operations():

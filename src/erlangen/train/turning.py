@@ -4,16 +4,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from erlangen.engines.table import Table
+
 INSIDE = 0.8  # of the radius of a crop's disc: nearer to its border a turn brings in what the crop had not
-POLE = 3**0.5 - 2  # by which the inverse of a cubic B-spline's samples falls off
-REACH = 10  # samples, beyond which it is below 1e-5
+REACH = 10  # samples, beyond which the inverse of a cubic B-spline's samples is below 1e-5
+SPLINE = Table(torch.tensor([[1.0, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]).double() / 6)
+INVERSE = Table(3**0.5 * (3**0.5 - 2) ** torch.arange(-REACH, REACH + 1).abs().double())
+PAIRS = Table(torch.tensor([-1.0, 1.0]).view(2, 1, 1))  # where each begins, from a pixel
 
 
 def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
     """The squares of a side in the middle of larger ones, each turned counter-clockwise by its own angle.
 
-    Cubic B-splines through the pixels, 0 beyond them: waves of six pixels come out right to 0.2 %.
-    A spline's four weights on an axis are read as two pairs, each a place between two pixels.
+    Cubic B-splines through the pixels, 0 beyond them: waves of six pixels come out right to 0.2 %. A spline's
+    four weights on an axis, `SPLINE` by powers of how far behind a pixel a place is, are read as two pairs,
+    each at a place between two pixels.
 
     Args:
         x: ``(batch, channel, n, n)``.
@@ -25,29 +30,23 @@ def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
 
     Reference: Unser, Aldroubi & Eden 1993 (the coefficients); Ruijters et al. 2008 (the pairs).
     """
-    n, batch = x.shape[-1], len(x)
-    place = _places(angles, n, side)
-    low = place.floor()
-    t = place - low
-    s = 1 - t
-    outer = torch.stack([s**3, t**3]) / 6  # at -1 and 2
-    inner = 2 / 3 - torch.stack([t, s]).square() * (2 - torch.stack([t, s])) / 2  # at 0 and 1
-    pairs = inner + outer  # (2, batch, side^2, axis)
-    places = low + torch.stack([-outer[0] / pairs[0], 1 + outer[1] / pairs[1]])
-    row, column = torch.broadcast_tensors(places[:, None, ..., 0], places[None, ..., 1])
-    grid = (2 * torch.stack([column, row], -1) + 1) / n - 1
-    read = F.grid_sample(
-        _spline_coefficients(x).repeat(4, 1, 1, 1), grid.view(-1, side, side, 2).to(x), align_corners=False
-    )
-    weight = (pairs[:, None, ..., 0] * pairs[None, ..., 1]).view(4, batch, 1, side, side).to(x)
-    return (weight * read.view(4, batch, -1, side, side)).sum(0)
+    n = x.shape[-1]
+    place = _places(angles.to(x), n, side)
+    pixel = place.floor()
+    powers = (place - pixel)[..., None] ** torch.arange(4, device=x.device)
+    weights = torch.einsum("kp, bsap -> bksa", SPLINE.like(x), powers)  # of the pixels at -1, 0, 1, 2
+    pairs = weights[:, 0::2] + weights[:, 1::2]
+    places = weights[:, 1::2] / pairs + (pixel[:, None] + PAIRS.like(x))
+    column, row = (places * (2 / n) + (1 / n - 1)).unbind(-1)
+    grid = torch.stack(torch.broadcast_tensors(column[:, None], row[:, :, None]), -1)
+    read = F.grid_sample(_spline_coefficients(x), grid.view(-1, 4 * side, side, 2), align_corners=False)
+    shares = pairs[:, None, ..., 0] * pairs[:, :, None, :, 1]
+    return (read.unflatten(2, (4, side)) * shares.view(-1, 1, 4, side, side)).sum(2)
 
 
 def _spline_coefficients(x: Tensor) -> Tensor:
     """Those of the B-splines whose sum goes through the pixels."""
-    far = torch.arange(-REACH, REACH + 1, device=x.device).abs()
-    inverse = (-6 * POLE / (1 - POLE**2) * POLE**far).to(x)
-    y = F.pad(x.flatten(0, 1)[:, None], [REACH] * 4, mode="replicate")
+    inverse, y = INVERSE.like(x), F.pad(x, [REACH] * 4, mode="replicate").flatten(0, 1)[:, None]
     y = F.conv2d(F.conv2d(y, inverse.view(1, 1, -1, 1)), inverse.view(1, 1, 1, -1))
     return y.view_as(x)
 
@@ -55,17 +54,20 @@ def _spline_coefficients(x: Tensor) -> Tensor:
 def nearest_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
     """The same, of the nearest pixel: what classes are turned by."""
     n = x.shape[-1]
-    nodes = _places(angles, n, side).round().long().clamp(0, n - 1)
-    index = (n * nodes[..., 0] + nodes[..., 1])[:, None].expand(-1, x.shape[1], -1)
+    column, row = _places(angles, n, side).round().long().clamp(0, n - 1).unbind(-1)
+    index = (n * row + column)[:, None].expand(-1, x.shape[1], -1)
     return x.flatten(2).gather(-1, index).unflatten(-1, (side, side))
 
 
 def _places(angles: Tensor, n: int, side: int) -> Tensor:
-    """Where turned pixels come from, in pixels of the larger square: ``(batch, side^2, 2)``, row, column."""
+    """Where turned pixels come from, in pixels of the larger square: ``(batch, side^2, 2)``, column, row.
+
+    Rows count downwards: column + i row, from the centre, is turned by ``e^(i angle)``.
+    """
     along = torch.arange(side, device=angles.device, dtype=angles.dtype) - (side - 1) / 2
-    y, x = (t.flatten() for t in torch.meshgrid(along, along, indexing="ij"))
-    cos, sin = angles.cos()[:, None], angles.sin()[:, None]
-    return torch.stack([sin * x + cos * y, cos * x - sin * y], -1) + (n - 1) / 2
+    square = torch.complex(*torch.broadcast_tensors(along, along[:, None])).flatten()
+    turn = torch.polar(torch.ones_like(angles), angles)
+    return torch.view_as_real(turn[:, None] * square) + (n - 1) / 2
 
 
 def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
