@@ -79,15 +79,17 @@ def photograph(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         (97, 80, 41, {"quarter_turns": True}),
         (40, 200, 48, {"flips": False}),
         (96, 80, 32, {"zoom": 0.3}),
+        (96, 80, 40, {"turns": 30.0}),
     ],
 )
-def test_the_second_half_of_a_batch_is_the_first_turned(height, width, crop, more):
+@pytest.mark.parametrize("batch", [6, 7])
+def test_the_last_half_of_a_batch_is_the_first_turned(batch, height, width, crop, more):
     """By Pillow, which shares no code: the same centre, the same colours, the angle counter-clockwise."""
     image, truth = photograph(height, width)
-    crops = Crops([image], [truth], Settings(crop=crop, batch=6, consistency=1.0, **more))
+    crops = Crops([image], [truth], Settings(crop=crop, batch=batch, consistency=1.0, **more))
     x, y, angles = crops.batch()
-    assert x.shape == (6, 3, crop, crop)
-    assert y.shape == (6, crop, crop)
+    assert x.shape == (batch, 3, crop, crop)
+    assert y.shape == (batch, crop, crop)
     assert len(angles) == 3
     assert angles.abs().max() > 0.5
     far = torch.arange(crop) - (crop - 1) / 2
@@ -97,10 +99,10 @@ def test_the_second_half_of_a_batch_is_the_first_turned(height, width, crop, mor
         scaled = (255 * (x[k] - low) / (high - low)).round().byte()
         as_image = Image.fromarray(scaled.permute(1, 2, 0).numpy())
         expected = as_bytes(turned(as_image, math.degrees(angle))) / 255 * (high - low) + low
-        error = (x[3 + k] - expected)[:, disc].abs()
+        error = (x[k - 3] - expected)[:, disc].abs()
         assert error.mean() < 0.004 * (high - low)
         classes = Image.fromarray(255 * y[k].numpy()).rotate(math.degrees(angle), Image.Resampling.BICUBIC)
-        same = (torch.tensor(np.array(classes)) > 127) == y[3 + k]
+        same = (torch.tensor(np.array(classes)) > 127) == y[k - 3]
         assert same[disc].float().mean() > 0.95
 
 
@@ -150,13 +152,23 @@ def test_settings_reach_the_loss(tmp_path):
     assert len(training.run().history) > 0
 
 
+def test_a_crop_without_a_second_view_counts_in_the_other_losses_only():
+    logits, lone = pairs(32), torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with_it = torch.cat([logits[:3], lone, logits[3:]])
+    assert inconsistency(with_it, ANGLES) == inconsistency(logits, ANGLES)
+
+
+def test_a_round_shows_every_photograph():
+    """Half as many crops, half as many photographs a step."""
+    for batch, steps in ((8, 30), (7, 30), (2, 120)):
+        assert Settings(epochs=3, batch=batch, consistency=1.0).total_steps(40) == steps
+    assert Settings(epochs=3, batch=8, consistency=0.0).total_steps(40) == 15
+
+
 def test_it_is_refused_where_it_cannot_be():
-    with pytest.raises(ValueError, match=r"batch is 7 .* expected an even number; take 8, or consistency=0"):
-        Settings(batch=7, consistency=1.0)
     with pytest.raises(
-        ValueError,
-        match=r"both turns=10.* and consistency=1.0, expected one of them; take turns=0.0 or consistency=0.0",
+        ValueError, match=r"batch is 1 .* expected at least 2; take batch=2, or consistency=0"
     ):
-        Settings(turns=10.0, consistency=1.0)
+        Settings(batch=1, consistency=1.0)
     with pytest.raises(ValueError, match="consistency is -1"):
         Settings(consistency=-1.0)

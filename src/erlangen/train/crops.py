@@ -56,20 +56,17 @@ class Crops:
     def batch(self) -> tuple[Tensor, ...]:
         """Images ``(batch, 3, crop, crop)`` in about [0, 1], class indices ``(batch, [crop, crop])``.
 
-        With `consistency` the second half shows what the first does, turned, and by how many radians,
-        counter-clockwise, comes third, ``(batch / 2,)``.
+        With `consistency` the last half shows what the first one does, turned, and by how many radians,
+        counter-clockwise, comes third, ``(batch // 2,)``.
         """
-        crops = [self._crop(self._next()) for _ in range(self.settings.batch // self.views)]
-        views = [one[k] for k in range(self.views) for one in crops]
-        batch = self._jitter(as_batch([v.image for v in views])), torch.stack([v.truth for v in views])
-        if self.views == 1:
+        pairs = self.settings.pairs
+        crops = [self._crop(self._next(), 2 if k < pairs else 1) for k in range(self.settings.crops)]
+        views = [crop[0] for crop in crops] + [crop[1] for crop in crops[:pairs]]
+        image = self._jitter(as_batch([view.image for view in views]))
+        batch = image, torch.stack([view.truth for view in views])
+        if not pairs:
             return batch
-        return (*batch, torch.tensor([view.angle for view in views[len(crops) :]]))
-
-    @property
-    def views(self) -> int:
-        """How often a crop is shown in a step."""
-        return 2 if self.settings.consistency else 1
+        return (*batch, torch.tensor([there.angle - here.angle for here, there in crops[:pairs]]))
 
     def _next(self) -> int:
         """The photograph that comes next."""
@@ -80,10 +77,10 @@ class Crops:
     def _integer(self, below: int) -> int:
         return int(torch.randint(max(below, 1), (1,), generator=self.generator))
 
-    def _crop(self, i: int) -> "list[View]":
+    def _crop(self, i: int, views: int) -> list[View]:
         """Views of a random square, flipped at random if flips do not matter; of two the second is turned."""
         image, truth = self.images[i], self.truths[i]
-        side, angles = self._side(), self._angles()
+        side, angles = self._side(), self._angles(views)
         shown = max(_needed(side, angle) for angle in angles)
         shown += (shown - side) % 2  # all views have one centre
         both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
@@ -93,12 +90,12 @@ class Crops:
         flip = self._integer(2)
         both = both.flip(-1) if flip and self.settings.flips else both
         quarters = self._integer(4) if self.settings.quarter_turns else 0
-        views = []
+        seen = []
         for angle in angles:
             view = _scaled(_turned(both, angle, side), self.settings.crop or self.settings.size)
             view = view.rot90(quarters, (-2, -1))
-            views.append(View(view[:3], view[3] if truth.dim() else truth, angle))
-        return views
+            seen.append(View(view[:3], view[3] if truth.dim() else truth, angle))
+        return seen
 
     def _side(self) -> int:
         """How much of the photograph the crop shows: its own side, or, zoomed, somewhat more or less."""
@@ -108,24 +105,23 @@ class Crops:
         power = 2 * float(torch.rand(1, generator=self.generator)) - 1
         return max(1, round(side * (1 + zoom) ** power))
 
-    def _angles(self) -> list[float]:
-        """By how much each view of a crop is turned, in radians: every other crop, and of two the first, by
-        none."""
-        limit = math.pi if self.views == 2 else math.radians(self.settings.turns)
-        if limit == 0 or (self.views == 1 and self._integer(2)):
-            return [0.0]
-        angle = limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
-        return [0.0, angle] if self.views == 2 else [angle]
+    def _angles(self, views: int) -> list[float]:
+        """By how much each view of a crop is turned, in radians: the first, of every other crop, by as much
+        as the settings allow, the second by any angle more."""
+        turned = self.settings.turns > 0 and not self._integer(2)
+        first = self._angle(math.radians(self.settings.turns)) if turned else 0.0
+        return [first] if views == 1 else [first, first + self._angle(math.pi)]
+
+    def _angle(self, limit: float) -> float:
+        return limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
 
     def _jitter(self, image: Tensor) -> Tensor:
         """Brightness, contrast and the balance of colours, at random for each crop, all its views alike."""
-        crops = len(image) // self.views
-        mean = image[:crops].mean((1, 2, 3), keepdim=True)
-        balance = 1 + (self._factor(crops, 3) - 1) / 3
-        contrast, brightness = self._factor(crops, 1), self._factor(crops, 1)
-        mean, balance, contrast, brightness = (
-            factor.repeat(self.views, 1, 1, 1) for factor in (mean, balance, contrast, brightness)
-        )
+        crops = self.settings.crops
+        of = torch.arange(len(image)) % crops
+        mean = image[:crops].mean((1, 2, 3), keepdim=True)[of]
+        balance = 1 + (self._factor(crops, 3)[of] - 1) / 3
+        contrast, brightness = self._factor(crops, 1)[of], self._factor(crops, 1)[of]
         return ((image - mean) * contrast + mean * brightness) * balance
 
     def _factor(self, count: int, channels: int) -> Tensor:

@@ -23,7 +23,7 @@ class Loss(nn.Module):
       the thing, or the mean over classes;
     - focal: cross-entropy times ``(1 - p_c)^2`` (Lin et al. 2017).
 
-    To any of them, where half of the crops are the other half, turned, ``consistency (f(g x) - g f(x))^2`` is
+    To any of them, where the last crops are the first ones, turned, ``consistency (f(g x) - g f(x))^2`` is
     added, its mean over the inner discs of crops x: how far logits of turned crops are from turned logits.
 
     Args:
@@ -33,7 +33,7 @@ class Loss(nn.Module):
         consistency: how much it weighs that logits turn with crops.
 
     Shapes: logits ``(batch, task.logits, *space)`` and class indices ``(batch, *space)`` to a number; beside
-    them, of pairs, ``(batch / 2,)``, by how many radians the second half is turned against the first.
+    them, of pairs, ``(batch // 2,)``, by how many radians the last crops are turned against the first ones.
 
     Raises:
         ValueError: for another name, other than one weight for each class, or a Dice of whole photographs.

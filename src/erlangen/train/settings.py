@@ -20,7 +20,7 @@ from erlangen.train.task import Task
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
 LARGEST_CROP = 128  # unless asked for: steps cost the same however large photographs are
-EITHER = (("steps", "epochs"), ("balance", "class_weights"), ("turns", "consistency"))
+EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
 Preset = Literal["fast", "exact"]
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -77,8 +77,7 @@ class Settings:
             rotations that the network knows.
         consistency: show every crop of a step twice, half as many of them, the second time turned by any
             angle, and add to the loss so many times how far logits are from turning with it, squared: about 1
-            keeps a network exact that learns for long. It wants an even batch, takes a twentieth more time,
-            and comes instead of `turns`.
+            keeps a network exact that learns for long. It takes a twentieth more time.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored, the last time at the end; fewer where they would
@@ -126,10 +125,10 @@ class Settings:
                 both = f"both {one}={getattr(self, one)} and {other}={getattr(self, other)}"
                 none = " or ".join(f"{f.name}={f.default}" for f in fields(self) if f.name in (one, other))
                 raise ValueError(f"{both}, expected one of them; take {none}")
-        if self.consistency and self.batch % 2:
+        if self.consistency and self.batch == 1:
             raise ValueError(
-                f"batch is {self.batch} and consistency={self.consistency} shows crops in pairs, expected an "
-                f"even number; take {self.batch + 1}, or consistency=0"
+                f"batch is 1 and consistency={self.consistency} shows crops twice, expected at least 2; take "
+                "batch=2, or consistency=0"
             )
 
     @classmethod
@@ -200,10 +199,20 @@ class Settings:
         """The plane that these settings name."""
         return Plane(self.rotations, self.reflections) if self.rotations else Plane()
 
+    @property
+    def pairs(self) -> int:
+        """How many crops of a step are shown a second time."""
+        return self.batch // 2 if self.consistency else 0
+
+    @property
+    def crops(self) -> int:
+        """How many crops a step shows, some of them twice."""
+        return self.batch - self.pairs
+
     def total_steps(self, photographs: int) -> int | None:
         """The number of steps; None if time decides."""
         if self.epochs is not None:
-            return max(1, round(self.epochs * photographs / self.batch))
+            return max(1, round(self.epochs * photographs / self.crops))
         return self.steps
 
     def differences(self, other: "Settings") -> list[str]:

@@ -77,11 +77,11 @@ def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
     logits, these are to stay as they are.
 
     Args:
-        logits: ``(2 n, channel, side, side)`` or ``(2 n, channel)``, the second half those of the first
-            half's crops, turned.
-        angles: ``(n,)``, by how many radians, counter-clockwise.
+        logits: ``(batch, channel, side, side)`` or ``(batch, channel)``, the last n those of the first n
+            crops, turned.
+        angles: ``(n,)``, by how many radians, counter-clockwise; n is at most half of the batch.
     """
-    upright, there = logits.chunk(2)
+    upright, there = logits[: len(angles)], logits[-len(angles) :]
     if logits.dim() == 2:
         return (there - upright).square().mean()
     disc = inscribed_disc(*logits.shape[-2:], share=INSIDE, device=logits.device).to(logits)
