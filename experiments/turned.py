@@ -63,7 +63,7 @@ class Experiment:
         parser.add_argument(
             "--device", default="cpu", help='where to train, such as "cuda"; as many steps, in full float32'
         )
-        parser.add_argument("--calibrate", action="store_true", help="measure the steps of all rows")
+        parser.add_argument("--calibrate", action="store_true", help="measure the steps of rows, in turn")
         parser.add_argument(
             "--fold",
             type=int,
@@ -81,7 +81,7 @@ class Experiment:
         torch.backends.cudnn.allow_tf32 = False
         self.device = given.device
         if given.calibrate:
-            self.calibrate()
+            self.calibrate(given.rows)
             return
         if given.interpolation:
             self.interpolation()
@@ -93,17 +93,20 @@ class Experiment:
         if not given.fold:
             self.summarize()
 
-    def calibrate(self) -> None:
-        """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json."""
+    def calibrate(self, names: list[str]) -> None:
+        """Seconds of a step, and of a photograph, of each kind of network, in turn: calibration.json.
+
+        Of these rows only, if any are named; what is there of others stays.
+        """
         named = self.config["candidates"] | self.config["rows"]
-        kinds = {name: row for name, row in named.items() if "as" not in row}
+        kinds = {name: row for name, row in named.items() if (name in names if names else "as" not in row)}
         learned, held_out = self.photographs(0)
         some = learned.subset(list(range(min(32, len(learned)))))
-        trainings = {}
+        trainings, photographs = {}, {}
         for name, row in kinds.items():
             settings = self.settings(row, steps=1000)
             trainings[name] = prepare((some, held_out), settings, net=plain_network(row))
-        photograph = as_batch([some.load_one(0, self.config["size"])[0]])
+            photographs[name] = as_batch([some.load_one(0, settings.size)[0]])
         steps: dict[str, list[float]] = {name: [] for name in trainings}
         answers: dict[str, list[float]] = {name: [] for name in trainings}
         for turn in range(WARM + self.config["calibration steps"]):
@@ -112,18 +115,20 @@ class Experiment:
                 training.advance()
                 middle = time.perf_counter()
                 with torch.no_grad():
-                    training.model.eval()(photograph)
+                    training.model.eval()(photographs[name])
                 if turn >= WARM:
                     steps[name].append(middle - start)
                     answers[name].append(time.perf_counter() - middle)
+        target = self.folder / "calibration.json"
+        before = json.loads(target.read_text()) if names and target.exists() else {}
         facts = {
             "seconds of a step": {name: median(times) for name, times in steps.items()},
             "seconds of a photograph": {name: median(times) for name, times in answers.items()},
-            "photograph": list(photograph.shape[2:]),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
+            "photograph": {name: list(photograph.shape[2:]) for name, photograph in photographs.items()},
         }
-        (self.folder / "calibration.json").write_text(json.dumps(facts, indent=1) + "\n")
+        facts = {what: before.get(what, {}) | of for what, of in facts.items()}
+        facts |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
+        target.write_text(json.dumps(facts, indent=1) + "\n")
         print(json.dumps(facts, indent=1))
 
     @property
@@ -224,7 +229,7 @@ class Experiment:
     def row(self, name: str, results: list[dict]) -> dict:
         """The mean over seeds, and every seed's own."""
         seconds = json.loads((self.folder / "calibration.json").read_text())["seconds of a photograph"]
-        kind, size = self.config["rows"][name].get("as", name), self.config["size"]
+        kind = self.config["rows"][name].get("as", name)
         by_seed = [
             {float(a): self.score(s) for a, s in result["iou by angle, inscribed disc"].items()}
             for result in results
@@ -236,7 +241,7 @@ class Experiment:
             "parameters": results[0]["parameters"],
             "minutes": results[0]["minutes"],
             "steps": results[0]["steps"],
-            "seconds of a photograph": seconds[kind] if results[0]["settings"]["size"] == size else None,
+            "seconds of a photograph": seconds.get(kind),
             "photographs": results[0]["photographs"]["trained on"],
             "seeds": [result["seed"] for result in results],
             "upright": by_angle[0.0],
@@ -337,7 +342,7 @@ def relative(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:
 
 def with_what_they_share(config: dict) -> dict:
     """Rows with the network and the settings of the one whose kind they are ("as"), but for their own."""
-    kinds = config["candidates"] | config["rows"]
+    kinds = config["rows"] | config["candidates"]
     for part in ("candidates", "rows"):
         for name, row in config[part].items():
             kind = kinds[row.get("as", name)]

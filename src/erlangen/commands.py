@@ -62,9 +62,9 @@ class Train:
     dry_run: bool = False
     """Say how the files are read, in --out/reading.html with a picture, and stop before the first step."""
     preset: Preset = "fast"
-    """Settings that go by one name, which others here change: fast, or exact, whose answers turn with
-    photographs between the angles of the pixel grid too: another network, whose steps take 1.4 times as long,
-    on photographs of 512 pixels, and --consistency 1."""
+    """A network that goes by one name, whose options others here change: fast, or exact, whose answers turn
+    with photographs between the angles of the pixel grid before it has learned anything, and whose steps take
+    twice as long."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:

@@ -52,14 +52,15 @@ def default_network(**options):
 
 
 SMOOTH = {"taps": "smooth", "nonlinearity": "silu"}
-FAST, EXACT = {"width": (2, 6, 12, 24), **SMOOTH}, {"width": (2, 4, 8, 16), "kernel_size": 5, **SMOOTH}
+FAST = {"width": (2, 6, 12, 24), "oversampling": 1, **SMOOTH}
+EXACT = {"width": (2, 4, 8, 16), "kernel_size": 5, "low_pass": True, **SMOOTH}
 # options of a network, and the operations of a step, those of its loss too
 STEPS = {
     "relu, finer fibre": ({}, 299),
-    "fast": (FAST, 299),
-    "fast, own samples": ({"oversampling": 1, **FAST}, 225),
-    "exact": ({"low_pass": True, **EXACT}, 359),
-    "exact, own samples": ({"low_pass": True, "oversampling": 1, **EXACT}, 284),
+    "fast": (FAST, 225),
+    "fast, finer fibre": ({**FAST, "oversampling": 2}, 299),
+    "exact": (EXACT, 359),
+    "exact, own samples": ({**EXACT, "oversampling": 1}, 284),
 }
 
 

@@ -11,7 +11,7 @@ from erlangen.train import Predictor, Settings, Task
 from erlangen.train.fit import default_network
 from erlangen.train.settings import PRESETS
 
-FAST, EXACT = PRESETS["fast"]["network"], PRESETS["exact"]["network"]
+FAST, EXACT = PRESETS["fast"], PRESETS["exact"]
 
 
 def settings_of(arguments: str) -> Settings:
@@ -26,16 +26,23 @@ def test_a_preset_names_all_options_and_others_change_it():
     assert Settings().network == FAST
     exact = Settings().changed(width=7, recompute=True).changed(preset="exact", depth=2)
     assert exact.network == Options(**vars(EXACT) | {"depth": 2})
-    assert (exact.size, exact.consistency) == (512, 1.0)
     assert exact.changed(preset="fast", lr=0.5) == Settings(lr=0.5)
-    assert Settings().changed(preset="exact", size=300, consistency=0.0).size == 300
+
+
+def test_masks_want_more_pixels_and_turned_pairs():
+    dense, whole = Task(), Task(("a", "b", "c"), dense=False)
+    for task, size, consistency in ((dense, 512, 1.0), (whole, 256, 0.0)):
+        filled = Settings().for_task(task)
+        assert (filled.size, filled.consistency) == (size, consistency)
+        told = Settings(size=300, consistency=0.5).for_task(task)
+        assert (told.size, told.consistency) == (300, 0.5)
+        assert Settings(consistency=0.0, batch=1).for_task(task).consistency == 0
+    assert Settings(batch=1).for_task(dense).consistency == 0  # which shows no crop twice
 
 
 @pytest.mark.parametrize("told", ["--preset exact", "--preset=exact", "--minutes 3 --preset exact"])
 def test_the_command_line_takes_a_preset(told):
     assert settings_of(told).network == EXACT
-    assert settings_of(told).size == 512
-    assert settings_of(f"{told} --size 256").size == 256
     changed = settings_of(f"{told} --kernel-size 3")
     assert changed.network == Settings().changed(preset="exact", kernel_size=3).network
     assert settings_of("--preset fast " + told).network == settings_of(told).network  # the last one counts
@@ -75,3 +82,4 @@ def test_settings_of_before_keep_their_network():
     before = {"blocks": 2, "kernel_size": 3, "separable": False, "oversampling": 1, "width": 5, "depth": 3}
     network = Settings.of({**before, "nonlinearity": "relu", "steps": 3}).network
     assert (network.taps, network.nonlinearity, network.low_pass) == ("rings", "relu", False)
+    assert Settings.of({**before, "steps": 3, "size": 256}).for_task(Task()).consistency == 0

@@ -35,6 +35,7 @@ class Crops:
         self.images, self.truths, self.settings = images, truths, settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.queue: list[int] = []
+        self.crop = settings.crop or settings.size or max(max(image.shape[-2:]) for image in images)
 
     @cached_property
     def checksum(self) -> str:
@@ -92,14 +93,14 @@ class Crops:
         quarters = self._integer(4) if self.settings.quarter_turns else 0
         seen = []
         for angle in angles:
-            view = _scaled(_turned(both, angle, side), self.settings.crop or self.settings.size)
+            view = _scaled(_turned(both, angle, side), self.crop)
             view = view.rot90(quarters, (-2, -1))
             seen.append(View(view[:3], view[3] if truth.dim() else truth, angle))
         return seen
 
     def _side(self) -> int:
         """How much of the photograph the crop shows: its own side, or, zoomed, somewhat more or less."""
-        side, zoom = self.settings.crop or self.settings.size, self.settings.zoom
+        side, zoom = self.crop, self.settings.zoom
         if zoom == 0:
             return side
         power = 2 * float(torch.rand(1, generator=self.generator)) - 1

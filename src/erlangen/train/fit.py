@@ -134,6 +134,7 @@ def _prepared(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
     task = learned.task
+    settings = settings.for_task(task)
     say_memory(foresee(learned, held_out, settings, net or default_network(task, settings)), say)
     learned, held_out = learned.on_one_scale(held_out)
     images, truths = learned.load(settings.size, settings.shrinking)
@@ -145,7 +146,7 @@ def _prepared(
         )
     model = _untrained(net, task, settings, images, learned.values)
     weights = balanced(task, truths) if settings.balance else settings.class_weights
-    loss = Loss(task, settings.loss, weights, settings.consistency).to(model.mean.device)
+    loss = Loss(task, settings.loss, weights, settings.consistency_for(task)).to(model.mean.device)
     turns = isinstance(model.net, UNet | Classifier) and settings.rotations != 1
     scale = says_values(learned.values) if learned.values else None
     unlocked = None if lock is None else lock.note

@@ -73,7 +73,7 @@ def foresee(learned: Data, held_out: Data, settings: Settings, net: nn.Module) -
 
     Files that cannot be read are left out: reading them will say why.
     """
-    task, size = learned.task, settings.size
+    task, size = learned.task, settings.size_for(learned.task)
     whole = [found for path in (*learned.images, *held_out.images) if (found := _size(path)) is not None]
     sizes = [_shrunk(*found, size) for found in whole] or [(1, 1)]
     channels = 4 if task.dense else 3

@@ -236,7 +236,9 @@ def sources_of(run: Run) -> verify.Budget | None:
 
 
 def _measured(run: Run, measure: Callable[[Any], Any]) -> Any:
-    images, _ = some(run.held_out, 1).load(min(run.settings.size, REPORTED), run.model.shrinking)
+    images, _ = some(run.held_out, 1).load(
+        min(run.settings.size_for(run.model.task), REPORTED), run.model.shrinking
+    )
     photographs = [as_batch(images)] if images and min(images[0].shape[-2:]) >= 32 else []
     for x in [*photographs, example()]:
         with suppress(verify.Constant):

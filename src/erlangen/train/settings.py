@@ -18,24 +18,28 @@ from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
-BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean"}  # what stored settings say nothing of: no choice then
+BEFORE = {
+    **OPTIONS_BEFORE,
+    "shrinking": "mean",
+    "consistency": 0.0,
+}  # what stored settings say nothing of: no choice then
 LARGEST_CROP = 128  # unless asked for: steps cost the same however large photographs are
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
-FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", oversampling=2, separable=False)
+FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", separable=False)
 Preset = Literal["fast", "exact"]
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "fast": {"network": replace(FULL, kernel_size=3), "size": 256, "consistency": 0.0},
-    "exact": {"network": replace(FULL, kernel_size=5, low_pass=True), "size": 512, "consistency": 1.0},
+PRESETS: dict[Preset, Options] = {
+    "fast": replace(FULL, kernel_size=3, oversampling=1),
+    "exact": replace(FULL, kernel_size=5, oversampling=2, low_pass=True),
 }
 
 
 @checked
-def preset_of(preset: Preset) -> dict[str, Any]:
-    """The settings that go by one name: the network's options, and what its answers need to turn exactly.
+def network_of(preset: Preset) -> Options:
+    """The network that goes by one name.
 
-    "fast" has kernels of 3 x 3; a step costs 1.4 times a plain U-Net's. "exact" has kernels of 5 x 5 and a
-    low-pass behind each nonlinearity, sees photographs at twice as many pixels, and learns from crops that
-    are shown turned as well: between the angles of the pixel grid its answers turn with photographs.
+    "fast" has kernels of 3 x 3; a step costs as much as a plain U-Net's. "exact" has kernels of 5 x 5,
+    nonlinearities on twice as fine a fibre and a low-pass behind each: between the angles of the pixel grid
+    its answers turn with photographs before it has learned anything, and a step costs twice as much.
     """
     return PRESETS[preset]
 
@@ -63,7 +67,8 @@ class Settings:
         reflections: whether mirror images count as the same, as turned photographs do.
         network: the options that the network is built of. Some are one value for all levels, its resolutions,
             or one for each, the finest first; None leaves a choice to the network.
-        size: photographs are shrunk to this longer side, in pixels.
+        size: photographs are shrunk to this longer side, in pixels; None for 512 where they have masks, 256
+            where each has a class.
         shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
         crop: side of the random square that a step sees of each photograph; None for half the size, at most
             128 and the shorter side of most, or for all of it where the whole photograph has a class.
@@ -77,7 +82,8 @@ class Settings:
             rotations that the network knows.
         consistency: show every crop of a step twice, half as many of them, the second time turned by any
             angle, and add to the loss so many times how far logits are from turning with it, squared: about 1
-            keeps a network exact that learns for long. It takes a twentieth more time.
+            keeps a network exact that learns for long. It takes a twentieth more time. None for 1 of masks,
+            and 0 where whole photographs have a class.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored, the last time at the end; fewer where they would
@@ -98,8 +104,8 @@ class Settings:
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
     reflections: bool = False
-    network: Options = PRESETS["fast"]["network"]
-    size: Count = PRESETS["fast"]["size"]
+    network: Options = PRESETS["fast"]
+    size: Count | None = None
     shrinking: Shrinking = "cubic"
     crop: Count | None = None
     batch: Count = 8
@@ -109,7 +115,7 @@ class Settings:
     flips: bool = True
     zoom: NonNegative = 0.0
     turns: Annotated[float, Range(0, 180, kind="an angle between 0 and 180 degrees")] = 0.0
-    consistency: NonNegative = PRESETS["fast"]["consistency"]
+    consistency: NonNegative | None = None
     quarter_turns: bool = False
     validation: Annotated[float, BETWEEN] = 0.2
     looks: Count = 10
@@ -152,15 +158,15 @@ class Settings:
         """These, with other values of some: of a training, or of its network's `Options`, each by its name.
 
         Args:
-            changes: the values. ``preset=``, "fast" or "exact", names all options of the network at once, the
-                size of photographs and the consistency; others change these.
+            changes: the values. ``preset=``, "fast" or "exact", names all options of the network at once, and
+                others change these.
 
         Example:
             >>> er.train.Settings().changed(minutes=5, width=8).network.width
             8
         """
         if "preset" in changes:
-            changes = preset_of(changes.pop("preset")) | changes
+            changes = {"network": network_of(changes.pop("preset"))} | changes
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
         if options:
             changes["network"] = replace(changes.get("network", self.network), **options)
@@ -171,15 +177,31 @@ class Settings:
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
         return own | vars(self.network)
 
+    def for_task(self, task: Task) -> "Settings":
+        """With what depends on the task filled in: the size of photographs, and the consistency."""
+        return replace(self, size=self.size_for(task), consistency=self.consistency_for(task))
+
     def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
-        """With what depends on the photographs filled in: the width, the crop, the number of classes."""
-        sides = [image.shape[-2:] for image in images]
+        """With what depends on the photographs filled in, too: the width, the crop, the number of classes."""
+        filled, sides = self.for_task(task), [image.shape[-2:] for image in images]
         if task.dense:
-            most = min(max(1, self.size // 2), LARGEST_CROP, int(median(min(side) for side in sides)))
+            most = min(
+                max(1, self.size_for(task) // 2), LARGEST_CROP, int(median(min(side) for side in sides))
+            )
         else:
             most = max(max(side) for side in sides)
-        settings = replace(self, crop=self.crop or most, classes=len(task.classes))
-        return settings.changed(width=self.width_for(task))
+        filled = replace(filled, crop=self.crop or most, classes=len(task.classes))
+        return filled.changed(width=self.width_for(task))
+
+    def size_for(self, task: Task) -> int:
+        """The longer side of photographs."""
+        return self.size or (512 if task.dense else 256)
+
+    def consistency_for(self, task: Task) -> float:
+        """How much the consistency weighs."""
+        if self.consistency is None:
+            return 1.0 if task.dense and self.batch > 1 else 0.0
+        return self.consistency
 
     def width_for(self, task: Task) -> int | tuple[int, ...]:
         """Fields, at the finest level or at each; unless told, so many that steps take about as long."""

@@ -81,7 +81,8 @@ def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
             crops, turned.
         angles: ``(n,)``, by how many radians, counter-clockwise; n is at most half of the batch.
     """
-    upright, there = logits[: len(angles)], logits[-len(angles) :]
+    n = len(angles)
+    upright, _, there = logits.split([n, len(logits) - 2 * n, n])
     if logits.dim() == 2:
         return (there - upright).square().mean()
     disc = inscribed_disc(*logits.shape[-2:], share=INSIDE, device=logits.device).to(logits)
