@@ -18,7 +18,13 @@ from erlangen.train.plain import PlainUNet
 SETTINGS: dict[str, dict] = {
     "fast": {},
     "exact": {"preset": "exact"},
-    "as escnn's": {"width": 5, "taps": "rings", "nonlinearity": "relu", "oversampling": 1},
+    "as escnn's": {
+        "width": 5,
+        "taps": "rings",
+        "nonlinearity": "relu",
+        "oversampling": 1,
+        "consistency": 0.0,
+    },
 }
 PLAIN = "plain U-Net"
 
@@ -44,15 +50,23 @@ def parameters_of(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def step(net: nn.Module, batch: int, side: int, amp: bool = False) -> Callable[[], object]:
+def consistency(name: str) -> float:
+    """What a network's training asks logits to turn by."""
+    return Settings().changed(**SETTINGS[name]).consistency_for(Task()) if name in SETTINGS else 0.0
+
+
+def step(
+    net: nn.Module, batch: int, side: int, amp: bool = False, consistency: float = 0.0
+) -> Callable[[], object]:
     """A gradient and AdamW, as `erlangen train` takes them, on one batch."""
     model = Predictor(net).train()
-    gradient = Gradient(model, Loss(model.task), amp)
+    gradient = Gradient(model, Loss(model.task, consistency=consistency), amp)
     optimizer = torch.optim.AdamW(model.parameters())
     image, truth = torch.rand(batch, 3, side, side), (torch.rand(batch, side, side) > 0.9).to(torch.uint8)
+    asked = (torch.rand(batch // 2),) if consistency else ()  # by how much half of the crops are turned
 
     def one() -> None:
-        gradient(image, truth)
+        gradient(image, truth, *asked)
         optimizer.step()
 
     return one
@@ -60,7 +74,7 @@ def step(net: nn.Module, batch: int, side: int, amp: bool = False) -> Callable[[
 
 def step_of(name: str, batch: int, side: int, amp: bool = False) -> Callable[[], object]:
     """`step` of a network by its name, for a process of its own."""
-    return step(network(name), batch, side, amp)
+    return step(network(name), batch, side, amp, consistency(name))
 
 
 def answer(net: nn.Module, x: Tensor, amp: bool = False) -> Callable[[], Tensor]:

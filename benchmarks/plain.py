@@ -57,7 +57,10 @@ def training(effort: Effort) -> list[Row]:
     for threads in THREADS:
         for precision, amp in PRECISIONS.items():
             for batch, side in effort(((8, 128), (2, 128)), ((1, 16),)):
-                steps = {name: networks.step(net, batch, side, amp) for name, net in nets.items()}
+                steps = {
+                    name: networks.step(net, batch, side, amp, networks.consistency(name))
+                    for name, net in nets.items()
+                }
                 shape = f"{batch} x 3 x {side} x {side}"
                 rows.append(ratios(steps, shape, threads, precision, effort, seconds=20))
     return rows
