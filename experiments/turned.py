@@ -278,7 +278,8 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
     of that; beside it what interpolation costs by itself, there and back, where a turn has one of the two: of
     logits, and of the photographs, whose answers are held against those to the same ones as they are. What
     is left inside above half of the last. The mean over photographs, and the worst one. And how far the score
-    of answers to turned photographs is below that of turned answers, pooled over the photographs.
+    of answers to turned photographs is below that of turned answers, pooled over the photographs, and what
+    turning them there and back takes from it.
     """
     plane, found = er.Plane(), {}  # which remembers how it read between pixels at an angle
     photographs = range(0, len(data), max(1, -(-len(data) // LOOKED_AT)))
@@ -287,24 +288,28 @@ def logits_by_angle(model: Predictor, data: Photographs, angles: list[float]) ->
         found[str(angle)] = {name: mean(row.defects[name] for row in rows) for name in rows[0].defects}
         for name in ("inside", ABOVE):
             found[str(angle)][f"worst {name}"] = max(row.defects[name] for row in rows)
-        for place in ("inside", "whole disc"):
-            moved, there = (
-                model.task.score(
-                    [model.task.decide(logits)[0] for logits in answers],
-                    [row.truth for row in rows],
-                    [row.places[place] for row in rows],
-                )
-                for answers in ([row.moved for row in rows], [row.there for row in rows])
+        for place in rows[0].places:
+            moved, there, upright, again = (
+                pooled(model, rows, of, place) for of in ("moved", "there", "upright", "again")
             )
             found[str(angle)][f"score below the turned answer's, {place}"] = moved - there
+            found[str(angle)][f"score lost there and back, {place}"] = upright - again
     return found
+
+
+def pooled(model: Predictor, rows: "list[Turned]", of: str, place: str) -> float:
+    """The score of some of their answers, over a place on all photographs."""
+    predicted = [model.task.decide(row.answers[of])[0] for row in rows]
+    return model.task.score(predicted, [row.truths[of] for row in rows], [row.places[place] for row in rows])
 
 
 class Turned:
     """A photograph turned: its logits, the turned ones, and how far they are apart.
 
     Attributes:
-        truth: turned with it.
+        answers: to the photograph as it is ("upright"), the same turned ("moved"), to the turned photograph
+            ("there"), to the one turned there and back ("again").
+        truths: of each.
         places: the pixels of the two discs.
         defects: inside, over the whole disc, and interpolation's own: of logits, of photographs; and inside
             above half of this.
@@ -314,20 +319,20 @@ class Turned:
         g = plane.turn(angle)
         returned = turned(turned(read_image(data.images[i], data.values), angle), -angle)
         pairs = [turned_pair(model, data, i, a) for a in (0.0, angle)]
-        self.truth = pairs[1][1]
         photographs = [pair[0] for pair in pairs]
         photographs.append(as_batch([as_bytes(shrink(returned, model.size, model.shrinking))]))
         with torch.no_grad():
-            upright, self.there, again = (model(photo.to(model.mean.device)).cpu() for photo in photographs)
-        self.moved = plane.act(g, upright)
-        back = plane.act(torch.linalg.inv(g), self.moved)
+            upright, there, again = (model(photo.to(model.mean.device)).cpu() for photo in photographs)
+        moved = plane.act(g, upright)
+        back = plane.act(torch.linalg.inv(g), moved)
+        self.answers = {"upright": upright, "moved": moved, "there": there, "again": again}
+        here, turned_truth = (pair[1] for pair in pairs)
+        self.truths = {"upright": here, "moved": turned_truth, "there": turned_truth, "again": here}
         height, width = upright.shape[-2:]
         shares = {"inside": INSIDE, "whole disc": 1.0}
         self.places = {place: inscribed_disc(height, width, share=share) for place, share in shares.items()}
         inside = self.places["inside"]
-        self.defects = {
-            place: relative(self.there, self.moved, where) for place, where in self.places.items()
-        } | {
+        self.defects = {place: relative(there, moved, where) for place, where in self.places.items()} | {
             "interpolation": relative(back, upright, inside),
             "photographs there and back": relative(again, upright, inside),
         }
