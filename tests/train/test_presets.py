@@ -1,5 +1,7 @@
 """The networks that have a name, `--preset fast` and `--preset exact`."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,8 +9,9 @@ import erlangen as er
 from erlangen.commands import commands
 from erlangen.models import Options
 from erlangen.nn import LowPass
-from erlangen.train import Predictor, Settings, Task
+from erlangen.train import Predictor, Settings, Task, prepare
 from erlangen.train.fit import default_network
+from erlangen.train.plain import PlainUNet
 from erlangen.train.settings import PRESETS
 
 FAST, EXACT = PRESETS["fast"], PRESETS["exact"]
@@ -38,6 +41,16 @@ def test_masks_want_more_pixels_and_turned_pairs():
         assert (told.size, told.consistency) == (300, 0.5)
         assert Settings(consistency=0.0, batch=1).for_task(task).consistency == 0
     assert Settings(batch=1).for_task(dense).consistency == 0  # which shows no crop twice
+    assert Settings(rotations=1).for_task(dense).consistency == 0  # up is to matter
+    assert Settings(rotations=0).for_task(dense).consistency == 1
+
+
+def test_a_network_of_ones_own_is_not_asked_to_turn(scenes):
+    settings = Settings(steps=1, crop=16, size=32, batch=2)
+    for net, consistency in ((None, 1.0), (PlainUNet(width=2), 0.0)):
+        assert prepare(scenes, settings, net=net).settings.consistency == consistency
+    asked = prepare(scenes, replace(settings, consistency=0.5), net=PlainUNet(width=2))
+    assert asked.settings.consistency == asked.loss.consistency == 0.5
 
 
 @pytest.mark.parametrize("told", ["--preset exact", "--preset=exact", "--minutes 3 --preset exact"])

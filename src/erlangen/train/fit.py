@@ -134,6 +134,8 @@ def _prepared(
         data, settings.classes, settings.ignore, settings.validation, settings.seed
     )
     task = learned.task
+    if net is not None and settings.consistency is None:
+        settings = replace(settings, consistency=0.0)  # whether it is to turn, its maker knows
     settings = settings.for_task(task)
     say_memory(foresee(learned, held_out, settings, net or default_network(task, settings)), say)
     learned, held_out = learned.on_one_scale(held_out)

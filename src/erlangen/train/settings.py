@@ -18,11 +18,8 @@ from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
 
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
-BEFORE = {
-    **OPTIONS_BEFORE,
-    "shrinking": "mean",
-    "consistency": 0.0,
-}  # what stored settings say nothing of: no choice then
+# what stored settings say nothing of: no choice then
+BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean", "consistency": 0.0}
 LARGEST_CROP = 128  # unless asked for: steps cost the same however large photographs are
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", separable=False)
@@ -37,7 +34,7 @@ PRESETS: dict[Preset, Options] = {
 def network_of(preset: Preset) -> Options:
     """The network that goes by one name.
 
-    "fast" has kernels of 3 x 3; a step costs as much as a plain U-Net's. "exact" has kernels of 5 x 5,
+    "fast" has kernels of 3 x 3; a step costs about as much as a plain U-Net's. "exact" has kernels of 5 x 5,
     nonlinearities on twice as fine a fibre and a low-pass behind each: between the angles of the pixel grid
     its answers turn with photographs before it has learned anything, and a step costs twice as much.
     """
@@ -82,8 +79,9 @@ class Settings:
             rotations that the network knows.
         consistency: show every crop of a step twice, half as many of them, the second time turned by any
             angle, and add to the loss so many times how far logits are from turning with it, squared: about 1
-            keeps a network exact that learns for long. It takes a twentieth more time. None for 1 of masks,
-            and 0 where whole photographs have a class.
+            keeps a network exact that learns for long. It takes a sixth more time. None for 1 of masks, and 0
+            where whole photographs have a class, where the network is to know no turns (``rotations=1``) or
+            is one of your own.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored, the last time at the end; fewer where they would
@@ -200,7 +198,7 @@ class Settings:
     def consistency_for(self, task: Task) -> float:
         """How much the consistency weighs."""
         if self.consistency is None:
-            return 1.0 if task.dense and self.batch > 1 else 0.0
+            return 1.0 if task.dense and self.batch > 1 and self.rotations != 1 else 0.0
         return self.consistency
 
     def width_for(self, task: Task) -> int | tuple[int, ...]:
