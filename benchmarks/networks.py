@@ -50,7 +50,7 @@ def parameters_of(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def consistency(name: str) -> float:
+def consistency_of(name: str) -> float:
     """What a network's training asks logits to turn by."""
     return Settings().changed(**SETTINGS[name]).consistency_for(Task()) if name in SETTINGS else 0.0
 
@@ -74,7 +74,7 @@ def step(
 
 def step_of(name: str, batch: int, side: int, amp: bool = False) -> Callable[[], object]:
     """`step` of a network by its name, for a process of its own."""
-    return step(network(name), batch, side, amp, consistency(name))
+    return step(network(name), batch, side, amp, consistency_of(name))
 
 
 def answer(net: nn.Module, x: Tensor, amp: bool = False) -> Callable[[], Tensor]:

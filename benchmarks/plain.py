@@ -58,7 +58,7 @@ def training(effort: Effort) -> list[Row]:
         for precision, amp in PRECISIONS.items():
             for batch, side in effort(((8, 128), (2, 128)), ((1, 16),)):
                 steps = {
-                    name: networks.step(net, batch, side, amp, networks.consistency(name))
+                    name: networks.step(net, batch, side, amp, networks.consistency_of(name))
                     for name, net in nets.items()
                 }
                 shape = f"{batch} x 3 x {side} x {side}"

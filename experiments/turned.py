@@ -228,8 +228,9 @@ class Experiment:
 
     def row(self, name: str, results: list[dict]) -> dict:
         """The mean over seeds, and every seed's own."""
-        seconds = json.loads((self.folder / "calibration.json").read_text())["seconds of a photograph"]
+        calibration = json.loads((self.folder / "calibration.json").read_text())
         kind = self.config["rows"][name].get("as", name)
+        alike = max(calibration["photograph"][kind]) == results[0]["settings"]["size"]
         by_seed = [
             {float(a): self.score(s) for a, s in result["iou by angle, inscribed disc"].items()}
             for result in results
@@ -241,7 +242,7 @@ class Experiment:
             "parameters": results[0]["parameters"],
             "minutes": results[0]["minutes"],
             "steps": results[0]["steps"],
-            "seconds of a photograph": seconds.get(kind),
+            "seconds of a photograph": calibration["seconds of a photograph"][kind] if alike else None,
             "photographs": results[0]["photographs"]["trained on"],
             "seeds": [result["seed"] for result in results],
             "upright": by_angle[0.0],

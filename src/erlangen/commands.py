@@ -64,7 +64,7 @@ class Train:
     preset: Preset = "fast"
     """A network that goes by one name, whose options others here change: fast, or exact, whose answers turn
     with photographs between the angles of the pixel grid before it has learned anything, and whose steps take
-    twice as long."""
+    one and a half times as long."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
 
     def run(self) -> int:

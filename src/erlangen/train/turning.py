@@ -8,9 +8,10 @@ from erlangen.engines.table import Table
 
 INSIDE = 0.8  # of the radius of a crop's disc: nearer to its border a turn brings in what the crop had not
 REACH = 10  # samples, beyond which the inverse of a cubic B-spline's samples is below 1e-5
-SPLINE = Table(torch.tensor([[1.0, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]).double() / 6)
-INVERSE = Table(3**0.5 * (3**0.5 - 2) ** torch.arange(-REACH, REACH + 1).abs().double())
-PAIRS = Table(torch.tensor([-1.0, 1.0]).view(2, 1, 1))  # where each begins, from a pixel
+CONSTANT = {"dtype": torch.float64, "device": "cpu"}  # whatever is usual where this is imported
+SPLINE = Table(torch.tensor([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]], **CONSTANT) / 6)
+INVERSE = Table(3**0.5 * (3**0.5 - 2) ** torch.arange(-REACH, REACH + 1, **CONSTANT).abs())
+BEGINNINGS = Table(torch.tensor([[[-1]], [[1]]], **CONSTANT))  # of two pairs of four pixels
 
 
 def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
@@ -36,7 +37,7 @@ def turned_squares(x: Tensor, angles: Tensor, side: int) -> Tensor:
     powers = (place - pixel)[..., None] ** torch.arange(4, device=x.device)
     weights = torch.einsum("kp, bsap -> bksa", SPLINE.like(x), powers)  # of the pixels at -1, 0, 1, 2
     pairs = weights[:, 0::2] + weights[:, 1::2]
-    places = weights[:, 1::2] / pairs + (pixel[:, None] + PAIRS.like(x))
+    places = weights[:, 1::2] / pairs + (pixel[:, None] + BEGINNINGS.like(x))
     column, row = (places * (2 / n) + (1 / n - 1)).unbind(-1)
     grid = torch.stack(torch.broadcast_tensors(column[:, None], row[:, :, None]), -1)
     read = F.grid_sample(_spline_coefficients(x), grid.view(-1, 4 * side, side, 2), align_corners=False)
