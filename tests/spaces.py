@@ -21,6 +21,8 @@ DOMAINS = {
     "plane, D4": lambda: er.Plane(rotations=4, reflections=True, shape=(4, 5)),
     "space": lambda: er.Euclidean(3, "isometries").grid(4, 5, 4),
     "space, any kernel": lambda: er.Euclidean(3).grid(4, 3, 4),
+    "volume, C4, thick slices": lambda: er.Volume(4, axis=0, spacing=(3, 1, 1), shape=(3, 4, 3)),
+    "volume, directions": lambda: er.Volume(degree=1, shape=(3, 3, 4)),
     "torus": lambda: er.FlatTorus((7.0, 6.0)).grid(7, 6),
     "hexagonal torus": lambda: er.FlatTorus(lattice=7 * HEXAGONAL, structure=C6).grid(6, 5),
     "cylinder": lambda: er.Cylinder(8.0, 5.0).grid(8, 5),

@@ -147,7 +147,7 @@ def test_the_first_layer_loads_what_it_needs():
     rooms = {name.split(".")[1] for name in own if "." in name}
     assert not rooms & {"harmonics", "models", "figures", "verify", "formula", "train"}
     assert {name for name in own if "spaces." in name} <= {
-        f"erlangen.spaces.{name}" for name in ("plane", "euclidean", "scattered")
+        f"erlangen.spaces.{name}" for name in ("plane", "centred", "euclidean", "scattered")
     }
     assert len(own) <= 78, "about 70 files; a door opens the others at their first use"
     assert len(others) <= 10, others

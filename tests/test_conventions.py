@@ -56,6 +56,18 @@ def test_images():
     assert torch.equal(er.Plane().act(er.Plane().flip(), f), f.flip(-2))
 
 
+def test_volumes():
+    volume = er.Volume(4, axis=1, spacing=(1.0, 3.0, 1.0), shape=(4, 3, 4))
+    p = volume.points
+    for axis, step in enumerate((1.0, 3.0, 1.0)):
+        apart = p.diff(dim=axis).flatten(0, -2)
+        assert torch.equal(apart, (step * torch.eye(3).double()[axis]).expand_as(apart))
+    axes = torch.eye(3).double()
+    for i in range(3):
+        A = volume.turn(90, i)[:3, :3]
+        assert torch.equal(A @ axes[(i + 1) % 3], axes[(i + 2) % 3])
+
+
 @pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 7)])
 def test_centre(size):
     points = er.Plane(shape=size).points.flatten(0, 1)

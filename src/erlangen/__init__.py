@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         ProjectivePlane,
         Sphere,
         SurfaceOfRevolution,
+        Volume,
     )
     from erlangen.train import fit, load, predict, save
 else:
@@ -92,6 +93,7 @@ __all__ = [
     "ProjectivePlane",
     "Sphere",
     "SurfaceOfRevolution",
+    "Volume",
     "convolve",
     "correlate",
     "domains",

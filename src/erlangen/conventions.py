@@ -13,6 +13,10 @@ CONVENTIONS = {
         "Columns of an image are x to the right, rows are -y (y points up). Turns are active and counter-"
         "clockwise: by +90 degrees is torch.rot90(f, 1, (-2, -1))."
     ),
+    "volumes": (
+        "Array axis i of a volume is coordinate i, spacing[i] its step. A positive turn about axis i takes "
+        "axis i + 1 towards axis i + 2, cyclically."
+    ),
     "centre": "Images turn about their centre, between pixels where a size is even; every size is exact.",
     "fibre": (
         "Index i of a regular field is the frame turned by 2 pi i / N. The turn by 2 pi / N acts by (g "

@@ -241,7 +241,8 @@ def _extent(geometry: Geometry, radius: float | None, seen: Relative | None) -> 
 
 def _matrix_kernel(kernel: Kernel, rho_in: Representation, rho_out: Representation) -> Kernel:
     """K(v), ``(..., d_out, d_in)``, from the kernel in the form its field types ask for."""
-    if not {rho_in.name, rho_out.name} <= {"scalar", "regular"}:
+    by_blocks = bool(rho_in.blocks or rho_out.blocks)
+    if by_blocks or not {rho_in.name, rho_out.name} <= {"scalar", "regular"}:
         return lambda v: _values(kernel, v, size=(rho_out.dim, rho_in.dim))
     into, out_of = rho_out.fibre, rho_in.fibre
     if into is None and out_of is None:

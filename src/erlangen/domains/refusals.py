@@ -50,11 +50,14 @@ def expect_one_kind(home: Any, there: Any) -> None:
             f"of dimension {there.dim}; expected one structure group, for which its kernels were made: give "
             "the same symmetry=, rotations= or reflections="
         )
-    if not same_fibre(home.fibre, there.fibre):
-        counts = ["no" if one.fibre is None else str(len(one.fibre)) for one in (home, there)]
+    sizes = [
+        one.representation("regular").dim if one.default_field == "regular" else "no" for one in (home, there)
+    ]
+    if not same_fibre(home.fibre, there.fibre) or sizes[0] != sizes[1]:
         raise ValueError(
-            f"the module lives on {home} with {counts[0]} samples of H at each point, and is to go to "
-            f"{there} with {counts[1]}, or others; expected the same fibre: give the same rotations="
+            f"the module lives on {home} with {sizes[0]} values of a regular field at each point, and is to "
+            f"go to {there} with {sizes[1]}, or others; expected the same fibre: give the same rotations=, "
+            "or degree="
         )
     if home.geometry.measure != there.geometry.measure:
         raise ValueError(

@@ -106,7 +106,7 @@ class LatticeEngine(Engine):
         if bias is not None:
             depthwise = self.basis.is_diagonal and coefficients.shape[:2] == (groups, 1)
             groups = 1 if depthwise else groups
-            bias = bias.view(groups, 1, -1).expand(-1, self.rho_out.dim, -1).flatten()
+            bias = self.rho_out.constant(bias.view(groups, -1)).flatten()
         return Filters(tensors, bias)
 
     def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:

@@ -1,6 +1,7 @@
 """Kernels at one point: a matrix in channels and along the fibre, the same at every sample."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from erlangen.engines.convolve import CONVOLUTIONS
@@ -27,7 +28,7 @@ class PointEngine(Engine):
 
     def filters(self, coefficients: Tensor, groups: int = 1, bias: Tensor | None = None) -> Filters:
         if bias is not None:
-            bias = bias.view(groups, 1, -1).expand(-1, self.rho_out.dim, -1).flatten()
+            bias = self.rho_out.constant(bias.view(groups, -1)).flatten()
         return Filters((self._matrix(coefficients, groups),), bias)
 
     def filtered(self, field: Tensor, filters: Filters, groups: int = 1) -> Tensor:
@@ -43,6 +44,9 @@ class PointEngine(Engine):
     def _mixed(self, field: Tensor, matrix: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         x = fold(field, self.rho_in, groups)
         space = x.shape[2:]
+        if len(space) == 3 and groups == 1:  # conv3d would take a slow kernel, and copies for it
+            y = F.linear(x.movedim(1, -1), matrix, bias).movedim(-1, 1)
+            return unfold(y, self.rho_out)
         if len(space) not in CONVOLUTIONS:
             x = x.flatten(2)
         convolve = CONVOLUTIONS[x.dim() - 2]

@@ -20,6 +20,8 @@ class Representation:
         matrix: h ``(..., n, n)`` -> rho(h) ``(..., d, d)``, orthogonal.
         fibre: the sampled group behind a regular representation, else None.
         has_axis: whether fields carry a fibre axis (scalars and signs do not).
+        blocks: the sizes of parts that H keeps apart, the first a number that it leaves alone: of values that
+            are the coefficients of a function, in an orthonormal basis by degrees. Empty for all others.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Representation:
     matrix: Callable[[Tensor], Tensor]
     fibre: Fibre | None = None
     has_axis: bool = True
+    blocks: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"{self.name} ({self.dim})"
@@ -34,6 +37,26 @@ class Representation:
     def inverse(self, h: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch d d"]:
         """rho(h)^{-1} = rho(h^{-1})."""
         return self.matrix(h.mT)
+
+    def constant(self, values: Float[Tensor, "*batch channel"]) -> Float[Tensor, "*batch d channel"]:
+        """The fields that H leaves alone, of these values: the same for each sample of a fibre."""
+        spread = values.unsqueeze(-2).expand(*values.shape[:-1], self.dim, -1)
+        return spread * self._one.to(values)[:, None] if self.blocks else spread
+
+    def mean(self, field: Float[Tensor, "batch channel d *space"]) -> Float[Tensor, "batch channel *space"]:
+        """The mean along the fibre."""
+        return field[:, :, 0] if self.blocks else field.mean(2)
+
+    def mean_of(
+        self, squares: Float[Tensor, "batch channel d *space"]
+    ) -> Float[Tensor, "batch channel *space"]:
+        """The mean square along the fibre, of the squares of values."""
+        return squares.sum(2) if self.blocks else squares.mean(2)  # of coefficients by Parseval
+
+    @property
+    def _one(self) -> Float[Tensor, "d"]:
+        """The coefficients of the function that is one."""
+        return torch.eye(self.dim, dtype=torch.float64)[0]
 
     @property
     def has_invariants(self) -> bool:

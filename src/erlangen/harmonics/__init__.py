@@ -3,6 +3,7 @@
 from erlangen.harmonics.antipodal import Antipodal, AntipodalKernels, antipodal
 from erlangen.harmonics.fibres import Frequencies, columns_of, frequencies
 from erlangen.harmonics.global_kernels import GlobalKernels
+from erlangen.harmonics.lebedev import lebedev
 from erlangen.harmonics.parallels import Parallels, doubled, gauss_legendre
 from erlangen.harmonics.transform import (
     HarmonicTransform,
@@ -29,6 +30,7 @@ __all__ = [
     "doubled",
     "frequencies",
     "gauss_legendre",
+    "lebedev",
     "power_spectrum",
     "precise",
     "resampled",

@@ -154,6 +154,10 @@ def _held(rho: Representation, band: int | None) -> int | None:
 def _frequencies(rho: Representation, band: int | None) -> list[tuple[int, Tensor]]:
     """The projections on each frequency up to the band; one, the identity, without a fibre."""
     whole = torch.eye(rho.dim, dtype=torch.float64)
+    if rho.blocks:
+        degree = torch.repeat_interleave(torch.arange(len(rho.blocks)), torch.tensor(rho.blocks))
+        most = len(rho.blocks) - 1 if band is None else min(band, len(rho.blocks) - 1)
+        return [(l, torch.diag((degree == l).double())) for l in range(most + 1)]
     if rho.fibre is None:
         return [(0, whole)]
     return rho.fibre.frequencies(band)

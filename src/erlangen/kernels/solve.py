@@ -1,6 +1,8 @@
 """The one solver of the kernel constraint, for every structure group and every pair of fields."""
 
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache, partial
 
 import torch
 from jaxtyping import Float
@@ -39,6 +41,8 @@ def solve(
             f"a kernel from {rho_in.name} to {rho_out.name} fields has {size:,} coefficients of degree "
             f"{degree} under H = {group}, expected at most {LARGEST:,}; take scalar fields on one side"
         )
+    if rho_in.blocks or rho_out.blocks:
+        return _block_by_block(group, rho_in, rho_out, degree, count)
     if rho_out.fibre is not None:
         candidates = _rows_carried_round(rho_out.fibre, rho_in, degree, count)
     elif rho_in.fibre is not None:
@@ -47,6 +51,33 @@ def solve(
         candidates = _null_space(group, rho_in, rho_out, degree, count)
     basis = canonical_basis(candidates.flatten(1))
     return basis.unflatten(1, (count, rho_out.dim, rho_in.dim))
+
+
+def _block_by_block(
+    group: StructureGroup, rho_in: Representation, rho_out: Representation, degree: int, count: int
+) -> Tensor:
+    """The solutions between each two parts of the values that H keeps apart."""
+    found = []
+    for i, there in _parts(rho_out):
+        for j, here in _parts(rho_in):
+            part = solve(group, here, there, degree)
+            whole = part.new_zeros(len(part), count, rho_out.dim, rho_in.dim)
+            whole[:, :, i : i + there.dim, j : j + here.dim] = part
+            found.append(whole)
+    return torch.cat(found)
+
+
+def _parts(rho: Representation) -> Iterator[tuple[int, Representation]]:
+    """Where each part that H keeps apart begins, and how H turns it."""
+    start = 0
+    for size in rho.blocks or (rho.dim,):
+        here = slice(start, start + size)
+        yield start, replace(rho, dim=size, matrix=partial(_part, rho, here), blocks=())
+        start += size
+
+
+def _part(rho: Representation, here: slice, h: Tensor) -> Tensor:
+    return rho.matrix(h)[..., here, here]
 
 
 def turned(n: int, degree: int, h: Float[Tensor, "k n n"]) -> Float[Tensor, "k c c"]:

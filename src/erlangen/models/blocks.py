@@ -1,11 +1,13 @@
 """What the networks are built from."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.domains.spec import Field
 from erlangen.models.options import Level
-from erlangen.nn import Correlation, Gated, Lift, LowPass, Norm, Polynomial, ReLU, SiLU
+from erlangen.nn import Correlation, Gated, Lift, LowPass, Norm, Polynomial, Project, ReLU, SiLU
 
 LIMIT = 4.0  # of the root mean square of what is squared, which norms that know their fields make about 1
 
@@ -35,15 +37,41 @@ def _nonlinearity(level: Level) -> nn.Module:
     return (SiLU if smooth else ReLU)(level.domain, level.field, oversampling=level.oversampling)
 
 
-def stem(level: Level, in_channels: int) -> list[nn.Module]:
-    """From scalar fields to those of the finest level: correlation, norm, nonlinearity."""
+def stem(level: Level, in_channels: int, in_field: Field = "scalar") -> list[nn.Module]:
+    """From the fields that come in to those of the finest level: correlation, norm, nonlinearity."""
     domain, width = level.domain, level.width
-    layer = Lift if level.field == "regular" else Correlation
+    if level.field == "regular" and in_field == "scalar":
+        first: nn.Module = Lift(domain, in_channels, width, **level.kernel, bias=False)
+    else:
+        kernel: dict[str, Any] = level.kernel | {"in_field": in_field, "out_field": level.field}
+        first = Correlation(domain, in_channels, width, **kernel, bias=False)
     return [
-        layer(domain, in_channels, width, **level.kernel, bias=False),
+        first,
         Norm(domain, width, field=level.field),
         activation(level),
     ]
+
+
+def output(level: Level, count: int, field: Field, projection: Any) -> tuple[nn.Module, nn.Module]:
+    """From fields of a level to those that come out: a projection, and the correlation behind it.
+
+    Scalars are projected first. All others are seen at one point by fields of frames; from scalar fields,
+    which say no direction there, by a kernel as wide as the level's.
+    """
+    domain, width, lifted = level.domain, level.width, level.field == "regular"
+    if field == "scalar":
+        project = Project(domain, projection) if lifted else nn.Identity()
+        return project, Correlation(domain, width, count, 1)
+    kernel: dict[str, Any] = {"kernel_size": 1} if lifted else level.kernel | {"separable": False}
+    head = Correlation(domain, width, count, **kernel, in_field=level.field, out_field=field)
+    return nn.Identity(), head
+
+
+class Beside(nn.ModuleList):
+    """Several modules, each of the same field."""
+
+    def forward(self, field: Tensor) -> tuple[Tensor, ...]:
+        return tuple(module(field) for module in self)
 
 
 class ConvBlock(nn.Module):

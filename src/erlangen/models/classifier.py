@@ -63,7 +63,7 @@ class Classifier(Equivariant):
             layers += residual_blocks(level)
             ends.append(len(layers))
         coarsest, projection = levels[-1].domain, chosen.projection
-        if domain.fibre is not None:
+        if domain.default_field == "regular":
             layers.append(Project(coarsest, projection))  # type: ignore[arg-type]
         layers.append(GlobalPool(coarsest))
         self.features = Stored(*layers, ends=ends) if chosen.recompute else nn.Sequential(*layers)

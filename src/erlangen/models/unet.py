@@ -1,5 +1,6 @@
 """The segmentation network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,10 +9,11 @@ from torch import Tensor, nn
 
 from erlangen.arguments import Count, Depth, checked
 from erlangen.domains import Domain
+from erlangen.domains.spec import Field
 from erlangen.engines import LatticeEngine
-from erlangen.models.blocks import conv_blocks, stem
+from erlangen.models.blocks import Beside, conv_blocks, output, stem
 from erlangen.models.options import WIDTH, Level, Options, PerLevel
-from erlangen.nn import Correlation, Down, Gated, LowPass, Project, Up
+from erlangen.nn import Correlation, Down, Gated, LowPass, Up
 from erlangen.nn.equivariant import Equivariant
 from erlangen.nn.in_turn import in_turn
 from erlangen.nn.recompute import stored
@@ -28,19 +30,26 @@ class UNet(Equivariant):
 
     Args:
         domain: where the images live, such as ``er.Plane(rotations=8)``.
-        in_channels, out_channels: scalar fields in and out (logits).
+        in_channels, out_channels: fields in and out (logits).
         width: fields at the finest level, or at each level.
         depth: how often the resolution is halved; number of resolutions - 1.
+        in_field: their type, such as "vector" for winds and displacements, by components in the frames.
+        out_field: the type of those that come out; or pairs of a type and a number, ``[("scalar", 1),
+            ("vector", 1)]``, for several tensors, as many fields together as out_channels.
         options: the others of `Options`: kernel_size or radius, nonlinearity, blocks, separable,
             exact_shifts, padding_mode, ... All of them are in `options` of the network.
 
-    Shapes: ``(batch, in_channels, *space)`` to ``(batch, out_channels, *space)``.
+    Shapes: ``(batch, in_channels, [components,] *space)`` to ``(batch, out_channels, [components,] *space)``;
+    of several types a tuple of these.
 
     Example:
         >>> import torch, erlangen as er
         >>> net = er.models.UNet(er.Plane(rotations=8), in_channels=3, out_channels=1)
         >>> net(torch.randn(2, 3, 97, 128)).shape
         torch.Size([2, 1, 97, 128])
+        >>> flow = er.models.UNet(er.Plane(rotations=8), 3, 1, width=2, depth=1, out_field="vector")
+        >>> flow(torch.randn(2, 3, 20, 24)).shape
+        torch.Size([2, 1, 2, 20, 24])
     """
 
     @checked
@@ -51,10 +60,17 @@ class UNet(Equivariant):
         out_channels: Count,
         width: PerLevel[Count] | None = WIDTH,
         depth: Depth = 3,
+        *,
+        in_field: Field = "scalar",
+        out_field: Field | Sequence[tuple[Field, Count]] = "scalar",
         **options: Any,
     ) -> None:
         super().__init__()
         self.domain, self.in_channels, self.out_channels = domain, in_channels, out_channels
+        self.in_field: Field = in_field
+        self.out_field: Field | Sequence[tuple[Field, int]] = (
+            out_field if isinstance(out_field, str) else tuple(out_field)
+        )
         self.options = Options.named(width, depth, options).chosen(domain, blocks=1, projection="mean")
         if self.options.pooling is not None:
             raise ValueError(
@@ -62,7 +78,7 @@ class UNet(Equivariant):
                 "leave it out, or take a Classifier"
             )
         levels = self.options.levels(domain)
-        self.lift = nn.Sequential(*stem(levels[0], in_channels))
+        self.lift = nn.Sequential(*stem(levels[0], in_channels, in_field))
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         self.down, self.mix, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i, level in enumerate(levels):
@@ -71,9 +87,17 @@ class UNet(Equivariant):
             if i < depth:
                 self._add_way_back(level, levels[i + 1])
         projection: Any = self.options.projection
-        lifted = levels[0].field == "regular"
-        self.project = Project(domain, projection) if lifted else nn.Identity()
-        self.head = Correlation(domain, levels[0].width, out_channels, 1)
+        if isinstance(self.out_field, str):
+            self.project, self.head = output(levels[0], out_channels, self.out_field, projection)
+        else:
+            if sum(count for _, count in self.out_field) != out_channels:
+                raise ValueError(
+                    f"out_channels is {out_channels} and out_field={list(self.out_field)}, expected as many "
+                    "fields together"
+                )
+            self.project = nn.Identity()
+            several = (nn.Sequential(*output(levels[0], n, f, projection)) for f, n in self.out_field)
+            self.head = Beside(several)
 
     def _add_way_back(self, level: Level, below: Level) -> None:
         """Down from a level and up to it again, where the skip comes in."""
@@ -94,7 +118,7 @@ class UNet(Equivariant):
         self.up.append(Up(level.domain, level.field, **by))
         self.decoder.append(conv_blocks(level, level.width))
 
-    def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor:
+    def forward(self, image: Float[Tensor, "batch in_channels *space"]) -> Tensor | tuple[Tensor, ...]:
         self._check_input(image)
         skips: list[tuple[Tensor, Tensor | None]] = []
         again = self.options.recompute
@@ -146,17 +170,19 @@ class UNet(Equivariant):
     def _check_input(self, image: Tensor) -> None:
         if not isinstance(image, Tensor):
             return  # a trace by torch.fx, which knows no sizes
-        axes, _ = self.domain.layout("scalar")
+        axes, parts = self.domain.layout(self.in_field)
         if image.dim() != axes or image.shape[1] != self.in_channels:
+            components = "" if parts is None else f"{parts}, "
             raise ValueError(
-                f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, *space), "
-                f"{axes} axes"
+                f"the image has shape {tuple(image.shape)}, expected (batch, {self.in_channels}, {components}"
+                f"*space), {axes} axes"
             )
         if not self.options.exact_shifts:
             return
         halvings = 2 ** len(self.down)
         axes = self.domain.content_axes(self.options.circular)
-        sizes = [size for size, closes in zip(image.shape[2:], axes, strict=True) if closes]
+        space = image.shape[-self.domain.space_axes :]
+        sizes = [size for size, closes in zip(space, axes, strict=True) if closes]
         if any(size % halvings for size in sizes):
             raise ValueError(
                 f"exact_shifts halves sizes {tuple(sizes)} {len(self.down)} times, expected "

@@ -183,7 +183,7 @@ class Polynomial(Pointwise):
     def _limited(self, field: Tensor, limit: float) -> Tensor:
         """The field, no larger than that."""
         square = self.domain.mean_square(field)
-        square = square.mean(2) if square.dim() == 3 else square  # along the fibre as well
+        square = self.rho.mean_of(square) if square.dim() == 3 else square  # along the fibre as well
         scale = torch.sqrt(limit**2 / square.clamp_min(limit**2))  # 1, to the bit, of most
         return field * scale.view(*scale.shape, *[1] * (field.dim() - 2)).to(field.dtype)
 
@@ -276,9 +276,9 @@ class Gated(Equivariant):
 
     def _gated(self, field: Tensor, finer: Resolution | None) -> Tensor:
         """The product, at the samples of a finer resolution of scalar fields, or at the domain's own."""
-        invariants = [field.square().mean(2) if self.rho.has_axis else field.square()]
+        invariants = [self.rho.mean_of(field.square()) if self.rho.has_axis else field.square()]
         if self.rho.has_invariants:
-            invariants.append(field.mean(2) if self.rho.has_axis else field)
+            invariants.append(self.rho.mean(field) if self.rho.has_axis else field)
         if self.low_pass:
             both = torch.cat(invariants, 1)
             low = self.domain.low_passed(both if finer is None else finer.down(both), self.circular)

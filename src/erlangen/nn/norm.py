@@ -74,7 +74,7 @@ class Norm(Equivariant, nn.BatchNorm1d):
         by_batch = self.training or self.running_var is None
         if by_batch and input.shape[0] == 0:
             return self._of_nothing(input)
-        if not self.domain.is_sampled:
+        if not self.domain.is_sampled or self.rho.blocks:
             return self._by_moments(input, by_batch)
         folded = fold(self.domain.hide(input), self.rho)
         y, again = self._by_batch(folded) if by_batch else self._as_seen(folded)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from erlangen.spaces.projective import ProjectivePlane
     from erlangen.spaces.revolution import MappingTorus, SurfaceOfRevolution
     from erlangen.spaces.sphere import Sphere
+    from erlangen.spaces.volume import Volume
 else:
     __getattr__, __dir__ = doors(__name__)
 
@@ -49,4 +50,5 @@ __all__ = [
     "ProjectivePlane",
     "Sphere",
     "SurfaceOfRevolution",
+    "Volume",
 ]

@@ -1,5 +1,6 @@
 """R^n, moved by translations, by rotations as well, or by all isometries."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -12,11 +13,7 @@ from erlangen.groups import MatrixGroup, StructureGroup, fibre_of, semidirect
 from erlangen.groups.families import affine
 from erlangen.spaces.scattered import scattered
 
-ONE_FOR_ALL = (
-    "the same on all axes; for others er.domains.Grid(space, shape, steps), such as "
-    "steps=torch.diag(torch.tensor([3.0, 1.0, 1.0]))"
-)
-Spacing = Annotated[float, Range(above=0, kind="a positive length", mend=ONE_FOR_ALL)]
+Spacing = Annotated[float, Range(above=0, kind="a positive length")]
 VOLUMES = (
     "in volumes a fibre is all of a finite H = er.groups.StructureGroup.finite(er.groups.cube().components): "
     "er.Euclidean(3, structure=H).grid(8, 8, 8); or "
@@ -96,7 +93,7 @@ class Euclidean(Geometry):
     def grid(
         self,
         *shape: Size,
-        spacing: Spacing = 1.0,
+        spacing: Spacing | Sequence[Spacing] = 1.0,
         rotations: Rotations | None = None,
         reflections: bool | None = None,
         mask: Tensor | None = None,
@@ -105,7 +102,7 @@ class Euclidean(Geometry):
 
         Args:
             shape: the number of samples on each axis.
-            spacing: between neighbours.
+            spacing: between neighbours, one length for all axes or one for each.
             rotations: N samples of the fibre SO(2) or O(2), where that is H; where H is trivial on the plane,
                 N names a larger group, C_N, or D_N with `reflections`, as on `er.Plane`. None for scalar
                 fields, or for all of a finite H.
@@ -116,7 +113,20 @@ class Euclidean(Geometry):
         if rotations is not None and self.dim == 2 and self.structure.name == "trivial":
             space = Euclidean(2, structure=turns(rotations, reflections))
         fibre = fibre_of(space.structure, rotations, reflections)
-        return Grid(space, shape, spacing * torch.eye(self.dim).double(), fibre=fibre).masked(mask)
+        steps = torch.diag(torch.tensor(_lengths(spacing, self.dim), dtype=torch.float64))
+        return Grid(space, shape, steps, fibre=fibre).masked(mask)
+
+
+def _lengths(spacing: float | Sequence[float], n: int) -> list[float]:
+    """One for each axis."""
+    if not isinstance(spacing, Sequence):
+        return [spacing] * n
+    if len(spacing) != n:
+        raise ValueError(
+            f"spacing is {tuple(spacing)}, expected one length, or {n}, one for each axis, such as "
+            f"{(3.0, *[1.0] * (n - 1))}"
+        )
+    return list(spacing)
 
 
 def affine_image(g: Tensor, u: Frame) -> Frame:

@@ -117,6 +117,13 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
     kind = net.view_class if isinstance(net, View) else type(net)  # of one that moved, what it is
     if kind not in NETWORKS.values() or not isinstance(net.domain, Plane):
         raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
+    fields = {getattr(net, name, "scalar") for name in ("in_field", "out_field")}
+    if fields != {"scalar"}:
+        others = ", ".join(sorted(map(str, fields - {"scalar"})))
+        raise ValueError(
+            f"a network of {others} fields cannot be saved, expected scalar ones in and out; keep its "
+            "state_dict() by torch.save"
+        )
     channels = {"in_channels": net.in_channels, "out_channels": net.out_channels}
     options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(net.options).items()}
     recipe = {

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.arguments import checked
@@ -238,9 +239,20 @@ def mover(domain: Domain, element: Symmetry, field: Field | None) -> Callable[[T
     if field is None:
         return lambda f: f
     if element.circular:
-        right, up = (int(step) for step in element.matrix[:2, 2])
-        return lambda f: f.roll((-up, right), (-2, -1))
+        by, axes = whole_steps(domain, element), tuple(range(-domain.dim, 0))
+        return lambda f: f.roll(by, axes)
     return lambda f: domain.act(element.matrix, f, field)
+
+
+def whole_steps(domain: Domain, element: Symmetry) -> tuple[int, ...]:
+    """By how many samples of each axis a shift of a lattice moves them."""
+    return tuple(in_steps(domain, element).round().long().tolist())
+
+
+def in_steps(domain: Domain, element: Symmetry) -> Float[Tensor, "n"]:
+    """By how many samples of each axis a lattice is shifted, for ``x -> x + b``."""
+    space, b = domain.geometry, element.matrix[:-1, -1]
+    return space.components_of_vector(space.frames(space.origin), b) @ torch.linalg.inv(domain.steps)  # type: ignore[attr-defined]
 
 
 def _run(module: nn.Module, x: Tensor, layers: bool) -> tuple[Tensor, dict[str, Tensor]]:

@@ -21,7 +21,7 @@ def field_of(
         )
     field = told or (None if module is None else _said(module))
     if field is None:
-        field = "scalar" if axes == 2 else "regular" if domain.fibre is not None else "vector"
+        field = "scalar" if axes == 2 else "vector" if domain.default_field == "scalar" else "regular"
     parts = domain.parts(domain.representation(field))
     if (parts is not None) != (axes == 3) or (parts is not None and y.shape[2] != parts):
         components = "no axis of components" if parts is None else f"{parts} components"

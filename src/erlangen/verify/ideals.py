@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from erlangen.domains import Domain, Grid, Symmetry
 from erlangen.nn import Correlation, Down, Gated, Project, Up
 from erlangen.nn.nonlinearity import Pointwise
+from erlangen.verify.equivariance import in_steps
 from erlangen.verify.round_taps import with_round_taps
 from erlangen.verify.shifted_means import End, cut_round, mean_over_shifts
 
@@ -33,7 +33,7 @@ def sources_for(element: Symmetry, domain: Domain, sources: Sequence[Source]) ->
         held = domain.geometry.structure.components if domain.fibre is None else domain.fibre.elements
         if bool(((held - turn.to(held)).abs().amax((-2, -1)) < 1e-9).any()):
             absent.add("fibre")
-        steps = element.matrix[: domain.dim, domain.dim :].mT @ torch.linalg.inv(domain.steps)
+        steps = in_steps(domain, element)
         if element.is_shift and bool((steps - steps.round()).abs().max() < 1e-9):
             absent.add("taps")
     return [] if element.is_exact else [source for source in sources if source not in absent]
