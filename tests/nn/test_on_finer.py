@@ -140,7 +140,7 @@ BALL = er.Sphere().grid(8, rotations=4)
         (lambda: er.on(er.nn.ReLU(BALL), 8), "domain is 8, expected a domain"),
         (lambda: er.on(BALL, BALL), "module is"),
         (lambda: er.nn.ReLU(BALL).on(er.Sphere().grid(8, rotations=5)), "the same rotations="),
-        (lambda: er.nn.ReLU(BALL).on(er.Sphere().grid(8)), "with 4 samples of H .* with no"),
+        (lambda: er.nn.ReLU(BALL).on(er.Sphere().grid(8)), "with 4 values of a regular field .* with no"),
         (lambda: er.nn.ReLU(BALL).on(er.Plane(rotations=4, shape=(8, 8))), "H = SO.2., and .* H = C4"),
         (
             lambda: er.nn.Lift(er.Plane(rotations=8), 1, 1, 3).on(er.Plane(rotations=4)),

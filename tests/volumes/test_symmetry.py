@@ -179,6 +179,45 @@ def test_a_network_moves_only_to_volumes_of_its_kind():
     er.on(net, er.Volume(degree=1))
 
 
+def test_what_would_be_wrong_of_coefficients_is_refused():
+    volume = er.Volume(degree=1)
+    with pytest.raises(ValueError, match="held by values"):
+        er.nn.Pool(volume, "max")
+    with pytest.raises(ValueError, match="held by coefficients"):
+        er.to_plain(er.models.UNet(volume, 1, 1, width=2, depth=1).eval())
+
+
+def test_volumes_held_by_values_have_a_plain_form():
+    x = torch.randn(1, 1, 5, 6, 7)
+    for volume in (er.Volume(4, axis=0, spacing=(3, 1, 1)), er.Volume()):
+        net = randomized(er.models.UNet(volume, 1, 1, width=2, depth=1, kernel_size=3), x).eval()
+        torch.testing.assert_close(er.to_plain(net)(x), net(x), rtol=1e-4, atol=1e-5)
+
+
+def test_classifiers_and_statistics_of_invariants():
+    volume = er.Volume(degree=1)
+    torch.manual_seed(0)
+    x = torch.randn(2, 1, 7, 6, 8)
+    net = randomized(er.models.Classifier(volume, 1, 3, width=2, depth=1, kernel_size=3), x).eval()
+    with torch.no_grad():
+        y = net(x)
+        for g in [g for g in volume.symmetries() if g.is_exact][::4]:
+            torch.testing.assert_close(net(volume.act(g.matrix, x)), y, rtol=1e-4, atol=1e-5)
+    report = er.verify.equivariance(net, x, volume, show=False)
+    assert report.worst < 1e-4
+
+
+def test_shifts_of_periodic_volumes_are_exact():
+    volume = er.Volume("cube")
+    net = er.models.UNet(volume, 1, 1, width=1, depth=0, kernel_size=3, padding_mode="circular").double()
+    x = torch.randn(1, 1, 5, 4, 6, dtype=torch.float64)
+    net = randomized(net, x)
+    report = er.verify.equivariance(net, x, volume, show=False)
+    shifts = [row for row in report.rows if row.element.is_shift]
+    assert len(shifts) == 3
+    assert all(row.element.is_exact and row.output < 1e-10 for row in shifts)
+
+
 def test_round_kernels_see_the_neighbouring_slices():
     volume = er.Volume(spacing=(3, 1, 1))
     layer = er.nn.Correlation(volume, 1, 1, kernel_size=3).double()

@@ -161,7 +161,8 @@ class Pool(Equivariant):
     Shapes: ``(batch, channel, [fibre,] *space)`` to ``(batch, channel, [fibre,] *half)``.
 
     Raises:
-        ValueError: for the maximum of vector or sign fields, which a mirrored frame sees as a minimum.
+        ValueError: for the maximum of vector or sign fields, which a mirrored frame sees as a minimum, and of
+            coefficients.
 
     Reference: Zhang 2019 (maximum, blur, then sample).
     """
@@ -180,10 +181,11 @@ class Pool(Equivariant):
         super().__init__()
         self.domain, self.reduction = domain, reduction
         self.down = Down(domain, field, circular=circular, exact_shifts=exact_shifts, resampling=resampling)
-        if reduction == "max" and not self.down.rho.has_invariants:
+        if reduction == "max" and (self.down.rho.blocks or not self.down.rho.has_invariants):
+            held = "coefficients of regular" if self.down.rho.blocks else self.down.field
             raise ValueError(
-                f"the maximum of {self.down.field} fields is another one in a mirrored or turned frame, "
-                'expected scalar or regular fields; take reduction="mean"'
+                f"the maximum of {held} fields is another one in a mirrored or turned frame, expected scalar "
+                'or regular fields, held by values; take reduction="mean"'
             )
 
     def forward(self, field: Float[Tensor, "batch channel *space"]) -> Tensor:

@@ -110,6 +110,11 @@ def _lattice(layer: Any) -> Grid:
             f"{name} lives on {domain}, where there are no plain convolutions, expected a "
             "lattice that ends or closes by shifts, such as er.Plane(); er.freeze takes every space"
         )
+    if domain.default_field == "regular" and domain.representation("regular").blocks:
+        raise ValueError(
+            f"{name} lives on {domain}, where regular fields are held by coefficients, expected ones held by "
+            'values, such as er.Volume(rotations="cube"); er.freeze takes every space'
+        )
     return domain
 
 

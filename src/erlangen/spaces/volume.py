@@ -130,14 +130,18 @@ class Volume(CentredGrid):
         return "regular" if self.degree is not None else super().default_field
 
     def representation(self, field: Field) -> Representation:
-        if field == "regular" and self.degree is not None:
-            return coefficients(self.degree)
+        if field == "regular" and self.degree is not None and field not in self._representations:
+            self._representations[field] = coefficients(self.degree)
         return super().representation(field)
 
     def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution | None:
-        if not rho.blocks:
-            return super().finer(rho, factor, fibre=fibre)
-        return directions(self.degree, factor) if fibre else None
+        key = (rho.name, factor, fibre)
+        if rho.blocks and key not in self.resolutions:
+            self.resolutions[key] = directions(self.degree, factor) if fibre else None
+        return self.resolutions[key] if rho.blocks else super().finer(rho, factor, fibre=fibre)
+
+    def fibre_mean(self, field: Tensor) -> Tensor:
+        return self.representation("regular").mean(field)
 
     def moments(self, field: Tensor) -> tuple[Tensor, Tensor]:
         if field.dim() == 2 + self.dim:
