@@ -73,15 +73,11 @@ CASES = {
         {"kernel": lopsided, "domain": BALL},
     ),
     "spacing by axes": (
-        lambda: er.Euclidean(3).grid(4, 4, 4, spacing=(3, 1, 1)),
-        "er.domains.Grid(space, shape, steps)",
-        lambda grid: er.nn.Correlation(grid, 1, 2, radius=3.5)(torch.randn(1, 1, 4, 4, 4)),
-        {"space": er.Euclidean(3), "steps": torch.diag(torch.tensor([3.0, 1.0, 1.0]))},
-    ),
-    "steps by axes": (
-        lambda: er.Euclidean(3).grid(4, 4, 4, spacing=(3, 1, 1)),
-        "steps=torch.diag(torch.tensor([3.0, 1.0, 1.0]))",
-        lambda steps: er.domains.Grid(er.Euclidean(3), (4, 4, 4), steps),
+        lambda: er.Euclidean(3).grid(4, 4, 4, spacing=(3, 1)),
+        "(3.0, 1.0, 1.0)",
+        lambda spacing: er.nn.Correlation(er.Euclidean(3).grid(4, 4, 4, spacing=spacing), 1, 2, radius=3.5)(
+            torch.randn(1, 1, 4, 4, 4)
+        ),
     ),
     "a finite group of turns of space": (
         lambda: er.GroupSpace(CUBE),
