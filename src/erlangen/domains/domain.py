@@ -388,7 +388,7 @@ class Domain(ABC):
         key = (rho.name, factor, fibre)
         if key not in self.resolutions:
             with shared():
-                self.resolutions[key] = self.refined(rho, factor, fibre) if factor > 1 else None
+                self.resolutions[key] = self.refined(rho, factor, fibre) if factor > 1 or rho.blocks else None
         return self.resolutions[key]
 
     def refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:

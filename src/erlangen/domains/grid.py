@@ -75,12 +75,13 @@ class Grid(Domain):
     def sampling(self) -> Sampling:  # type: ignore[override]
         axes = [torch.arange(length, dtype=torch.float64) for length in self.sizes]
         index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        volume = torch.linalg.det(self.steps).abs().expand(self.sizes)
-        return Sampling(self.geometry, self.first + index @ self.steps, volume, self.interpolated(4))
+        steps = self.coordinate_steps
+        volume = torch.linalg.det(steps).abs().expand(self.sizes)
+        return Sampling(self.geometry, self.first + index @ steps, volume, self.interpolated(4))
 
     def interpolated(self, taps: int) -> Interpolation:
         """Lagrange interpolation with `taps` samples on each axis."""
-        return LatticeInterpolation(self.geometry, self.sizes, self.first, self.steps, taps)
+        return LatticeInterpolation(self.geometry, self.sizes, self.first, self.coordinate_steps, taps)
 
     def sized(self, shape: tuple[int, ...]) -> "Grid":
         if self.shape is None:
@@ -243,7 +244,12 @@ class Grid(Domain):
         if self.origin is not None:
             return self.origin
         extent = torch.tensor(self.sizes, dtype=torch.float64) - 1
-        return -(extent @ self.steps) / 2
+        return -(extent @ self.coordinate_steps) / 2
+
+    @property
+    def coordinate_steps(self) -> Float[Tensor, "n n"]:
+        """The steps in the coordinates of points; `steps` are in the components of frames."""
+        return self.steps
 
 
 def _checked(shape: Sequence[int], n: int) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Samples of R^n in rows of any length, centred at the origin: what photographs and volumes share."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, NoReturn
 
 import torch
@@ -11,13 +11,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.domains import Grid, Interpolation, Symmetry
-from erlangen.domains.interpolation import LatticeInterpolation
-from erlangen.domains.sampling import Sampling
 from erlangen.domains.spec import Field
 from erlangen.domains.symmetry import keeps_fibre, respected
 from erlangen.geometry import Geometry
 from erlangen.groups import Fibre
-from erlangen.shared import shared
 from erlangen.spaces.euclidean import Euclidean
 
 KEPT = 4_000_000  # samples to read from that are remembered
@@ -87,28 +84,9 @@ class CentredGrid(Grid):
         """On fields of any size the coarser ones are such fields again, in their own samples."""
         return self if self.shape is None else super().coarser()
 
-    @cached_property
-    @shared()
-    def coordinate_steps(self) -> Float[Tensor, "n n"]:
-        """Row i is the step of array axis i in the coordinates of points."""
-        return self.steps @ self.geometry.frame(self.geometry.origin).mT
-
     @property
-    def first(self) -> Float[Tensor, "n"]:
-        extent = torch.tensor(self.sizes, dtype=torch.float64) - 1
-        return -(extent @ self.coordinate_steps) / 2
-
-    @cached_property
-    @shared()
-    def sampling(self) -> Sampling:  # type: ignore[override]
-        axes = [torch.arange(length, dtype=torch.float64) for length in self.sizes]
-        index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        volume = torch.linalg.det(self.coordinate_steps).abs().expand(self.sizes)
-        points = self.first + index @ self.coordinate_steps
-        return Sampling(self.geometry, points, volume, self.interpolated(4))
-
-    def interpolated(self, taps: int) -> Interpolation:
-        return LatticeInterpolation(self.geometry, self.sizes, self.first, self.coordinate_steps, taps)
+    def coordinate_steps(self) -> Float[Tensor, "n n"]:
+        return self.steps @ self.geometry.frame(self.geometry.origin).mT
 
     @abstractmethod
     def symmetries(self) -> list[Symmetry]:
@@ -210,6 +188,13 @@ def permuted(f: Float[Tensor, "*batch_space"], axes: list[tuple[int, bool]]) -> 
     f = f.permute(*range(first), *[first + axis for axis, _ in axes])
     backwards = [first + a for a, (_, reversed_) in enumerate(axes) if reversed_]
     return f.flip(backwards) if backwards else f
+
+
+def cosine_and_sine(degrees: float) -> tuple[float, float]:
+    """Of a turn; exact zeros and ones at those of a lattice."""
+    quarters = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}
+    angle = math.radians(degrees)
+    return quarters.get(degrees % 360, (math.cos(angle), math.sin(angle)))
 
 
 def _rebuild(kind: type[CentredGrid], options: dict[str, Any]) -> CentredGrid:

@@ -1,7 +1,5 @@
 """Photographs: the plane, sampled at the pixels of images of any size."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +7,7 @@ from torch import Tensor
 from erlangen.arguments import Rotations, Size, checked
 from erlangen.domains import Symmetry
 from erlangen.groups import fibre_of
-from erlangen.spaces.centred import CentredGrid
+from erlangen.spaces.centred import CentredGrid, cosine_and_sine
 from erlangen.spaces.euclidean import Euclidean, Motions, structure_of, turns
 
 # images: columns are x to the right, rows are -y
@@ -63,10 +61,7 @@ class Plane(CentredGrid):
 
     def turn(self, degrees: float) -> Float[Tensor, "3 3"]:
         """The turn about the image's centre, counter-clockwise."""
-        # exact zeros and ones at the pixel grid's own turns
-        quarter = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}
-        angle = math.radians(degrees)
-        c, s = quarter.get(degrees % 360, (math.cos(angle), math.sin(angle)))
+        c, s = cosine_and_sine(degrees)
         return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
     def flip(self) -> Float[Tensor, "3 3"]:

@@ -1,6 +1,5 @@
 """Volumes: space, sampled at the voxels of scans and stacks of any size."""
 
-import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Literal
@@ -17,7 +16,7 @@ from erlangen.engines import Resolution, centred
 from erlangen.geometry import Frame
 from erlangen.groups import Fibre, FiniteFibre, PlaneFibre, Representation, StructureGroup
 from erlangen.groups.families import affine, cube
-from erlangen.spaces.centred import CentredGrid
+from erlangen.spaces.centred import CentredGrid, cosine_and_sine
 from erlangen.spaces.direction_fields import coefficients, directions
 from erlangen.spaces.euclidean import Euclidean, Motions, Spacing, structure_of
 
@@ -134,11 +133,10 @@ class Volume(CentredGrid):
             self._representations[field] = coefficients(self.degree)
         return super().representation(field)
 
-    def finer(self, rho: Representation, factor: float, *, fibre: bool = True) -> Resolution | None:
-        key = (rho.name, factor, fibre)
-        if rho.blocks and key not in self.resolutions:
-            self.resolutions[key] = directions(self.degree, factor) if fibre else None
-        return self.resolutions[key] if rho.blocks else super().finer(rho, factor, fibre=fibre)
+    def refined(self, rho: Representation, factor: float, fibre: bool) -> Resolution | None:
+        if not rho.blocks:
+            return super().refined(rho, factor, fibre)
+        return directions(len(rho.blocks) - 1, factor) if fibre else None
 
     def fibre_mean(self, field: Tensor) -> Tensor:
         return self.representation("regular").mean(field)
@@ -162,10 +160,7 @@ class Volume(CentredGrid):
         """The turn about an axis of the array, or a direction, by the right hand."""
         n = torch.eye(3)[axis] if isinstance(axis, int) else torch.tensor(axis)
         n = n.double() / n.double().norm()
-        # exact zeros and ones at the lattice's own turns
-        quarter = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}
-        angle = math.radians(degrees)
-        c, s = quarter.get(degrees % 360, (math.cos(angle), math.sin(angle)))
+        c, s = cosine_and_sine(degrees)
         across = torch.linalg.cross(n.expand(3, 3), torch.eye(3).double()).T  # v to n x v
         R = c * torch.eye(3).double() + s * across + (1 - c) * torch.outer(n, n)
         return affine(R, torch.zeros(3).double())
