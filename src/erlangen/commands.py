@@ -15,7 +15,10 @@ from erlangen.train import Settings
 from erlangen.train.settings import PRESETS, Preset
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from erlangen.train import Run, Training
+    from erlangen.train.predictor import Predictor
 
 SEEN = 192  # pixels of the photograph that `check` looks at, at most
 Folder = Positional[Annotated[Path, arg(metavar="DIR")]]
@@ -25,12 +28,15 @@ Images = Positional[Annotated[Path, arg(metavar="IMAGES")]]
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network on a folder of photographs, and prove its equivariance.
+    """Train a network on a folder of photographs or volumes, and prove its equivariance.
 
     DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is,
     or more than half of the range of all masks where compression or resampling left shades; with --classes
     3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in a line (then
     --classes is not needed). How the files are read stands in --out/reading.html before the first step.
+    Files of several slices are volumes: NIfTI, stacks of TIFF, npz. The network has the cube's turns where
+    voxels are cubes, else turns about the axis across the slices; --rotations, --axis, --degree and --spacing
+    say otherwise.
 
     DIR/CLASS with the photographs of each class: classification.
 
@@ -49,10 +55,12 @@ class Train:
     erlangen train photos --classes 4 --ignore 255 --balance --out runs/four
 
     erlangen train large --size 4096 --epochs 50
+
+    erlangen train scans --minutes 60 --crop 48
     """
 
     dir: Folder
-    """Holds the photographs."""
+    """Holds the photographs, or the volumes."""
     out: Path = Path("runs/network")
     """Where the network and the page go."""
     resume: bool = False
@@ -148,10 +156,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Predict:
-    """Segment photographs, or tell their classes.
+    """Segment photographs or volumes, or tell their classes.
 
     Segmentation: a mask for each image, PNG of its name and size, 255 where the thing is; of several classes
-    their numbers. Classification: the table classes.csv. Folders within are taken as well.
+    their numbers. Of a volume a file like it, with its affine or its steps. Classification: the table
+    classes.csv. Folders within are taken as well.
 
     What it wrote to --out before is replaced; files of others, or changed since, are not.
 
@@ -163,7 +172,7 @@ class Predict:
     model: Model
     """The folder that `erlangen train` wrote, or a .safetensors file that er.save did."""
     images: Images
-    """A photograph, or a folder of them."""
+    """A photograph or a volume, or a folder of them."""
     out: Path = Path("predictions")
     """Where the masks, or the table, go."""
     overwrite: bool = False
@@ -171,7 +180,7 @@ class Predict:
     size: int | None = None
     """Shrink photographs to this longer side, instead of the one of the training."""
     tile: int | None = None
-    """What is larger goes through the network in tiles of about so many pixels; as large as memory holds."""
+    """What is larger goes through the network in tiles whose sides are about so long; as memory holds."""
     device: str = "cpu"
     """Where to compute, such as "cpu" or "cuda"."""
 
@@ -195,9 +204,9 @@ class Predict:
 
 @dataclass(frozen=True)
 class Check:
-    """Measure the equivariance of a trained network, on a photograph or on a drawn scene.
+    """Measure the equivariance of a trained network, on a photograph or volume or on a drawn scene.
 
-    Also what the defect between the pixel grid's angles comes from, in the middle of the photograph.
+    Also what the defect between the pixel grid's angles comes from, in the middle of it.
 
     erlangen check runs/network --image new.jpg --html check.html
     """
@@ -205,11 +214,11 @@ class Check:
     model: Model
     """The folder that `erlangen train` wrote, or a .safetensors file that er.save did."""
     image: Path | None = None
-    """A photograph; without one, a drawn scene."""
+    """A photograph, or a volume; without one, a drawn scene."""
     layers: bool = False
     """Which layer loses how much."""
     sources: bool = True
-    """What the defect comes from: taps, fibre, nonlinearity, strides, border, interpolation."""
+    """What the defect comes from: taps, fibre, nonlinearity, strides, border, interpolation; no volumes."""
     html: Path | None = None
     """Write a page with the commuting square in pictures."""
     device: str = "cpu"
@@ -220,19 +229,14 @@ class Check:
         from erlangen.train import load
         from erlangen.train.angles import prove, split
         from erlangen.train.device import as_device
-        from erlangen.train.images import numbers, read_image, shrink
-        from erlangen.train.scenes import example
         from erlangen.train.writing import writing
 
         network = load(self.model).to(as_device(self.device))
-        side = min(network.size or SEEN, SEEN)
-        x = example()
-        if self.image is not None:
-            x = numbers(shrink(read_image(self.image, network.values), side, network.shrinking))
+        x = _looked_at(network, self.image)
         # what `predict` runs; which layer loses how much is asked of the layers themselves
         report = prove(network if self.layers else freeze(network), x, self.layers)  # type: ignore[arg-type]
         _say(str(report))
-        found = split(network, x) if self.sources else None
+        found = split(network, x) if self.sources and network.dim == 2 else None
         if found is not None:
             _say(f"\n{found}")
         if not any(row.element.is_exact for row in report.rows):
@@ -271,9 +275,11 @@ class Export:
                 f"--out is {out} and --format {self.format}, expected a name that ends in {ending}"
             )
         model = load(self.model)
-        notes = {"takes": "photographs in [0, 1], (batch, 3, height, width)", "gives": "logits"}
+        what = "photographs" if model.dim == 2 else "volumes"
+        space = "height, width" if model.dim == 2 else "*space"
+        notes = {"takes": f"{what} in [0, 1], (batch, {model.channels}, {space})", "gives": "logits"}
         notes |= {"task": model.task.name, "classes": list(model.task.classes)}
-        notes |= {name: getattr(model, name) for name in ("size", "shrinking", "values")}
+        notes |= {name: getattr(model, name) for name in ("size", "shrinking", "values", "spacing")}
         _say(f"network   {export(model, out, notes=notes)}")
         return 0
 
@@ -378,6 +384,24 @@ class _bar:
             text += f"  {self.measure} {self.scores[name]:.3f}"
         left = f"{in_words(step.remaining)} left"
         self.progress.update(self.tasks[name], completed=step.fraction, text=text, left=left)
+
+
+def _looked_at(network: "Predictor", image: Path | None) -> "Tensor":
+    """What `check` looks at: a file, or a drawn scene; of volumes their middle."""
+    from erlangen.train.angles import middle
+    from erlangen.train.cost import REPORTED_VOXELS
+    from erlangen.train.images import numbers, read_image, shrink
+    from erlangen.train.predict import as_numbers
+    from erlangen.train.scenes import example, example_volume
+
+    if network.dim == 3:
+        if image is None:
+            return example_volume(network.channels)
+        return middle(as_numbers(network, image)[0], REPORTED_VOXELS)
+    if image is None:
+        return example()
+    side = min(network.size or SEEN, SEEN)
+    return numbers(shrink(read_image(image, network.values), side, network.shrinking))
 
 
 def _counted(answers: Iterable[Any], total: int) -> Iterator[Any]:

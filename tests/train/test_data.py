@@ -238,11 +238,14 @@ def test_crops_turn_as_photographs_do():
     """By another cubic kernel than Pillow's, so not to the last bit."""
     colours = torch.from_numpy(255 * draw(93, np.random.default_rng(3))[0]).permute(2, 0, 1).to(torch.uint8)
     both = torch.cat([colours, (colours[:1] > 100).to(torch.uint8)])
-    ours = _turned(both, math.radians(30), 65)
+    ours = _turned(both, math.radians(30), (65, 65), True)
     theirs = turned(Image.fromarray(colours.permute(1, 2, 0).numpy()), 30)
     middle = torch.from_numpy(np.asarray(theirs).copy()).permute(2, 0, 1)[:, 14:79, 14:79]
     assert float((ours[:3].float() - middle.float()).abs().mean()) < 2
-    assert float((_turned(both, math.radians(-30), 65)[:3].float() - middle.float()).abs().mean()) > 10
+    assert (
+        float((_turned(both, math.radians(-30), (65, 65), True)[:3].float() - middle.float()).abs().mean())
+        > 10
+    )
 
 
 def test_turned_crops_of_photographs_hardly_larger_than_they_are():
@@ -377,11 +380,11 @@ def test_small_photographs_are_seen_whole(folder):
 
 def test_a_step_costs_the_same_however_large_photographs_are():
     large = [torch.zeros(3, 1024, 700, dtype=torch.uint8)]
-    assert Settings(size=1024).for_photographs(Task(), large).crop == 128
-    assert Settings(size=200).for_photographs(Task(), large).crop == 100
-    assert Settings(size=1024, crop=300).for_photographs(Task(), large).crop == 300
+    assert Settings(size=1024).for_images(Task(), large).crop == 128
+    assert Settings(size=200).for_images(Task(), large).crop == 100
+    assert Settings(size=1024, crop=300).for_images(Task(), large).crop == 300
     classes = Task(("a", "b", "c"), dense=False)
-    assert Settings(size=1024).for_photographs(classes, large).crop == 1024
+    assert Settings(size=1024).for_images(classes, large).crop == 1024
 
 
 def test_masks_without_a_pixel_that_counts_are_refused(folder):

@@ -107,7 +107,7 @@ def test_what_is_tinted_is_the_thing():
     truth = torch.zeros(60, 80, dtype=torch.uint8)
     truth[20:40, 30:60] = 1
     truth[50:] = 255
-    tile = np.asarray(_tile(image, truth)).astype(int)
+    tile = np.asarray(_tile(image, truth, 300)).astype(int)
     scale = SIDE / 80
     own = np.array([int(COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)])
     at = lambda row, column: tile[round(row * scale), round(column * scale)]  # noqa: E731

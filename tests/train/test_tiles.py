@@ -128,10 +128,10 @@ def test_many_photographs_go_by_parts_that_memory_holds(monkeypatch):
     whole = model(x).detach()
     model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     monkeypatch.setattr(tiles, "TILE", 16)
-    monkeypatch.setattr(tiles, "pixels_that_fit", lambda *_: 2 * 32 * 24 + 5)
+    monkeypatch.setattr(tiles, "samples_that_fit", lambda *_: 2 * 32 * 24 + 5)
     torch.testing.assert_close(tiles.answer(model, x), whole, rtol=0, atol=1e-5)
     assert seen == [2, 2, 1]
     seen.clear()
-    monkeypatch.setattr(tiles, "pixels_that_fit", lambda *_: None)
+    monkeypatch.setattr(tiles, "samples_that_fit", lambda *_: None)
     tiles.answer(model, x)
     assert seen == [5], "where nobody knows, all at once"

@@ -19,17 +19,20 @@ def predictions(
     predicted: Sequence[Tensor],
     truth: Sequence[Tensor] | None = None,
     path: str | Path | None = None,
+    *,
+    columns: int = 4,
 ) -> Any:
     """Each photograph with the outlines of what is predicted (a colour for each class) and true (white).
 
     Args:
         images: ``(3, height, width)`` within [0, 1].
         predicted, truth: ``(height, width)``, class indices.
+        columns: in a row, at most.
 
     Returns:
         The figure, or the path it was written to.
     """
-    canvas, axes = _sheet(images, [""] * len(images))
+    canvas, axes = _sheet(images, [""] * len(images), columns)
     for i, axis in enumerate(axes):
         outline(axis, predicted[i], None)
         if truth is not None:
@@ -50,11 +53,12 @@ def photographs(images: Sequence[Tensor], titles: Sequence[str], path: str | Pat
     return canvas if path is None else save(canvas, path)
 
 
-def _sheet(images: Sequence[Tensor], titles: Sequence[str]) -> tuple[Any, list[Any]]:
-    """A sheet of at most four columns, and the axis of each photograph."""
-    columns = min(4, len(images))
+def _sheet(images: Sequence[Tensor], titles: Sequence[str], columns: int = 4) -> tuple[Any, list[Any]]:
+    """A sheet of at most so many columns, and the axis of each photograph; single ones fill the width."""
+    wide = columns == 1
+    columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    canvas, axes = figure(rows, columns, 2.8 * columns, 2.9 * rows)
+    canvas, axes = figure(rows, columns, 11.2 if wide else 2.8 * columns, 2.9 * rows)
     for axis in axes.flat:
         blank(axis)
     for axis, image, title in zip(axes.flat, images, titles, strict=False):

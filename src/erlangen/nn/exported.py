@@ -89,7 +89,8 @@ def _example(module: nn.Module) -> Tensor:
             "input with a batch of two"
         )
     unit = 2 ** getattr(getattr(net, "options", None), "depth", 0)
-    shape = (4 * unit, 6 * unit) if domain.shape is None else domain.shape
+    sides = [4 * unit, 6 * unit, 5 * unit]
+    shape = sides[: domain.space_axes] if domain.shape is None else domain.shape
     like = next(module.parameters(), torch.empty(0))
     return torch.zeros(2, channels, *shape, dtype=like.dtype, device=like.device)
 

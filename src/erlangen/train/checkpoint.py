@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from erlangen.spaces import Plane
 from erlangen.train.predictor import Predictor, expect_predictor
 from erlangen.train.recipe import build, expect_borne_out, expect_recipe, read_recipe, recipe_of
 from erlangen.train.writing import make_folder, write_whole
@@ -44,8 +43,8 @@ def save(model: Predictor, path: str | Path) -> Path:
         The path.
 
     Raises:
-        ValueError: for weights that are not finite, a network that is no UNet or Classifier on the plane, or
-            one that was changed after it was built.
+        ValueError: for weights that are not finite, a network that is no UNet or Classifier on the plane
+            or on volumes, or one that was changed after it was built.
         OSError: if the disc is full; what was there before is still there.
     """
     from safetensors.torch import save as pack
@@ -54,8 +53,7 @@ def save(model: Predictor, path: str | Path) -> Path:
     path = _as_path(path)
     recipe = {"format": FORMAT, "sha256": BLANK, **recipe_of(model)}
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    plane = model.net.domain
-    shell = build(recipe, plane if isinstance(plane, Plane) else None)
+    shell = build(recipe, model.net.domain)  # type: ignore[arg-type]
     try:
         _expect_like(shell, {name: (t.dtype, tuple(t.shape)) for name, t in state.items()})
     except ValueError as error:

@@ -21,7 +21,8 @@ from erlangen.train.tiles import answer
 
 TRIALS = 3
 LEARNING = 1.5  # times what a step keeps for its backward pass: what it makes on the way as well
-REPORT, REPORTED = 140, 192  # answers that report and sources take, and the pixels of the photograph
+REPORT = 140  # answers that a report and sources take
+REPORTED, REPORTED_VOXELS = 192, 32  # the side of the photograph, or of the volume, that they look at
 SHOWN = 8  # photographs on the page
 PICTURES = 8  # as many as a page takes the time of: four, each for the folder and for the page
 COPIES = 5  # of the weights: themselves, their gradients, two moments, the best so far
@@ -146,7 +147,9 @@ def _memory(trial: Trial, kept: int, field: int) -> int:
 def _page(trial: Trial, one: float) -> tuple[int, float, float]:
     """The photographs that a page turns, the seconds for each, and those for all else on it."""
     images, size = trial.crops.images, trial.crops.settings.size
-    small = [image[:, :REPORTED, :REPORTED] for image in images[:1]]
+    small = [
+        image[(slice(None), *[slice(reported(image.dim() - 1))] * (image.dim() - 1))] for image in images[:1]
+    ]
     report = REPORT * _seconds(lambda: answer(trial.model, as_batch(small)))
     turned = to_turn(trial.held_out, size)
     turning = one + _seconds(lambda: turned_pair(trial.model, turned, 0, ANGLES[1]))
@@ -159,6 +162,11 @@ def _page(trial: Trial, one: float) -> tuple[int, float, float]:
         turning * len(ANGLES),
         report + one * min(SHOWN, len(trial.held_out)) + PICTURES * drawing,
     )
+
+
+def reported(dim: int) -> int:
+    """The side of what a report looks at, in the plane or in space, where it takes cubes of about as many."""
+    return REPORTED if dim == 2 else REPORTED_VOXELS
 
 
 def that_fit(

@@ -1,7 +1,8 @@
-"""What a step sees: random squares of random photographs."""
+"""What a step sees: random squares of random photographs, or cubes of volumes."""
 
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -9,13 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from erlangen.spaces.centred import permuted
 from erlangen.train.images import as_batch
 from erlangen.train.settings import Settings
-from erlangen.train.turning import nearest_squares, turned_squares
+from erlangen.train.turning import lattice_turns, nearest_squares, turned_squares
+from erlangen.train.volume_files import Spacing
+from erlangen.train.volumes import resized
 
 
 class View(NamedTuple):
-    """What is seen of a photograph, and of its truth, turned by an angle in radians."""
+    """What is seen of a photograph or volume, and of its truth, turned by an angle in radians."""
 
     image: Tensor
     truth: Tensor
@@ -26,16 +30,27 @@ class Crops:
     """Batches of crops, each photograph once in every round; it can be stopped and go on.
 
     Args:
-        images: ``(3, h, w)``, bytes.
-        truths: class indices, bytes: ``(h, w)``, cropped with the image, or ``()``.
+        images: ``(channel, *space)``, bytes or numbers in [0, 1].
+        truths: class indices, bytes: ``(*space)``, cropped with the image, or ``()``.
         settings: the size of crops and batches, the seed, and how crops are varied.
+        spacing: the steps of volumes: crops have fewer voxels where these are longer, and are exchanged by
+            turns that keep them.
     """
 
-    def __init__(self, images: list[Tensor], truths: list[Tensor], settings: Settings) -> None:
-        self.images, self.truths, self.settings = images, truths, settings
+    def __init__(
+        self,
+        images: list[Tensor],
+        truths: list[Tensor],
+        settings: Settings,
+        spacing: Spacing | None = None,
+    ) -> None:
+        self.images, self.truths, self.settings, self.spacing = images, truths, settings, spacing
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.queue: list[int] = []
-        self.crop = settings.crop or settings.size or max(max(image.shape[-2:]) for image in images)
+        side = settings.crop or settings.size or max(max(image.shape[1:]) for image in images)
+        steps = spacing or (1.0,) * (images[0].dim() - 1)
+        self.shape = tuple(max(1, round(side * min(steps) / step)) for step in steps)
+        self.quarters = lattice_turns(steps)
 
     @cached_property
     def checksum(self) -> str:
@@ -55,7 +70,7 @@ class Crops:
         self.queue = list(state["queue"])
 
     def batch(self) -> tuple[Tensor, ...]:
-        """Images ``(batch, 3, crop, crop)`` in about [0, 1], class indices ``(batch, [crop, crop])``.
+        """Images ``(batch, channel, *crop)`` in about [0, 1], class indices ``(batch, [*crop])``.
 
         With `consistency` the last half shows what the first one does, turned, and by how many radians,
         counter-clockwise, comes third, ``(batch // 2,)``.
@@ -79,32 +94,33 @@ class Crops:
         return int(torch.randint(max(below, 1), (1,), generator=self.generator))
 
     def _crop(self, i: int, views: int) -> list[View]:
-        """Views of a random square, flipped at random if flips do not matter; of two the second is turned."""
+        """Views of a random crop, flipped at random if flips do not matter; of two the second is turned."""
         image, truth = self.images[i], self.truths[i]
-        side, angles = self._side(), self._angles(views)
-        shown = max(_needed(side, angle) for angle in angles)
-        shown += (shown - side) % 2  # all views have one centre
-        both = torch.cat([image, truth[None]]) if truth.dim() else image  # they are cropped as one
-        both = _continued(_continued(both, side), shown, around=True)
-        top, left = (self._integer(length - shown + 1) for length in both.shape[-2:])
-        both = both[:, top : top + shown, left : left + shown]
+        zoom, angles = self._zoom(), self._angles(views)
+        shape = [max(1, round(length * zoom)) for length in self.shape]
+        shown = [_needed(length, angles) for length in shape]
+        both = torch.cat([image, truth[None].to(image.dtype)]) if truth.dim() else image  # cropped as one
+        both = _continued(_continued(both, shape), shown, around=True)
+        first = [self._integer(n - m + 1) for n, m in zip(both.shape[1:], shown, strict=True)]
+        both = both[(slice(None), *(slice(a, a + n) for a, n in zip(first, shown, strict=True)))]
         flip = self._integer(2)
         both = both.flip(-1) if flip and self.settings.flips else both
-        quarters = self._integer(4) if self.settings.quarter_turns else 0
+        axes = self.quarters[self._integer(len(self.quarters)) if self.settings.quarter_turns else 0]
         seen = []
         for angle in angles:
-            view = _scaled(_turned(both, angle, side), self.crop)
-            view = view.rot90(quarters, (-2, -1))
-            seen.append(View(view[:3], view[3] if truth.dim() else truth, angle))
+            view = permuted(
+                _scaled(_turned(both, angle, shape, bool(truth.dim())), self.shape, len(image)), axes
+            )
+            own = view[-1].to(torch.uint8) if truth.dim() else truth
+            seen.append(View(view[: len(image)], own, angle))
         return seen
 
-    def _side(self) -> int:
-        """How much of the photograph the crop shows: its own side, or, zoomed, somewhat more or less."""
-        side, zoom = self.crop, self.settings.zoom
+    def _zoom(self) -> float:
+        """How much of the photograph a crop shows, relative to its own side."""
+        zoom = self.settings.zoom
         if zoom == 0:
-            return side
-        power = 2 * float(torch.rand(1, generator=self.generator)) - 1
-        return max(1, round(side * (1 + zoom) ** power))
+            return 1.0
+        return (1 + zoom) ** (2 * float(torch.rand(1, generator=self.generator)) - 1)
 
     def _angles(self, views: int) -> list[float]:
         """By how much each view of a crop is turned, in radians: the first, of every other crop, by as much
@@ -118,54 +134,64 @@ class Crops:
 
     def _jitter(self, image: Tensor) -> Tensor:
         """Brightness, contrast and the balance of colours, at random for each crop, all its views alike."""
-        crops = self.settings.crops
+        crops, channels = self.settings.crops, image.shape[1]
         of = torch.arange(len(image)) % crops
-        mean = image[:crops].mean((1, 2, 3), keepdim=True)[of]
-        balance = 1 + (self._factor(crops, 3)[of] - 1) / 3
+        mean = image[:crops].mean([*range(1, image.dim())], keepdim=True)[of]
+        balance = 1 + (self._factor(crops, channels)[of] - 1) / 3
         contrast, brightness = self._factor(crops, 1)[of], self._factor(crops, 1)[of]
         return ((image - mean) * contrast + mean * brightness) * balance
 
     def _factor(self, count: int, channels: int) -> Tensor:
-        shape = (count, channels, 1, 1)
+        shape = (count, channels, *[1] * len(self.shape))
         return 1 + self.settings.jitter * (2 * torch.rand(shape, generator=self.generator) - 1)
 
 
-def _continued(image: Tensor, side: int, around: bool = False) -> Tensor:
-    """A photograph smaller than that is continued by its mirror image: right and below, or all around."""
-    height, width = image.shape[-2:]
-    tall, wide = max(side - height, 0), max(side - width, 0)
-    if not (tall or wide):
+def _continued(image: Tensor, shape: Sequence[int], around: bool = False) -> Tensor:
+    """What is smaller than that is continued by its mirror image: at the end of each axis, or all around."""
+    lacking = [max(wanted - there, 0) for wanted, there in zip(shape, image.shape[1:], strict=True)]
+    if not any(lacking):
         return image
-    top, left = ((tall + 1) // 2, (wide + 1) // 2) if around else (0, 0)
-    pads = (left, wide - left, top, tall - top)
-    mode = "reflect" if max(pads[:2]) < width and max(pads[2:]) < height else "replicate"
-    return F.pad(image[None].float(), pads, mode=mode)[0].to(torch.uint8)
+    before = [(n + 1) // 2 if around else 0 for n in lacking]
+    pads = [(a, n - a) for a, n in zip(before, lacking, strict=True)]
+    mirrored = all(max(pad) < there for pad, there in zip(pads, image.shape[1:], strict=True))
+    sides = [n for pad in reversed(pads) for n in pad]
+    return F.pad(image[None].float(), sides, mode="reflect" if mirrored else "replicate")[0].to(image.dtype)
 
 
-def _needed(side: int, angle: float) -> int:
-    """The side of an upright square that holds a turned one, and two pixels to interpolate between."""
-    return math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
-
-
-def _turned(both: Tensor, angle: float, side: int) -> Tensor:
-    """The square of a side in the middle, turned counter-clockwise: colours by splines; the nearest class."""
-    if angle == 0:
-        first = (both.shape[-1] - side) // 2
-        return both[:, first : first + side, first : first + side]
-    values, angles = both[None].float(), torch.tensor([angle], dtype=torch.float64)
-    colours, classes = (
-        turned_squares(values[:, :3], angles, side),
-        nearest_squares(values[:, 3:], angles, side),
+def _needed(side: int, angles: Sequence[float]) -> int:
+    """The side of an upright square that holds turned ones, each with two pixels to interpolate between; all
+    views have one centre."""
+    most = max(
+        math.ceil(side * (abs(math.cos(angle)) + abs(math.sin(angle)))) + 2 if angle else side
+        for angle in angles
     )
-    return torch.cat([colours, classes], 1)[0].round().clamp(0, 255).to(torch.uint8)
+    return most + (most - side) % 2
 
 
-def _scaled(both: Tensor, side: int) -> Tensor:
-    """Image (three channels) and mask at another size: means, or interpolated; the nearest class."""
-    if both.shape[-1] == side:
+def _turned(both: Tensor, angle: float, shape: Sequence[int], masked: bool) -> Tensor:
+    """The crop of a shape in the middle; a square turned counter-clockwise: colours by splines, and the
+    nearest class, which comes last where there is one."""
+    if angle == 0:
+        first = [(there - length) // 2 for there, length in zip(both.shape[1:], shape, strict=True)]
+        return both[(slice(None), *(slice(a, a + n) for a, n in zip(first, shape, strict=True)))]
+    values, angles = both[None].float(), torch.tensor([angle], dtype=torch.float64)
+    colours = len(both) - masked
+    turned = [turned_squares(values[:, :colours], angles, shape[0])]
+    turned += [nearest_squares(values[:, colours:], angles, shape[0])] if masked else []
+    return torch.cat(turned, 1)[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _scaled(both: Tensor, shape: Sequence[int], channels: int) -> Tensor:
+    """Image (so many channels) and mask at another size: means, or interpolated; the nearest class."""
+    if tuple(both.shape[1:]) == tuple(shape):
         return both
-    image = F.interpolate(both[None, :3].float(), (side, side), mode="bilinear", antialias=True)[0]
-    image = image.round().to(torch.uint8)
-    if len(both) == 3:
+    size = tuple(shape)
+    image = both[None, :channels].float()
+    if len(size) == 2:
+        image = F.interpolate(image, size, mode="bilinear", antialias=True)[0].round()
+    else:
+        image = resized(image, size)[0]
+    image = image.to(both.dtype)
+    if len(both) == channels:
         return image
-    return torch.cat([image, F.interpolate(both[None, 3:], (side, side), mode="nearest-exact")[0]])
+    return torch.cat([image, F.interpolate(both[None, channels:], size, mode="nearest-exact")[0]])

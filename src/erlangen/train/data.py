@@ -1,6 +1,7 @@
 """Photographs with what is true of them."""
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,10 +12,12 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from erlangen.train.ahead import ahead
+from erlangen.train.decoding import examine
 from erlangen.train.images import Shrinking, as_bytes, read_image, resampled, turned_and_shrunk
 from erlangen.train.masks import MaskReading, how_to_read, read_mask
 from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
+from erlangen.train.volume_files import Spacing
 
 MOST = 4  # photographs in memory at their full size at once
 Self = TypeVar("Self", bound="Data")
@@ -22,15 +25,30 @@ Self = TypeVar("Self", bound="Data")
 
 @dataclass(frozen=True)
 class Data(ABC):
-    """Photographs in files, and the task that they are for: `Photographs` or `SortedPhotographs`.
+    """Photographs or volumes in files, and the task that they are for: `Photographs`, `SortedPhotographs` or
+    `Volumes`.
 
     Attributes:
         images: files.
         values: the numbers that are black and white in all of them; None for what each tells by itself.
+        dim: axes of space.
+        what: a word for them.
     """
 
     images: tuple[Path, ...]
     values: Values | None = field(default=None, kw_only=True)
+    dim = 2
+    what = "photographs"
+
+    @property
+    def channels(self) -> int:
+        """Numbers at each sample."""
+        return 3
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """The steps of the voxels that networks see; None for photographs."""
+        return None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,21 +66,50 @@ class Data(ABC):
         return replace(self, **some)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them, those with what is true among them."""
+        return tuple(x for name in self.for_each for x in getattr(self, name) if isinstance(x, Path))
+
+    @property
     @abstractmethod
     def for_each(self) -> tuple[str, ...]:
         """The fields with an entry for each photograph."""
+
+    def sizes(self, size: int | None) -> list[tuple[int, ...]]:
+        """How many samples they have on each axis, their longer side at most `size`; what cannot be read is
+        left out."""
+        found = []
+        for path in self.images:
+            with suppress(ValueError, OSError):
+                width, height = examine(path).size
+                part = min(1.0, (size or max(width, height)) / max(width, height))
+                found.append((max(1, round(part * height)), max(1, round(part * width))))
+        return found
+
+    def pictured(self, image: Tensor, *truths: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As pictures: an image ``(3, height, width)``, and class indices ``(height, width)``."""
+        return image, list(truths)
 
     @abstractmethod
     def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> UInt8[Tensor, "..."]:
         """The class index (or indices) of photograph i, whose width and height are `whole`."""
 
+    def at_steps(self: Self, steps: float | Spacing | None) -> Self:
+        """Volumes, to be brought to voxels of these steps, the same for all axes or one for each; photographs
+        as they are."""
+        return self
+
     def on_one_scale(self: Self, *others: Self) -> tuple[Self, ...]:
         """These photographs and others, with the numbers for black and white that these have."""
-        values = self.values or values_of(self.images)
-        return tuple(replace(data, values=values) for data in (self, *others))
+        decided = self.decided()
+        return tuple(replace(data, **decided) for data in (self, *others))
+
+    def decided(self) -> dict[str, Any]:
+        """What these files decide for all that are read with them."""
+        return {"values": self.values or values_of(self.images)}
 
     def load(self, size: int | None, by: Shrinking = "cubic") -> tuple[list[Tensor], list[Tensor]]:
-        """All images ``(3, h, w)`` and class indices as bytes, the longer side at most `size`.
+        """All images ``(channels, *space)`` and class indices as bytes, the longer side at most `size`.
 
         Several at a time, by as many threads as torch has; of those that cannot be read, the first is named.
         """

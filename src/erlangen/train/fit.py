@@ -24,7 +24,7 @@ from erlangen.train.losses import Loss
 from erlangen.train.memory import foresee, say_memory
 from erlangen.train.predictor import Predictor, statistics
 from erlangen.train.reading import how_files_are_read
-from erlangen.train.scale import Values, says_values
+from erlangen.train.scale import says_values
 from erlangen.train.settings import Settings
 from erlangen.train.state import NAME as STATE
 from erlangen.train.task import Task
@@ -43,19 +43,21 @@ def fit(
     progress: Progress | None = None,
     **changes: Any,
 ) -> Run:
-    r"""Train a network on a folder of photographs.
+    r"""Train a network on a folder of photographs or of volumes.
 
     Minimizes cross-entropy plus ``1 - Dice`` (see `Settings.loss`) with AdamW, the learning rate rising
     over the first tenth and falling as a cosine, on random crops that are flipped at random. Minutes are the
     whole time of this call, reading the photographs and scoring included.
 
     Args:
-        data: a folder with ``images`` and ``masks`` (files of equal stems), or with a folder of photographs
-            for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
+        data: a folder with ``images`` and ``masks`` (files of equal stems: photographs, or volumes as NIfTI,
+            stacks of TIFF or npz), or with a folder of photographs for each class; or a folder with such
+            folders in ``train`` and ``val``; or both sets themselves.
         settings: see `Settings`; `changes` replace some of them, or of the network's `Options`, or name a
             ``preset=``, "fast" or "exact", as of `Settings.changed`.
-        net: another network to train, from 3 colours to logits; None builds the `UNet`, or the `Classifier`.
-            On a GPU a step of these is recorded as one graph of kernels; of others they are launched singly.
+        net: another network to train, from colours or channels to logits; None builds the `UNet`, or the
+            `Classifier`. On a GPU a step of these is recorded as one graph of kernels; of others they are
+            launched singly.
         out: a folder for the state, every half minute, which a training that is stopped goes on from, and for
             the network: the best one so far after each look, in the end the last one. One training at a time.
         resume: go on from there. With steps or epochs the weights end the same, bit for bit, as if it had
@@ -136,17 +138,19 @@ def _prepared(
     task = learned.task
     if net is not None and settings.consistency is None:
         settings = replace(settings, consistency=0.0)  # whether it is to turn, its maker knows
-    settings = settings.for_task(task)
-    say_memory(foresee(learned, held_out, settings, net or default_network(task, settings)), say)
+    learned, held_out = learned.at_steps(settings.spacing), held_out.at_steps(settings.spacing)
+    settings = settings.for_data(learned)
+    network = net or default_network(task, settings, learned.channels)
+    say_memory(foresee(learned, held_out, settings, network), say)
     learned, held_out = learned.on_one_scale(held_out)
     images, truths = learned.load(settings.size, settings.shrinking)
-    settings = settings.for_photographs(task, images)
+    settings = settings.for_images(task, images)
     if not class_counts(task, truths).any():
         raise ValueError(
             f"no pixel of the {len(learned)} masks counts, expected some that are not {settings.ignore}, "
             "the value to --ignore"
         )
-    model = _untrained(net, task, settings, images, learned.values)
+    model = _untrained(net, learned, settings, images)
     weights = balanced(task, truths) if settings.balance else settings.class_weights
     loss = Loss(task, settings.loss, weights, settings.consistency_for(task)).to(model.mean.device)
     turns = isinstance(model.net, UNet | Classifier) and settings.rotations != 1
@@ -160,19 +164,17 @@ def _prepared(
             say(name, text)
     if out is not None:
         reading.write(out)
-    crops = Crops(images, truths, settings)
+    crops = Crops(images, truths, settings, learned.spacing)
     return Training(model, loss, crops, settings, held_out, out, notes, lock=lock, clock=clock, page=page)
 
 
-def _untrained(
-    net: nn.Module | None, task: Task, settings: Settings, images: list[Tensor], values: Values | None
-) -> Predictor:
+def _untrained(net: nn.Module | None, data: Data, settings: Settings, images: list[Tensor]) -> Predictor:
     """The network before the first step, where it will be trained."""
     torch.manual_seed(settings.seed)
     keep_freed_memory()
-    net = default_network(task, settings) if net is None else net
-    model = Predictor(net, *statistics(images), settings.size, task, values, settings.shrinking)
-    return model.to(as_device(settings.device))
+    net = default_network(data.task, settings, data.channels) if net is None else net
+    known = (settings.size, data.task, data.values, settings.shrinking, data.spacing)
+    return Predictor(net, *statistics(images), *known).to(as_device(settings.device))
 
 
 def notes_on(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool) -> tuple[str, ...]:
@@ -183,7 +185,7 @@ def notes_on(data: Data, images: list[Tensor], truths: list[Tensor], turns: bool
         images, truths: the same, loaded as bytes.
         turns: whether the network will treat all turns alike.
     """
-    says = [says_upright(images) if turns else None, says_absent(data.task, truths)]
+    says = [says_upright(images) if turns and data.dim == 2 else None, says_absent(data.task, truths)]
     masks = data.how.notes if isinstance(data, Photographs) else ()
     return (*(sentence for sentence in says if sentence), *masks)
 
@@ -198,7 +200,7 @@ def expect_unused(out: Path, *names: str) -> None:
         )
 
 
-def default_network(task: Task, settings: Settings) -> nn.Module:
-    """The `UNet` or `Classifier` that the settings describe."""
+def default_network(task: Task, settings: Settings, channels: int = 3) -> nn.Module:
+    """The `UNet` or `Classifier` that the settings describe, filled in, of so many channels."""
     options = replace(settings.network, width=settings.width_for(task))
-    return (UNet if task.dense else Classifier)(settings.domain, 3, task.logits, **vars(options))
+    return (UNet if task.dense else Classifier)(settings.domain, channels, task.logits, **vars(options))

@@ -1,10 +1,10 @@
-"""Where photographs lie: the folders that a user may give."""
+"""Where photographs and volumes lie: the folders that a user may give."""
 
 import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from erlangen.train.data import Photographs, SortedPhotographs
 from erlangen.train.decoding import decode
 from erlangen.train.task import Task
+from erlangen.train.volume_files import VOLUMES, is_volume, stem_of
+from erlangen.train.volumes import Volumes
 
 ENDINGS = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
@@ -49,8 +51,10 @@ LAYOUT = (
 
 def find_data(
     folder: str | Path, classes: int | None = None, ignore: int | None = None
-) -> Photographs | SortedPhotographs:
-    """Photographs with masks, if there is a folder ``images``; else those of ``folder/CLASS/``.
+) -> Photographs | SortedPhotographs | Volumes:
+    """Photographs or volumes with masks, if there is a folder ``images``; else those of ``folder/CLASS/``.
+
+    Volumes are NIfTI, npz, and TIFF with several pages.
 
     Args:
         folder, classes, ignore: see `find_photographs`.
@@ -61,6 +65,8 @@ def find_data(
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder, {LAYOUT}")
+    if (folder / "masks").is_dir() and volumes_in(folder / "images"):
+        return find_volumes(folder, classes, ignore)
     inside = {path.name for path in class_folders(folder)}
     lower = {name.lower() for name in inside}
     if inside and not {"images", "masks"} & inside and not (PHOTOGRAPHS & lower and MASKS & lower):
@@ -99,6 +105,52 @@ def find_photographs(
     """
     folder = Path(folder)
     images, masks = (_by_stem(folder / name) for name in ("images", "masks"))
+    stems, names = _paired(folder, images, masks), _class_names(folder, classes)
+    return Photographs(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+
+
+def find_volumes(folder: str | Path, classes: int | None = None, ignore: int | None = None) -> Volumes:
+    """The pairs of volumes in ``folder/images`` and ``folder/masks``, as of `find_photographs`.
+
+    Raises:
+        ValueError: naming the folder or file that is missing, and what was expected.
+    """
+    folder = Path(folder)
+    images, masks = (_volumes_by_stem(folder / name) for name in ("images", "masks"))
+    stems, names = _paired(folder, images, masks), _class_names(folder, classes)
+    return Volumes(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+
+
+def volumes_in(folder: Path) -> list[Path]:
+    """The volumes in a folder, if the first of its files is one; a TIFF is one if it has several pages."""
+    if not folder.is_dir():
+        return []
+    files = (p for p in sorted(folder.iterdir()) if not p.is_dir() and p.name[0] != ".")
+    named = [p for p in files if p.name.lower().endswith(VOLUMES)]
+    return named if named and is_volume(named[0]) else []
+
+
+def _volumes_by_stem(folder: Path) -> dict[str, Path]:
+    """The volumes in a folder, each by its stem: a.nii.gz is a."""
+    files: dict[str, Path] = {}
+    for file in volumes_in(folder):
+        stem = same_name(stem_of(file))
+        if stem in files:
+            raise ValueError(
+                f"{files[stem]} and {file.name} have one stem, expected one file of each; rename one"
+            )
+        files[stem] = file
+    if not files:
+        raise ValueError(f"{folder} holds no volumes, expected NIfTI, stacks of TIFF, or npz")
+    return files
+
+
+def _paired(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> list[str]:
+    """The stems of images, sorted.
+
+    Raises:
+        ValueError: for images without a mask; a warning names masks without an image.
+    """
     missing = sorted(set(images) - set(masks))
     alone = sorted(set(masks) - set(images))
     if missing:
@@ -118,11 +170,9 @@ def find_photographs(
             f"{len(alone)} of {len(masks)} masks have no image and are left out: "
             f"{', '.join(masks[stem].name for stem in alone[:5])}; expected a file of the same stem in "
             f"{folder / 'images'}",
-            stacklevel=2,
+            stacklevel=3,
         )
-    stems = sorted(images)
-    names = _class_names(folder, classes)
-    return Photographs(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+    return sorted(images)
 
 
 def find_sorted(folder: str | Path) -> SortedPhotographs:
@@ -159,11 +209,15 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
     return SortedPhotographs(tuple(images), tuple(labels), names)
 
 
-def find_images(path: str | Path) -> dict[Path, Path]:
+def find_images(path: str | Path, dim: int = 2) -> dict[Path, Path]:
     """An image file itself, or the images in a folder and those within: their paths from there.
 
     Of a folder that holds ``images``, these only. Left out are hidden files, and folders that a training
     wrote.
+
+    Args:
+        path: the file or folder.
+        dim: 2 for photographs, 3 for volumes.
 
     Raises:
         ValueError: if there are none.
@@ -175,9 +229,13 @@ def find_images(path: str | Path) -> dict[Path, Path]:
         raise ValueError(f"{path} is no folder, expected a photograph, or a folder of them")
     if (path / "images").is_dir():
         path = path / "images"
-    found = {file: file.relative_to(path) for file in _images_below(path)}
+    found = {
+        file: file.relative_to(path) for file in _images_below(path, _is_image if dim == 2 else is_volume)
+    }
     if not found:
-        raise ValueError(f"{path} holds no images, expected PNG, JPEG, TIFF or the like")
+        what = "images, expected PNG, JPEG, TIFF or the like"
+        what = what if dim == 2 else "volumes, expected NIfTI, stacks of TIFF, or npz"
+        raise ValueError(f"{path} holds no {what}")
     return found
 
 
@@ -391,17 +449,19 @@ def _common(names: list[str]) -> int:
     return next(differ, min(map(len, names)))
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
+def _images_below(folder: Path, wanted: Callable[[Path], bool] = _is_image) -> Iterator[Path]:
     """The images in a folder and those within, sorted; of a folder with links to it, once."""
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
     links = [folder]
     while links:
-        found += _walked(links.pop(0), seen, links)
+        found += _walked(links.pop(0), seen, links, wanted)
     return iter(sorted(found))
 
 
-def _walked(folder: Path, seen: set[tuple[int, int]], links: list[Path]) -> Iterator[Path]:
+def _walked(
+    folder: Path, seen: set[tuple[int, int]], links: list[Path], wanted: Callable[[Path], bool]
+) -> Iterator[Path]:
     """The images below that no link leads to; the links to folders are set aside."""
     try:
         status, inside = folder.stat(), sorted(folder.iterdir())
@@ -422,8 +482,8 @@ def _walked(folder: Path, seen: set[tuple[int, int]], links: list[Path]) -> Iter
             if path.is_symlink():
                 links.append(path)
             else:
-                yield from _walked(path, seen, links)
-        elif _is_image(path):
+                yield from _walked(path, seen, links, wanted)
+        elif wanted(path):
             yield path
 
 

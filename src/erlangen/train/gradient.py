@@ -49,7 +49,7 @@ class Gradient:
         return self.recorder is not None and self.recorder.graph is not None
 
     def __call__(self, *batch: Tensor) -> float:
-        """Of images ``(batch, 3, h, w)`` in [0, 1] and what else the loss asks for, wherever they are."""
+        """Of images ``(batch, channel, *space)`` in [0, 1] and what else the loss asks for, anywhere."""
         device = self.model.mean.device
         if not self.recordable:
             return self._computed(*(x.to(device) for x in batch)).item()

@@ -98,6 +98,10 @@ def alike(learned: Data, held_out: Data) -> tuple[Data, Data]:
             f"the photographs held out have the classes {', '.join(held_out.task.classes)}, expected those "
             f"of the photographs to learn from: {', '.join(learned.task.classes)}"
         )
+    if type(learned) is not type(held_out):
+        raise ValueError(
+            f"there are {learned.what} to learn from and {held_out.what} held out, expected the same of both"
+        )
     if not (isinstance(learned, Photographs) and isinstance(held_out, Photographs)):
         return learned, held_out
     if learned.ignore != held_out.ignore:

@@ -101,9 +101,10 @@ def as_bytes(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
     return torch.from_numpy(pixels(image)).permute(2, 0, 1)
 
 
-def as_batch(images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:
-    """Bytes to numbers in [0, 1]; all of one size."""
-    return torch.stack(images).float() / 255
+def as_batch(images: list[Tensor]) -> Float[Tensor, "batch channel *space"]:
+    """Bytes to numbers in [0, 1], other numbers as they are; all of one size."""
+    batch = torch.stack(images)
+    return batch if batch.is_floating_point() else batch.float() / 255
 
 
 def numbers(image: Image.Image) -> Float[Tensor, "1 3 height width"]:

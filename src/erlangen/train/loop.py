@@ -161,7 +161,7 @@ class Training:
         domain = f" on {net.domain}" if isinstance(net, UNet | Classifier) else ""
         return {
             "task": f"{task.name}: {', '.join(shares)}",
-            "photographs": f"{len(self.crops.images)} to learn from, {len(self.held_out)} held out",
+            self.held_out.what: f"{len(self.crops.images)} to learn from, {len(self.held_out)} held out",
             "network": f"{type(net).__name__}{domain}, {parameters:,} parameters",
             "loss": self.loss.extra_repr(),
             "precision": self.precision,
@@ -174,7 +174,7 @@ class Training:
         Where time decides, the looks and the page are cut down to what it holds, and `notes` say so.
         """
         with self.clock:
-            crops = Crops(self.crops.images, self.crops.truths, self.settings)
+            crops = Crops(self.crops.images, self.crops.truths, self.settings, self.crops.spacing)
             still = replace(self.resolved, lr=1e-12)
             model = copy.deepcopy(self.model)
             trial = Training(model, self.loss, crops, still, self.held_out, clock=self.clock)

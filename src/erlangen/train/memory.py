@@ -1,11 +1,10 @@
 """The memory that a training takes, from the heads of its files: before any photograph is loaded."""
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,9 +12,8 @@ from torch import nn
 from erlangen.models import Classifier, UNet
 from erlangen.train.cost import COPIES, LEARNING, Kept
 from erlangen.train.data import Data
-from erlangen.train.decoding import examine
 from erlangen.train.plain import PlainUNet
-from erlangen.train.room import FIELDS, TRIED, Largest, machine_memory
+from erlangen.train.room import FIELDS, Largest, machine_memory, tried
 from erlangen.train.settings import Settings
 from erlangen.train.tiles import TILE
 
@@ -73,18 +71,19 @@ def foresee(learned: Data, held_out: Data, settings: Settings, net: nn.Module) -
 
     Files that cannot be read are left out: reading them will say why.
     """
-    task, size = learned.task, settings.size_for(learned.task)
-    whole = [found for path in (*learned.images, *held_out.images) if (found := _size(path)) is not None]
-    sizes = [_shrunk(*found, size) for found in whole] or [(1, 1)]
-    channels = 4 if task.dense else 3
-    bounds = [torch.empty(3, height, width, device="meta") for width, height in sizes]
-    crop = settings.for_photographs(task, bounds).crop or size
+    task, size = learned.task, settings.size
+    whole, sizes = learned.sizes(None), learned.sizes(size) + held_out.sizes(size)
+    whole = whole + held_out.sizes(None)
+    sizes = sizes or [(1,) * learned.dim]
+    bounds = [torch.empty(learned.channels, *shape, device="meta") for shape in sizes]
+    crop = settings.for_images(task, bounds).crop or max(map(max, sizes))
+    number = 1 if learned.dim == 2 else 4  # bytes
     free, most = machine_memory()
     return Memory(
         count=len(learned) + len(held_out),
-        photographs=channels * sum(width * height for width, height in sizes),
-        reading=DECODED * max((width * height for width, height in whole), default=0),
-        computing=_computing(net, settings, crop, max(width * height for width, height in sizes)),
+        photographs=(number * learned.channels + task.dense) * sum(map(math.prod, sizes)),
+        reading=DECODED * max(map(math.prod, whole), default=0),
+        computing=_computing(net, settings, crop, learned, max(map(math.prod, sizes))),
         device=settings.device,
         free=free,
         most=most,
@@ -108,29 +107,18 @@ def say_memory(memory: Memory, say: Callable[[str, str], None] | None) -> None:
         )
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    with suppress(ValueError, OSError):
-        return examine(path).size
-    return None
-
-
-def _shrunk(width: int, height: int, size: int) -> tuple[int, int]:
-    part = min(1.0, size / max(width, height))
-    return max(1, round(part * width)), max(1, round(part * height))
-
-
-def _computing(net: nn.Module, settings: Settings, crop: int, largest: int) -> int:
+def _computing(net: nn.Module, settings: Settings, crop: int, data: Data, largest: int) -> int:
     """Measured on a small crop of nothing, by a copy; 0 for networks that may not take one."""
     if not isinstance(net, UNet | Classifier | PlainUNet):
         return 0
-    side, trial, bytes_of = min(crop, TRIED), copy.deepcopy(net).train(), []
+    side, trial, bytes_of = min(crop, tried(data.dim)), copy.deepcopy(net).train(), []
     for batch in (1, 2):  # filters are kept as well, and they do not grow
         with torch.random.fork_rng([]), Kept() as kept, Largest(trial) as field:
-            trial(torch.zeros(batch, 3, side, side))
+            trial(torch.zeros(batch, data.channels, *[side] * data.dim))
         bytes_of.append(kept.bytes)
     each = bytes_of[1] - bytes_of[0]
-    learning = LEARNING * (bytes_of[0] - each + each * settings.batch * (crop / side) ** 2)
-    answering = FIELDS * field.bytes / 2 * min(largest, TILE**2) / side**2
+    learning = LEARNING * (bytes_of[0] - each + each * settings.batch * (crop / side) ** data.dim)
+    answering = FIELDS * field.bytes / 2 * min(largest, TILE**2) / side**data.dim
     weights = COPIES * sum(p.numel() * p.element_size() for p in net.parameters())
     return round(weights + max(learning, answering))
 

@@ -1,4 +1,4 @@
-"""Prediction: photographs of any size in, probabilities out."""
+"""Prediction: photographs or volumes of any size in, probabilities out."""
 
 import csv
 import time
@@ -21,13 +21,17 @@ from erlangen.train.images import as_rgb, numbers, shrink
 from erlangen.train.lock import FolderLock
 from erlangen.train.outputs import Outputs, one_spelling, some, written_among
 from erlangen.train.predictor import Predictor, expect_predictor
+from erlangen.train.scale import values_of_numbers
 from erlangen.train.task import Task
 from erlangen.train.tiles import answer
+from erlangen.train.volume_files import read_volume, written_like
+from erlangen.train.volumes import at_spacing, resized, scaled
 
 TABLE = "classes.csv"
 KEEP_EVERY = 30.0  # seconds after which the lines of a table go to the disc
 Answers = Generator[tuple[Path, Tensor], None, None]  # photographs and their logits
-Read = Callable[[], tuple[Tensor, tuple[int, int]]]  # a photograph at the network's scale, and its own size
+Seen = tuple[Tensor, tuple[int, ...]]  # an image at the network's scale, and the shape that it has itself
+Read = Callable[[], Seen]
 
 
 def predict(
@@ -43,10 +47,11 @@ def predict(
 
     Args:
         model: from `fit` or `load`.
-        images: a file, a folder (and those within), a photograph, or a tensor ``(batch, 3, height, width)``
+        images: a file, a folder (and those within), a photograph, or a tensor ``(batch, channels, *space)``
             in [0, 1] that is used at the size it has.
         out: a folder for masks, PNG of the photographs' names and sizes, in folders as theirs (255 where the
-            thing is, or the class indices), or for ``classes.csv``. What was predicted there before is
+            thing is, or the class indices), or for ``classes.csv``. Masks of volumes are files as these are,
+            with their affine or steps, of class indices. What was predicted there before is
             replaced, and nothing else; it is never taken for photographs.
         size: shrink photographs to this longer side instead of the one that the network was trained at.
         tile: what is larger goes through the network in tiles of about so many pixels, with the same answer;
@@ -55,8 +60,8 @@ def predict(
             warning says what.
 
     Returns:
-        For each photograph ``(height, width)``, of the photograph's size; with several classes
-        ``(classes, height, width)``, or ``(classes,)`` for the whole.
+        For each photograph or volume ``(*space)``, of its size, axes of volumes as the network sees them;
+        with several classes ``(classes, *space)``, or ``(classes,)`` for the whole.
 
     Raises:
         ValueError: for files that cannot be read, naming them, with `out` after the others are written; for
@@ -74,14 +79,13 @@ def predict(
             "(batch, 3, height, width); several files one after the other"
         )
     if isinstance(images, Tensor):
-        _expect_photographs(images)
+        _expect_numbers(model, images)
         return list(model.task.probabilities(answer(model, images, tile)))
     if isinstance(images, Image.Image):
-        return [
-            model.task.probabilities(
-                predict_logits(model, as_photograph(model, decode_open(images)), size, tile)
-            )[0]
-        ]
+        if model.dim == 3:
+            raise ValueError("the image is a photograph, but the network learned from volumes, expected one")
+        photograph = as_photograph(model, decode_open(images))
+        return [model.task.probabilities(predict_logits(model, photograph, size, tile))[0]]
     return list(predict_files(model, images, out, size, tile, overwrite)[1])
 
 
@@ -113,11 +117,13 @@ def predict_files(
     expect_predictor(model)
     _expect_sizes(size, tile)
     out = None if out is None else Path(out)
-    found = _photographs(images, out if overwrite else None)
+    if model.dim == 3 and size is not None:
+        raise ValueError(f"size is {size}, but the network takes volumes, expected None; leave it out")
+    found = _photographs(images, out if overwrite else None, model.dim)
     model = model.eval().for_calls(len(found))
     if out is None:
         return len(found), _predict_files(model, found, size, tile)
-    files = mask_files(found, out) if model.task.dense else dict.fromkeys(found, out / TABLE)
+    files = mask_files(found, out, model.dim) if model.task.dense else dict.fromkeys(found, out / TABLE)
     with ExitStack() as undo:
         lock = FolderLock(out, "prediction")
         undo.callback(lock.release)
@@ -131,14 +137,14 @@ def predict_files(
     return len(found), _write_files(model, found, outputs, files, lock, size, tile)
 
 
-def _photographs(images: str | Path, given_up: Path | None) -> dict[Path, Path]:
+def _photographs(images: str | Path, given_up: Path | None, dim: int) -> dict[Path, Path]:
     """Those that `find_images` finds, without what `predict` wrote.
 
     Raises:
         ValueError: if nothing is left; for what was written and then changed, which may be a mask as well as
             a photograph, but in the folder `given_up`.
     """
-    found = find_images(images)
+    found = find_images(images, dim)
     written = written_among(found)
     left = {path for path in written if given_up and path.resolve().is_relative_to(given_up.resolve())}
     changed = [path for path, same in written.items() if not same and path not in left]
@@ -161,16 +167,33 @@ def _predict_files(
 ) -> Iterator[Tensor]:
     with closing(_read_ahead(model, found, size)) as photographs:
         for photograph in photographs:
-            logits = _logits(model, *photograph(), tile)
-            yield model.task.probabilities(logits)[0]
+            yield model.task.probabilities(_logits(model, *photograph(), tile))[0]
 
 
 def _read_ahead(model: Predictor, found: dict[Path, Path], size: int | None) -> Generator[Read, None, None]:
     """Of each photograph what gives it as `_numbers` does, or says why not; one more is read meanwhile."""
-    yield from ahead(lambda path: _numbers(model, as_photograph(model, decode(path)), size), found)
+    yield from ahead(lambda path: as_numbers(model, path, size), found)
 
 
-def _numbers(model: Predictor, photograph: Image.Image, size: int | None) -> tuple[Tensor, tuple[int, int]]:
+def as_numbers(model: Predictor, path: Path, size: int | None = None) -> Seen:
+    """What the network sees of a file, and the shape that this has itself."""
+    if model.dim == 3:
+        return _volume(model, path)
+    return _numbers(model, as_photograph(model, decode(path)), size)
+
+
+def _volume(model: Predictor, path: Path) -> Seen:
+    """A volume at the network's steps, and the voxels that it has itself."""
+    scan = read_volume(path)
+    if scan.facts.channels != model.channels or model.spacing is None:
+        raise ValueError(
+            f"{path} has {scan.facts.channels} channels, expected {model.channels}, which it learned"
+        )
+    values = model.values or values_of_numbers([(path.name, scan.values)])
+    return at_spacing(scaled(scan.values, values), scan, model.spacing)[None], scan.facts.shape
+
+
+def _numbers(model: Predictor, photograph: Image.Image, size: int | None) -> Seen:
     """A photograph at the network's scale, and the height and width that it has itself."""
     width, height = photograph.size
     return numbers(shrink(photograph, size or model.size, model.shrinking)), (height, width)
@@ -207,24 +230,28 @@ def predict_logits(
     return _logits(model, *_numbers(model, photograph, size), tile)
 
 
-def _logits(model: Predictor, image: Tensor, whole: tuple[int, int], tile: int | None) -> Tensor:
-    """Those of a photograph, at the height and width that it has itself."""
+def _logits(model: Predictor, image: Tensor, whole: tuple[int, ...], tile: int | None) -> Tensor:
+    """Those of a photograph or volume, in the pixels or voxels that it has itself."""
     logits = answer(model, image, tile)
-    if model.task.dense and tuple(logits.shape[-2:]) != whole:
-        logits = F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
-    return logits
+    if not model.task.dense or tuple(logits.shape[2:]) == whole:
+        return logits
+    if model.dim == 3:
+        return resized(logits, whole)
+    return F.interpolate(logits, size=whole, mode="bilinear", align_corners=False)
 
 
-def mask_files(found: dict[Path, Path], out: Path) -> dict[Path, Path]:
+def mask_files(found: dict[Path, Path], out: Path, dim: int = 2) -> dict[Path, Path]:
     """Where the mask of each photograph goes; those that differ in their ending only keep it: a.jpg.png.
+
+    Those of volumes have the names of the volumes.
 
     Raises:
         ValueError: if a mask would take the place of a photograph, or of another mask, on any system: names
             that differ in case or in how accents are spelled only are one.
     """
     stems = Counter(one_spelling(str(name.with_suffix(""))) for name in found.values())
-    masks = {}
-    for path, name in found.items():
+    masks = {path: out / name for path, name in found.items()} if dim == 3 else {}
+    for path, name in found.items() if dim == 2 else ():
         single = stems[one_spelling(str(name.with_suffix("")))] == 1
         masks[path] = out / (name.with_suffix(".png") if single else name.with_name(f"{name.name}.png"))
     counts = Counter(one_spelling(str(mask)) for mask in masks.values())
@@ -291,11 +318,13 @@ def _expect_sizes(size: int | None, tile: int | None) -> None:
         raise ValueError(f"size is {size} and tile {tile}, expected pixels, a whole number of at least 1")
 
 
-def _expect_photographs(images: Tensor) -> None:
-    if images.dim() != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+def _expect_numbers(model: Predictor, images: Tensor) -> None:
+    if images.dim() != 2 + model.dim or images.shape[1] != model.channels or 0 in images.shape[2:]:
+        grey = ", grey is gray.expand(-1, 3, -1, -1)" if model.dim == 2 else ""
+        space = "height, width" if model.dim == 2 else "*space of three axes"
         raise ValueError(
-            f"the images have shape {tuple(images.shape)}, expected (batch, 3, height, width); "
-            "one by itself is image[None], grey is gray.expand(-1, 3, -1, -1)"
+            f"the images have shape {tuple(images.shape)}, expected (batch, {model.channels}, {space}); "
+            f"one by itself is image[None]{grey}"
         )
     if not images.is_floating_point():
         raise ValueError(f"the images are {images.dtype}, expected numbers in [0, 1]: images.float() / 255")
@@ -310,13 +339,21 @@ def _expect_photographs(images: Tensor) -> None:
 def _with_masks(
     answers: Answers, task: Task, outputs: Outputs, files: dict[Path, Path], _: dict[Path, Path]
 ) -> Answers:
-    """Class indices as PNG; 255 where the one thing is."""
+    """Class indices as PNG, 255 where the one thing is; of volumes as files like theirs."""
     for path, logits in answers:
-        values = task.decide(logits)[0].numpy() * (255 if task.is_binary else 1)
-        png = BytesIO()
-        Image.fromarray(values.astype(np.uint8)).save(png, "PNG")
-        outputs.write(files[path], png.getvalue())
+        classes = task.decide(logits)[0].numpy().astype(np.uint8)
+        is_photograph = logits.dim() == 4
+        content = (
+            _png(classes * (255 if task.is_binary else 1)) if is_photograph else written_like(path, classes)
+        )
+        outputs.write(files[path], content)
         yield path, logits
+
+
+def _png(values: np.ndarray) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(values).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _with_table(

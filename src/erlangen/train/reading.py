@@ -3,8 +3,6 @@
 import csv
 import html
 import io
-import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +18,11 @@ from erlangen.legible import legible_line
 from erlangen.train.angles import some
 from erlangen.train.counts import class_counts
 from erlangen.train.data import Data, Photographs
-from erlangen.train.decoding import Facts, examine
 from erlangen.train.folders import class_file
+from erlangen.train.look import look
 from erlangen.train.masks import IGNORED
-from erlangen.train.scale import BYTES
 from erlangen.train.task import Task
+from erlangen.train.volumes import Volumes
 from erlangen.train.writing import make_folder, writing
 
 NAMES = ("reading.html", "reading.png", "reading.csv")
@@ -36,6 +34,10 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 INTRODUCTION = (
     "These are photographs as the network sees them, with their masks laid over. Look whether the outlines "
     "lie where they should, and whether what is tinted is the thing and not its background."
+)
+OF_VOLUMES = (
+    "These are volumes as the network sees them: a slice across each axis through most of the thing, and the "
+    "maximum along one of them, with their masks laid over. Look whether the outlines lie where they should."
 )
 SORTED = "These are photographs as the network sees them, with the classes of their folders."
 
@@ -103,94 +105,17 @@ def how_files_are_read(
     Raises:
         ValueError: for a file that cannot be read, and for a mask of another size than its photograph.
     """
-    both = (learned, held_out)
-    facts = [[examine(path) for path in data.images] for data in both]
-    masks = [[examine(path) for path in data.masks] if isinstance(data, Photographs) else [] for data in both]
-    for data, photographs, of_masks in zip(both, facts, masks, strict=True):
-        if isinstance(data, Photographs):
-            for i, (photograph, mask) in enumerate(zip(photographs, of_masks, strict=True)):
-                data.expect_size(i, photograph.size, mask.size)
-    rows = {
-        "files": _kinds([*facts[0], *facts[1]]),
-        "sizes": _sizes([*facts[0], *facts[1]], size),
-        "values": _values(learned),
-        **_treated([*facts[0], *facts[1]], "photographs"),
-        **_of_masks(learned, [*masks[0], *masks[1]]),
-        **_of_classes(learned, truths),
-    }
-    beside = _left_out(both)
+    classes = learned.task.classes
+    rows, lines = look(learned, held_out, size)
+    rows |= _of_classes(learned, truths)
+    beside = _left_out((learned, held_out))
     rows |= {"left out": beside} if beside else {}
     rows = {name: legible_line(text) for name, text in rows.items()}
-    files = [["file", "set", "size", "kind", "mask", "kind of mask", *learned.task.classes]]
-    for name, data, photographs, of_masks in zip(("learned", "held out"), both, facts, masks, strict=True):
-        for i, photograph in enumerate(photographs):
-            shares = _shares(learned, truths[i]) if data is learned else [""] * len(learned.task.classes)
-            mask = [str(data.masks[i]), _kind(of_masks[i])] if isinstance(data, Photographs) else ["", ""]
-            files.append(
-                [
-                    str(data.images[i]),
-                    name,
-                    "x".join(map(str, photograph.size)),
-                    _kind(photograph),
-                    *mask,
-                    *shares,
-                ]
-            )
-    introduction = INTRODUCTION if learned.task.dense else SORTED
+    shares = [_shares(learned, truth) for truth in truths] + [[""] * len(classes)] * len(held_out)
+    files = [["file", "set", "size", "kind", "mask", "kind of mask", *classes]]
+    files += [[*line, *share] for line, share in zip(lines, shares, strict=True)]
+    introduction = OF_VOLUMES if learned.dim == 3 else INTRODUCTION if learned.task.dense else SORTED
     return Reading(rows, files, _sheet(learned, held_out, images, truths, size), introduction, notes)
-
-
-def _kind(facts: Facts) -> str:
-    number = "floating point" if facts.kind == "f" else f"{facts.bits} bit{'s' * (facts.bits > 1)}"
-    return f"{facts.format} {facts.mode}, {number}"
-
-
-def _kinds(facts: Sequence[Facts]) -> str:
-    """How many files there are of each kind."""
-    counts = Counter(_kind(one) for one in facts)
-    return "; ".join(f"{count} {kind}" for kind, count in counts.most_common())
-
-
-def _sizes(facts: Sequence[Facts], size: int | None) -> str:
-    """The smallest and the largest, and what becomes of them."""
-    by_area = sorted({one.size for one in facts}, key=math.prod)
-    ends = by_area if len(by_area) < 2 else [by_area[0], by_area[-1]]
-    text = " to ".join(f"{width} x {height}" for width, height in ends)
-    shrunk = sum(size is not None and max(one.size) > size for one in facts)
-    return text + (f"; {shrunk} shrunk to a longer side of {size}" if shrunk else "")
-
-
-def _values(data: Data) -> str:
-    if data.values is None:
-        return "black and white as each photograph tells by itself"
-    low, high = data.values
-    return f"{low:.6g} is black, {high:.6g} white" + (
-        "" if data.values == BYTES else "; what lies beyond is cut off"
-    )
-
-
-def _treated(facts: Sequence[Facts], what: str) -> dict[str, str]:
-    """What was done to some of the files, and what was not."""
-    turned = sum(one.orientation != 1 for one in facts)
-    views = sum(one.pages > 1 for one in facts)
-    profiles = sum(one.profile for one in facts)
-    rows = {
-        f"{what} turned": f"{turned} of {len(facts)}, upright as their EXIF data say" if turned else "",
-        "views": f"of {views} files with several the first one" if views else "",
-        "colour profiles": f"ignored in {profiles} {what}" if profiles else "",
-    }
-    return {name: text for name, text in rows.items() if text}
-
-
-def _of_masks(learned: Data, facts: Sequence[Facts]) -> dict[str, str]:
-    if not isinstance(learned, Photographs):
-        return {}
-    white = sum(one.white_is_zero for one in facts)
-    rows = {"masks": _kinds(facts), "read as": learned.how.why}
-    if white:
-        rows["white is 0"] = f"in {white} masks, where a stored 1 is the thing all the same"
-    turned = _treated(facts, "masks")
-    return rows | {name: text for name, text in turned.items() if name == "masks turned"}
 
 
 def _of_classes(learned: Data, truths: Sequence[Tensor]) -> dict[str, str]:
@@ -206,12 +131,12 @@ def _of_classes(learned: Data, truths: Sequence[Tensor]) -> dict[str, str]:
         rows["each mask"] = (
             f"{100 * min(each):.3g} to {100 * max(each):.3g} % {task.classes[1]}; {without} without any"
         )
-    if isinstance(learned, Photographs) and learned.ignore is not None:
+    if isinstance(learned, Photographs | Volumes) and learned.ignore is not None:
         share = sum(int((truth == IGNORED).sum()) for truth in truths) / sum(
             truth.numel() for truth in truths
         )
         rows["not counted"] = f"the value {learned.ignore}: {100 * share:.3g} % of the pixels to learn from"
-    names = class_file(learned.images[0].parent.parent) if isinstance(learned, Photographs) else None
+    names = class_file(learned.images[0].parent.parent) if task.dense else None
     return rows | ({"class names": str(names)} if names and task.classes != Task.classes else {})
 
 
@@ -224,10 +149,8 @@ def _left_out(both: Iterable[Data]) -> str:
     """What lies in the folders of the files, and beside them, and is not read."""
     known: set[Path] = set()
     for data in both:
-        files = (*data.images, *data.masks) if isinstance(data, Photographs) else data.images
-        known |= {path for file in files for path in (file, *file.parents)}
-    used = {file.parent for data in both for file in data.images}
-    used |= {file.parent for data in both if isinstance(data, Photographs) for file in data.masks}
+        known |= {path for file in data.files for path in (file, *file.parents)}
+    used = {file.parent for data in both for file in data.files}
     around = used | {folder.parent for folder in used}
     named = {"classes.txt", *NAMES}
     beside = [
@@ -249,22 +172,23 @@ def _sheet(
     few = some(held_out, HELD_OUT)
     loaded = zip(*few.load(size), few.images, strict=True)
     shown += [(image, truth, path.name, "held out: ") for image, truth, path in loaded]
-    columns = min(4, len(shown))
-    tiles = [_tile(image, truth) for image, truth, _, _ in shown]
+    columns, side = (min(4, len(shown)), SIDE) if learned.dim == 2 else (1, 4 * SIDE)
+    pictures = [learned.pictured(image, truth) for image, truth, _, _ in shown]
+    tiles = [_tile(picture, mask, side) for picture, (mask,) in pictures]
     captions = [f"{before}{name}" + _caption(learned, truth) for _, truth, name, before in shown]
     rows = [range(i, min(i + columns, len(shown))) for i in range(0, len(shown), columns)]
     heights = [max(tiles[i].height for i in row) + LINE + GAP for row in rows]
     legend = _legend(learned, truths) if learned.task.dense else []
-    width = columns * (SIDE + GAP) + GAP
+    width = columns * (side + GAP) + GAP
     sheet = Image.new("RGB", (width, sum(heights) + GAP + (LINE + GAP) * bool(legend)), "white")
     pen, font = ImageDraw.Draw(sheet), _font()
     top = GAP
     for row, height in zip(rows, heights, strict=True):
         for column, i in enumerate(row):
-            left = GAP + column * (SIDE + GAP)
-            sheet.paste(tiles[i], (left + (SIDE - tiles[i].width) // 2, top))
-            text = _fitting(legible_line(captions[i]), font, SIDE)
-            middle = left + (SIDE - pen.textlength(text, font)) / 2
+            left = GAP + column * (side + GAP)
+            sheet.paste(tiles[i], (left + (side - tiles[i].width) // 2, top))
+            text = _fitting(legible_line(captions[i]), font, side)
+            middle = left + (side - pen.textlength(text, font)) / 2
             pen.text((middle, top + tiles[i].height + 3), text, INK, font)
         top += height
     left = GAP
@@ -315,10 +239,11 @@ def _fitting(text: str, font: Font, width: int) -> str:
     return short
 
 
-def _tile(image: Tensor, truth: Tensor) -> Image.Image:
-    """A photograph ``(3, h, w)`` with the outlines of its classes ``(h, w)``, tinted inside."""
+def _tile(image: Tensor, truth: Tensor, side: int) -> Image.Image:
+    """A photograph ``(3, h, w)`` with the outlines of its classes ``(h, w)``, tinted inside; its longer side
+    at most so long."""
     height, width = image.shape[-2:]
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     size = (max(round(width * scale), 1) * FINE, max(round(height * scale), 1) * FINE)
     enlarge = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC
     photograph = Image.fromarray(image.permute(1, 2, 0).numpy()).resize(size, enlarge)

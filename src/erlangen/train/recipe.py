@@ -13,10 +13,12 @@ from erlangen.models import Classifier, Options, UNet
 from erlangen.models.options import BEFORE
 from erlangen.models.options import NAMES as OPTIONS
 from erlangen.nn.equivariant import View
-from erlangen.spaces import Plane
+from erlangen.spaces import Plane, Volume
 from erlangen.train.predictor import Predictor
 from erlangen.train.task import Task
+from erlangen.train.volume_files import CHANNELS
 
+DOMAINS: dict[str, type[Plane] | type[Volume]] = {"Plane": Plane, "Volume": Volume}
 NETWORKS: dict[str, type[UNet] | type[Classifier]] = {"UNet": UNet, "Classifier": Classifier}
 MOST_LEVELS = 17
 Shapes = Mapping[str, tuple[int, ...]]
@@ -77,31 +79,50 @@ def _are_names(value: object) -> bool:
     )
 
 
+def _is_length(value: object) -> bool:
+    return _is_number(value) and 0 < value < math.inf  # type: ignore[operator]
+
+
+def _are_lengths(value: object) -> bool:
+    return type(value) is list and len(value) == 3 and all(map(_is_length, value))
+
+
 NOTHING = Rule("null", lambda value: value is None)
 SWITCH = Rule("true or false", lambda value: type(value) is bool)
 MODEL = {
     "name": one_of(*NETWORKS),
-    "in_channels": whole(3, 3),
+    "in_channels": whole(1, CHANNELS),
     "out_channels": whole(1, 255),
     **dict.fromkeys(OPTIONS, Rule("one value, or one for each resolution", _is_flat)),
 }
 LARGEST = {"kernel_size": 127, "radius": 32.0, "rings": 64, "blocks": 64}  # of what others wrote
-PARTS = {
-    "domain": {
+MOTIONS = NOTHING | one_of("translations", "roto-translations", "isometries")
+SPACES = {
+    "Plane": {
         "name": one_of("Plane"),
         "rotations": NOTHING | whole(1, 64),
         "reflections": SWITCH,
-        "symmetry": NOTHING | one_of("translations", "roto-translations", "isometries"),
+        "symmetry": MOTIONS,
     },
-    "task": {
-        "classes": Rule("2 to 255 names of at most 1000 letters", _are_names),
-        "dense": SWITCH,
+    "Volume": {
+        "name": one_of("Volume"),
+        "rotations": NOTHING | one_of("cube") | whole(1, 64),
+        "reflections": SWITCH,
+        "axis": NOTHING | whole(0, 2),
+        "degree": NOTHING | whole(0, 5),
+        "symmetry": MOTIONS,
+        "spacing": Rule("a length, or one for each axis", lambda v: _is_length(v) or _are_lengths(v)),
     },
+}
+TASK = {
+    "classes": Rule("2 to 255 names of at most 1000 letters", _are_names),
+    "dense": SWITCH,
 }
 WHOLE = {
     "size": NOTHING | whole(1, 2**31),
     "values": NOTHING | Rule("[low, high]", _is_range),
     "shrinking": one_of("cubic", "mean"),
+    "spacing": NOTHING | Rule("three lengths above 0", _are_lengths),
 }
 NEEDED = {"domain", "model", "task", "size", "name", "classes", "dense"}
 NEEDED |= {"in_channels", "out_channels", "width", "depth"}
@@ -115,8 +136,10 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
     """
     net = model.net
     kind = net.view_class if isinstance(net, View) else type(net)  # of one that moved, what it is
-    if kind not in NETWORKS.values() or not isinstance(net.domain, Plane):
-        raise ValueError(f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane")
+    if kind not in NETWORKS.values() or not isinstance(net.domain, Plane | Volume):
+        raise ValueError(
+            f"{type(net).__name__} cannot be saved, expected a UNet or Classifier on the plane or on volumes"
+        )
     fields = {getattr(net, name, "scalar") for name in ("in_field", "out_field")}
     if fields != {"scalar"}:
         others = ", ".join(sorted(map(str, fields - {"scalar"})))
@@ -125,20 +148,27 @@ def recipe_of(model: Predictor) -> dict[str, Any]:
             "state_dict() by torch.save"
         )
     channels = {"in_channels": net.in_channels, "out_channels": net.out_channels}
-    options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(net.options).items()}
+    options = _plain(vars(net.options))
     recipe = {
-        "domain": {"name": "Plane", **net.domain.recipe},
+        "domain": {"name": type(net.domain).__name__, **_plain(net.domain.recipe)},
         "model": {"name": kind.__name__, **channels, **options},
         "task": {"classes": list(model.task.classes), "dense": model.task.dense},
         "size": model.size,
         "values": None if model.values is None else [float(value) for value in model.values],
         "shrinking": model.shrinking,
     }
+    if model.spacing is not None:
+        recipe["spacing"] = [float(step) for step in model.spacing]
     try:
         expect_recipe(recipe)
     except ValueError as error:
         raise ValueError(f"the network cannot be saved: {error}; build it again with that") from error
     return recipe
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def read_recipe(text: str | bytes) -> dict[str, Any]:
@@ -175,12 +205,18 @@ def expect_recipe(recipe: Mapping[str, Any]) -> None:
     _expect(recipe, {**WHOLE, **dict.fromkeys(("domain", "model", "task"), Rule("an object", _is_object))})
     domain, model, task = (recipe[key] for key in ("domain", "model", "task"))
     kinds = (model.get("name"), domain.get("name"))
-    if not isinstance(kinds[0], str) or kinds[0] not in NETWORKS or kinds[1] != "Plane":
-        raise ValueError(f"{reprlib.repr(kinds)}, expected a {' or '.join(NETWORKS)} on a Plane")
+    if not all(isinstance(k, str) for k in kinds) or kinds[0] not in NETWORKS or kinds[1] not in SPACES:
+        networks, spaces = " or ".join(NETWORKS), " or ".join(SPACES)
+        raise ValueError(f"{reprlib.repr(kinds)}, expected a {networks} on a {spaces}")
     _expect(model, MODEL)
     options = options_of(model)
-    _expect(domain, PARTS["domain"])
-    _expect(task, PARTS["task"])
+    _expect(domain, SPACES[domain["name"]])
+    _expect(task, TASK)
+    if domain["name"] == "Plane" and (model["in_channels"] != 3 or recipe.get("spacing") is not None):
+        raise ValueError(
+            f"it takes {model['in_channels']} channels in steps of {recipe.get('spacing')} on a Plane, "
+            "expected 3 colours, and no steps"
+        )
     logits = Task(tuple(task["classes"]), task["dense"]).logits
     if task["dense"] != (kinds[0] == "UNet") or model["out_channels"] != logits:
         what, kind = ("every pixel", "UNet") if task["dense"] else ("the whole photograph", "Classifier")
@@ -254,25 +290,31 @@ def _functions(options: Options, level: int, order: int) -> float:
 
 
 def order_of(domain: Mapping[str, Any]) -> int:
-    """How many entries the fibre has; 1 without one."""
-    return (domain.get("rotations") or 1) * (2 if domain.get("reflections") else 1)
+    """How many entries the fibre has; 1 without one, and of functions of a direction one for each degree."""
+    if domain.get("degree") is not None:
+        return domain["degree"] + 1
+    turns = 24 if domain.get("rotations") == "cube" else domain.get("rotations") or 1
+    return turns * (2 if domain.get("reflections") else 1)
 
 
-def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
+def build(recipe: Mapping[str, Any], domain: Plane | Volume | None = None) -> Predictor:
     """The predictor of a recipe that holds, on the meta device: names and shapes, and no memory.
 
     Args:
         recipe: one that `expect_recipe` lets pass.
-        plane: the plane itself, if there is one, with what it remembers; None builds it.
+        domain: the plane or space itself, if there is one, with what it remembers; None builds it.
 
     Raises:
         ValueError: for options that do not go together.
     """
-    domain, model = ({k: v for k, v in recipe[key].items() if k != "name"} for key in ("domain", "model"))
-    task, values = recipe["task"], recipe.get("values")
-    plane = plane or Plane(**domain)  # outside of the meta device, as its tables are
+    told: dict[str, Any]
+    told, model = ({k: v for k, v in recipe[key].items() if k != "name"} for key in ("domain", "model"))
+    task, values, spacing = recipe["task"], recipe.get("values"), recipe.get("spacing")
+    told = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    kind = DOMAINS[recipe["domain"]["name"]]
+    domain = domain or kind(**told)  # outside of the meta device, as its tables are
     with torch.device("meta"):
-        net = NETWORKS[recipe["model"]["name"]](plane, **_told(model))
+        net = NETWORKS[recipe["model"]["name"]](domain, **_told(model))
         _expect_same(options_of(model), net.options, model)
         return Predictor(
             net,
@@ -280,6 +322,7 @@ def build(recipe: Mapping[str, Any], plane: Plane | None = None) -> Predictor:
             task=Task(tuple(task["classes"]), task["dense"]),
             values=None if values is None else (values[0], values[1]),
             shrinking=recipe.get("shrinking", "mean"),  # what was written before there was a choice
+            spacing=None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         )
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 FIELDS = 7  # at once as a network answers: a convolution's two, copies of both in its own order, skips, a sum
-TRIED = 64  # pixels of the side of an image that stands for all: what fields take grows with their area
-SHARE = 0.5  # of what is free, to an answer: others live here too
+TRIED = 64  # pixels of the side of an image that stands for all: what fields take grows with their number
+SHARE = 0.2  # of what is free, to an answer: others live here too
 GROUPS = Path("/sys/fs/cgroup")  # limits of containers, on Linux
 
 
@@ -65,11 +65,12 @@ def kept_memory() -> int:
     return 0
 
 
-def pixels_that_fit(model: nn.Module, device: torch.device) -> int | None:
-    """Of an image whose answer takes a `SHARE` of what is free; None where that is not known.
+def samples_that_fit(model: nn.Module, channels: int, dim: int, device: torch.device) -> int | None:
+    """Pixels or voxels whose answer takes a `SHARE` of what is free; None where that is not known.
 
     Args:
-        model: from 3 colours to logits, on the device, in eval mode.
+        model: from so many channels to logits, on the device, in eval mode.
+        dim: axes of space.
         device: where it computes.
     """
     if device.type == "cuda":
@@ -80,6 +81,12 @@ def pixels_that_fit(model: nn.Module, device: torch.device) -> int | None:
         if found is None or device.type != "cpu":
             return None
         free = found + kept_memory()
+    side = tried(dim)
     with torch.no_grad(), Largest(model) as field:
-        model(torch.zeros(1, 3, TRIED, TRIED, device=device))
-    return int(SHARE * free / (FIELDS * field.bytes / TRIED**2)) if field.bytes else None
+        model(torch.zeros(1, channels, *[side] * dim, device=device))
+    return int(SHARE * free / (FIELDS * field.bytes / side**dim)) if field.bytes else None
+
+
+def tried(dim: int) -> int:
+    """The side of the square or cube that stands for all."""
+    return round(TRIED ** (2 / dim))

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from erlangen import figures, verify
-from erlangen.train.angles import ANGLES, TURNED, prove, score_by_angle, some, split, to_turn
-from erlangen.train.cost import REPORTED, SHOWN
+from erlangen.train.angles import ANGLES, TURNED, middle, prove, score_by_angle, some, split, to_turn
+from erlangen.train.cost import REPORTED, REPORTED_VOXELS, SHOWN
 from erlangen.train.data import Data
 from erlangen.train.images import as_batch
 from erlangen.train.loop import Run
 from erlangen.train.predictor import Predictor
-from erlangen.train.scenes import example
+from erlangen.train.scenes import example, example_volume
 from erlangen.train.tiles import answer
 from erlangen.train.writing import writing
 from erlangen.version import __version__
@@ -213,11 +213,14 @@ def prediction_figure(run: Run, count: int = SHOWN) -> Any:
     """Held-out photographs with what is predicted and true: outlines, or the names of classes."""
     images, truths = some(run.held_out, count).load(run.model.size, run.model.shrinking)
     task = run.model.task
-    photographs = [as_batch([image]) for image in images]
-    predicted = [task.decide(answer(run.model, photograph))[0] for photograph in photographs]
-    shown = [photograph[0] for photograph in photographs]
+    predicted = [task.decide(answer(run.model, as_batch([image])))[0] for image in images]
     if task.dense:
-        return figures.predictions(shown, predicted, truths)
+        found = zip(images, truths, predicted, strict=True)
+        pictures = [run.held_out.pictured(image, truth, guess) for image, truth, guess in found]
+        shown = [as_batch([picture])[0] for picture, _ in pictures]
+        masks = [guess for _, (_, guess) in pictures], [truth for _, (truth, _) in pictures]
+        return figures.predictions(shown, *masks, columns=4 if run.held_out.dim == 2 else 1)
+    shown = [as_batch([image])[0] for image in images]
     named = [(task.classes[int(p)], task.classes[int(t)]) for p, t in zip(predicted, truths, strict=True)]
     return figures.photographs(shown, [p if p == t else f"{p} (is {t})" for p, t in named])
 
@@ -231,16 +234,20 @@ def report_of(run: Run) -> verify.Report | None:
 
 
 def sources_of(run: Run) -> verify.Budget | None:
-    """Where its defect comes from, on the same photograph."""
+    """Where its defect comes from, on the same photograph; not asked of volumes, where it takes minutes."""
+    if run.model.dim == 3:
+        return None
     return _measured(run, lambda x: split(run.model, x, only=False))
 
 
 def _measured(run: Run, measure: Callable[[Any], Any]) -> Any:
-    images, _ = some(run.held_out, 1).load(
-        min(run.settings.size_for(run.model.task), REPORTED), run.model.shrinking
-    )
-    photographs = [as_batch(images)] if images and min(images[0].shape[-2:]) >= 32 else []
-    for x in [*photographs, example()]:
+    model = run.model
+    size = min(run.settings.size_for(model.task), REPORTED)
+    images, _ = some(run.held_out, 1).load(size, model.shrinking)
+    few = middle(as_batch(images), REPORTED_VOXELS) if images and model.dim == 3 else None
+    shown = [few] if few is not None else []
+    shown += [as_batch(images)] if images and few is None and min(images[0].shape[-2:]) >= 32 else []
+    for x in [*shown, example() if model.dim == 2 else example_volume(model.channels)]:
         with suppress(verify.Constant):
             return measure(x)
     return None

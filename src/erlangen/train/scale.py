@@ -4,7 +4,7 @@ A file of 8 bits says it itself: 0 and 255. Of 16 bits a sensor fills 10, 12 or 
 ranges, and one broken pixel says nothing about either. The network keeps what was decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,24 @@ def values_of(paths: Sequence[Path]) -> Values:
     return _nominal(low, high, all(whole for _, _, whole in ranges), "floating point" in first)
 
 
+def values_of_numbers(named: Iterable[tuple[str, Num[Array, "..."]]]) -> Values:
+    """The same of arrays, each with the name of its file: 0 and 255 where all are bytes."""
+    ranges, bytes_only, is_float = [], True, False
+    for name, numbers in named:
+        ranges.append(robust_range_of(numbers, name))
+        bytes_only, is_float = bytes_only and numbers.dtype == np.uint8, is_float or numbers.dtype.kind == "f"
+    if bytes_only:
+        return BYTES
+    low, high = min(low for low, _, _ in ranges), max(high for _, high, _ in ranges)
+    return _nominal(low, high, all(whole for _, _, whole in ranges), is_float)
+
+
 def robust_range(decoded: Decoded) -> tuple[float, float, bool]:
+    """`robust_range_of` a photograph."""
+    return robust_range_of(decoded.values, decoded.facts.name)
+
+
+def robust_range_of(numbers: Num[Array, "..."], name: str) -> tuple[float, float, bool]:
     """The least and the largest number but for broken pixels, and whether all are whole.
 
     Broken is what lies farther from the middle 99.6 % of the pixels than these spread.
@@ -51,12 +68,12 @@ def robust_range(decoded: Decoded) -> tuple[float, float, bool]:
     Raises:
         ValueError: for floating point without a finite number.
     """
-    numbers = decoded.values.reshape(-1)
+    numbers = numbers.reshape(-1)
     numbers = numbers[:: max(numbers.size // SAMPLE, 1) | 1]
     numbers = numbers[np.isfinite(numbers)].astype(np.float64) if numbers.dtype.kind == "f" else numbers
     if not numbers.size:
         raise ValueError(
-            f"{decoded.facts.name} holds no finite number, expected a photograph; export it again, "
+            f"{name} holds no finite number, expected a photograph or volume; export it again, "
             "or take it away"
         )
     spare = min(max(1, int(TRIMMED * numbers.size)), (numbers.size - 1) // 2)

@@ -73,6 +73,18 @@ def example(size: Pixels = 128, seed: Seed = 0) -> Float[Tensor, "1 3 size size"
     return torch.from_numpy(colour).permute(2, 0, 1)[None].float()
 
 
+def example_volume(channels: int = 1, size: int = 32, seed: int = 0) -> Float[Tensor, "1 channel *space"]:
+    """Some soft balls within [0, 1], to try a network of volumes on."""
+    random = np.random.default_rng(seed)
+    place = np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), -1)
+    volume = np.zeros((channels, size, size, size))
+    for _ in range(12):
+        centre, radius = random.uniform(0, size, 3), random.uniform(0.08, 0.2) * size
+        ball = np.exp(-((np.square(place - centre).sum(-1) / radius**2) ** 2))
+        volume += random.uniform(-1, 1, channels)[:, None, None, None] * ball
+    return torch.from_numpy(0.5 + 0.5 * np.tanh(volume))[None].float()
+
+
 def draw(size: int, random: np.random.Generator) -> tuple[Array, Array]:
     """One scene: colours ``(size, size, 3)`` in [0, 1], and the share of each pixel that is apple."""
     side = 2 * size

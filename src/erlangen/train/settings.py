@@ -11,16 +11,18 @@ from erlangen.arguments import TOO_MANY, Count, NonNegative, Positive, Range, ch
 from erlangen.models import Options
 from erlangen.models.options import BEFORE as OPTIONS_BEFORE
 from erlangen.models.options import NAMES as OPTIONS
-from erlangen.spaces import Plane
+from erlangen.spaces import Plane, Volume
+from erlangen.train.data import Data
 from erlangen.train.images import Shrinking
 from erlangen.train.losses import LossName
 from erlangen.train.masks import IGNORED
 from erlangen.train.task import Task
+from erlangen.train.volume_files import Spacing
 
 BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 and 1")
 # what stored settings say nothing of: no choice then
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean", "consistency": 0.0}
-LARGEST_CROP = 128  # unless asked for: steps cost the same however large photographs are
+LARGEST_CROP = {2: 128, 3: 32}  # unless asked for: steps cost the same however large photographs, volumes are
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", separable=False)
 Preset = Literal["fast", "exact"]
@@ -60,7 +62,13 @@ class Settings:
         balance: weigh classes by how rare they are, such that all weigh the same in sum.
         seed: of the weights, the crops and the split.
         rotations: how many turns the network knows (C_N): 8 for multiples of 45 degrees, 4 of 90; 0 for round
-            kernels only, which want more width (24).
+            kernels only, which want more width (24). Of volumes the turns about `axis`, or "cube" for all 24
+            that exchange voxels. None for 8 or, of volumes whose voxels are cubes, "cube".
+        axis: of the array, about which volumes are turned; None for the one across thick slices.
+        degree: of the directions that functions of a place and a direction know, instead of `rotations`, on
+            volumes: 1 or 2.
+        spacing: volumes are brought to voxels of these steps, in the unit of their files: one for all axes
+            or one for each; None for the median of the files.
         reflections: whether mirror images count as the same, as turned photographs do.
         network: the options that the network is built of. Some are one value for all levels, its resolutions,
             or one for each, the finest first; None leaves a choice to the network.
@@ -68,7 +76,8 @@ class Settings:
             where each has a class.
         shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
         crop: side of the random square that a step sees of each photograph; None for half the size, at most
-            128 and the shorter side of most, or for all of it where the whole photograph has a class.
+            128 and the shorter side of most, or for all of it where the whole photograph has a class. Of
+            volumes the side of a cube, in the shortest steps of the voxels; None for at most 32.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.
@@ -81,7 +90,7 @@ class Settings:
             angle, and add to the loss so many times how far logits are from turning with it, squared: about 1
             keeps a network exact that learns for long. It takes a sixth more time. None for 1 of masks, and 0
             where whole photographs have a class, where the network is to know no turns (``rotations=1``) or
-            is one of your own.
+            is one of your own; 0 on volumes.
         quarter_turns: turn crops by random quarter turns: what a network that knows none needs.
         validation: fraction held out, if there is no folder val.
         looks: how often the photographs held out are scored, the last time at the end; fewer where they would
@@ -100,7 +109,10 @@ class Settings:
     class_weights: tuple[NonNegative, ...] | None = None
     balance: bool = False
     seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
-    rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] = 8
+    rotations: Annotated[int, Range(0, 512, limit=TOO_MANY)] | Literal["cube"] | None = None
+    axis: Literal[0, 1, 2] | None = None
+    degree: Annotated[int, Range(0, 5)] | None = None
+    spacing: Positive | tuple[Positive, Positive, Positive] | None = None
     reflections: bool = False
     network: Options = PRESETS["fast"]
     size: Count | None = None
@@ -129,6 +141,8 @@ class Settings:
                 both = f"both {one}={getattr(self, one)} and {other}={getattr(self, other)}"
                 none = " or ".join(f"{f.name}={f.default}" for f in fields(self) if f.name in (one, other))
                 raise ValueError(f"{both}, expected one of them; take {none}")
+        if isinstance(self.spacing, list):
+            object.__setattr__(self, "spacing", tuple(self.spacing))  # JSON has lists only
         if self.consistency and self.batch == 1:
             raise ValueError(
                 f"batch is 1 and consistency={self.consistency} shows crops twice, expected at least 2; take "
@@ -175,20 +189,46 @@ class Settings:
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
         return own | vars(self.network)
 
-    def for_task(self, task: Task) -> "Settings":
-        """With what depends on the task filled in: the size of photographs, and the consistency."""
-        return replace(self, size=self.size_for(task), consistency=self.consistency_for(task))
+    def for_data(self, data: Data) -> "Settings":
+        """With what depends on the kind of data filled in: the turns, the size of photographs, the steps of
+        volumes, and the consistency.
 
-    def for_photographs(self, task: Task, images: list[Tensor]) -> "Settings":
-        """With what depends on the photographs filled in, too: the width, the crop, the number of classes."""
-        filled, sides = self.for_task(task), [image.shape[-2:] for image in images]
+        Raises:
+            ValueError: for settings that are of photographs only, or of volumes only.
+        """
+        if data.spacing is not None:
+            return self._for_volumes(data.spacing)
+        _expect_unset("photographs", axis=self.axis, degree=self.degree, spacing=self.spacing)
+        if self.rotations == "cube":
+            raise ValueError('rotations="cube" for photographs, expected a number of turns, such as 8')
+        return self.for_task(data.task)
+
+    def _for_volumes(self, spacing: Spacing) -> "Settings":
+        told = {name: getattr(self, name) or None for name in ("size", "consistency", "turns")}
+        _expect_unset("volumes", **told)
+        rotations, axis = self.rotations, self.axis
+        if rotations is None and self.degree is None:
+            rotations = "cube" if len(set(spacing)) == 1 and axis is None else 8
+        if isinstance(rotations, int) and rotations and axis is None and len(set(spacing)) > 1:
+            axis = across(spacing)
+        return replace(self, rotations=rotations, axis=axis, spacing=spacing, consistency=0.0)
+
+    def for_task(self, task: Task) -> "Settings":
+        """With what depends on the task of photographs filled in: turns, size, and the consistency."""
+        rotations = 8 if self.rotations is None else self.rotations
+        known = {"size": self.size_for(task), "consistency": self.consistency_for(task)}
+        return replace(self, rotations=rotations, **known)
+
+    def for_images(self, task: Task, images: list[Tensor]) -> "Settings":
+        """Those of `for_data`, with what depends on photographs or volumes themselves filled in, too: the
+        width, the crop, the number of classes."""
+        sides, dim = [image.shape[1:] for image in images], images[0].dim() - 1
         if task.dense:
-            most = min(
-                max(1, self.size_for(task) // 2), LARGEST_CROP, int(median(min(side) for side in sides))
-            )
+            most = min(LARGEST_CROP[dim], int(median(min(side) if dim == 2 else max(side) for side in sides)))
+            most = min(most, max(1, self.size_for(task) // 2)) if dim == 2 else most
         else:
             most = max(max(side) for side in sides)
-        filled = replace(filled, crop=self.crop or most, classes=len(task.classes))
+        filled = replace(self, crop=self.crop or most, classes=len(task.classes))
         return filled.changed(width=self.width_for(task))
 
     def size_for(self, task: Task) -> int:
@@ -205,9 +245,13 @@ class Settings:
         """Fields, at the finest level or at each; unless told, so many that steps take about as long."""
         if self.network.width is not None:
             return self.network.width
-        if not self.rotations:
-            return 24
         options, twice = self.network, 1 if task.dense else 2
+        if self.rotations == 0:
+            return 24
+        if self.degree is not None:
+            return 4 * twice
+        if self.rotations == "cube":
+            return (twice, *(3 * twice * 2**level for level in range(options.depth)))
         if options.separable:
             return 8 * twice
         if (options.at("kernel_size", 0) or 5) > 3:
@@ -215,9 +259,14 @@ class Settings:
         return (2 * twice, *(3 * twice * 2**level for level in range(1, options.depth + 1)))
 
     @property
-    def domain(self) -> Plane:
-        """The plane that these settings name."""
-        return Plane(self.rotations, self.reflections) if self.rotations else Plane()
+    def domain(self) -> Plane | Volume:
+        """The plane, or the space, that these settings name, filled in."""
+        if self.spacing is None:
+            rotations = 8 if self.rotations is None else self.rotations
+            return Plane(rotations, self.reflections) if rotations else Plane()  # type: ignore[arg-type]
+        reflections = self.reflections and self.rotations != 0
+        turns = {"rotations": self.rotations or None, "axis": self.axis, "degree": self.degree}
+        return Volume(**turns, reflections=reflections, spacing=self.spacing)  # type: ignore[arg-type]
 
     @property
     def pairs(self) -> int:
@@ -239,3 +288,28 @@ class Settings:
         """The names of those that differ."""
         mine, others = self.facts(), other.facts()
         return [name for name in mine if mine[name] != others[name]]
+
+
+def across(spacing: Spacing) -> Literal[0, 1, 2]:
+    """The axis about which voxels of these steps may be turned: the one whose step is unlike the others.
+
+    Raises:
+        ValueError: where all three differ.
+    """
+    for axis in (0, 1, 2):
+        if spacing[axis - 2] == spacing[axis - 1]:
+            return axis
+    raise ValueError(
+        f"the voxels are {' x '.join(f'{step:g}' for step in spacing)}, which no turns keep, expected two "
+        "equal steps; bring the volumes to others (--spacing), such as "
+        f"{max(spacing):g} {min(spacing):g} {min(spacing):g}, or take --rotations 0"
+    )
+
+
+def _expect_unset(what: str, **told: Any) -> None:
+    """ValueError for a setting of another kind of data."""
+    for name, value in told.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value} for {what}, which have no such setting, expected none; leave it out"
+            )

@@ -1,7 +1,11 @@
 """Squares turned about their centres, as tensors, and how alike logits turn with them."""
 
+from collections.abc import Sequence
+from itertools import permutations, product
+
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from erlangen.engines.table import Table
@@ -98,3 +102,60 @@ def inscribed_disc(
     y = torch.arange(height, device=device) - (height - 1) / 2
     x = torch.arange(width, device=device) - (width - 1) / 2
     return torch.hypot(y[:, None], x[None, :]) <= share * min(height, width) / 2
+
+
+def lattice_turns(steps: Sequence[float]) -> list[list[tuple[int, bool]]]:
+    """The turns of a lattice that exchange axes of equal steps only, as `permuted` takes them.
+
+    For each axis the one that is read along it, and whether backwards. In the plane these are the quarter
+    turns as ``torch.rot90`` counts them; in space 24, 8 or 4, the identity first.
+    """
+    if len(steps) == 2:
+        return [
+            [(0, False), (1, False)],
+            [(1, True), (0, False)],
+            [(0, True), (1, True)],
+            [(1, False), (0, True)],
+        ]
+    n = len(steps)
+    found = []
+    for order, signs in product(permutations(range(n)), product((False, True), repeat=n)):
+        crossings = sum(order[i] > order[j] for i in range(n) for j in range(i + 1, n))
+        keeps = all(steps[a] == steps[b] for a, b in enumerate(order))
+        if (crossings + sum(signs)) % 2 == 0 and keeps:
+            found.append(list(zip(order, signs, strict=True)))
+    return found
+
+
+def turned_about(
+    x: Float[Tensor, "channel *space"], degrees: float, axis: int
+) -> tuple[Float[Tensor, "channel *space"], Bool[Tensor, "*space"]]:
+    """A volume turned about an axis through its middle, and the cylinder about it that every turn keeps.
+
+    From axis + 1 towards axis + 2 (cyclic), by the cubic splines of `turned_squares`, 0 beyond the edges, and
+    bytes by the nearest; quarter turns permute voxels.
+    """
+    order = [0, axis + 1, (axis + 1) % 3 + 1, (axis + 2) % 3 + 1]
+    back = [order.index(i) for i in range(4)]
+    planes = x.permute(order)  # (channel, along the axis, two more)
+    quarters = degrees / 90
+    if quarters == round(quarters):
+        planes = planes.rot90(round(quarters), (2, 3))
+    else:
+        planes = _turned_planes(planes, degrees)
+    disc = inscribed_disc(*planes.shape[2:]).expand(planes.shape[1:])
+    return planes.permute(back), disc.permute([i - 1 for i in back[1:]])
+
+
+def _turned_planes(planes: Tensor, degrees: float) -> Tensor:
+    """Each plane turned counter-clockwise about its middle, on as many samples as before."""
+    height, width = planes.shape[2:]
+    side = max(height, width)
+    side += (side - height) % 2 if (side - height) % 2 == (side - width) % 2 else 0
+    high, wide = side - height, side - width
+    around = (wide // 2, wide - wide // 2, high // 2, high - high // 2)
+    whole = F.pad(planes, around).flatten(0, 1)[None]
+    angle = torch.tensor([degrees], dtype=torch.float64).deg2rad()
+    turned = nearest_squares if whole.dtype == torch.uint8 else turned_squares
+    square = turned(whole, angle, side)[0].unflatten(0, planes.shape[:2])
+    return square[..., high // 2 : high // 2 + height, wide // 2 : wide // 2 + width]

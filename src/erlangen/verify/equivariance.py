@@ -17,6 +17,8 @@ from erlangen.verify.fields import field_of
 from erlangen.verify.gradient_error import gradient_error
 from erlangen.verify.report import LayerRow, Report, Row, Square
 
+IN_SPACE = "turn 45 about axis 0"  # whose square is drawn, where it is in the group
+
 
 class Constant(ValueError):
     """An output that does not vary, which proves nothing."""
@@ -123,7 +125,7 @@ class _Measured:
             y_of_moved, inner_of_moved = _run(self.module, moved_x, bool(self.inner))
             rows.append(self._row(element, y_of_moved, gradients))
             layers += self._layer_rows(element, inner_of_moved) if element.in_group else []
-            if square is None or element.name == "turn 45":
+            if square is None or element.name == "turn 45" or (element.in_group and element.name == IN_SPACE):
                 square = self._square(element, moved_x, y_of_moved)
         name = type(self.module).__name__
         return Report(str(self.domain), name, str(self.x.dtype), rows, layers, square)
@@ -168,8 +170,10 @@ class _Measured:
 
     def _square(self, element: Symmetry, moved_x: Tensor, y_of_moved: Tensor) -> Square:
         move = mover(self.domain, element, self.out_field)
-        seen = move(torch.ones_like(self.y)) > 0.5
-        return Square(element.name, self.x, moved_x, self.y, y_of_moved, move(self.y), seen)
+        fields = self.x, moved_x, self.y, y_of_moved, move(self.y), move(torch.ones_like(self.y)) > 0.5
+        if self.domain.space_axes == 3:  # shown as the slice that a turn about the first axis keeps
+            fields = tuple(f.select(-3, f.shape[-3] // 2) if f.dim() >= 5 else f for f in fields)
+        return Square(element.name, *fields)
 
 
 @contextmanager
