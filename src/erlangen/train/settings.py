@@ -23,6 +23,7 @@ BETWEEN = Range(above=0, high=math.nextafter(1, 0), kind="a fraction between 0 a
 # what stored settings say nothing of: no choice then
 BEFORE = {**OPTIONS_BEFORE, "shrinking": "mean", "consistency": 0.0}
 LARGEST_CROP = {2: 128, 3: 32}  # unless asked for: steps cost the same however large photographs, volumes are
+COARSEST = 8  # samples of a crop of volumes, at least, at the coarsest level: deeper networks see too far
 EITHER = (("steps", "epochs"), ("balance", "class_weights"))
 FULL = Options(blocks=2, taps="smooth", nonlinearity="silu", separable=False)
 Preset = Literal["fast", "exact"]
@@ -77,7 +78,8 @@ class Settings:
         shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
         crop: side of the random square that a step sees of each photograph; None for half the size, at most
             128 and the shorter side of most, or for all of it where the whole photograph has a class. Of
-            volumes the side of a cube, in the shortest steps of the voxels; None for at most 32.
+            volumes the side of a cube, in the shortest steps of the voxels; None for at most 32. Their network
+            halves the resolution only as often as leaves 8 samples of it, if `depth` is more.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.
@@ -211,7 +213,11 @@ class Settings:
             rotations = "cube" if len(set(spacing)) == 1 and axis is None else 8
         if isinstance(rotations, int) and rotations and axis is None and len(set(spacing)) > 1:
             axis = across(spacing)
-        return replace(self, rotations=rotations, axis=axis, spacing=spacing, consistency=0.0)
+        side, network = self.crop or LARGEST_CROP[3], self.network
+        if not any(isinstance(value, tuple) for value in vars(network).values()):
+            network = replace(network, depth=min(network.depth, max(1, int(math.log2(side / COARSEST)))))
+        turns = {"rotations": rotations, "axis": axis}
+        return replace(self, **turns, spacing=spacing, consistency=0.0, network=network)
 
     def for_task(self, task: Task) -> "Settings":
         """With what depends on the task of photographs filled in: turns, size, and the consistency."""

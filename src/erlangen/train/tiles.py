@@ -38,7 +38,8 @@ def answer(
         image: of any size.
         tile: what is larger is cut into tiles whose sides are about so long; None for what memory holds.
     """
-    keep_freed_memory()
+    if image.dim() == 4:  # kept pieces of tiles of volumes, which differ in shape, would add up
+        keep_freed_memory()
     model.eval()
     image = image.to(model.mean.device)
     parts = [_answered(model, part, tile) for part in image.split(_at_once(model, image, tile))]
