@@ -10,9 +10,11 @@ from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.crops import Crops
 from erlangen.train.folders import find_data
 from erlangen.train.images import as_batch
+from erlangen.train.run_page import write_run
 from erlangen.train.state import save_state
 from erlangen.train.tiles import answer, in_tiles, tiling
 from erlangen.train.turning import lattice_turns, turned_about
+from erlangen.train.volume_views import views
 from erlangen.train.volumes import Volumes, resampled_labels, resized
 
 nib = pytest.importorskip("nibabel")
@@ -281,6 +283,44 @@ def test_what_a_file_says_is_decided_once_for_the_set(scans):
     assert {int(v) for t in truths for v in t.unique()} == {0, 1}
     exact = np.asanyarray(nib.load(scans / "images/0.nii.gz").dataobj)[::-1] / 1023
     assert np.allclose(images[0][0].numpy(), exact)
+
+
+def test_classes_of_whole_volumes(tmp_path):
+    random = np.random.default_rng(0)
+    for name, sign in (("bright", 1), ("dark", -1)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(4):
+            inside = ball((11, 10, 12), (1, 1, 1), random)[1]
+            image = nib.Nifti1Image((200 + 150 * sign * inside.astype(int)).astype(np.int16), np.eye(4))
+            nib.save(image, tmp_path / "data" / name / f"{i}.nii.gz")
+    run = fit(tmp_path / "data", steps=12, width=2, depth=1, batch=4)
+    assert run.model.task.classes == ("bright", "dark")
+    assert score_by_angle(run.model, run.held_out, [0, 90])[90] == run.score or run.score < 1
+    (probability,) = predict(run.model, tmp_path / "data/dark/0.nii.gz", out=tmp_path / "out")
+    assert probability.shape == (2,)
+    assert (tmp_path / "out/classes.csv").read_text().splitlines()[0] == "image,class,bright,dark"
+    page = write_run(run, tmp_path / "run")
+    assert page.report is not None
+    assert page.report.worst < 1e-4
+
+
+def test_the_page_shows_slices(learned, tmp_path, monkeypatch):
+    monkeypatch.setattr("erlangen.train.run_page.REPORTED_VOXELS", 8)
+    monkeypatch.setattr("erlangen.train.run_page.ANGLES", [0.0, 30.0])
+    written = write_run(learned, tmp_path / "run")
+    assert written.report is not None
+    assert written.report.worst < 1e-5
+    assert set(written.by_angle) == {0.0, 30.0}
+    assert {"predictions.png", "square.png", "angles.png"} <= {p.name for p in (tmp_path / "run").iterdir()}
+    volume = torch.zeros(1, 4, 5, 6)
+    volume[0, 1, 2, 3] = 1
+    mask = (volume[0] > 0).to(torch.uint8)
+    picture, (drawn,) = views(volume, mask, steps=(2.0, 1.0, 1.0))
+    assert picture.shape == (3, 8, 6 + 4 + 6 + 4 + 5 + 4 + 6)
+    assert int((drawn > 0).sum()) == 1 + 2 + 2 + 1  # the slices through it, thick ones twice as high
+    assert torch.equal(picture[0][drawn > 0], torch.full((6,), 255, dtype=torch.uint8))
+    _, (up,) = views(volume, mask, steps=(1.0, 1.0, 1.0), anatomical=True)
+    assert up[:, :5][6 - 1 - 3].nonzero().flatten().tolist() == [2]  # the third axis leads up
 
 
 def test_predictor_of_volumes():

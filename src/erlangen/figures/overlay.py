@@ -40,16 +40,19 @@ def predictions(
     return canvas if path is None else save(canvas, path)
 
 
-def photographs(images: Sequence[Tensor], titles: Sequence[str], path: str | Path | None = None) -> Any:
+def photographs(
+    images: Sequence[Tensor], titles: Sequence[str], path: str | Path | None = None, *, columns: int = 4
+) -> Any:
     """Photographs with a title each.
 
     Args:
         images: ``(3, height, width)`` within [0, 1].
+        columns: in a row, at most.
 
     Returns:
         The figure, or the path it was written to.
     """
-    canvas, _ = _sheet(images, titles)
+    canvas, _ = _sheet(images, titles, columns)
     return canvas if path is None else save(canvas, path)
 
 

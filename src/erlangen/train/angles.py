@@ -39,8 +39,8 @@ def some(data: Data, count: int) -> Data:
 def prove(model: Predictor, x: Float[Tensor, "1 channel *space"], layers: bool = False) -> Report:
     """`erlangen.verify.equivariance` of a trained network, where it is, at a photograph or volume in [0, 1].
 
-    Where the whole photograph has a class, that of its inscribed disc in the mean colour: a corner that
-    leaves the picture is no turn of it.
+    Where the whole photograph has a class, that of its inscribed disc (of volumes ball) in the mean colour: a
+    corner that leaves the picture is no turn of it.
 
     Raises:
         ValueError: for a network that lives elsewhere than on the plane or on volumes, or whose answer does
@@ -83,7 +83,7 @@ def _turned_alike(model: Predictor, x: Tensor) -> tuple[nn.Module, Tensor, Plane
     x = x.to(model.mean.device)
     if model.task.dense:
         return model, x, domain
-    disc = inscribed_disc(*x.shape[-2:], device=x.device)
+    disc = inscribed_disc(*x.shape[2:], device=x.device)
     return model.net, model.normalized(x).where(disc, 0.0), domain
 
 
@@ -122,6 +122,8 @@ def turned_pair(model: Predictor, data: Data, i: int, degrees: float) -> tuple[T
         axis = getattr(model.net.domain, "axis", None)
         axis = across(data.spacing) if axis is None else axis
         image, inside = turned_about(image, degrees, axis)
+        if not model.task.dense:
+            return as_batch([image]).where(inside, model.mean.view(-1, 1, 1, 1).cpu()), truth, inside
         return as_batch([image]), turned_about(truth[None], degrees, axis)[0][0], inside
     image, truth = data.load_one(i, model.size, degrees, model.shrinking)
     photograph, disc = as_batch([image]), inscribed_disc(*image.shape[-2:])

@@ -67,7 +67,7 @@ class Data(ABC):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them, those with what is true among them."""
+        """All of them, those that hold what is true among them."""
         return tuple(x for name in self.for_each for x in getattr(self, name) if isinstance(x, Path))
 
     @property
@@ -91,8 +91,8 @@ class Data(ABC):
         return image, list(truths)
 
     @abstractmethod
-    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> UInt8[Tensor, "..."]:
-        """The class index (or indices) of photograph i, whose width and height are `whole`."""
+    def truth(self, i: int, whole: tuple[int, ...], size: int | None, degrees: float) -> UInt8[Tensor, "..."]:
+        """The class index (or indices) of image i, whose width and height, or voxels, are `whole`."""
 
     def at_steps(self: Self, steps: float | Spacing | None) -> Self:
         """Volumes, to be brought to voxels of these steps, the same for all axes or one for each; photographs
@@ -162,12 +162,12 @@ class Photographs(Data):
     def for_each(self) -> tuple[str, ...]:
         return ("images", "masks")
 
-    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
+    def truth(self, i: int, whole: tuple[int, ...], size: int | None, degrees: float) -> Tensor:
         mask = read_mask(self.masks[i], len(self.classes), self.ignore, self.how)
         self.expect_size(i, whole, mask.shape[::-1])
         return resampled(mask, lambda m: turned_and_shrunk(m, degrees, size, "mean"))
 
-    def expect_size(self, i: int, whole: tuple[int, int], mask: tuple[int, int]) -> None:
+    def expect_size(self, i: int, whole: tuple[int, ...], mask: tuple[int, ...]) -> None:
         """ValueError for a mask of another width and height than its photograph."""
         if whole != mask:
             raise ValueError(
@@ -197,5 +197,5 @@ class SortedPhotographs(Data):
     def for_each(self) -> tuple[str, ...]:
         return ("images", "labels")
 
-    def truth(self, i: int, whole: tuple[int, int], size: int | None, degrees: float) -> Tensor:
+    def truth(self, i: int, whole: tuple[int, ...], size: int | None, degrees: float) -> Tensor:
         return torch.tensor(self.labels[i], dtype=torch.uint8)

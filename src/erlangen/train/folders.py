@@ -13,7 +13,7 @@ from erlangen.train.data import Photographs, SortedPhotographs
 from erlangen.train.decoding import decode
 from erlangen.train.task import Task
 from erlangen.train.volume_files import VOLUMES, is_volume, stem_of
-from erlangen.train.volumes import Volumes
+from erlangen.train.volumes import SortedVolumes, Volumes
 
 ENDINGS = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
@@ -51,7 +51,7 @@ LAYOUT = (
 
 def find_data(
     folder: str | Path, classes: int | None = None, ignore: int | None = None
-) -> Photographs | SortedPhotographs | Volumes:
+) -> Photographs | SortedPhotographs | Volumes | SortedVolumes:
     """Photographs or volumes with masks, if there is a folder ``images``; else those of ``folder/CLASS/``.
 
     Volumes are NIfTI, npz, and TIFF with several pages.
@@ -175,8 +175,8 @@ def _paired(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> li
     return sorted(images)
 
 
-def find_sorted(folder: str | Path) -> SortedPhotographs:
-    """The photographs in ``folder/CLASS/``, for each class a folder of its name.
+def find_sorted(folder: str | Path) -> SortedPhotographs | SortedVolumes:
+    """The photographs or volumes in ``folder/CLASS/``, for each class a folder of its name.
 
     Raises:
         ValueError: for fewer than two classes, or one without photographs; for a photograph in two classes;
@@ -197,14 +197,18 @@ def find_sorted(folder: str | Path) -> SortedPhotographs:
             "folder of photographs for each of two classes or more"
         )
     images, labels = [], []
+    of_volumes = any(map(volumes_in, folders))
     for label, (name, path) in enumerate(sorted(zip(names, folders, strict=True))):
-        files = list(_images_below(path))
+        files = list(_images_below(path, is_volume if of_volumes else _is_image))
         if not files:
-            raise ValueError(f"{path} holds no images, expected those of the class {name}")
+            what = "volumes" if of_volumes else "images"
+            raise ValueError(f"{path} holds no {what}, expected those of the class {name}")
         images += files
         labels += [label] * len(files)
     names = tuple(sorted(names))
     _expect_one_class_each(images, [names[label] for label in labels])
+    if of_volumes:
+        return SortedVolumes(tuple(images), tuple(labels), names)
     _expect_no_masks(folder, folders, images)
     return SortedPhotographs(tuple(images), tuple(labels), names)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from erlangen.train.data import Data, Photographs, Self, SortedPhotographs
+from erlangen.train.data import Data, Photographs, Self
 from erlangen.train.folders import SPLITS, class_folders, find_data
 from erlangen.train.masks import how_to_read
 
@@ -76,7 +76,7 @@ def split(data: Self, fraction: float, seed: int) -> tuple[Self, Self]:
     A class of one photograph is learned from.
     """
     generator = torch.Generator().manual_seed(seed)
-    labels = data.labels if isinstance(data, SortedPhotographs) else (0,) * len(data)
+    labels = getattr(data, "labels", (0,) * len(data))
     learned, held_out = [], []
     for label in sorted(set(labels)):
         places = [i for i, other in enumerate(labels) if other == label]

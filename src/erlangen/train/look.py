@@ -8,7 +8,7 @@ from erlangen.train.data import Data, Photographs
 from erlangen.train.decoding import Facts, examine
 from erlangen.train.scale import BYTES
 from erlangen.train.volume_files import examine_volume
-from erlangen.train.volumes import Volumes, shape_at
+from erlangen.train.volumes import Scans, Volumes, shape_at
 
 Look = tuple[dict[str, str], list[list[str]]]
 
@@ -22,7 +22,7 @@ def look(learned: Data, held_out: Data, size: int | None) -> Look:
     Raises:
         ValueError: for a file that cannot be read, and for a mask of another size than its photograph.
     """
-    if isinstance(learned, Volumes) and isinstance(held_out, Volumes):
+    if isinstance(learned, Scans) and isinstance(held_out, Scans):
         return _of_volumes(learned, held_out)
     return _of_photographs(learned, held_out, size)
 
@@ -51,7 +51,7 @@ def _of_photographs(learned: Data, held_out: Data, size: int | None) -> Look:
     return rows, lines
 
 
-def _of_volumes(learned: Volumes, held_out: Volumes) -> Look:
+def _of_volumes(learned: Scans, held_out: Scans) -> Look:
     every = [*learned.facts, *held_out.facts]
     shapes = sorted({one.shape for one in every}, key=math.prod)
     ends = shapes if len(shapes) < 2 else [shapes[0], shapes[-1]]
@@ -63,7 +63,7 @@ def _of_volumes(learned: Volumes, held_out: Volumes) -> Look:
     unsaid = f"; {silent} of {len(every)} files tell none, and are taken as they are" if silent else ""
     leads = Counter(one.orientation for one in every if one.orientation)
     turned = ", ".join(f"{count} {name}" for name, count in leads.most_common())
-    count = len(learned.masks) + len(held_out.masks)
+    count = len(learned) + len(held_out)
     meant = "what is not 0 is the thing" if learned.task.is_binary else "their values are the classes"
     rows = {
         "files": "; ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
@@ -72,12 +72,14 @@ def _of_volumes(learned: Volumes, held_out: Volumes) -> Look:
         "voxels": f"steps of {steps}{changed}{unsaid}",
         "orientation": f"{turned}; the network sees axes that lead right, front and up" if turned else "",
         "values": _values(learned),
-        "masks": f"{count}, {meant}",
+        "masks": f"{count}, {meant}" if learned.task.dense else "",
     }
     lines = []
     for name, data in (("learned", learned), ("held out", held_out)):
         for i, one in enumerate(data.facts):
-            mask = [str(data.masks[i]), str(examine_volume(data.masks[i], mask=True))]
+            mask = ["", ""]
+            if isinstance(data, Volumes):
+                mask = [str(data.masks[i]), str(examine_volume(data.masks[i], mask=True))]
             lines.append([str(data.images[i]), name, "x".join(map(str, one.shape)), str(one), *mask])
     return {name: text for name, text in rows.items() if text}, lines
 

@@ -220,9 +220,10 @@ def prediction_figure(run: Run, count: int = SHOWN) -> Any:
         shown = [as_batch([picture])[0] for picture, _ in pictures]
         masks = [guess for _, (_, guess) in pictures], [truth for _, (truth, _) in pictures]
         return figures.predictions(shown, *masks, columns=4 if run.held_out.dim == 2 else 1)
-    shown = [as_batch([image])[0] for image in images]
+    shown = [as_batch([run.held_out.pictured(image)[0]])[0] for image in images]
     named = [(task.classes[int(p)], task.classes[int(t)]) for p, t in zip(predicted, truths, strict=True)]
-    return figures.photographs(shown, [p if p == t else f"{p} (is {t})" for p, t in named])
+    titles = [p if p == t else f"{p} (is {t})" for p, t in named]
+    return figures.photographs(shown, titles, columns=4 if run.held_out.dim == 2 else 1)
 
 
 def report_of(run: Run) -> verify.Report | None:

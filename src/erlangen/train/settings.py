@@ -78,8 +78,8 @@ class Settings:
         shrinking: by a "cubic" kernel, or by the "mean" over areas, whose photographs turn less exactly.
         crop: side of the random square that a step sees of each photograph; None for half the size, at most
             128 and the shorter side of most, or for all of it where the whole photograph has a class. Of
-            volumes the side of a cube, in the shortest steps of the voxels; None for at most 32. Their network
-            halves the resolution only as often as leaves 8 samples of it, if `depth` is more.
+            volumes the side of a cube, in the shortest steps of the voxels; None for at most 32. If `depth`
+            is more, their network halves the resolution only as often as leaves 8 samples of it.
         batch: crops in a step.
         lr: the largest learning rate.
         weight_decay: of AdamW.

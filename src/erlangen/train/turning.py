@@ -95,13 +95,14 @@ def inconsistency(logits: Tensor, angles: Tensor) -> Tensor:
     return (disc * apart.square()).mean() / disc.mean()
 
 
-def inscribed_disc(
-    height: int, width: int, *, share: float = 1.0, device: torch.device | None = None
-) -> Tensor:
-    """The pixels that every turn of the image about its centre keeps inside; of so much of their radius."""
-    y = torch.arange(height, device=device) - (height - 1) / 2
-    x = torch.arange(width, device=device) - (width - 1) / 2
-    return torch.hypot(y[:, None], x[None, :]) <= share * min(height, width) / 2
+def inscribed_disc(*sides: int, share: float = 1.0, device: torch.device | None = None) -> Tensor:
+    """The pixels that every turn of the image about its centre keeps inside; of so much of their radius.
+
+    Of three sides a ball.
+    """
+    axes = [torch.arange(side, device=device) - (side - 1) / 2 for side in sides]
+    squared = sum(x.square() for x in torch.meshgrid(*axes, indexing="ij"))
+    return torch.as_tensor(squared).sqrt() <= share * min(sides) / 2
 
 
 def lattice_turns(steps: Sequence[float]) -> list[list[tuple[int, bool]]]:

@@ -1,4 +1,4 @@
-"""Volumes with what is true of each voxel: the same steps for all, in the order that networks see."""
+"""Volumes with what is true of them: the same steps for all, in the order that networks see."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num, UInt8
 from torch import Tensor
 
-from erlangen.train.data import Data
+from erlangen.train.data import Data, Self
 from erlangen.train.masks import IGNORED
 from erlangen.train.scale import Values, values_of_numbers
 from erlangen.train.task import Task
@@ -25,30 +25,16 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Volumes(Data):
-    """Pairs of files, a volume and the classes of its voxels, with the same stem.
+class Scans(Data):
+    """Volumes in files, and the task that they are for: `Volumes` or `SortedVolumes`.
 
     Attributes:
-        images, masks: files.
-        classes: names; of two the first is the background.
-        ignore: the value of voxels that do not count.
         step: that of the voxels that networks see; None for the median of the files.
     """
 
-    masks: tuple[Path, ...]
-    classes: tuple[str, ...] = Task.classes
-    ignore: int | None = None
     step: Spacing | None = field(default=None, kw_only=True)
     dim = 3
     what = "volumes"
-
-    @property
-    def task(self) -> Task:
-        return Task(self.classes)
-
-    @property
-    def for_each(self) -> tuple[str, ...]:
-        return ("images", "masks")
 
     @cached_property
     def facts(self) -> tuple[VolumeFacts, ...]:
@@ -80,7 +66,7 @@ class Volumes(Data):
         a, b, c = (statistics.median(steps) for steps in zip(*told, strict=True))
         return alike((a, b, c))
 
-    def at_steps(self, steps: float | Spacing | None) -> "Volumes":
+    def at_steps(self: Self, steps: float | Spacing | None) -> Self:
         step = (float(steps),) * 3 if isinstance(steps, int | float) else steps
         return self if step is None else replace(self, step=step)
 
@@ -97,7 +83,11 @@ class Volumes(Data):
 
     def pictured(self, image: Tensor, *truths: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Slices and a maximum projection, side by side."""
-        return views(image, *truths, steps=self.spacing, anatomical=bool(self.facts[0].orientation))
+        masks = [truth for truth in truths if truth.dim()]
+        up = bool(self.facts[0].orientation)
+        picture, drawn = views(image, *masks, steps=self.spacing, anatomical=up)
+        rest = iter(drawn)
+        return picture, [next(rest) if truth.dim() else truth for truth in truths]
 
     def sizes(self, size: int | None) -> list[tuple[int, ...]]:
         return [shape_at(one, self.spacing) for one in self.facts]
@@ -105,25 +95,69 @@ class Volumes(Data):
     def load_one(
         self, i: int, size: int | None = None, degrees: float = 0.0, by: str = "cubic"
     ) -> tuple[Tensor, Tensor]:
-        """Volume i ``(channel, *space)`` in [0, 1] and its class indices ``(*space)``, at `spacing`."""
+        """Volume i ``(channel, *space)`` in [0, 1] and its class index (or indices), at `spacing`."""
         scan = read_volume(self.images[i])
         image = at_spacing(scaled(scan.values, self.scale), scan, self.spacing)
-        return image, self.truth_of(i, scan)
+        return image, self.truth(i, scan.facts.shape, None, 0.0)
+
+
+@dataclass(frozen=True)
+class Volumes(Scans):
+    """Pairs of files, a volume and the classes of its voxels, with the same stem.
+
+    Attributes:
+        images, masks: files.
+        classes: names; of two the first is the background.
+        ignore: the value of voxels that do not count.
+    """
+
+    masks: tuple[Path, ...]
+    classes: tuple[str, ...] = Task.classes
+    ignore: int | None = None
+
+    @property
+    def task(self) -> Task:
+        return Task(self.classes)
+
+    @property
+    def for_each(self) -> tuple[str, ...]:
+        return ("images", "masks")
 
     def truth(self, i: int, whole: tuple[int, ...], size: int | None, degrees: float) -> Tensor:
-        return self.truth_of(i, read_volume(self.images[i]))
-
-    def truth_of(self, i: int, scan: Scan) -> UInt8[Tensor, "*space"]:
-        """The class indices of a volume, at `spacing`."""
         mask = read_volume(self.masks[i], mask=True)
-        if mask.values.shape != (1, *scan.facts.shape):
+        if mask.values.shape != (1, *whole):
             raise ValueError(
-                f"{self.masks[i]} has {mask.facts.shape} voxels, expected {scan.facts.shape} as "
-                f"{self.images[i].name}; export it on the voxels of the volume"
+                f"{self.masks[i]} has {mask.facts.shape} voxels, expected {whole} as {self.images[i].name}; "
+                "export it on the voxels of the volume"
             )
         labels = torch.from_numpy(as_classes(mask.values[0], self.masks[i], len(self.classes), self.ignore))
-        shape = shape_at(scan.facts, self.spacing)
+        shape = shape_at(self.facts[i], self.spacing)
         return labels if shape == tuple(labels.shape) else resampled_labels(labels, shape)
+
+
+@dataclass(frozen=True)
+class SortedVolumes(Scans):
+    """Volumes sorted into folders, one for each class.
+
+    Attributes:
+        images: files.
+        labels: the class index of each.
+        classes: names.
+    """
+
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        return Task(self.classes, dense=False)
+
+    @property
+    def for_each(self) -> tuple[str, ...]:
+        return ("images", "labels")
+
+    def truth(self, i: int, whole: tuple[int, ...], size: int | None, degrees: float) -> Tensor:
+        return torch.tensor(self.labels[i], dtype=torch.uint8)
 
 
 def alike(spacing: Spacing) -> Spacing:
