@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,9 +36,10 @@ CASES = [(name, a, b) for name in DOMAINS for a, b in pairs(name)]
 
 def literal_kernel(basis, coefficients, in_field, out_field):
     """The kernel of one pair of channels, in the form that `er.correlate` takes."""
+    mixed = replace(basis, mix=torch.einsum("b,baij->aij", coefficients, basis.mix)[None])
 
     def K(v):
-        return torch.einsum("b,...bij->...ij", coefficients, basis(v))
+        return mixed(v)[..., 0, :, :]
 
     if not {in_field, out_field} <= {"scalar", "regular"}:
         return K
@@ -64,12 +66,12 @@ def test_engine_is_the_formula(name, in_field, out_field):
         domain.representation(in_field),
         domain.representation(out_field),
     )
-    f = torch.randn(2, 3, *field_shape(domain, in_field), dtype=torch.float64)
-    w = torch.randn(2, 3, len(basis), dtype=torch.float64)
+    f = torch.randn(2, 2, *field_shape(domain, in_field), dtype=torch.float64)
+    w = torch.randn(2, 2, len(basis), dtype=torch.float64)
     y = engine.apply(f, w)
     expected = torch.zeros_like(y)
     for o in range(2):
-        for c in range(3):
+        for c in range(2):
             kernel = literal_kernel(basis, w[o, c], in_field, out_field)
             expected[:, o] += er.correlate(
                 domain, kernel, f[:, c], radius=radius, in_field=in_field, out_field=out_field
