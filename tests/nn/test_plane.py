@@ -49,14 +49,14 @@ def test_gradients_are_exact_for_every_seed(group, size):
     plane = GROUPS[group][0]()
     errors = {torch.float32: [], torch.float64: []}
     elements = exact(plane)[::3]  # turn 90, flip, flip and turn 270
-    for seed in range(9):
+    for seed in range(5):
         for dtype, found in errors.items():
             torch.manual_seed(seed)
             x = torch.randn(1, 3, *size, dtype=dtype)
             report = er.verify.equivariance(network(plane, seed).to(dtype), x, plane, elements, show=False)
             found.append(report.worst_gradient)
     assert max(errors[torch.float64]) <= 1e-10
-    assert sorted(errors[torch.float32])[4] <= 1e-4
+    assert sorted(errors[torch.float32])[2] <= 1e-4
 
 
 @pytest.mark.parametrize(
