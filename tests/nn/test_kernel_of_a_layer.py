@@ -32,7 +32,7 @@ DOMAINS = {
 
 
 def summed(layer, x):
-    """The formula with the layer's own kernel, channel by channel; the kernel is asked once for all channels."""
+    """The formula with the layer's own kernel, channel by channel; it is asked once for all of them."""
     asked = {}
 
     def kernel_at(v):
