@@ -8,7 +8,7 @@ import torch
 
 import erlangen as er
 
-SIZES = [(64, 64), (65, 65), (97, 128), (101, 75), (30, 30)]
+SIZES = [(32, 32), (33, 33), (49, 64), (53, 43), (30, 30)]  # three halvings, each of even and odd sizes
 # the group, and how many of the seven turns and flips of the pixel grid (the identity apart) lie in it
 GROUPS = {
     "D8": (lambda: er.Plane(rotations=8, reflections=True), 7),
