@@ -3,22 +3,26 @@
 import inspect
 import typing
 
+import pytest
 from paths import ROOT
 from shape import LEVEL, files_of, rooms_of, unexplained_of, upward_imports_of
 
-FILES = files_of(ROOT / "src" / "erlangen")
+
+@pytest.fixture(scope="module")
+def files():
+    return files_of(ROOT / "src" / "erlangen")
 
 
-def test_every_room_has_a_floor():
-    assert rooms_of(FILES) == set(LEVEL)
+def test_every_room_has_a_floor(files):
+    assert rooms_of(files) == set(LEVEL)
 
 
-def test_arrows_point_one_way():
-    assert upward_imports_of(FILES) == []
+def test_arrows_point_one_way(files):
+    assert upward_imports_of(files) == []
 
 
-def test_files_are_documented_and_refuse_politely():
-    assert unexplained_of(FILES) == []
+def test_files_are_documented_and_refuse_politely(files):
+    assert unexplained_of(files) == []
 
 
 def test_public_names_are_documented():

@@ -8,7 +8,7 @@ import pytest
 
 from erlangen.cli import main
 
-SMALL = ["--width", "2", "--depth", "2", "--size", "48", "--crop", "32", "--batch", "4", "--steps", "10"]
+SMALL = ["--width", "2", "--depth", "1", "--size", "48", "--crop", "32", "--batch", "4", "--steps", "10"]
 
 
 @pytest.fixture(scope="module")

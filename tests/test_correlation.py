@@ -95,8 +95,9 @@ def test_sampled_spherical_harmonics_converge(l):
     errors, radius, f = [], 1.3, spherical_harmonic(l)
     for size in (12, 24, 48):
         ball = er.Sphere().grid(size)
-        found = er.correlate(ball, zonal(radius), f(ball.points), radius=radius)
-        errors.append(float((found - eigenvalue(l, radius) * f(ball.points)).abs().max()))
+        at = ball.points[:: size // 12, :: size // 6]
+        found = er.correlate(ball, zonal(radius), f(ball.points), at=at, radius=radius)
+        errors.append(float((found - eigenvalue(l, radius) * f(at)).abs().max()))
     assert errors[1] < errors[0] / 2**4
     assert errors[2] < errors[1] / 2**4
     assert errors[2] < 2e-6
@@ -295,8 +296,9 @@ def test_measures_are_real_quadratures():
     for n in (24, 36, 48):
         plane = er.Euclidean(2, "isometries").grid(n, n, spacing=8.0 / n)
         f = torch.exp(-plane.points.square().sum(-1))
-        y = er.correlate(plane, lambda v: torch.exp(-2 * v.square().sum(-1)), f, radius=3.0)
-        answers.append(float(y[n // 2, n // 2]))
+        at = plane.points[n // 2, n // 2][None]
+        y = er.correlate(plane, lambda v: torch.exp(-2 * v.square().sum(-1)), f, at=at, radius=3.0)
+        answers.append(float(y))
     # int exp(-2 |v|^2) exp(-|x + v|^2) dv = pi / 3 exp(-2/3 |x|^2), half a sample from the centre
     for n, y in zip((24, 36, 48), answers, strict=True):
         assert abs(y - math.pi / 3 * math.exp(-2 / 3 * 2 * (4.0 / n) ** 2)) < 2e-5
@@ -331,7 +333,7 @@ SOME = {
     "sphere": (lambda: er.Sphere().healpix(2, rotations=4), 1.2, {"out_field": "regular"}),
     "SE(2)": (lambda: se2_grid(4, 4), 2.0, {}),
     "hyperbolic": (lambda: er.Hyperbolic(2).grid(0.9, 4), 0.8, {}),
-    "torus": (lambda: TORUS.grid(10, 8), 1.4, {}),
+    "torus": (lambda: TORUS.grid(6, 4), 1.4, {}),
 }
 
 

@@ -1,16 +1,17 @@
 """What a contributor adds is one new file and one line in one ``__init__.py``, and nothing else.
 
 Each folder of ``tests/patches`` is such an addition, and what is asked of it: the file, `check.py`. They are
-put into a copy of the source, which then still has the shape that the house rules ask for.
+put into a copy of the source, which then still has the shape that the house rules ask for: all into one, as
+none of them names another.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from typing import NamedTuple
 
-import pytest
 from paths import ROOT
 from shape import faults_of
 
@@ -32,6 +33,12 @@ ADDITIONS = {
     "fourier": Patch("engines", "fourier"),
     "cubed_sphere": Patch("spaces", "cubed_sphere"),
 }
+ALL = """
+import runpy, sys
+for check in sys.argv[1:]:
+    print(check, file=sys.stderr)
+    runpy.run_path(check)
+"""
 
 
 def apply(name: str, package) -> None:
@@ -40,12 +47,6 @@ def apply(name: str, package) -> None:
     shutil.copy(PATCHES / name / f"{name}.py", package / room)
     with (package / room / "__init__.py").open("a") as file:
         file.write(f"from erlangen.{room.replace('/', '.')}.{name} import {names} as {names}\n")
-
-
-@pytest.fixture(scope="module")
-def faults() -> list[str]:
-    """Those that the source has without the addition."""
-    return faults_of(SOURCE)
 
 
 def test_every_addition_is_tried():
@@ -58,15 +59,22 @@ def test_the_page_shows_the_file():
     assert all(f"(../tests/patches/{name}/{name}.py)" in page for name in ADDITIONS)
 
 
-@pytest.mark.parametrize("name", ADDITIONS)
-def test_an_addition_is_one_file_and_one_line(name, faults, tmp_path):
+def test_no_addition_names_another():
+    for name in ADDITIONS:
+        text = "".join((PATCHES / name / file).read_text() for file in (f"{name}.py", "check.py"))
+        others = {one for other in ADDITIONS if other != name for one in (other, ADDITIONS[other].names)}
+        assert [one for one in others if re.search(rf"\b{one}\b", text)] == []
+
+
+def test_an_addition_is_one_file_and_one_line(tmp_path):
     package = tmp_path / "src" / "erlangen"
     shutil.copytree(SOURCE, package)
-    apply(name, package)
-    assert faults_of(package) == faults
+    for name in ADDITIONS:
+        apply(name, package)
+    assert faults_of(package) == faults_of(SOURCE)
     path = os.pathsep.join([str(package.parent), str(PATCHES)])
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(PATCHES / name / "check.py")],
+        [sys.executable, "-W", "error", "-c", ALL, *(str(PATCHES / name / "check.py") for name in ADDITIONS)],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,

@@ -18,25 +18,28 @@ from shape import (
     sizes_of,
 )
 
-FILES = files_of(ROOT / "src" / "erlangen")
+
+@pytest.fixture(scope="module")
+def files():
+    return files_of(ROOT / "src" / "erlangen")
 
 
-def test_no_files_import_each_other_in_a_circle():
+def test_no_files_import_each_other_in_a_circle(files):
     """Imports within functions and those for type checkers are imports."""
-    assert circles_of(imports_of(FILES)) == []
+    assert circles_of(imports_of(files)) == []
 
 
-def test_private_names_stay_within_their_file():
-    assert private_uses_of(FILES) == []
+def test_private_names_stay_within_their_file(files):
+    assert private_uses_of(files) == []
 
 
-def test_lines_of_descent_are_short():
-    assert deep_classes_of(FILES) == []
+def test_lines_of_descent_are_short(files):
+    assert deep_classes_of(files) == []
 
 
-def test_functions_fit_a_screen():
+def test_functions_fit_a_screen(files):
     """Lines from ``def`` to the last one, docstring and comments among them."""
-    assert percentile(sizes_of(FILES)) <= LONGEST
+    assert percentile(sizes_of(files)) <= LONGEST
 
 
 def test_one_name_has_one_home():

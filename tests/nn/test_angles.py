@@ -37,8 +37,7 @@ def network(plane: er.Plane, seed: int, kind: str, projection: str) -> nn.Module
             er.nn.Norm(plane, 8),
             *NONLINEARITIES[kind](plane),
         ]
-    net = nn.Sequential(*layers, er.nn.Project(plane, projection))
-    return net.double()
+    return nn.Sequential(*layers, er.nn.Project(plane, projection))
 
 
 @pytest.mark.parametrize(
@@ -46,13 +45,14 @@ def network(plane: er.Plane, seed: int, kind: str, projection: str) -> nn.Module
     [("relu", "max", 0.025, 0.045), ("gated", "mean", 0.01, 0.01), ("exact", "mean", 0.0015, 0.002)],
 )
 def test_any_angle(photograph, kind, projection, median, worst):
-    """Three seeds; experiments/equivariance has more, on other photographs."""
-    plane = er.Plane(rotations=8)
+    """Three seeds, in single precision, whose rounding is a thousandth of the defects;
+    experiments/equivariance has more, on other photographs."""
+    plane, x = er.Plane(rotations=8), photograph.float()
     errors = []
     for seed in range(3):
         net = network(plane, seed, kind, projection)
-        net(photograph)  # one step of training mode, so that the norms know the photograph
-        errors.append(worst_angle(net.eval(), photograph, plane)[0])
+        net(x)  # one step of training mode, so that the norms know the photograph
+        errors.append(worst_angle(net.eval(), x, plane)[0])
     errors.sort()
     assert errors[1] <= median, errors
     assert errors[-1] <= worst, errors
@@ -60,10 +60,10 @@ def test_any_angle(photograph, kind, projection, median, worst):
 
 @pytest.mark.parametrize("size", [5, 7, 9])
 def test_isotropic_kernels_of_any_sign(photograph, size):
-    plane = er.Plane()
+    plane, middle = er.Plane(), photograph[..., 32:97, 32:97]
     for seed in range(8):
         torch.manual_seed(seed)
         layer = er.nn.Correlation(plane, 3, 4, size, dtype=torch.float64)
         nn.init.normal_(layer.weight)  # signed rings, all equally large
-        defect, floor = worst_angle(layer, photograph, plane)
+        defect, floor = worst_angle(layer, middle, plane)
         assert defect <= floor + 0.005, (seed, defect, floor)

@@ -188,7 +188,7 @@ LAYERS = {
     "down": (lambda **k: er.nn.Down(C8), (3, 8, 9, 8), (3, 8, 5, 4)),
     "down, band-limited": (lambda **k: er.nn.Down(C8, resampling="band-limited"), (3, 8, 9, 8), (3, 8, 5, 4)),
     "global": (lambda **k: er.nn.GlobalPool(ISO), (3, 9, 8), (3,)),
-    "unet": (lambda **k: build(er.models.UNet, C8, 2, **k), (3, 13, 16), (1, 13, 16)),
+    "unet": (lambda **k: build(er.models.UNet, C8, 2, depth=2, **k), (3, 13, 16), (1, 13, 16)),
     "unet, full": (lambda **k: build(er.models.UNet, C8, 2, separable=False, **k), (3, 13, 16), (1, 13, 16)),
     "unet, two blocks": (
         lambda **k: build(er.models.UNet, C8, 2, 1, blocks=2, **k),
@@ -215,7 +215,7 @@ LAYERS = {
 }
 
 
-def build(network, domain, width, depth=2, dtype=None, device=None, **options):
+def build(network, domain, width, depth=1, dtype=None, device=None, **options):
     return network(domain, 3, 1, width, depth, **options).to(device=device, dtype=dtype)
 
 
@@ -323,19 +323,23 @@ def test_state_is_weights_alone_and_the_same_in_train_and_eval(case):
 
 
 def test_compiles_whole_and_layers_once_for_every_size(case):
-    """Any batch; on images any height and width, of either parity. Networks: tests/nn/test_any_size.py."""
+    """Any batch; on images any height and width, of either parity. Networks: tests/nn/test_any_size.py.
+
+    Layers through torch's own graphs, with the gradient; of networks, which are made of them, one graph is
+    captured.
+    """
     build_layer, shape, _ = case
     layer = ready(build_layer(), shape)
-    x, other, axes = torch.randn(2, *shape), [3, *shape], [0]
+    x, other, axes, backend = torch.randn(2, *shape), [3, *shape], [0], "aot_eager"
     if isinstance(layer, er.models.UNet | er.models.Classifier):
-        other, axes = [2, *shape], []
+        other, axes, backend = [2, *shape], [], "eager"
     elif layer.domain.shape is None:
         other, axes = [3, *shape[:-2], shape[-2] + 3, shape[-1] + 5], [0, len(shape) - 1, len(shape)]
     for axis in axes:
         torch._dynamo.mark_dynamic(x, axis)  # fails where a size is taken for a constant
     z = torch.randn(other)
     torch._dynamo.reset()
-    counter = CompileCounterWithBackend("aot_eager")
+    counter = CompileCounterWithBackend(backend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled = torch.compile(layer, backend=counter, fullgraph=True)

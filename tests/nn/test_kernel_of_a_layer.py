@@ -32,7 +32,16 @@ DOMAINS = {
 
 
 def summed(layer, x):
-    """The formula with the layer's own kernel, channel by channel."""
+    """The formula with the layer's own kernel, channel by channel; it is asked once for all of them."""
+    asked = {}
+
+    def kernel_at(v):
+        place = v.numpy().tobytes()
+        if place not in asked:
+            asked.clear()
+            asked[place] = layer.kernel(v)
+        return asked[place]
+
     domain, fibre = layer.domain, layer.domain.representation(layer.in_field).fibre
     options = {"in_field": layer.in_field, "out_field": layer.out_field}
     if math.isfinite(layer.spec.radius):
@@ -43,7 +52,7 @@ def summed(layer, x):
         first = o // (layer.out_channels // layer.groups) * per_group
 
         def kernel(v, h=None, o=o, c=0):
-            K = layer.kernel(v)[..., o, c, :, :]
+            K = kernel_at(v)[..., o, c, :, :]
             if layer.in_field == "vector" or layer.out_field == "vector":
                 return K
             if h is None:

@@ -8,7 +8,7 @@ import torch
 
 import erlangen as er
 
-SIZES = [(64, 64), (65, 65), (97, 128), (101, 75), (30, 30)]
+SIZES = [(32, 32), (33, 33), (49, 64), (53, 43), (30, 30)]  # three halvings, each of even and odd sizes
 # the group, and how many of the seven turns and flips of the pixel grid (the identity apart) lie in it
 GROUPS = {
     "D8": (lambda: er.Plane(rotations=8, reflections=True), 7),
@@ -49,14 +49,14 @@ def test_gradients_are_exact_for_every_seed(group, size):
     plane = GROUPS[group][0]()
     errors = {torch.float32: [], torch.float64: []}
     elements = exact(plane)[::3]  # turn 90, flip, flip and turn 270
-    for seed in range(9):
+    for seed in range(5):
         for dtype, found in errors.items():
             torch.manual_seed(seed)
             x = torch.randn(1, 3, *size, dtype=dtype)
             report = er.verify.equivariance(network(plane, seed).to(dtype), x, plane, elements, show=False)
             found.append(report.worst_gradient)
     assert max(errors[torch.float64]) <= 1e-10
-    assert sorted(errors[torch.float32])[4] <= 1e-4
+    assert sorted(errors[torch.float32])[2] <= 1e-4
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,14 @@ def photographs(scenes, tmp_path):
     return shutil.copytree(scenes, tmp_path / "photographs")
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """A page without what takes long: turned photographs, proofs, and where a defect comes from, all of which
+    a network may not have; tests/test_cli.py and test_outputs.py look at them."""
+    for name, nothing in (("_by_angle", {}), ("report_of", None), ("sources_of", None)):
+        monkeypatch.setattr(f"erlangen.train.run_page.{name}", lambda *_, nothing=nothing: nothing)
+
+
 def one_line(capsys):
     error = capsys.readouterr().err
     assert error.startswith("erlangen: ")
@@ -102,7 +110,7 @@ def test_weights_that_are_no_numbers(tmp_path, capsys, monkeypatch):
     assert "train again" in error
 
 
-def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch):
+def test_a_full_disc_while_training_keeps_what_was_saved(photographs, tmp_path, capsys, monkeypatch, soon):
     """The first save succeeds, the second finds the disc full; the training goes on from the first."""
     monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
@@ -154,7 +162,7 @@ def test_where_nothing_can_be_written_shows_before_the_work(photographs, tmp_pat
     assert "training.safetensors could not be written" in one_line(capsys)
 
 
-def test_a_full_disc_under_the_page_keeps_the_network(photographs, tmp_path, capsys, monkeypatch):
+def test_a_full_disc_under_the_page_keeps_the_network(photographs, tmp_path, capsys, monkeypatch, soon):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
@@ -213,7 +221,7 @@ def test_a_network_that_answers_the_same_everywhere_is_shown_as_that(photographs
     assert (out / "curves.csv").exists()
 
 
-def test_ctrl_c_before_the_first_step_can_be_resumed(photographs, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_before_the_first_step_can_be_resumed(photographs, tmp_path, capsys, monkeypatch, soon):
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
 
     def interrupt(*_):
@@ -327,7 +335,7 @@ def test_too_little_memory(photographs, tmp_path, capsys, monkeypatch):
     assert "take a smaller --batch, --crop" in error
 
 
-def test_a_network_is_not_lost_to_another(photographs, tmp_path, capsys):
+def test_a_network_is_not_lost_to_another(photographs, tmp_path, capsys, soon):
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
     assert main(command) == 0
     before = (tmp_path / "out" / "model.safetensors").read_bytes()
@@ -338,7 +346,7 @@ def test_a_network_is_not_lost_to_another(photographs, tmp_path, capsys):
     assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
 
 
-def test_a_state_with_other_settings(photographs, tmp_path, capsys, monkeypatch):
+def test_a_state_with_other_settings(photographs, tmp_path, capsys, monkeypatch, soon):
     monkeypatch.setattr("erlangen.train.loop.SAVE_EVERY", 0.0)
     command = ["train", str(photographs), "--out", str(tmp_path / "out"), *FLAGS]
     assert main(command) == 0

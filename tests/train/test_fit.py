@@ -169,7 +169,7 @@ def test_quarter_turns_are_scored_alike(run):
 
 
 def test_what_a_training_leaves_on_disc(run, tmp_path):
-    page = write_run(run, tmp_path / "out").page
+    page = write_run(run, tmp_path / "out", turned=1).page
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == [
         "angles.csv",

@@ -27,7 +27,7 @@ def whole(scenes):
     return weights(fit(scenes, **SMALL))
 
 
-@pytest.mark.parametrize("moment", random.Random(0).sample(range(1, 12), 5))
+@pytest.mark.parametrize("moment", random.Random(0).sample(range(1, 12), 3))
 def test_an_interrupted_training_ends_with_the_same_weights(scenes, whole, tmp_path, moment):
     def interrupt(step):
         if step.step == moment and step.score is None:
@@ -125,5 +125,6 @@ def test_ctrl_c_at_the_command_line(scenes, tmp_path, monkeypatch, capsys):
         assert main(command) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert (tmp_path / "run" / "training.safetensors").exists()
+    monkeypatch.setattr("erlangen.train.run_page.sources_of", lambda _: None)  # takes long
     assert main([*command, "--resume"]) == 0
     assert er.load(tmp_path / "run").net.domain.rotations == 8

@@ -114,7 +114,7 @@ def test_classes_of_photographs_are_learned(sorted_folder, sorted_run, tmp_path)
 @pytest.mark.parametrize("name", ["many_run", "sorted_run"])
 def test_they_are_saved_loaded_and_shown(request, tmp_path, name):
     run = request.getfixturevalue(name)
-    page = write_run(run, tmp_path, {"cost": "little"}).page
+    page = write_run(run, tmp_path, {"cost": "little"}, turned=1).page
     again = er.load(tmp_path)
     assert again.task == run.model.task
     x = torch.rand(1, 3, 32, 32)
@@ -316,14 +316,14 @@ def test_photographs_that_show_nothing_do_not_cost_the_page(sorted_run, tmp_path
     for name, size in (("flat", (32, 32)), ("thin", (64, 2))):
         Image.new("RGB", size).save(tmp_path / f"{name}.png")
         blank = replace(sorted_run.held_out, images=(tmp_path / f"{name}.png",), labels=(0,))
-        assert write_run(replace(sorted_run, held_out=blank), tmp_path / name).page.exists()
+        assert write_run(replace(sorted_run, held_out=blank), tmp_path / name, turned=1).page.exists()
 
 
 def test_names_of_classes_are_written_as_they_are(sorted_run, tmp_path):
     """Dollars are no mathematics."""
     task = Task(("$\\frac", "$10_^"), dense=False)
     named = Predictor(sorted_run.model.net, sorted_run.model.mean, sorted_run.model.std, 32, task)
-    assert write_run(replace(sorted_run, model=named), tmp_path).page.exists()
+    assert write_run(replace(sorted_run, model=named), tmp_path, turned=1).page.exists()
 
 
 def test_the_corners_that_leave_a_photograph_are_no_part_of_its_class(sorted_folder):
