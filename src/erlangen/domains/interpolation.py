@@ -63,11 +63,31 @@ class LatticeInterpolation(Interpolation):
         first = torch.floor(position) - (self.taps // 2 - 1)
         nodes = first[..., None] + torch.arange(self.taps, dtype=p.dtype)  # (k, n, taps)
         weights = lagrange(nodes, position)
+        if self._has_no_seams:
+            index, weight = self._by_axes(nodes, weights)
+            return index, weight * self.geometry.contains(p)[:, None]
         corners = torch.cartesian_prod(*[torch.arange(self.taps)] * n).view(-1, n)  # (s, n)
         axes = torch.arange(n)
         index, valid = self._index(nodes[:, axes, corners])
         weight = weights[:, axes, corners].prod(-1) * valid
         return index, weight * self.geometry.contains(p)[:, None]
+
+    @property
+    def _has_no_seams(self) -> bool:
+        """Whether the samples at a corner are those of its axes, one by one."""
+        return type(self.geometry).home is Geometry.home and self._short is self.steps
+
+    def _by_axes(
+        self, nodes: Float[Tensor, "k n taps"], weights: Float[Tensor, "k n taps"]
+    ) -> tuple[Int[Tensor, "k s"], Float[Tensor, "k s"]]:
+        """The samples at all corners and their weights, as products over the axes."""
+        index, weight = torch.zeros(len(nodes), 1, dtype=torch.long), weights.new_ones(len(nodes), 1)
+        for axis, length in enumerate(self.shape):
+            here = nodes[:, axis].long()
+            there = (here >= 0) & (here < length)
+            index = (index[..., None] * length + (here * there)[:, None]).flatten(1)
+            weight = (weight[..., None] * (weights[:, axis] * there)[:, None]).flatten(1)
+        return index, weight
 
     @cached_property
     def _short(self) -> Float[Tensor, "n n"]:
