@@ -137,7 +137,10 @@ def test_other_groups_classes_and_steps(tmp_path):
     ("settings", "says"),
     [
         ({"size": 64}, "size=64 for volumes"),
-        ({"turns": 30.0}, "turns=30.0 for volumes"),
+        (
+            {"turns": 30.0, "rotations": 0, "spacing": (1.0, 2.0, 3.0)},
+            "no turns keep, expected two equal steps",
+        ),
         ({"consistency": 1.0}, "consistency=1.0 for volumes"),
         ({"rotations": 8}, "rotations=8 without axis"),
         ({"rotations": "cube", "spacing": (2.0, 1.0, 1.0)}, "expected one spacing on all axes"),
@@ -209,6 +212,21 @@ def test_crops_of_volumes():
     assert torch.equal(truth, (image[:, 0] > 0.5).to(torch.uint8))  # cropped, flipped and turned as one
     assert len(lattice_turns((1, 1, 1))) == 24
     assert len(lattice_turns((3, 1, 1))) == 8
+
+
+def test_crops_of_volumes_are_turned():
+    """A ball stays, whatever the axis and the angle; what is beside it goes round."""
+    place = torch.stack(torch.meshgrid(*[torch.arange(25) - 12.0] * 3, indexing="ij"))
+    volume = torch.exp(-place.square().sum(0) / 40)[None]
+    beside = torch.exp(-(place - 4).square().sum(0) / 12)[None]
+    for values, stays in ((volume, True), (beside, False)):
+        settings = Settings(crop=15, batch=6, jitter=0.0, consistency=0.0, turns=180.0, flips=False)
+        crops = Crops([values], [(values[0] > 0.5).to(torch.uint8)], settings, (1.0, 1.0, 1.0))
+        crops._integer = lambda below: 0 if below == 2 else below // 2  # turned, in the middle
+        image, truth = crops.batch()
+        apart = (image - values[:, 5:20, 5:20, 5:20]).abs().amax()
+        assert (float(apart) < 0.01) == stays
+        assert float(((image[:, 0] > 0.5) != truth.bool()).float().mean()) < 0.02
 
 
 def test_turns_about_an_axis():

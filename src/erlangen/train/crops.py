@@ -97,8 +97,9 @@ class Crops:
         """Views of a random crop, flipped at random if flips do not matter; of two the second is turned."""
         image, truth = self.images[i], self.truths[i]
         zoom, angles = self._zoom(), self._angles(views)
+        about = self._axis() if any(angles) else None
         shape = [max(1, round(length * zoom)) for length in self.shape]
-        shown = [_needed(length, angles) for length in shape]
+        shown = [length if k == about else _needed(length, angles) for k, length in enumerate(shape)]
         both = torch.cat([image, truth[None].to(image.dtype)]) if truth.dim() else image  # cropped as one
         both = _continued(_continued(both, shape), shown, around=True)
         first = [self._integer(n - m + 1) for n, m in zip(both.shape[1:], shown, strict=True)]
@@ -108,9 +109,8 @@ class Crops:
         axes = self.quarters[self._integer(len(self.quarters)) if self.settings.quarter_turns else 0]
         seen = []
         for angle in angles:
-            view = permuted(
-                _scaled(_turned(both, angle, shape, bool(truth.dim())), self.shape, len(image)), axes
-            )
+            turned = _turned(both, angle, shape, bool(truth.dim()), about)
+            view = permuted(_scaled(turned, self.shape, len(image)), axes)
             own = view[-1].to(torch.uint8) if truth.dim() else truth
             seen.append(View(view[: len(image)], own, angle))
         return seen
@@ -128,6 +128,16 @@ class Crops:
         turned = self.settings.turns > 0 and not self._integer(2)
         first = self._angle(math.radians(self.settings.turns)) if turned else 0.0
         return [first] if views == 1 else [first, first + self._angle(math.pi)]
+
+    def _axis(self) -> int | None:
+        """The axis that crops of volumes are turned about: that of the settings, or one at random of those
+        whose turns keep the steps; None for photographs."""
+        if self.spacing is None:
+            return None
+        if self.settings.axis is not None:
+            return self.settings.axis
+        kept = [a for a in range(3) if self.spacing[a - 2] == self.spacing[a - 1]]
+        return kept[self._integer(len(kept))]
 
     def _angle(self, limit: float) -> float:
         return limit * (2 * float(torch.rand(1, generator=self.generator)) - 1)
@@ -168,9 +178,19 @@ def _needed(side: int, angles: Sequence[float]) -> int:
     return most + (most - side) % 2
 
 
-def _turned(both: Tensor, angle: float, shape: Sequence[int], masked: bool) -> Tensor:
-    """The crop of a shape in the middle; a square turned counter-clockwise: colours by splines, and the
-    nearest class, which comes last where there is one."""
+def _turned(
+    both: Tensor, angle: float, shape: Sequence[int], masked: bool, about: int | None = None
+) -> Tensor:
+    """The crop of a shape in the middle; a square turned counter-clockwise, and so each plane across an axis:
+    colours by splines, and the nearest class, which comes last where there is one."""
+    if about is not None:
+        order = [0, *(1 + (about + k) % 3 for k in range(3))]
+        planes = both.permute(order)  # (channel, along the axis, two more)
+        seen = [
+            _turned(plane, angle, [shape[(about + k) % 3] for k in (1, 2)], masked)
+            for plane in planes.unbind(1)
+        ]
+        return torch.stack(seen, 1).permute([order.index(k) for k in range(4)])
     if angle == 0:
         first = [(there - length) // 2 for there, length in zip(both.shape[1:], shape, strict=True)]
         return both[(slice(None), *(slice(a, a + n) for a, n in zip(first, shape, strict=True)))]
@@ -178,7 +198,8 @@ def _turned(both: Tensor, angle: float, shape: Sequence[int], masked: bool) -> T
     colours = len(both) - masked
     turned = [turned_squares(values[:, :colours], angles, shape[0])]
     turned += [nearest_squares(values[:, colours:], angles, shape[0])] if masked else []
-    return torch.cat(turned, 1)[0].round().clamp(0, 255).to(torch.uint8)
+    result = torch.cat(turned, 1)[0]
+    return result if both.is_floating_point() else result.round().clamp(0, 255).to(torch.uint8)
 
 
 def _scaled(both: Tensor, shape: Sequence[int], channels: int) -> Tensor:

@@ -87,7 +87,8 @@ class Settings:
         flips: flip crops from side to side at random; not for what differs from its mirror image.
         zoom: show crops larger or smaller, at random, by at most this relative amount.
         turns: turn every other crop by a random angle of at most so many degrees: what lies between the
-            rotations that the network knows.
+            rotations that the network knows. Of volumes about the axis of its turns, or any whose turns keep
+            the steps of voxels.
         consistency: show every crop of a step twice, half as many of them, the second time turned by any
             angle, and add to the loss so many times how far logits are from turning with it, squared: about 1
             keeps a network exact that learns for long. It takes a sixth more time. None for 1 of masks, and 0
@@ -206,8 +207,9 @@ class Settings:
         return self.for_task(data.task)
 
     def _for_volumes(self, spacing: Spacing) -> "Settings":
-        told = {name: getattr(self, name) or None for name in ("size", "consistency", "turns")}
-        _expect_unset("volumes", **told)
+        _expect_unset("volumes", size=self.size, consistency=self.consistency or None)
+        if self.turns:
+            across(spacing)  # or there is nothing to turn about
         rotations, axis = self.rotations, self.axis
         if rotations is None and self.degree is None:
             rotations = "cube" if len(set(spacing)) == 1 and axis is None else 8
