@@ -1,0 +1,106 @@
+"""A clean surface of triangles: its gluing, metric, corners, frames and straight lines, each made once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from erlangen.spaces.mesh.bundle import Bundle
+from erlangen.spaces.mesh.defect_holonomy import Turning, turning
+from erlangen.spaces.mesh.fans import Fans
+from erlangen.spaces.mesh.half_edges import HalfEdges
+from erlangen.spaces.mesh.straightest import Straightest
+from erlangen.spaces.mesh.triangles import Triangles
+
+ASIDE = 0.3  # radians from the longest edge to the first axis, so that lines along axes miss the vertices
+EQUAL = 1 - 1e-9  # edges of which none is the longest
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What a mesh is made of.
+
+    Attributes:
+        edges: the gluing.
+        triangles: the metric.
+        rounding: ``(f,)``, how well the angles of each face are known, in radians.
+    """
+
+    edges: HalfEdges
+    triangles: Triangles
+    rounding: Float[Tensor, "f"]
+
+    @cached_property
+    def fans(self) -> Fans:
+        """The corners round each vertex."""
+        return Fans.of(self.edges, self.triangles)
+
+    @cached_property
+    def lines(self) -> Straightest:
+        """Straight lines."""
+        return Straightest(self.edges, self.triangles, self.fans)
+
+    @cached_property
+    def turning(self) -> Turning:
+        """What loops do to frames."""
+        return turning(self._untouched, self.fans, self.rounding)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """Frames of the faces, carried; where loops mirror them, one mirror keeps the first axis."""
+        return self._untouched.turned(self.turning.axis)
+
+    @cached_property
+    def _untouched(self) -> Bundle:
+        return Bundle.of(self.edges, self.triangles)
+
+    @cached_property
+    def is_orientable(self) -> bool:
+        """Whether no loop comes back mirrored."""
+        return not bool(self._untouched.flips.any())
+
+    @cached_property
+    def vertex_weights(self) -> Float[Tensor, "v"]:
+        """A third of the area of the faces round each vertex: exact for functions that are linear on faces."""
+        share = self.triangles.area.repeat_interleave(3) / 3
+        return torch.zeros_like(self.fans.total).index_add(0, self.fans.vertex, share)
+
+    # frames
+
+    @cached_property
+    def carried_at_vertices(self) -> Float[Tensor, "v 2 2"]:
+        """The carried frame of the first face round each vertex, in the plane of the vertex."""
+        first = self.fans.first
+        return self.fans.to_plane[first] @ self.bundle.frames[first // 3]
+
+    @cached_property
+    def own_at_vertices(self) -> Float[Tensor, "v 2 2"]:
+        """Frames by the longest edge at each vertex, of the carried orientation: no labels decide."""
+        fans, length = self.fans, self.triangles.lengths.flatten()
+        begins = torch.where(fans.sense > 0, length, length[self.edges.previous])
+        corner = _longest(begins, fans.vertex, len(fans.total))
+        side = self._untouched.side[fans.first // 3] * fans.sense[fans.first]
+        return _oriented(fans.stretch * fans.start[corner] + side * ASIDE, side)
+
+    @cached_property
+    def own_at_faces(self) -> Float[Tensor, "f 2 2"]:
+        """The same by the longest side of each face."""
+        length, face = self.triangles.lengths.flatten(), torch.arange(len(self.edges)) // 3
+        d = self.triangles.direction[_longest(length, face, len(self.edges.faces))]
+        side = self._untouched.side
+        return _oriented(torch.atan2(d[:, 1], d[:, 0]) + side * ASIDE, side)
+
+
+def _longest(length: Tensor, owner: Tensor, count: int) -> Int[Tensor, "n"]:
+    """The longest of each owner's, the first of those that are equal."""
+    most = length.new_zeros(count).scatter_reduce(0, owner, length, "amax")
+    where = (length >= EQUAL * most[owner]).nonzero().flatten()
+    return torch.full((count,), len(length)).scatter_reduce(0, owner[where], where, "amin")
+
+
+def _oriented(angle: Float[Tensor, "k"], side: Float[Tensor, "k"]) -> Float[Tensor, "k 2 2"]:
+    """Frames whose first axis lies at an angle, and the second to its left or, on the other side, right."""
+    c, s = angle.cos(), angle.sin()
+    return torch.stack([torch.stack([c, -side * s], -1), torch.stack([s, side * c], -1)], -2)
