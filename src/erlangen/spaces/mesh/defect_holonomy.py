@@ -113,11 +113,12 @@ def _order(angles: Float[Tensor, "k"], doubts: Float[Tensor, "k"]) -> tuple[int 
     """
     turns, doubts = angles / (2 * math.pi), doubts / (2 * math.pi)
     known = (turns - turns.round()).abs() > doubts
+    zero = doubts[~known & (doubts < 0.25)]
     turns, doubts = turns[known], doubts[known]
     for n in range(1, HIGHEST + 1):
         sure = doubts < 0.25 / n
         off = (n * turns - (n * turns).round()).abs() / n
         if bool(((off <= doubts) | ~sure).all()) and (bool(sure.any()) or not len(turns)):
-            exact = doubts[sure]
+            exact = torch.cat([zero, doubts[sure]])
             return n, 2 * math.pi * float(exact.max()) if len(exact) else 0.0
     return None, 0.0

@@ -12,6 +12,8 @@ from erlangen.groups.structure import turn
 from erlangen.spaces.mesh.half_edges import HalfEdges
 from erlangen.spaces.mesh.triangles import Triangles
 
+LAST = 1 - 1e-9  # of the angle round a vertex: whole parts of keys stay apart
+
 
 @dataclass(frozen=True, eq=False)
 class Fans:
@@ -80,16 +82,14 @@ class Fans:
     def corner_at(self, vertex: Int[Tensor, "k"], angle: Float[Tensor, "k"]) -> Int[Tensor, "k"]:
         """The corner that an angle of the surface, from zero to the total, lies in."""
         keys, order = self._sorted
-        place = torch.searchsorted(keys, vertex + (angle / self.total[vertex]).clamp(0, 1), right=True) - 1
-        found = order[place.clamp_min(0)]
-        # rounding may lead to a neighbour's fan
-        return torch.where(self.vertex[found] == vertex, found, order[(place + 1).clamp_max(len(order) - 1)])
+        share = (angle / self.total[vertex]).clamp(0, LAST)
+        return order[torch.searchsorted(keys, vertex + share, right=True) - 1]
 
     @cached_property
     def _sorted(self) -> tuple[Tensor, Tensor]:
         """Corners by vertex and then by angle: the whole part of a key is the vertex."""
         share = self.start / self.total[self.vertex]
-        return (self.vertex + share.clamp_max(1 - 1e-9)).sort(stable=True)
+        return (self.vertex + share.clamp_max(LAST)).sort(stable=True)
 
 
 def _begin(edges: HalfEdges) -> Int[Tensor, "v"]:

@@ -1,5 +1,6 @@
 """Surfaces of triangles: a `Geometry` by the lengths of edges alone."""
 
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property, partial
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.arguments import Rotations, Steps, checked, shown
-from erlangen.domains import Domain, NodeQuadrature, Samples
+from erlangen.domains import Domain, Samples
 from erlangen.domains.builders import Boundary
 from erlangen.geometry import Frame, Geometry
 from erlangen.geometry.bad_points import expect_points
@@ -20,10 +21,11 @@ from erlangen.groups import Fibre, StructureGroup, fibre_of
 from erlangen.spaces.mesh.carrying import carried
 from erlangen.spaces.mesh.defect_holonomy import DefectHolonomy
 from erlangen.spaces.mesh.half_edges import HalfEdges
-from erlangen.spaces.mesh.mesh_fields import Reading, barycentric, of_vertices
+from erlangen.spaces.mesh.mesh_fields import NODES, Reading, barycentric, of_vertices
 from erlangen.spaces.mesh.mesh_files import read
 from erlangen.spaces.mesh.mesh_repair import Draft, repaired
 from erlangen.spaces.mesh.mesh_report import MeshReport, examined, faults_of
+from erlangen.spaces.mesh.pooling import MeshQuadrature
 from erlangen.spaces.mesh.sightings import reading, thinned
 from erlangen.spaces.mesh.surface import Surface
 from erlangen.spaces.mesh.triangles import Triangles, sides
@@ -31,6 +33,7 @@ from erlangen.spaces.scattered import given, measured
 
 Structure = Literal["SO(2)", "O(2)", "holonomy"]
 OUTSIDE = 1e-6  # of a barycentric coordinate: single precision is good enough
+FEWER = 4  # samples for one of the coarser level, about
 SINGLE, DOUBLE = (torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64))
 
 
@@ -244,6 +247,11 @@ class Mesh(Geometry):
         """The middle of the first face."""
         return self.face_points(torch.tensor([0]), torch.full((1, 3), 1 / 3, dtype=torch.float64))[0]
 
+    @property
+    def planes(self) -> Float[Tensor, "h 2 2"]:
+        """How faces are laid into the planes of their corners; by elements of H where that is finite."""
+        return self.surface.rounded(self.structure) if self.structure.is_finite else self.surface.fans.to_plane
+
     def frame(self, p: Tensor) -> Tensor:
         """By the longest edge of the face or vertex, where H holds all turns; else carried from the first face."""
         surface, count = self.surface, len(self.faces)
@@ -319,7 +327,7 @@ class Mesh(Geometry):
 
     def barycentric(self, p: Float[Tensor, "k 3"]) -> tuple[Int[Tensor, "k"], Float[Tensor, "k 3"]]:
         """The face of each point and the weights of its corners; of a vertex a face beside it."""
-        of_all = of_vertices(self.surface, self.surface.own_at_vertices)
+        of_all = of_vertices(self.surface, self.surface.own_at_vertices, self.planes)
         cell, count = p[:, 0].long(), len(self.faces)
         corner = self.surface.fans.first[(cell - count).clamp_min(0)]
         face = torch.where(cell < count, torch.where(cell < -1, -2 - cell, cell), corner // 3)
@@ -378,7 +386,7 @@ class Mesh(Geometry):
         recipe = partial(Mesh.samples, self, points, weights, **options)
         if points is None:
             points, weights = given(geometry, None, weights)
-            found = of_vertices(self.surface, geometry.frame(points)[:, 1:])
+            found = of_vertices(self.surface, geometry.frame(points)[:, 1:], geometry.planes)
         else:
             points, weights, found = geometry._scattered(points, weights)
         made = geometry._domain(points, weights, found, fibre, recipe, nodes, boundary)  # type: ignore[arg-type]
@@ -392,7 +400,8 @@ class Mesh(Geometry):
         expect_points(self, points, once=True)
         flat = points.flatten(0, -2)
         area = self.surface.triangles.area.sum() / len(flat)
-        found = reading(self.surface, self.frames(flat), area.expand(len(flat)))
+        nodes = 2 * NODES * max(1, math.ceil(math.sqrt(self.count / len(flat))))
+        found = reading(self.surface, self.planes, self.frames(flat), area.expand(len(flat)), nodes)
         return points, filled if is_told else self._shares(found, len(flat)).view(points.shape[:-1]), found
 
     def _shares(self, found: Reading, count: int) -> Float[Tensor, "q"]:
@@ -418,7 +427,7 @@ class Mesh(Geometry):
             weights,
             found,
             fibre=fibre,
-            builder=partial(NodeQuadrature, nodes=nodes, boundary=boundary),
+            builder=partial(MeshQuadrature, nodes=nodes, boundary=boundary),
             recipe=recipe,  # type: ignore[arg-type]
             coarse_recipe=partial(self._coarser, *flat, found, fibre, nodes, boundary),
         )
@@ -430,8 +439,8 @@ class Mesh(Geometry):
         chosen = thinned(found, weights)
         if 2 * len(chosen) > len(points):
             raise ValueError(f"{len(points)} samples lie apart from each other")
-        p, size = points[chosen], weights[chosen] * len(points) / len(chosen)
-        fewer = reading(self.surface, self.frames(p), size)
+        p, size = points[chosen], FEWER * weights[chosen]
+        fewer = reading(self.surface, self.planes, self.frames(p), size, 2 * found.nodes)
         recipe = partial(self._coarser, points, weights, found, fibre, nodes, boundary)
         return self._domain(p, self._shares(fewer, len(p)), fewer, fibre, recipe, nodes, boundary)
 

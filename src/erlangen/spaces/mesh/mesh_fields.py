@@ -10,6 +10,8 @@ from erlangen.domains import Interpolation
 from erlangen.geometry import Frame, Geometry
 from erlangen.spaces.mesh.surface import Surface
 
+NODES = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Reading(Interpolation):
@@ -20,16 +22,20 @@ class Reading(Interpolation):
 
     Attributes:
         surface: the triangles.
+        planes: ``(h, 2, 2)``, from the layout of each face to the planes of its corners.
         index, weight: ``(v, m)``, the samples near each vertex, and how much each counts.
         frames: ``(v, m, 2, 2)``, the frame of each, before turns, carried to the plane of the vertex.
         plain: ``(q, 2, 2)``, those frames where they are, to know turns by.
+        nodes: how fine the lines were along which samples were found; twice as many find those of a coarser level.
     """
 
     surface: Surface
+    planes: Float[Tensor, "h 2 2"]
     index: Int[Tensor, "v m"]
     weight: Float[Tensor, "v m"]
     frames: Float[Tensor, "v m 2 2"]
     plain: Float[Tensor, "q 2 2"]
+    nodes: int = NODES
 
     def read(self, p: Tensor) -> tuple[Tensor, Tensor]:
         vertex, b = self.corners(p)[:2]
@@ -50,7 +56,7 @@ class Reading(Interpolation):
     def transported(self, geometry: Geometry, samples: Frame, u: Frame) -> tuple[Tensor, Tensor, Tensor]:
         vertex, b, corner = self.corners(u.point)
         E = u.basis[:, None, 1:]
-        seen = torch.where((corner < 0)[..., None, None], E, self.surface.fans.to_plane[corner] @ E)
+        seen = torch.where((corner < 0)[..., None, None], E, self.planes[corner] @ E)
         index, weight = self.index[vertex], b[..., None] * self.weight[vertex]
         turned = self.plain.mT @ samples.basis[:, 1:]  # the h of s h
         h = turned[index].mT @ self.frames[vertex].mT @ seen[:, :, None]
@@ -67,7 +73,9 @@ def barycentric(
     return torch.stack([1 - second - third, second, third], -1)
 
 
-def of_vertices(surface: Surface, frames: Float[Tensor, "v 2 2"]) -> Reading:
+def of_vertices(
+    surface: Surface, frames: Float[Tensor, "v 2 2"], planes: Float[Tensor, "h 2 2"]
+) -> Reading:
     """Samples at all vertices, in these frames."""
     every = torch.arange(len(frames))[:, None]
-    return Reading(surface, every, torch.ones_like(every, dtype=frames.dtype), frames[:, None], frames)
+    return Reading(surface, planes, every, torch.ones_like(every, dtype=frames.dtype), frames[:, None], frames)

@@ -1,6 +1,7 @@
 """Which samples each vertex sees, and where: found by lines that the samples send out."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,7 @@ from erlangen.spaces.mesh.surface import Surface
 
 NEIGHBOURS = 8
 REACH = 2.6  # sides of a sample's cell, up to which it is seen
-DENSE = 1.5  # nodes for each usual edge
-FEWEST, MOST = 8, 48  # along a line, and lines of a sample over 2 pi
+MOST = 48  # nodes along a line
 FLOOR = 1e-3  # of the spread of neighbours: no slope is fitted where there is none
 BLOCK = 1 << 18
 
@@ -40,13 +40,16 @@ class Sighting(NamedTuple):
         return Sighting(*(x[index] for x in self))
 
 
-def reading(surface: Surface, u: Frame, size: Float[Tensor, "q"]) -> Reading:
+def reading(
+    surface: Surface, planes: Float[Tensor, "h 2 2"], u: Frame, size: Float[Tensor, "q"], nodes: int
+) -> Reading:
     r"""How fields are read between samples with frames u, each with a cell of about the given area.
 
     At a vertex, from the nearest samples at ``x_c``: weights ``w (1 + l . x_c)``, with w falling from the nearest to
     the farthest and l so that linear functions come out right. A vertex that sees none reads as its neighbours do.
     """
-    seen = sightings(surface, u, REACH * size.sqrt())
+    nodes = min(nodes, MOST)
+    seen = sightings(surface, planes, u, REACH * size.sqrt(), nodes)
     vertex, count = seen.vertex, len(surface.fans.total)
     first = torch.searchsorted(vertex, torch.arange(count))
     rank = torch.arange(len(vertex)) - first[vertex]
@@ -57,18 +60,17 @@ def reading(surface: Surface, u: Frame, size: Float[Tensor, "q"]) -> Reading:
     place = seen.vertex, rank
     index[place], frames[place], there[place] = seen.sample, seen.frame, torch.ones_like(rank, dtype=torch.bool)
     x[place] = -(seen.frame @ seen.v[..., None])[..., 0]
-    found = Reading(surface, index, _linear(x, there), frames, u.basis[:, 1:])
+    found = Reading(surface, planes, index, _linear(x, there), frames, u.basis[:, 1:], nodes)
     return _spread(found, there[:, 0])
 
 
-def sightings(surface: Surface, u: Frame, reach: Float[Tensor, "q"]) -> Sighting:
+def sightings(
+    surface: Surface, planes: Float[Tensor, "h 2 2"], u: Frame, reach: Float[Tensor, "q"], count: int
+) -> Sighting:
     """The vertices of all faces where lines of samples come by, by vertex, the nearest sample first.
 
     From a node at v the corners of its face lie at ``v + E^-1 (corner - node)``: of several nodes the nearest tells.
     """
-    edge = float(surface.triangles.lengths.median())
-    count = int(DENSE * float(reach.median()) / edge) + 1
-    count = min(max(count, FEWEST), MOST)
     around = 3 * count // 2
     angle = 2 * math.pi * (torch.arange(around).double() + 0.5) / around
     e = torch.stack([angle.cos(), angle.sin()], -1)
@@ -85,13 +87,16 @@ def sightings(surface: Surface, u: Frame, reach: Float[Tensor, "q"]) -> Sighting
         sample = torch.arange(i, i + n).repeat_interleave(around * count)
         v = (r[..., None] * away[:, None]).flatten(0, 1)
         own = torch.arange(i, i + n)
-        parts.append(_nearest(*_corners(surface, nodes.flat, v, sample), *_corners(surface, here, v.new_zeros(n, 2), own)))
+        seen = _corners(surface, planes, nodes.flat, v, sample)
+        parts.append(_nearest(*seen, *_corners(surface, planes, here, v.new_zeros(n, 2), own)))
     seen = Sighting(*(torch.cat(x) for x in zip(*parts, strict=True)))
     seen = seen.at(torch.argsort(seen.v.norm(dim=-1), stable=True))
     return seen.at(torch.argsort(seen.vertex, stable=True))
 
 
-def _corners(surface: Surface, u: Frame, v: Tensor, sample: Tensor) -> tuple[Sighting, Tensor]:
+def _corners(
+    surface: Surface, planes: Tensor, u: Frame, v: Tensor, sample: Tensor
+) -> tuple[Sighting, Tensor]:
     """The corners of the faces where frames are, and how far away these are; of a vertex itself."""
     count, fans = len(surface.edges.faces), surface.fans
     cell, E = u.point[:, 0].long(), u.basis[:, 1:]
@@ -99,7 +104,7 @@ def _corners(surface: Surface, u: Frame, v: Tensor, sample: Tensor) -> tuple[Sig
     corner = 3 * cell[face, None] + torch.arange(3)
     to = surface.triangles.corner[corner] - u.point[face, None, 1:]
     where = v[face, None] + to @ E[face]
-    frame = fans.to_plane[corner] @ E[face, None]
+    frame = planes[corner] @ E[face, None]
     three = sample[face, None].expand(-1, 3)
     seen = Sighting(three.flatten(), fans.vertex[corner].flatten(), where.flatten(0, 1), frame.flatten(0, 1))
     at = cell >= count
@@ -145,11 +150,11 @@ def _spread(found: Reading, seen: Tensor) -> Reading:
     index, weight, frames = found.index.clone(), found.weight.clone(), found.frames.clone()
     for level in spanning(len(seen), i, j, seen.nonzero().flatten())[0]:
         h = level.edge
-        T = fans.to_plane[edges.next[h]] @ fans.to_plane[h].mT
+        T = found.planes[edges.next[h]] @ found.planes[h].mT
         T = torch.where(level.backwards[:, None, None], T.mT, T)
         index[level.child], weight[level.child] = index[level.parent], weight[level.parent]
         frames[level.child] = T[:, None] @ frames[level.parent]
-    return Reading(found.surface, index, weight, frames, found.plain)
+    return replace(found, index=index, weight=weight, frames=frames)
 
 
 def owners(found: Reading) -> Int[Tensor, "v"]:

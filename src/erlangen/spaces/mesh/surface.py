@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from erlangen.groups import StructureGroup
 from erlangen.spaces.mesh.bundle import Bundle
 from erlangen.spaces.mesh.defect_holonomy import Turning, turning
 from erlangen.spaces.mesh.fans import Fans
@@ -49,8 +50,13 @@ class Surface:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """Frames of the faces, carried; where loops mirror them, one mirror keeps the first axis."""
-        return self._untouched.turned(self.turning.axis)
+        """Frames of the faces, carried; where loops mirror them, one mirror keeps the first axis.
+
+        Where they turn them, the first is turned aside: directions half-way between two turns belong to neither.
+        """
+        H = self.turning.group
+        aside = ASIDE * (len(H.components) > 1 and not H.has_mirrors)
+        return self._untouched.turned(self.turning.axis + aside)
 
     @cached_property
     def _untouched(self) -> Bundle:
@@ -75,12 +81,23 @@ class Surface:
         first = self.fans.first
         return self.fans.to_plane[first] @ self.bundle.frames[first // 3]
 
+    def rounded(self, H: StructureGroup) -> Float[Tensor, "h 2 2"]:
+        """`Fans.to_plane`, but so that carried frames go to carried frames by elements of a finite H."""
+        S, E = self.carried_at_vertices[self.fans.vertex], self.bundle.frames.repeat_interleave(3, 0)
+        return S @ H.nearest(S.mT @ self.fans.to_plane @ E) @ E.mT
+
     @cached_property
     def own_at_vertices(self) -> Float[Tensor, "v 2 2"]:
-        """Frames by the longest edge at each vertex, of the carried orientation: no labels decide."""
+        """Frames by the longest edge at each vertex, of the carried orientation: no labels decide.
+
+        Of two that are as long, as on a plane of symmetry, by the edges after them round the vertex.
+        """
         fans, length = self.fans, self.triangles.lengths.flatten()
         begins = torch.where(fans.sense > 0, length, length[self.edges.previous])
-        corner = _longest(begins, fans.vertex, len(fans.total))
+        after = self.edges.around.view(-1, 2).gather(1, (fans.sense < 0).long()[:, None])[:, 0] // 2
+        second = torch.where(after < 0, 0.0, begins[after])
+        third = torch.where(after < 0, 0.0, second[after])
+        corner = _longest(begins + second / 8 + third / 64, fans.vertex, len(fans.total))
         side = self._untouched.side[fans.first // 3] * fans.sense[fans.first]
         return _oriented(fans.stretch * fans.start[corner] + side * ASIDE, side)
 
@@ -88,7 +105,8 @@ class Surface:
     def own_at_faces(self) -> Float[Tensor, "f 2 2"]:
         """The same by the longest side of each face."""
         length, face = self.triangles.lengths.flatten(), torch.arange(len(self.edges)) // 3
-        d = self.triangles.direction[_longest(length, face, len(self.edges.faces))]
+        longest = _longest(length + length[self.edges.next] / 8, face, len(self.edges.faces))
+        d = self.triangles.direction[longest]
         side = self._untouched.side
         return _oriented(torch.atan2(d[:, 1], d[:, 0]) + side * ASIDE, side)
 
