@@ -1,8 +1,9 @@
-"""Surfaces of triangles: how they are glued, lines on them, holonomy, reading, mending. May import what `spaces` may.
+"""Surfaces of triangles: gluing, lines, holonomy, reading, mending. May import what `spaces` may.
 
-`mesh` is the space; `surface` what it is made of: `half_edges`, `triangles`, `fans` (the corners round vertices),
-`straightest` (lines) and `carrying` (frames along them), `bundle` and `defect_holonomy`. `mesh_fields` and
-`sightings` read fields between samples; `mesh_report`, `mesh_repair` and `mesh_files` take meshes as they come.
+`mesh` is the space; `surface` what it is made of: `half_edges`, `triangles`, `fans` (the corners round
+vertices), `straightest` (lines) and `carrying` (frames along them), `bundle` and `defect_holonomy`.
+`mesh_fields` and `sightings` read fields between samples; `mesh_report`, `mesh_repair` and `mesh_files` take
+meshes as they come.
 """
 
 from erlangen.spaces.mesh.mesh import Mesh

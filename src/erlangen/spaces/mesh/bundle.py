@@ -1,4 +1,4 @@
-"""Frames of all faces, carried from one face of each piece across a tree of edges; and the loops left over."""
+"""Frames of all faces, carried from one of each piece across a tree of edges; and the loops left over."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,16 +17,16 @@ from erlangen.spaces.mesh.triangles import Triangles
 class Bundle:
     r"""The holonomy bundle over the faces: ``E_g = T E_f`` along a tree of the dual graph.
 
-    T lays the plane of one face into that of its neighbour, by the edge that they share; it lies in O(2) where
-    their orientations do not agree. An edge that is not in the tree closes a loop, and the frame comes back as
-    ``E h``.
+    T lays the plane of one face into that of its neighbour, by the edge that they share; it lies in O(2)
+    where their orientations do not agree. An edge that is not in the tree closes a loop, and the frame comes
+    back as ``E h``.
 
     Attributes:
         edges, triangles: the surface.
         levels: the tree, from the root of each piece.
         loops: ``(l,)``, the half-edges that are in no tree, one of each two.
-        angle: ``(p,)``, by which the frame at the root of each piece, in the order of their least faces, is turned
-            from the first edge.
+        angle: ``(p,)``, by which the frame at the root of each piece, in the order of their least faces, is
+            turned from the first edge.
     """
 
     edges: HalfEdges
@@ -41,7 +41,7 @@ class Bundle:
         inner, count = edges.inner, len(edges.faces)
         roots = edges.component.unique()
         levels, used = spanning(count, inner // 3, edges.twin[inner] // 3, roots)
-        levels = [level._replace(edge=inner[level.edge]) for level in levels]
+        levels = [Level(a, b, inner[edge], backwards) for a, b, edge, backwards in levels]
         return cls(edges, triangles, levels, inner[~used], triangles.area.new_zeros(len(roots)))
 
     def turned(self, angle: Float[Tensor, "p"]) -> "Bundle":

@@ -13,7 +13,7 @@ LINES = 1 << 14  # at once: few enough for a processor's cache
 
 
 def carried(surface: Surface, u: Frame, e: Float[Tensor, "k 2"], r: Float[Tensor, "k m"]) -> Frame:
-    """Where one arrives from frames ``(k,)`` along unit components e, after each of ascending lengths: ``(k, m)``.
+    """Where one arrives from frames ``(k,)`` along unit components e, after ascending lengths: ``(k, m)``.
 
     A frame keeps its angle to the line: with ``E e = d`` at the start, ``E' = d' e^T + (side J d') (J e)^T``.
     """
@@ -45,7 +45,9 @@ def _lines(surface: Surface, u: Frame, e: Tensor) -> Walkers:
     cell = u.point[:, 0].long()
     at_vertex = cell >= count
     inside, corner = (~at_vertex).nonzero().flatten(), at_vertex.nonzero().flatten()
-    from_faces = surface.lines.from_faces(cell[inside].clamp_min(0), u.point[inside, 1:], d[inside], side[inside])
+    from_faces = surface.lines.from_faces(
+        cell[inside].clamp_min(0), u.point[inside, 1:], d[inside], side[inside]
+    )
     angle = torch.atan2(d[corner, 1], d[corner, 0])
     from_corners = surface.lines.from_vertices(cell[corner] - count, angle, side[corner])
     back = torch.argsort(torch.cat([inside, corner]))

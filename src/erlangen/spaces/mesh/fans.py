@@ -19,8 +19,8 @@ LAST = 1 - 1e-9  # of the angle round a vertex: whole parts of keys stay apart
 class Fans:
     r"""The angles round each vertex, in order: corner c lies from ``start[c]`` to ``start[c] + angle[c]``.
 
-    The plane of a vertex has all its directions: round a vertex within the surface the total angle is stretched
-    to ``2 pi``; at a boundary angles stay as they are, and the others lead off the surface.
+    The plane of a vertex has all its directions: round a vertex within the surface the total angle is
+        stretched to ``2 pi``; at a boundary angles stay as they are, and the others lead off the surface.
 
     Attributes:
         vertex: ``(h,)``, of each corner.
@@ -66,7 +66,7 @@ class Fans:
 
     @cached_property
     def defect(self) -> Float[Tensor, "v"]:
-        """``2 pi`` less the total angle, or ``pi`` less it at a boundary: their sum is ``2 pi`` Euler's number."""
+        """``2 pi`` less the total angle, ``pi`` less it at a boundary; in sum ``2 pi`` Euler's number."""
         return math.pi * (2 - self.is_open.to(self.total)) - self.total
 
     @cached_property

@@ -24,7 +24,7 @@ def labelled(count: int, i: Int[Tensor, "e"], j: Int[Tensor, "e"]) -> Int[Tensor
 
 
 class Level(NamedTuple):
-    """Nodes at one distance from the roots, each with the edge that leads there, and whether it ran backwards."""
+    """Nodes at one distance from the roots, each with the edge that leads there, maybe backwards."""
 
     parent: Int[Tensor, "k"]
     child: Int[Tensor, "k"]

@@ -1,4 +1,4 @@
-"""How the triangles of a surface are glued: half-edges, what lies across each, and the corners round a vertex."""
+"""How triangles are glued: half-edges, what lies across each, and the corners round a vertex."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +15,14 @@ class HalfEdges:
     """The gluing of triangles: half-edge ``3 f + i`` leads from corner i of face f to its next corner.
 
     Two faces that share an edge are glued along it. Where three or more do, and at edges of one face, the
-    surface is cut: such an edge is glued to itself by a mirror, so that a walk which meets it comes back. Walks
-    then live on the *double* of the surface, and nothing is special about its boundary.
+    surface is cut: such an edge is glued to itself by a mirror, so that a walk which meets it comes back.
+        Walks then live on the *double* of the surface, and nothing is special about its boundary.
 
     Attributes:
         faces: ``(f, 3)``, numbers of vertices.
         twin: ``(3 f,)``, the half-edge across each; itself at a boundary.
-        mirrored: ``(3 f,)``, whether both run the same way, so that the orientations of the faces do not agree.
+        mirrored: ``(3 f,)``, whether both run the same way, so that the orientations of the faces do not
+            agree.
         shared_by: ``(3 f,)``, the number of faces at each edge.
     """
 
@@ -77,8 +78,8 @@ class HalfEdges:
     def around(self) -> Int[Tensor, "s"]:
         """The next corner round a vertex, -1 at a boundary; corners by their outgoing half-edges c.
 
-        States are ``2 c`` for a sweep from c to the edge that comes in, ``2 c + 1`` for the way back. A sweep ends
-        at an edge and goes on across it; where the faces are mirrored, with the other sense.
+        States are ``2 c`` for a sweep from c to the edge that comes in, ``2 c + 1`` for the way back. A sweep
+        ends at an edge and goes on across it; where the faces are mirrored, with the other sense.
         """
         corner = torch.arange(len(self)).repeat_interleave(2)
         back = torch.arange(2 * len(self)) % 2 == 1
@@ -93,8 +94,8 @@ class HalfEdges:
     def fan(self) -> Int[Tensor, "h"]:
         """The vertex of the surface that each corner belongs to, numbered as in `faces`.
 
-        Corners that meet at one number but not across edges belong to several vertices of the surface, as where
-        two cones touch; only then there are more of these than numbers in use.
+        Corners that meet at one number but not across edges belong to several vertices of the surface, as
+        where two cones touch; only then there are more of these than numbers in use.
         """
         state = torch.arange(2 * len(self))[self.around >= 0]
         label = labelled(len(self), state // 2, self.around[state] // 2)

@@ -1,7 +1,6 @@
 """Surfaces of triangles: a `Geometry` by the lengths of edges alone."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,28 +11,26 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.arguments import Rotations, Steps, checked, shown
-from erlangen.domains import Domain, Samples
+from erlangen.domains import Domain
 from erlangen.domains.builders import Boundary
 from erlangen.geometry import Frame, Geometry
 from erlangen.geometry.bad_points import expect_points
 from erlangen.geometry.frame import broadcast
-from erlangen.groups import Fibre, StructureGroup, fibre_of
+from erlangen.groups import StructureGroup, fibre_of
 from erlangen.spaces.mesh.carrying import carried
 from erlangen.spaces.mesh.defect_holonomy import DefectHolonomy
 from erlangen.spaces.mesh.half_edges import HalfEdges
-from erlangen.spaces.mesh.mesh_fields import NODES, Reading, barycentric, of_vertices
+from erlangen.spaces.mesh.mesh_fields import barycentric, of_vertices
 from erlangen.spaces.mesh.mesh_files import read
+from erlangen.spaces.mesh.mesh_levels import MeshLevel
 from erlangen.spaces.mesh.mesh_repair import Draft, repaired
 from erlangen.spaces.mesh.mesh_report import MeshReport, examined, faults_of
-from erlangen.spaces.mesh.pooling import MeshQuadrature
-from erlangen.spaces.mesh.sightings import reading, thinned
 from erlangen.spaces.mesh.surface import Surface
 from erlangen.spaces.mesh.triangles import Triangles, sides
 from erlangen.spaces.scattered import given, measured
 
 Structure = Literal["SO(2)", "O(2)", "holonomy"]
 OUTSIDE = 1e-6  # of a barycentric coordinate: single precision is good enough
-FEWER = 4  # samples for one of the coarser level, about
 SINGLE, DOUBLE = (torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64))
 
 
@@ -41,27 +38,27 @@ class Mesh(Geometry):
     r"""A surface of triangles, flat but at its vertices, by the lengths of its edges.
 
     Geodesics are straightest: a line goes on through the triangles as through a plane, with the frame in
-    parallel transport. A point is ``(cell, x, y)``: the number of a face, and coordinates in its layout (corner 0
-    at zero, corner 1 on the first axis); or for a vertex the number of faces more than its own, and zeros. In the
-    plane of a vertex its total angle is stretched to ``2 pi``. Where a boundary threw a walk back, the cell is
-    ``-2 - face``.
+    parallel transport. A point is ``(cell, x, y)``: the number of a face, and coordinates in its layout
+    (corner 0 at zero, corner 1 on the first axis); or for a vertex the number of faces more than its own, and
+    zeros. In the plane of a vertex its total angle is stretched to ``2 pi``. Where a boundary threw a walk
+    back, the cell is ``-2 - face``.
 
-    H is SO(2), or O(2) where the surface is not orientable: one for all meshes of a data set. `holonomy` names the
-    group of this one, which may be smaller.
+    H is SO(2), or O(2) where the surface is not orientable: one for all meshes of a data set. `holonomy`
+    names the group of this one, which may be smaller.
 
     Args:
         vertices: ``(v, 3)``, points in space; None for a surface that lies nowhere.
         faces: ``(f, 3)``, the three vertices of each, counter-clockwise where there is an outside.
-        lengths: ``(f, 3)``, of the sides of each face, at i that from corner i to the next; None measures them in
-            space.
+        lengths: ``(f, 3)``, of the sides of each face, at i that from corner i to the next; None measures
+            them in space.
 
     Attributes:
         kept: ``(v,)``, which vertex of the mesh it was repaired from each one is.
         did: what `repair` did, in words.
 
     Raises:
-        ValueError: for no faces, vertices that are not there, lengths that are not positive. Whatever else is broken
-            `report` tells and `repair` mends; until then the mesh is no space.
+        ValueError: for no faces, vertices that are not there, lengths that are not positive. Whatever else is
+            broken `report` tells and `repair` mends; until then the mesh is no space.
 
     Reference: Polthier & Schmies 1998 (straightest geodesics).
 
@@ -87,9 +84,10 @@ class Mesh(Geometry):
     ) -> None:
         self.faces: Int[Tensor, "f 3"] = _expected(vertices, faces, lengths)
         self.vertices = None if vertices is None else vertices.to(torch.float64)
-        given_lengths = sides(self.vertices, self.faces) if lengths is None else lengths  # type: ignore[arg-type]
-        self.lengths: Float[Tensor, "f 3"] = given_lengths.to(torch.float64)
-        self.is_measured = lengths is None
+        self.is_measured = False
+        if lengths is None and self.vertices is not None:
+            lengths, self.is_measured = sides(self.vertices, self.faces), True
+        self.lengths: Float[Tensor, "f 3"] = lengths.to(torch.float64)  # type: ignore[union-attr]
         self.kept = torch.arange(self.count)
         self.did: tuple[str, ...] = ()
         self._declared: StructureGroup | None = None
@@ -111,8 +109,8 @@ class Mesh(Geometry):
     def joined(cls, meshes: Sequence["Mesh"]) -> "Mesh":
         """Meshes side by side as one of several pieces, so that one call sees a batch of them.
 
-        Vertices keep their order, those of the first mesh first: ``field.split([m.count for m in meshes], -1)`` takes
-        a field on all of them apart.
+        Vertices keep their order, those of the first mesh first: ``field.split([m.count for m in meshes],
+            -1)`` takes a field on all of them apart.
         """
         if not meshes or not all(isinstance(mesh, Mesh) for mesh in meshes):
             raise ValueError(f"meshes is {meshes!r}, expected a list of er.Mesh; put some in it")
@@ -121,7 +119,9 @@ class Mesh(Geometry):
         placed = [mesh.vertices for mesh in meshes if mesh.vertices is not None]
         vertices = torch.cat(placed) if len(placed) == len(meshes) else None
         measured = vertices is not None and all(mesh.is_measured for mesh in meshes)
-        return cls(vertices, faces, lengths=None if measured else torch.cat([mesh.lengths for mesh in meshes]))
+        return cls(
+            vertices, faces, lengths=None if measured else torch.cat([mesh.lengths for mesh in meshes])
+        )
 
     def __repr__(self) -> str:
         return f"Mesh({self.count} vertices, {len(self.faces)} faces)"
@@ -134,15 +134,15 @@ class Mesh(Geometry):
     # what it is, and mending it
 
     def report(self) -> MeshReport:
-        """What is to be said of it: manifold, orientable, pieces, boundaries, genus, faults, quality, defects."""
+        """What is to be said of it: of what kind it is, what is broken, how good its triangles are."""
         return examined(self.vertices, self.faces, self.lengths)
 
     def repair(self) -> "Mesh":
-        """A mesh that is a surface: `did` says what was done, `kept` which vertex of this one each is.
+        """A mesh that is a surface: ``did`` says what was done, ``kept`` which vertex of this one each is.
 
-        Faces without three corners, twice there or not finite are left out; vertices at the same place are merged;
-        faces are turned to agree; edges of three faces or more are cut, and vertices where pieces touch split; if
-        some face has no area, all edges grow by one small length.
+        Faces without three corners, twice there or not finite are left out; vertices at the same place are
+        merged; faces are turned to agree; edges of three faces or more are cut, and vertices where pieces
+        touch split; if some face has no area, all edges grow by one small length.
 
         Raises:
             ValueError: where no face is left.
@@ -150,7 +150,7 @@ class Mesh(Geometry):
         draft = repaired(Draft(self.vertices, self.faces, self.lengths, torch.arange(self.count)))
         is_measured = self.is_measured and not any("longer edges" in line for line in draft.did)
         mesh = Mesh(draft.vertices, draft.faces, lengths=None if is_measured else draft.lengths)
-        mesh.kept, mesh.did, mesh._declared = self.kept[draft.kept], (*self.did, *draft.did), self._declared
+        mesh.kept, mesh.did = self.kept[draft.kept], (*self.did, *draft.did)
         return mesh
 
     @cached_property
@@ -166,7 +166,9 @@ class Mesh(Geometry):
             faults["vertices in no face"] = notes["vertices in no face"]
         if faults:
             words = ", ".join(f"{name} ({number})" for name, number in faults.items())
-            raise ValueError(f"{self} has {words}, expected a surface of triangles; mend it: mesh = mesh.repair()")
+            raise ValueError(
+                f"{self} has {words}, expected a surface of triangles; mend it: mesh = mesh.repair()"
+            )
         triangles = Triangles(self.lengths)
         size = self.lengths.amax(1) if self.vertices is None else self.vertices.abs().max()
         return Surface(edges, triangles, self._precision * size / triangles.height)
@@ -195,16 +197,16 @@ class Mesh(Geometry):
         return StructureGroup.orthogonal(2)
 
     def holonomy(self) -> DefectHolonomy:
-        """The group of all that comes back from loops at a face, by angle defects and the loops round the surface."""
+        """The group of all that comes back from loops, by angle defects and the loops round the surface."""
         return self._found_holonomy
 
     @cached_property
     def _found_holonomy(self) -> DefectHolonomy:
         turning, none = self.surface.turning, torch.zeros(0, 1, 3, dtype=torch.float64)
-        dims = 2 * [len(turning.group.algebra)]
+        dim = len(turning.group.algebra)
         start, turns = self.frames(self.origin), torch.zeros(0, 2, 2, dtype=torch.float64)
         return DefectHolonomy(
-            self, turning.group, start, none, none, turns, [], [], *dims, tolerance=turning.tolerance
+            self, turning.group, start, none, none, turns, [], [], dim, dim, tolerance=turning.tolerance
         )
 
     @checked
@@ -221,8 +223,8 @@ class Mesh(Geometry):
             return self
         if structure == "SO(2)" and not self.surface.is_orientable:
             raise ValueError(
-                f'structure is "SO(2)" and {self} is not orientable: its holonomy is {self.holonomy().name}, expected a '
-                'group that holds that; take structure="O(2)"'
+                f'structure is "SO(2)" and {self} is not orientable: its holonomy is {self.holonomy().name}, '
+                'expected a group that holds that; take structure="O(2)"'
             )
         makers = {"SO(2)": StructureGroup.special_orthogonal, "O(2)": StructureGroup.orthogonal}
         H = self.surface.turning.group if structure == "holonomy" else makers[structure](2)
@@ -250,16 +252,22 @@ class Mesh(Geometry):
     @property
     def planes(self) -> Float[Tensor, "h 2 2"]:
         """How faces are laid into the planes of their corners; by elements of H where that is finite."""
-        return self.surface.rounded(self.structure) if self.structure.is_finite else self.surface.fans.to_plane
+        return (
+            self.surface.rounded(self.structure) if self.structure.is_finite else self.surface.fans.to_plane
+        )
 
     def frame(self, p: Tensor) -> Tensor:
-        """By the longest edge of the face or vertex, where H holds all turns; else carried from the first face."""
+        """By the longest edge of the face or vertex, where H holds all turns; else carried from one face."""
         surface, count = self.surface, len(self.faces)
         carries = not self.structure.has_all_turns
         at_vertices = surface.carried_at_vertices if carries else surface.own_at_vertices
         at_faces = surface.bundle.frames if carries else surface.own_at_faces
         cell = p[..., 0].long()
-        E = torch.where((cell < count)[..., None, None], at_faces[cell.clamp(0, count - 1)], at_vertices[(cell - count).clamp_min(0)])
+        E = torch.where(
+            (cell < count)[..., None, None],
+            at_faces[cell.clamp(0, count - 1)],
+            at_vertices[(cell - count).clamp_min(0)],
+        )
         return torch.nn.functional.pad(E, (0, 0, 1, 0))
 
     def carry(self, u: Frame, v: Tensor) -> Frame:
@@ -282,9 +290,9 @@ class Mesh(Geometry):
 
     def coordinates(self, u: Frame, q: Tensor) -> NoReturn:
         raise ValueError(
-            f"the shortest way to a point of {self} is not known: lines on triangles split at every vertex; expected "
-            "what goes along given ways: exp, carry, layers; give er.correlate a function of points, such as "
-            "lambda p: domain.seen_from(mesh.frames(p), f)"
+            f"the shortest way to a point of {self} is not known: lines on triangles split at every vertex; "
+            "expected what goes along given ways: exp, carry, layers; give er.correlate a function of "
+            "points, such as lambda p: domain.seen_from(mesh.frames(p), f)"
         )
 
     def components(self, u: Frame, w: Tensor) -> Tensor:
@@ -308,8 +316,8 @@ class Mesh(Geometry):
         if not bool(known.all()):
             lost = ", ".join(f"{x:.4g}" for x in p[~known][0].tolist())
             raise ValueError(
-                f"({lost}) is no point of {self}, expected the number of a face and a place in it, or of a vertex: "
-                "take mesh.vertex_points() or mesh.face_points(face, barycentric)"
+                f"({lost}) is no point of {self}, expected the number of a face and a place in it, or of a "
+                "vertex: take mesh.vertex_points() or mesh.face_points(face, barycentric)"
             )
 
     # points
@@ -342,7 +350,9 @@ class Mesh(Geometry):
             ValueError: for a mesh that lies nowhere.
         """
         if self.vertices is None:
-            raise ValueError(f"{self} has lengths and no vertices in space, expected er.Mesh(vertices, faces)")
+            raise ValueError(
+                f"{self} has lengths and no vertices in space, expected er.Mesh(vertices, faces)"
+            )
         face, b = self.barycentric(p.reshape(-1, 3))
         return (b[..., None] * self.vertices[self.faces[face]]).sum(1).view(p.shape)
 
@@ -367,7 +377,8 @@ class Mesh(Geometry):
     ) -> Domain:
         """Samples at the vertices, between which fields are linear on faces; or at any points.
 
-        Going down takes one of every few samples, so that no two are neighbours, and Gaussian means about them.
+        Going down takes one of every few samples, so that no two are neighbours, and Gaussian means about
+        them.
 
         Args:
             points: ``(*space, 3)``, see `vertex_points` and `face_points`; None for all vertices.
@@ -385,88 +396,55 @@ class Mesh(Geometry):
         options = {"rotations": rotations, "nodes": nodes, "structure": structure, "boundary": boundary}
         recipe = partial(Mesh.samples, self, points, weights, **options)
         if points is None:
-            points, weights = given(geometry, None, weights)
-            found = of_vertices(self.surface, geometry.frame(points)[:, 1:], geometry.planes)
+            given(geometry, None, weights)
+            level = MeshLevel.of_vertices(geometry, fibre, nodes, boundary)
         else:
-            points, weights, found = geometry._scattered(points, weights)
-        made = geometry._domain(points, weights, found, fibre, recipe, nodes, boundary)  # type: ignore[arg-type]
-        return made.masked(mask)
-
-    def _scattered(self, points: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, Reading]:
-        """Any points, what each measures, and how fields are read between them."""
-        is_told = weights is not None
-        filled = weights if is_told else torch.ones(points.shape[:-1], dtype=torch.float64)
-        points, filled = measured(self, points, filled)
-        expect_points(self, points, once=True)
-        flat = points.flatten(0, -2)
-        area = self.surface.triangles.area.sum() / len(flat)
-        nodes = 2 * NODES * max(1, math.ceil(math.sqrt(self.count / len(flat))))
-        found = reading(self.surface, self.planes, self.frames(flat), area.expand(len(flat)), nodes)
-        return points, filled if is_told else self._shares(found, len(flat)).view(points.shape[:-1]), found
-
-    def _shares(self, found: Reading, count: int) -> Float[Tensor, "q"]:
-        """The area of each sample: that of the vertices, by how much they read from it."""
-        w = found.weight.clamp_min(0)
-        w = w * (self.surface.vertex_weights / w.sum(1).clamp_min(1e-300))[:, None]
-        return w.new_zeros(count).index_add(0, found.index.flatten(), w.flatten())
-
-    def _domain(
-        self,
-        points: Tensor,
-        weights: Tensor,
-        found: Reading,
-        fibre: Fibre | None,
-        recipe: Callable[[], Domain],
-        nodes: int,
-        boundary: Boundary,
-    ) -> Samples:
-        flat = points.flatten(0, -2), weights.flatten()
-        return Samples(
-            self,
-            points,
-            weights,
-            found,
-            fibre=fibre,
-            builder=partial(MeshQuadrature, nodes=nodes, boundary=boundary),
-            recipe=recipe,  # type: ignore[arg-type]
-            coarse_recipe=partial(self._coarser, *flat, found, fibre, nodes, boundary),
-        )
-
-    def _coarser(
-        self, points: Tensor, weights: Tensor, found: Reading, fibre: Fibre | None, nodes: int, boundary: Boundary
-    ) -> Samples:
-        """Some of the samples, no two of them neighbours."""
-        chosen = thinned(found, weights)
-        if 2 * len(chosen) > len(points):
-            raise ValueError(f"{len(points)} samples lie apart from each other")
-        p, size = points[chosen], FEWER * weights[chosen]
-        fewer = reading(self.surface, self.planes, self.frames(p), size, 2 * found.nodes)
-        recipe = partial(self._coarser, points, weights, found, fibre, nodes, boundary)
-        return self._domain(p, self._shares(fewer, len(p)), fewer, fibre, recipe, nodes, boundary)
+            is_told = weights is not None
+            points, weights = measured(
+                geometry, points, weights if is_told else torch.ones(points.shape[:-1])
+            )
+            expect_points(geometry, points, once=True)
+            level = MeshLevel.of_points(
+                geometry, points, weights if is_told else None, fibre, nodes, boundary
+            )
+        return level.domain(recipe).masked(mask)
 
 
 def _expected(vertices: Tensor | None, faces: Tensor | None, lengths: Tensor | None) -> Tensor:
     """The faces, or ValueError for what makes no mesh at all."""
     if faces is None or (vertices is None and lengths is None):
         raise ValueError(
-            "faces are None, or both vertices and lengths, expected faces and one of these: er.Mesh(vertices, faces), "
-            "er.Mesh(faces=faces, lengths=lengths), or er.Mesh.load(path)"
+            "faces are None, or both vertices and lengths, expected faces and one of these: "
+            "er.Mesh(vertices, faces), er.Mesh(faces=faces, lengths=lengths), or er.Mesh.load(path)"
         )
-    if faces.dim() != 2 or faces.shape[1] != 3 or not len(faces) or faces.is_floating_point() or faces.is_complex():
+    if (
+        faces.dim() != 2
+        or faces.shape[1] != 3
+        or not len(faces)
+        or faces.is_floating_point()
+        or faces.is_complex()
+    ):
         raise ValueError(
-            f"faces is {shown(faces)}, expected whole numbers (f, 3), one triangle at least: cut polygons into triangles"
+            f"faces is {shown(faces)}, expected whole numbers (f, 3), one triangle at least: cut polygons "
+            "into triangles"
         )
-    if vertices is not None and (vertices.dim() != 2 or vertices.shape[1] != 3 or not vertices.is_floating_point()):
-        raise ValueError(f"vertices is {shown(vertices)}, expected numbers (v, 3): points in space, as floats")
+    if vertices is not None and (
+        vertices.dim() != 2 or vertices.shape[1] != 3 or not vertices.is_floating_point()
+    ):
+        raise ValueError(
+            f"vertices is {shown(vertices)}, expected numbers (v, 3): points in space, as floats"
+        )
     most = None if vertices is None else len(vertices)
     if int(faces.min()) < 0 or (most is not None and int(faces.max()) >= most):
         raise ValueError(
             f"faces name vertices {int(faces.min())} to {int(faces.max())}, expected numbers from 0 to "
             f"{'the last' if most is None else most - 1}; files that count from 1 need faces - 1"
         )
-    if lengths is not None and (lengths.shape != faces.shape or not bool((lengths > 0).all() & lengths.isfinite().all())):
+    if lengths is not None and (
+        lengths.shape != faces.shape or not bool((lengths > 0).all() & lengths.isfinite().all())
+    ):
         raise ValueError(
-            f"lengths is {shown(lengths)}, expected a positive length for each side of {len(faces)} faces, (f, 3): at i "
-            "that from corner i to the next"
+            f"lengths is {shown(lengths)}, expected a positive length for each side of {len(faces)} faces, "
+            "(f, 3): at i that from corner i to the next"
         )
     return faces.long()

@@ -15,7 +15,7 @@ NODES = 4
 
 @dataclass(frozen=True, eq=False)
 class Reading(Interpolation):
-    r"""``F(u) = sum_i b_i sum_c w_ic rho(h)^{-1} F(c)``: b barycentric in the face, c the samples near corner i.
+    r"""``F(u) = sum_i b_i sum_c w_ic rho(h)^{-1} F(c)``, b barycentric, c the samples near corner i.
 
     The frame u is laid into the plane of each corner, and there compared with the frames of samples that were
     carried to it. Where samples are the vertices each sees itself only.
@@ -26,7 +26,8 @@ class Reading(Interpolation):
         index, weight: ``(v, m)``, the samples near each vertex, and how much each counts.
         frames: ``(v, m, 2, 2)``, the frame of each, before turns, carried to the plane of the vertex.
         plain: ``(q, 2, 2)``, those frames where they are, to know turns by.
-        nodes: how fine the lines were along which samples were found; twice as many find those of a coarser level.
+        nodes: how fine the lines were along which samples were found; twice as many find those of a coarser
+            level.
     """
 
     surface: Surface
@@ -42,7 +43,7 @@ class Reading(Interpolation):
         return self.index[vertex].flatten(1), (b[..., None] * self.weight[vertex]).flatten(1)
 
     def corners(self, p: Float[Tensor, "k 3"]) -> tuple[Tensor, Tensor, Tensor]:
-        """The vertices of the face at each point, their weights, and the corners; -1 for a point at a vertex."""
+        """The vertices of the face at each point, their weights, the corners; -1 for points at vertices."""
         fans, count = self.surface.fans, len(self.surface.edges.faces)
         cell = p[:, 0].long()
         lost, at_vertex = cell < 0, cell >= count
@@ -62,10 +63,14 @@ class Reading(Interpolation):
         h = turned[index].mT @ self.frames[vertex].mT @ seen[:, :, None]
         return index.flatten(1), weight.flatten(1), geometry.structure.nearest(h.flatten(1, 2))
 
+    def shares(self, count: int) -> Float[Tensor, "q"]:
+        """The area of each of so many samples: that of the vertices, by how much they read from it."""
+        w = self.weight.clamp_min(0)
+        w = w * (self.surface.vertex_weights / w.sum(1).clamp_min(1e-300))[:, None]
+        return w.new_zeros(count).index_add(0, self.index.flatten(), w.flatten())
 
-def barycentric(
-    surface: Surface, face: Int[Tensor, "k"], x: Float[Tensor, "k 2"]
-) -> Float[Tensor, "k 3"]:
+
+def barycentric(surface: Surface, face: Int[Tensor, "k"], x: Float[Tensor, "k 2"]) -> Float[Tensor, "k 3"]:
     """The weights of the corners for points in the layouts of faces."""
     apex, length = surface.triangles.apex[3 * face], surface.triangles.lengths[face, 0]
     third = x[:, 1] / apex[:, 1]
@@ -73,9 +78,9 @@ def barycentric(
     return torch.stack([1 - second - third, second, third], -1)
 
 
-def of_vertices(
-    surface: Surface, frames: Float[Tensor, "v 2 2"], planes: Float[Tensor, "h 2 2"]
-) -> Reading:
+def of_vertices(surface: Surface, frames: Float[Tensor, "v 2 2"], planes: Float[Tensor, "h 2 2"]) -> Reading:
     """Samples at all vertices, in these frames."""
     every = torch.arange(len(frames))[:, None]
-    return Reading(surface, planes, every, torch.ones_like(every, dtype=frames.dtype), frames[:, None], frames)
+    return Reading(
+        surface, planes, every, torch.ones_like(every, dtype=frames.dtype), frames[:, None], frames
+    )

@@ -1,4 +1,4 @@
-"""Triangles out of files, by readers that others keep: trimesh, and meshio for what that one does not read."""
+"""Triangles out of files, by readers that others keep: trimesh, and meshio for what it does not read."""
 
 from pathlib import Path
 
@@ -28,7 +28,9 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
             "or read it yourself: er.Mesh(vertices, faces)"
         )
     if not path.is_file():
-        raise ValueError(f"path is {str(path)!r}, where there is no file, expected one of {KINDS}; check the path")
+        raise ValueError(
+            f"path is {str(path)!r}, where there is no file, expected one of {KINDS}; check the path"
+        )
     try:
         found = _by_trimesh(path, kind[1:]) if kind in TRIMESH else _by_meshio(path)
     except ImportError as error:
@@ -36,8 +38,8 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
     except (SystemExit, Exception) as error:
         text = str(error) or type(error).__name__
         raise ValueError(
-            f"{path.name} cannot be read as {kind}: {text}; expected a whole file of that kind: write it again, "
-            "or take another kind, such as .ply"
+            f"{path.name} cannot be read as {kind}: {text}; expected a whole file of that kind: write it "
+            "again, or take another kind, such as .ply"
         ) from error
     vertices, faces = (np.asarray(x) for x in found)
     if not len(faces):
@@ -47,7 +49,7 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
 
 def _by_trimesh(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """The scene's meshes side by side; no resolver, so that materials and buffers elsewhere stay closed."""
-    import trimesh
+    import trimesh  # type: ignore[import-not-found]
 
     with path.open("rb") as file:
         scene = trimesh.load_scene(
@@ -63,7 +65,7 @@ def _by_trimesh(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _by_meshio(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Triangles, and squares cut in two."""
-    import meshio
+    import meshio  # type: ignore[import-not-found]
 
     mesh = meshio.read(path)
     faces = [np.zeros((0, 3), dtype=np.int64)]

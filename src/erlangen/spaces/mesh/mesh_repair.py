@@ -1,6 +1,6 @@
 """A broken mesh made a surface, one step after the other; each says what it did."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,8 @@ from erlangen.spaces.mesh.triangles import Triangles
 MARGIN = 1e-6  # of the usual length of an edge, by which two sides exceed the third after mending
 
 
-class Draft(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Draft:
     """A mesh on its way.
 
     Attributes:
@@ -33,11 +34,11 @@ class Draft(NamedTuple):
 
     def said(self, what: str, count: int) -> "Draft":
         """The same with a line of what was done, where it was done at all."""
-        return self._replace(did=(*self.did, f"{what}: {count}")) if count else self
+        return replace(self, did=(*self.did, f"{what}: {count}")) if count else self
 
     def only(self, keep: Tensor, what: str) -> "Draft":
         """Without some of the faces."""
-        left = self._replace(faces=self.faces[keep], lengths=self.lengths[keep])
+        left = replace(self, faces=self.faces[keep], lengths=self.lengths[keep])
         return left.said(what, int((~keep).sum()))
 
 
@@ -51,8 +52,8 @@ def repaired(draft: Draft) -> Draft:
         draft = step(draft)
         if not len(draft.faces):
             raise ValueError(
-                f"no face is left of this mesh ({'; '.join(draft.did)}), expected triangles with finite corners and "
-                "an area; look at what made the file"
+                f"no face is left of this mesh ({'; '.join(draft.did)}), expected triangles with three "
+                "finite corners; look at what made the file"
             )
     return draft
 
@@ -68,10 +69,12 @@ def _merged(draft: Draft) -> Draft:
         return draft
     used = draft.faces.unique()
     _, place = draft.vertices[used].unique(dim=0, return_inverse=True)
-    first = torch.full((int(place.max()) + 1,), len(used)).scatter_reduce(0, place, torch.arange(len(used)), "amin")
+    first = torch.full((int(place.max()) + 1,), len(used)).scatter_reduce(
+        0, place, torch.arange(len(used)), "amin"
+    )
     to = torch.arange(len(draft.vertices))
     to[used] = used[first[place]]
-    merged = draft._replace(faces=to[draft.faces])
+    merged = replace(draft, faces=to[draft.faces])
     return merged.said("merged vertices at the same place", len(used) - len(first))
 
 
@@ -83,7 +86,9 @@ def _triangles(draft: Draft) -> Draft:
 def _once(draft: Draft) -> Draft:
     rows = draft.faces.sort(1).values
     _, which = rows.unique(dim=0, return_inverse=True)
-    first = torch.full((int(which.max()) + 1,), len(rows)).scatter_reduce(0, which, torch.arange(len(rows)), "amin")
+    first = torch.full((int(which.max()) + 1,), len(rows)).scatter_reduce(
+        0, which, torch.arange(len(rows)), "amin"
+    )
     keep = torch.zeros(len(rows), dtype=torch.bool)
     keep[first] = True
     return draft.only(keep, "left out faces that were there twice")
@@ -95,7 +100,7 @@ def _oriented(draft: Draft) -> Draft:
     over = Bundle.of(edges, Triangles(draft.lengths)).side < 0
     faces, lengths = draft.faces.clone(), draft.lengths.clone()
     faces[over], lengths[over] = faces[over][:, [0, 2, 1]], lengths[over][:, [2, 1, 0]]
-    return draft._replace(faces=faces, lengths=lengths).said("turned faces over", int(over.sum()))
+    return replace(draft, faces=faces, lengths=lengths).said("turned faces over", int(over.sum()))
 
 
 def _split(draft: Draft) -> Draft:
@@ -108,7 +113,7 @@ def _split(draft: Draft) -> Draft:
     more = count - len(flat.unique())
     dropped = len(draft.kept) - len(flat.unique())
     vertices = None if draft.vertices is None else draft.vertices[of]
-    split = draft._replace(vertices=vertices, faces=edges.fan.view(-1, 3), kept=draft.kept[of])
+    split = replace(draft, vertices=vertices, faces=edges.fan.view(-1, 3), kept=draft.kept[of])
     split = split.said("cut sides at edges of three faces or more", cut)
     split = split.said("split vertices where pieces touched", more)
     return split.said("left out vertices in no face", dropped)
@@ -121,7 +126,9 @@ def _alike(draft: Draft) -> Draft:
     twin = lengths[edges.twin]
     unlike = (lengths - twin).abs() > 1e-9 * torch.maximum(lengths, twin)
     mean = torch.where(unlike, (lengths + twin) / 2, lengths)
-    return draft._replace(lengths=mean.view(-1, 3)).said("took the mean of two lengths of an edge", int(unlike.sum()) // 2)
+    return replace(draft, lengths=mean.view(-1, 3)).said(
+        "took the mean of two lengths of an edge", int(unlike.sum()) // 2
+    )
 
 
 def _thickened(draft: Draft) -> Draft:
@@ -135,6 +142,6 @@ def _thickened(draft: Draft) -> Draft:
     longest = draft.lengths.amax(1)
     lack = MARGIN * draft.lengths.median() - (draft.lengths.sum(1) - 2 * longest)
     grown = draft.lengths + lack.max().clamp_min(0)
-    return draft._replace(lengths=grown).said("gave area to faces without, by slightly longer edges", int(bad.sum()))
-
-
+    return replace(draft, lengths=grown).said(
+        "gave area to faces without, by slightly longer edges", int(bad.sum())
+    )

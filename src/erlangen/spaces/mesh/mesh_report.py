@@ -65,7 +65,8 @@ class MeshReport:
             f"{self.components} components, {self.boundaries} boundaries, Euler number {self.euler}, "
             + (f"genus {self.genus}" if self.is_orientable else f"{self.genus} crosscaps"),
             kind,
-            f"smallest angle {self.smallest_angle:.3g} degrees, worst triangle {self.quality:.2g} (0.87 at best)",
+            f"smallest angle {self.smallest_angle:.3g} degrees",
+            f"worst triangle {self.quality:.2g} (0.87 at best)",
             "angle defects {:.3g} to {:.3g} degrees".format(*self.defects),
         ]
         lines += [f"{name}: {count}" for name, count in self.notes.items()]
@@ -159,5 +160,3 @@ def _boundaries(edges: HalfEdges) -> int:
     start, end = edges.fan[rim], edges.fan[edges.next[rim]]
     label = labelled(int(edges.fan.max()) + 1, start, end)
     return len(label[start].unique())
-
-

@@ -1,4 +1,4 @@
-"""Sums over samples on triangles: the nodes of a kernel, and means about fewer samples, each as wide as its cell."""
+"""Sums over samples on triangles: the nodes of a kernel, and means about fewer samples, as wide as cells."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +31,7 @@ class MeshQuadrature(NodeQuadrature):
 
     def _means(self, at: Sampling, turns: bool) -> Iterator[Stencil]:
         """Gaussian means whose width is that of half a cell's side, over what is visible; they sum to one."""
-        samples, geometry = self.samples, self.samples.geometry
+        geometry = self.samples.geometry
         directions, share, r, radial = ray_rule(2, 1.0, self.nodes)
         v = (r[:, None, None] * directions).flatten(0, 1)
         mass = (radial[:, None] * share).flatten() * torch.exp(-v.square().sum(-1) * (REACH / BLUR) ** 2 / 2)

@@ -45,8 +45,9 @@ def reading(
 ) -> Reading:
     r"""How fields are read between samples with frames u, each with a cell of about the given area.
 
-    At a vertex, from the nearest samples at ``x_c``: weights ``w (1 + l . x_c)``, with w falling from the nearest to
-    the farthest and l so that linear functions come out right. A vertex that sees none reads as its neighbours do.
+    At a vertex, from the nearest samples at ``x_c``: weights ``w (1 + l . x_c)``, with w falling from the
+    nearest to the farthest and l so that linear functions come out right. A vertex that sees none reads as
+    its neighbours do.
     """
     nodes = min(nodes, MOST)
     seen = sightings(surface, planes, u, REACH * size.sqrt(), nodes)
@@ -58,7 +59,11 @@ def reading(
     frames = torch.eye(2, dtype=torch.float64).expand(count, NEIGHBOURS, 2, 2).clone()
     x, there = torch.zeros(count, NEIGHBOURS, 2, dtype=torch.float64), index > 0
     place = seen.vertex, rank
-    index[place], frames[place], there[place] = seen.sample, seen.frame, torch.ones_like(rank, dtype=torch.bool)
+    index[place], frames[place], there[place] = (
+        seen.sample,
+        seen.frame,
+        torch.ones_like(rank, dtype=torch.bool),
+    )
     x[place] = -(seen.frame @ seen.v[..., None])[..., 0]
     found = Reading(surface, planes, index, _linear(x, there), frames, u.basis[:, 1:], nodes)
     return _spread(found, there[:, 0])
@@ -69,7 +74,8 @@ def sightings(
 ) -> Sighting:
     """The vertices of all faces where lines of samples come by, by vertex, the nearest sample first.
 
-    From a node at v the corners of its face lie at ``v + E^-1 (corner - node)``: of several nodes the nearest tells.
+    From a node at v the corners of its face lie at ``v + E^-1 (corner - node)``: of several nodes the nearest
+    tells.
     """
     around = 3 * count // 2
     angle = 2 * math.pi * (torch.arange(around).double() + 0.5) / around
@@ -165,7 +171,7 @@ def owners(found: Reading) -> Int[Tensor, "v"]:
 
 
 def thinned(found: Reading, weights: Float[Tensor, "q"]) -> Int[Tensor, "c"]:
-    """Of samples that lie side by side one: the largest of those that are left, over and over, all at once."""
+    """Of samples that lie side by side one: the largest of those that are left, over and over."""
     edges, fans, owner = found.surface.edges, found.surface.fans, owners(found)
     i, j = owner[fans.vertex], owner[fans.vertex[edges.next]]
     apart = (i != j) & (i >= 0) & (j >= 0)

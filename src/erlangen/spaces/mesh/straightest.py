@@ -1,4 +1,4 @@
-"""Straightest geodesics on triangles, many at once: a line through the triangles, laid out one after the other."""
+"""Straightest geodesics, many at once: lines through triangles that are laid out one after the other."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,8 +68,8 @@ class Straightest:
     In the frame of the edge where it enters, a line sees one corner above it, to its left or to its right. It
     leaves by the edge on the other side: ``t = (Q - P) x e / (d x e)`` away, at ``r = (Q - P) x d / (d x e)``
     along that edge, where Q is its start and e its direction. There it is turned into the frame of the edge
-    across. A mirrored edge, such as a boundary, turns the carried frame over. A line that meets a vertex goes on
-    with half of the total angle on each side; at a boundary, with half of that of the double.
+    across. A mirrored edge, such as a boundary, turns the carried frame over. A line that meets a vertex goes
+    on with half of the total angle on each side; at a boundary, with half of that of the double.
 
     Reference: Polthier & Schmies 1998.
     """
@@ -129,7 +129,7 @@ class Straightest:
     def from_vertices(
         self, vertex: Int[Tensor, "k"], angle: Float[Tensor, "k"], side: Float[Tensor, "k"]
     ) -> Walkers:
-        """Lines from vertices, at angles of their planes; those that lead off the surface come back mirrored."""
+        """Lines from vertices, at angles of their planes; what leads off the surface comes back mirrored."""
         fans, turn = self.fans, 2 * torch.pi
         total, stretch = fans.total[vertex], fans.stretch[vertex]
         angle = angle.remainder(turn)
@@ -148,7 +148,7 @@ class Straightest:
         return Walkers(corner, torch.zeros_like(a), a.cos(), a.sin(), gone, side * sense, out)
 
     def _leave(self, lines: Walkers) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """How far away lines leave their triangles, by which edge, where along it, and the sine of the angle."""
+        """How far away lines leave their triangles, by which edge, where along it, the sine of the angle."""
         edge, s, c, n, *_ = lines
         ax, ay = self.triangles.apex[edge].unbind(-1)
         passes_left = (c * ay < n * (ax - s)) & (s > 0)  # from a corner lines leave across
@@ -180,7 +180,9 @@ class Straightest:
         if not len(hit):
             return there
         at_end = 2 * along[hit] > length[hit]
-        onward = self._through(edge[hit], at_end, c[hit], sine[hit], lines.side[hit], lines.out[hit], gone[hit])
+        onward = self._through(
+            edge[hit], at_end, c[hit], sine[hit], lines.side[hit], lines.out[hit], gone[hit]
+        )
         return there.put(hit, onward)
 
     def _through(

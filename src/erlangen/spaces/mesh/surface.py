@@ -52,7 +52,8 @@ class Surface:
     def bundle(self) -> Bundle:
         """Frames of the faces, carried; where loops mirror them, one mirror keeps the first axis.
 
-        Where they turn them, the first is turned aside: directions half-way between two turns belong to neither.
+        Where they turn them, the first is turned aside: directions half-way between two turns belong to
+            neither.
         """
         H = self.turning.group
         aside = ASIDE * (len(H.components) > 1 and not H.has_mirrors)
@@ -69,7 +70,7 @@ class Surface:
 
     @cached_property
     def vertex_weights(self) -> Float[Tensor, "v"]:
-        """A third of the area of the faces round each vertex: exact for functions that are linear on faces."""
+        """A third of the area of the faces round each: exact for functions that are linear on faces."""
         share = self.triangles.area.repeat_interleave(3) / 3
         return torch.zeros_like(self.fans.total).index_add(0, self.fans.vertex, share)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 class Triangles:
     r"""Triangles by their sides. Each half-edge sees its own triangle above it: itself along the first axis.
 
-    All is of one degree in the lengths, and square roots are of even degree, so that a unit of length twice as
-    long changes no bit but the exponents.
+    All is of one degree in the lengths, and square roots are of even degree, so that a unit of length twice
+    as long changes no bit but the exponents.
 
     Attributes:
         lengths: ``(f, 3)``, side i from corner i to the next.
