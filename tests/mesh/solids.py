@@ -72,7 +72,8 @@ def strip(m, n, glue, width=1.0, length=2.0):
     a, b, c, d = number(i, j), number(i + 1, j), number(i + 1, j + 1), number(i, j + 1)
     faces = torch.stack([torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)], 2).view(-1, 3)
     x, y = length / m, width / n
-    lengths = torch.tensor([[x, y, math.hypot(x, y)], [math.hypot(x, y), x, y]]).double().repeat(m * n, 1)
+    lengths = torch.tensor([[x, y, math.hypot(x, y)], [math.hypot(x, y), x, y]], dtype=torch.float64)
+    lengths = lengths.repeat(m * n, 1)
     return er.Mesh(faces=faces, lengths=lengths)
 
 
@@ -100,3 +101,15 @@ def stored(name):
         pytest.skip("the meshes are not here; set ERLANGEN_DATA")
     z = np.load(DATA / "meshes" / f"{name}.npz")
     return er.Mesh(torch.from_numpy(z["v"]).double(), torch.from_numpy(z["f"]).long())
+
+
+def flat_patch(n, seed=0):
+    """The unit square in space, triangles of jittered points."""
+    x, y = (t.flatten() for t in torch.meshgrid(torch.arange(n + 1.0), torch.arange(n + 1.0), indexing="ij"))
+    v = torch.stack([x, y, 0 * x], -1).double()
+    inside = ((v[:, :2] > 0) & (v[:, :2] < n)).all(1)
+    jitter = torch.rand(len(v), 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 0.5
+    v[:, :2] += 0.5 * jitter * inside[:, None]
+    i, j = (t.flatten() for t in torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij"))
+    a, b, c, d = i * (n + 1) + j, (i + 1) * (n + 1) + j, (i + 1) * (n + 1) + j + 1, i * (n + 1) + j + 1
+    return er.Mesh(v / n, torch.stack([a, b, c, a, c, d], 1).view(-1, 3))

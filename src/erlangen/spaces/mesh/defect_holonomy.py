@@ -15,6 +15,7 @@ from erlangen.spaces.mesh.fans import Fans
 from erlangen.spaces.mesh.forest import spanning
 
 ROUNDINGS = 16.0
+CHANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,16 +112,17 @@ def _first_of_each(values: Tensor, piece: Tensor, count: int) -> Tensor:
 def _order(angles: Float[Tensor, "k"], doubts: Float[Tensor, "k"]) -> tuple[int | None, float]:
     """The least n for which all angles are multiples of ``2 pi / n``, and how well these are known.
 
-    Angles within their doubt are zero; one that is not known to a quarter of a part decides nothing about it.
+    Angles within their doubt are zero. The others might be multiples by chance, the more easily the less is
+    known of them; an n that could be chance is none.
     """
     turns, doubts = angles / (2 * math.pi), doubts / (2 * math.pi)
     known = (turns - turns.round()).abs() > doubts
     zero = doubts[~known & (doubts < 0.25)]
     turns, doubts = turns[known], doubts[known]
     for n in range(1, HIGHEST + 1):
-        sure = doubts < 0.25 / n
         off = (n * turns - (n * turns).round()).abs() / n
-        if bool(((off <= doubts) | ~sure).all()) and (bool(sure.any()) or not len(turns)):
-            exact = torch.cat([zero, doubts[sure]])
+        chance = float((2 * n * doubts).clamp(1e-300, 1).log().sum())
+        if bool((off <= doubts).all()) and (chance < math.log(CHANCE) or not len(turns)):
+            exact = torch.cat([zero, doubts[n * doubts < 0.25]])
             return n, 2 * math.pi * float(exact.max()) if len(exact) else 0.0
     return None, 0.0
