@@ -147,10 +147,10 @@ class Mesh(Geometry):
         Raises:
             ValueError: where no face is left.
         """
-        draft = repaired(Draft(self.vertices, self.faces, self.lengths, torch.arange(self.count)))
+        draft = repaired(Draft(self.vertices, self.faces, self.lengths, self.kept, self.did))
         is_measured = self.is_measured and not any("longer edges" in line for line in draft.did)
         mesh = Mesh(draft.vertices, draft.faces, lengths=None if is_measured else draft.lengths)
-        mesh.kept, mesh.did = self.kept[draft.kept], (*self.did, *draft.did)
+        mesh.kept, mesh.did = draft.kept, draft.did
         return mesh
 
     @cached_property

@@ -12,6 +12,7 @@ from erlangen.spaces.mesh.mesh_report import is_flat
 from erlangen.spaces.mesh.triangles import Triangles
 
 MARGIN = 1e-6  # of the usual length of an edge, by which two sides exceed the third after mending
+SPLIT = "split vertices where pieces touched"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +65,8 @@ def _finite(draft: Draft) -> Draft:
 
 
 def _merged(draft: Draft) -> Draft:
-    """Vertices at the same place become one, as files of loose triangles mean them."""
-    if draft.vertices is None:
+    """Vertices at the same place become one, as files of loose triangles mean them; but none that were split."""
+    if draft.vertices is None or any(line.startswith(SPLIT) for line in draft.did):
         return draft
     used = draft.faces.unique()
     _, place = draft.vertices[used].unique(dim=0, return_inverse=True)
@@ -95,9 +96,12 @@ def _once(draft: Draft) -> Draft:
 
 
 def _oriented(draft: Draft) -> Draft:
-    """Faces turned over to agree with the first of their piece, but across what makes it not orientable."""
+    """Faces turned over to agree with the first of their piece, where it is orientable."""
     edges = HalfEdges.of(draft.faces)
-    over = Bundle.of(edges, Triangles(draft.lengths)).side < 0
+    bundle = Bundle.of(edges, Triangles(draft.lengths))
+    has_sides = torch.ones(len(bundle.angle), dtype=torch.bool)
+    has_sides[bundle.piece[bundle.loops[bundle.flips] // 3]] = False
+    over = (bundle.side < 0) & has_sides[bundle.piece]
     faces, lengths = draft.faces.clone(), draft.lengths.clone()
     faces[over], lengths[over] = faces[over][:, [0, 2, 1]], lengths[over][:, [2, 1, 0]]
     return replace(draft, faces=faces, lengths=lengths).said("turned faces over", int(over.sum()))
@@ -115,7 +119,7 @@ def _split(draft: Draft) -> Draft:
     vertices = None if draft.vertices is None else draft.vertices[of]
     split = replace(draft, vertices=vertices, faces=edges.fan.view(-1, 3), kept=draft.kept[of])
     split = split.said("cut sides at edges of three faces or more", cut)
-    split = split.said("split vertices where pieces touched", more)
+    split = split.said(SPLIT, more)
     return split.said("left out vertices in no face", dropped)
 
 

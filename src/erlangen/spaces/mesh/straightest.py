@@ -13,7 +13,7 @@ from erlangen.spaces.mesh.half_edges import HalfEdges
 from erlangen.spaces.mesh.triangles import Triangles
 
 HIT = 2.0**-40  # of an edge: how near to its end a line meets the vertex
-MOST = 1 << 15  # edges that a line crosses, before it is given up
+MOST = 1 << 14  # edges that a line crosses, before it is given up
 TINY = 1e-300
 
 
