@@ -1,15 +1,19 @@
 """Triangles out of files, by readers that others keep: trimesh, and meshio for what it does not read."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from erlangen.spaces.mesh.vtp import read_vtp
+
 INSTALL = 'pip install "erlangen[mesh]"'
 TRIMESH = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
-MESHIO = (".vtp", ".vtu", ".vtk", ".msh", ".inp", ".mesh", ".bdf", ".xdmf")
-KINDS = ", ".join((*TRIMESH, *MESHIO))
+MESHIO = (".vtu", ".vtk", ".msh", ".inp", ".mesh", ".bdf", ".xdmf")
+KINDS = (*TRIMESH, *MESHIO, ".vtp")
+KNOWN = ", ".join(KINDS)
 
 
 def read(path: Path) -> tuple[Tensor, Tensor]:
@@ -22,17 +26,17 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
         ImportError: where the readers are not installed.
     """
     kind = path.suffix.lower()
-    if kind not in (*TRIMESH, *MESHIO):
+    if kind not in KINDS:
         raise ValueError(
-            f"path is {str(path)!r}, of the kind {kind or 'none'!r}, expected one of {KINDS}; "
+            f"path is {str(path)!r}, of the kind {kind or 'none'!r}, expected one of {KNOWN}; "
             "or read it yourself: er.Mesh(vertices, faces)"
         )
     if not path.is_file():
         raise ValueError(
-            f"path is {str(path)!r}, where there is no file, expected one of {KINDS}; check the path"
+            f"path is {str(path)!r}, where there is no file, expected one of {KNOWN}; check the path"
         )
     try:
-        found = _by_trimesh(path, kind[1:]) if kind in TRIMESH else _by_meshio(path)
+        found = _opened(path, kind)
     except ImportError as error:
         raise ImportError(f"er.Mesh.load needs {error.name}; {INSTALL}", name=error.name) from error
     except (SystemExit, Exception) as error:
@@ -47,14 +51,20 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
     return torch.tensor(vertices, dtype=torch.float64), torch.tensor(faces.astype(np.int64))
 
 
+def _opened(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    if kind == ".vtp":
+        return read_vtp(path)
+    return _by_trimesh(path, kind[1:]) if kind in TRIMESH else _by_meshio(path)
+
+
 def _by_trimesh(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """The scene's meshes side by side; no resolver, so that materials and buffers elsewhere stay closed."""
     import trimesh  # type: ignore[import-not-found]
 
-    with path.open("rb") as file:
-        scene = trimesh.load_scene(
-            file, file_type=kind, resolver=None, process=False, maintain_order=True, skip_materials=True
-        )
+    file = io.BytesIO(path.read_bytes())  # which has no name, by which others beside it could be found
+    scene = trimesh.load_scene(
+        file, file_type=kind, resolver=None, process=False, maintain_order=True, skip_materials=True
+    )
     parts = [part for part in scene.dump() if hasattr(part, "faces")]
     if not parts:
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)

@@ -65,7 +65,7 @@ def _finite(draft: Draft) -> Draft:
 
 
 def _merged(draft: Draft) -> Draft:
-    """Vertices at the same place become one, as files of loose triangles mean them; but none that were split."""
+    """Vertices at the same place become one, as loose triangles in files mean them; none that were split."""
     if draft.vertices is None or any(line.startswith(SPLIT) for line in draft.did):
         return draft
     used = draft.faces.unique()
