@@ -37,7 +37,7 @@ class Walkers(NamedTuple):
 
     def at(self, index: Tensor) -> "Walkers":
         """Some of them."""
-        return Walkers(*(x[index] for x in self))
+        return Walkers(*(x.index_select(0, index) for x in self))
 
     def put(self, index: Tensor, others: "Walkers") -> "Walkers":
         """Others in the place of some."""
@@ -59,6 +59,22 @@ class Arrivals(NamedTuple):
     direction: Float[Tensor, "*places 2"]
     side: Float[Tensor, "*places"]
     out: Bool[Tensor, "*places"]
+
+
+class Exits(NamedTuple):
+    """How lines leave triangles.
+
+    Attributes:
+        edge: the half-edge by which.
+        along: where along it, of its whole ``length``.
+        c, sine: the direction there, along the edge and away from the triangle.
+    """
+
+    edge: Int[Tensor, "k"]
+    along: Float[Tensor, "k"]
+    length: Float[Tensor, "k"]
+    c: Float[Tensor, "k"]
+    sine: Float[Tensor, "k"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +102,7 @@ class Straightest:
         place, aim = r.new_zeros(k * m, 2), r.new_zeros(k * m, 2)
         passed = torch.zeros(k, dtype=torch.long)  # how many lengths lie behind each line
         for _ in range(MOST):
-            t, row, along, sine = self._leave(lines)
+            t, exits = self._leave(lines)
             seen = (r <= (lines.gone + t)[:, None]).sum(1)
             count = seen - passed
             if bool(count.any()):
@@ -94,14 +110,16 @@ class Straightest:
                 nth = torch.arange(len(who)) - (count.cumsum(0) - count)[who] + passed[who]
                 node, here = flat[who] * m + nth, lines.at(who)
                 face[node], side[node], out[node] = here.edge // 3, here.side, here.out
-                place[node], aim[node] = self._laid_out(here, r[who, nth] - here.gone)
+                ahead = r.flatten().index_select(0, who * m + nth) - here.gone
+                place[node], aim[node] = self._laid_out(here, ahead)
             going = (seen < m).nonzero().flatten()
             if not len(going):
                 break
-            lines = self._cross(lines, t, row, along, sine)
+            lines = self._cross(lines, t, exits)
             passed = seen
             if len(going) < 0.8 * len(seen):  # the others do no harm
-                lines, r, flat, passed = lines.at(going), r[going], flat[going], passed[going]
+                lines, passed = lines.at(going), passed.index_select(0, going)
+                r, flat = r.index_select(0, going), flat.index_select(0, going)
         found = (face, place, aim, side, out)
         return Arrivals(*(x.view(k, m, *x.shape[1:]) for x in found))
 
@@ -147,28 +165,26 @@ class Straightest:
         a = torch.where(sense > 0, a, whole - a)
         return Walkers(corner, torch.zeros_like(a), a.cos(), a.sin(), gone, side * sense, out)
 
-    def _leave(self, lines: Walkers) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """How far away lines leave their triangles, by which edge, where along it, the sine of the angle."""
+    def _leave(self, lines: Walkers) -> tuple[Tensor, Exits]:
+        """How far away lines leave their triangles, and how."""
         edge, s, c, n, *_ = lines
-        ax, ay = self.triangles.apex[edge].unbind(-1)
+        ax, ay = self.triangles.apex.index_select(0, edge).unbind(-1)
         passes_left = (c * ay < n * (ax - s)) & (s > 0)  # from a corner lines leave across
         row = 2 * edge + passes_left
-        qx, qy, ex, ey, length = self._exits[row].unbind(-1)
+        qx, qy, ex, ey, length = self._exits.index_select(0, row).unbind(-1)
         sine = (c * ey - n * ex).clamp_min(TINY)
         qx = qx - s
         t = ((qx * ey - qy * ex) / sine).clamp_min(0)
         along = ((qx * n - qy * c) / sine).clamp_min(0).minimum(length)
-        return t, row, along, sine
+        return t, Exits(self._exit_edge.index_select(0, row), along, length, c * ex + n * ey, sine)
 
-    def _cross(self, lines: Walkers, t: Tensor, row: Tensor, along: Tensor, sine: Tensor) -> Walkers:
+    def _cross(self, lines: Walkers, t: Tensor, exits: Exits) -> Walkers:
         """Into the triangle on the other side."""
-        _, _, ex, ey, length = self._exits[row].unbind(-1)
-        edge = self._exit_edge[row]
-        mirrored = self.edges.mirrored[edge]
-        c = lines.c * ex + lines.n * ey
-        gone, out = lines.gone + t, lines.out | self.edges.is_boundary[edge]
+        edge, along, length, c, sine = exits
+        mirrored, twin = self.edges.mirrored.index_select(0, edge), self.edges.twin.index_select(0, edge)
+        gone, out = lines.gone + t, lines.out | (twin == edge)
         there = Walkers(
-            self.edges.twin[edge],
+            twin,
             torch.where(mirrored, along, length - along),
             torch.where(mirrored, c, -c),
             sine,
@@ -204,7 +220,7 @@ class Straightest:
 
     def _laid_out(self, lines: Walkers, t: Tensor) -> tuple[Tensor, Tensor]:
         """The points so far ahead and the directions, in the layouts of the faces."""
-        e, start = self.triangles.direction[lines.edge], self.triangles.corner[lines.edge]
+        e, start = (x.index_select(0, lines.edge) for x in (self.triangles.direction, self.triangles.corner))
         up = torch.stack([-e[:, 1], e[:, 0]], -1)
         d = lines.c[:, None] * e + lines.n[:, None] * up
         return start + lines.s[:, None] * e + t[:, None] * d, d
