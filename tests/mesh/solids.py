@@ -61,12 +61,13 @@ def icosphere(level, scale=1.0):
 
 
 def strip(m, n, glue, width=1.0, length=2.0):
-    """A flat band of m x n squares cut in two, by lengths: "open", "cylinder" or "moebius"."""
+    """A flat band of m x n squares cut in two, by lengths: "open", "cylinder", "moebius" or "klein"."""
     i, j = torch.meshgrid(torch.arange(m), torch.arange(n), indexing="ij")
 
     def number(i, j):
         over = (i == m) & (glue != "open")
-        i, j = torch.where(over, 0, i), torch.where(over & (glue == "moebius"), n - j, j)
+        i, j = torch.where(over, 0, i), torch.where(over & (glue in ("moebius", "klein")), n - j, j)
+        j = j % n if glue == "klein" else j
         return i * (n + 1) + j
 
     a, b, c, d = number(i, j), number(i + 1, j), number(i + 1, j + 1), number(i, j + 1)

@@ -163,6 +163,11 @@ def test_a_report_and_a_repair(name):
     assert time.process_time() - start < 5
 
 
+def test_pages_come_apart():
+    assert fan_of_pages(4).repair().report().components == 4
+    assert fan_of_pages(2).repair().report().components == 1
+
+
 def works(body):
     """A lifted layer there gives numbers."""
     domain = body.samples(rotations=4)

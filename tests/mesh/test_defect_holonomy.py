@@ -39,6 +39,15 @@ def test_flat_bands(scale):
     assert str(moebius.with_structure("holonomy").structure) == "Z2: reflection of axis 1"
 
 
+def test_mirrors_along_any_edge():
+    """Faces that begin at another edge know the mirror by another angle; it is one mirror."""
+    for glue in ("moebius", "klein"):
+        body = strip(8, 5, glue).repair()
+        for first in range(3):
+            mesh = er.Mesh(faces=body.faces.roll(first, 1), lengths=body.lengths.roll(first, 1))
+            assert mesh.holonomy().name == "Z2: reflection of axis 1"
+
+
 def test_surfaces_that_turn_frames_by_any_angle():
     assert torus(9, 7).holonomy().name == "SO(2)"
     klein = torus(9, 7, flip=True)

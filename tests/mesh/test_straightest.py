@@ -142,6 +142,26 @@ def test_edges_throw_back():
     )  # a corner of the square
 
 
+def test_lines_from_edges():
+    """Those that lead off the surface come back mirrored at once; along an edge they stay on it."""
+    mesh = flat_patch(6)
+    rim = mesh.surface.fans.is_open.nonzero().flatten()
+    u = mesh.frames(mesh.vertex_points(rim))
+    there = mesh.carry(u, 0.1 * directions(len(rim)))
+    turned = torch.linalg.det(there.basis[:, 1:]) * torch.linalg.det(u.basis[:, 1:])
+    out = ~mesh.contains(there.point)
+    assert 0.3 < float(out.double().mean()) < 0.8
+    torch.testing.assert_close(turned, 1 - 2 * out.double(), rtol=0, atol=1e-12)
+    total = mesh.surface.fans.total[rim]
+    for angle in (0 * total, total):
+        along = torch.stack([angle.cos(), angle.sin()], -1)
+        d = (u.basis[:, 1:].mT @ along[..., None])[..., 0]
+        p = mesh.in_space(mesh.reflected(mesh.carry(u, 0.1 * d)).point)
+        off = torch.minimum(p[:, :2], 1 - p[:, :2]).amin(1)
+        assert float(off.abs().max()) < 1e-12
+        torch.testing.assert_close((p - mesh.vertices[rim]).norm(dim=-1), torch.full((len(p),), 0.1).double())
+
+
 def test_once_round_the_strip_frames_are_mirrored():
     mesh = strip(12, 5, "moebius").with_structure("holonomy")
     u = mesh.frames(mesh.face_points(torch.tensor([20]), torch.tensor([[0.3, 0.4, 0.3]]).double()))
@@ -213,13 +233,12 @@ def test_lines_end_where_those_of_others_end(name):
 
 @pytest.mark.slow
 def test_nodes_are_quick():
-    """10,000 vertices, 64 nodes each up to 5 edges away, with frames; others walk to the end points one by one."""
+    """10,000 vertices, 64 nodes each up to 5 edges away, with frames; others find ends one by one."""
     potpourri3d = pytest.importorskip("potpourri3d")
     mesh = stored("rocker-arm").repair()
     u = mesh.frames(mesh.vertex_points(torch.arange(10_000)))
-    e = torch.stack(
-        [torch.tensor([math.cos(t), math.sin(t)]).double() for t in torch.arange(8) * TURN / 8 + 0.1]
-    )
+    t = torch.arange(8).double() * TURN / 8 + 0.1
+    e = torch.stack([t.cos(), t.sin()], -1)
     r = torch.arange(1, 9).double() / 8 * 5 * mesh.lengths.mean()
     mesh.rays(u.at(slice(0, 100)), e, r)
     start = time.perf_counter()
@@ -232,4 +251,4 @@ def test_nodes_are_quick():
         tracer.trace_geodesic_from_vertex(vertex, way * float(r[vertex // 5 % 8]))
     theirs = 2000 / (time.perf_counter() - start)
     print(f"nodes a second: {ours:.3g}, one by one {theirs:.3g}, ratio {ours / theirs:.1f}")
-    assert ours > 10 * theirs
+    assert ours > 8 * theirs  # 11 to 12 where nothing else runs
