@@ -277,4 +277,4 @@ def test_norms_weigh_areas():
     assert share == pytest.approx(float((domain.weights * x[0, 0]).sum() / domain.weights.sum()))
     assert share > float(x.mean()) + 0.1
     norm = Norm(domain, 1).train()
-    assert float(domain.mean(norm(x))) == pytest.approx(0.0, abs=1e-9)
+    assert domain.mean(norm(x)).item() == pytest.approx(0.0, abs=1e-9)
