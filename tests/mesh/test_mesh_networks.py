@@ -76,15 +76,31 @@ def test_vectors_are_carried_down_and_up():
     ball = icosphere(3)
     domain = ball.samples()
     spun = torch.linalg.cross(torch.tensor([0.0, 0.0, 1.0]).expand(ball.count, 3), ball.vertices)
-    u = domain.frames
-    step = 1e-7
-    axes = [
-        (ball.in_space(ball.carry(u, step * e.expand(ball.count, 2)).point) - ball.vertices) / step
-        for e in torch.eye(2)
-    ]
-    f = torch.stack([(normalize(a, dim=-1) * spun).sum(-1) for a in axes])[None, None]
+    f = (ball.axes_in_space(domain.frames).mT @ spun[..., None])[..., 0].T[None, None]
     back = Up(domain, "vector")(Down(domain, "vector")(f), domain.shape)
     assert relative(back, f) < 0.06
+
+
+def test_axes_in_space():
+    """Orthonormal, along the surface, where a short walk leads; and they move with it."""
+    ball = egg(icosphere(3))
+    b = torch.tensor([[0.2, 0.3, 0.5]]).expand(50, 3)
+    points = torch.cat([ball.vertex_points(), ball.face_points(torch.arange(50), b)])
+    u = ball.frames(points)
+    axes = ball.axes_in_space(u)
+    torch.testing.assert_close(axes.mT @ axes, torch.eye(2).expand(len(points), 2, 2))
+    step = 1e-7
+    for i in range(2):
+        walked = ball.in_space(ball.carry(u, step * torch.eye(2)[i]).point) - ball.in_space(points)
+        off = (walked / step - axes[..., i]).norm(dim=-1)
+        assert float(off[-50:].max()) < 1e-6
+        assert float(off.max()) < 0.2
+    A = torch.linalg.qr(torch.randn(3, 3)).Q
+    A = A * torch.linalg.det(A)
+    turned = er.Mesh(ball.vertices @ A.T, ball.faces)
+    torch.testing.assert_close(turned.axes_in_space(u), A @ axes, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="has lengths and no vertices in space"):
+        strip(4, 3, "open").axes_in_space(u)
 
 
 def test_a_unet_sees_no_frames():

@@ -60,6 +60,9 @@ def test_gradients():
     x = torch.randn(2, 2, 3, domain.shape[0], requires_grad=True)
     w = layer.weight.detach().requires_grad_()
     assert torch.autograd.gradcheck(lambda x, w: engine.apply(x, w, 2), (x, w))
+    whole = engine.apply(x, w, 2).square().sum()
+    found = torch.func.grad(lambda w: engine.apply(x.detach(), w, 2).square().sum())(w.detach())
+    torch.testing.assert_close(found, torch.autograd.grad(whole, w)[0])
 
 
 def test_frames_do_not_matter(monkeypatch):

@@ -356,6 +356,31 @@ class Mesh(Geometry):
         face, b = self.barycentric(p.reshape(-1, 3))
         return (b[..., None] * self.vertices[self.faces[face]]).sum(1).view(p.shape)
 
+    def axes_in_space(self, u: Frame) -> Float[Tensor, "*k 3 2"]:
+        """The axes of frames as vectors in space: ``axes.mT @ w`` brings vectors into frames, ``axes @ v`` back.
+
+        In a face they lie in its plane. At a vertex they are the orthonormal ones nearest to the mean of what
+        the faces around see of the frame, each by its angle.
+
+        Raises:
+            ValueError: for a mesh that lies nowhere.
+        """
+        if self.vertices is None:
+            raise ValueError(
+                f"{self} has lengths and no vertices in space, expected er.Mesh(vertices, faces)"
+            )
+        p, count, fans = self.vertices[self.faces], len(self.faces), self.surface.fans
+        first, last = p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]
+        e = first / first.norm(dim=-1, keepdim=True)
+        up = last - (last * e).sum(-1, keepdim=True) * e
+        plane = torch.stack([e, up / up.norm(dim=-1, keepdim=True)], -1)  # (f, 3, 2)
+        seen = plane.repeat_interleave(3, 0) @ fans.to_plane.mT * self.surface.triangles.angle[:, None, None]
+        mean = seen.new_zeros(self.count, 3, 2).index_add(0, fans.vertex, seen)
+        U, _, V = torch.linalg.svd(mean, full_matrices=False)
+        cell = u.point[..., 0].long()
+        at_faces, at_vertices = plane[cell.clamp(0, count - 1)], (U @ V)[(cell - count).clamp_min(0)]
+        return torch.where((cell < count)[..., None, None], at_faces, at_vertices) @ u.basis[..., 1:, :]
+
     # samples
 
     def own_samples(self, count: int = 500) -> tuple[Tensor, Tensor]:

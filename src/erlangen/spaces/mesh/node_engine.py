@@ -108,13 +108,16 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, corners: Tensor, kernels: Tensor, face: Tensor, place: Tensor, batch: int
+        corners: Tensor, kernels: Tensor, face: Tensor, place: Tensor, batch: int
     ) -> Float[Tensor, "p n i o"]:
-        ctx.save_for_backward(corners, kernels, face, place)
-        ctx.batch = batch
         matrix = kernels.flatten(4).flatten(1, 3)  # (g, j w c, i o)
         y = [_at_nodes(corners, kernels, part) @ matrix for part in _parts(face, place, batch, corners)]
         return _by_samples(torch.cat(y, 1), kernels, batch)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        *tensors, ctx.batch = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     @once_differentiable
