@@ -55,6 +55,7 @@ class Mesh(Geometry):
     Attributes:
         kept: ``(v,)``, which vertex of the mesh it was repaired from each one is.
         did: what `repair` did, in words.
+        is_measured: whether lengths are those in space.
 
     Raises:
         ValueError: for no faces, vertices that are not there, lengths that are not positive. Whatever else is
@@ -83,11 +84,11 @@ class Mesh(Geometry):
         lengths: Float[Tensor, "f 3"] | None = None,
     ) -> None:
         self.faces: Int[Tensor, "f 3"] = _expected(vertices, faces, lengths)
-        self.vertices = None if vertices is None else vertices.to(torch.float64)
+        self.vertices = None if vertices is None else vertices.detach().cpu().to(torch.float64)
         self.is_measured = False
         if lengths is None and self.vertices is not None:
             lengths, self.is_measured = sides(self.vertices, self.faces), True
-        self.lengths: Float[Tensor, "f 3"] = lengths.to(torch.float64)  # type: ignore[union-attr]
+        self.lengths: Float[Tensor, "f 3"] = lengths.detach().cpu().to(torch.float64)  # type: ignore[union-attr]
         self.kept = torch.arange(self.count)
         self.did: tuple[str, ...] = ()
         self._declared: StructureGroup | None = None
@@ -109,8 +110,8 @@ class Mesh(Geometry):
     def joined(cls, meshes: Sequence["Mesh"]) -> "Mesh":
         """Meshes side by side as one of several pieces, so that one call sees a batch of them.
 
-        Vertices keep their order, those of the first mesh first: ``field.split([m.count for m in meshes],
-            -1)`` takes a field on all of them apart.
+        Vertices keep their order, those of the first mesh first. So a field on all of them is taken apart by
+        ``field.split([mesh.count for mesh in meshes], -1)``.
         """
         if not meshes or not all(isinstance(mesh, Mesh) for mesh in meshes):
             raise ValueError(f"meshes is {meshes!r}, expected a list of er.Mesh; put some in it")
@@ -148,8 +149,9 @@ class Mesh(Geometry):
             ValueError: where no face is left.
         """
         draft = repaired(Draft(self.vertices, self.faces, self.lengths, self.kept, self.did))
-        is_measured = self.is_measured and not any("longer edges" in line for line in draft.did)
-        mesh = Mesh(draft.vertices, draft.faces, lengths=None if is_measured else draft.lengths)
+        mesh = Mesh(draft.vertices, draft.faces, lengths=draft.lengths)
+        if draft.vertices is not None:
+            mesh.is_measured = torch.equal(draft.lengths, sides(draft.vertices, draft.faces))
         mesh.kept, mesh.did = draft.kept, draft.did
         return mesh
 
@@ -357,7 +359,7 @@ class Mesh(Geometry):
         return (b[..., None] * self.vertices[self.faces[face]]).sum(1).view(p.shape)
 
     def axes_in_space(self, u: Frame) -> Float[Tensor, "*k 3 2"]:
-        """The axes of frames as vectors in space: ``axes.mT @ w`` brings vectors into frames, ``axes @ v`` back.
+        """The axes of frames as vectors in space: ``axes.mT @ w`` brings vectors into frames.
 
         In a face they lie in its plane. At a vertex they are the orthonormal ones nearest to the mean of what
         the faces around see of the frame, each by its angle.
@@ -472,4 +474,4 @@ def _expected(vertices: Tensor | None, faces: Tensor | None, lengths: Tensor | N
             f"lengths is {shown(lengths)}, expected a positive length for each side of {len(faces)} faces, "
             "(f, 3): at i that from corner i to the next"
         )
-    return faces.long()
+    return faces.cpu().long()
