@@ -61,7 +61,7 @@ class MeshQuadrature(NodeQuadrature):
         return partial(MeshQuadrature, nodes=self.nodes, boundary=self.boundary)
 
     def _means(self, at: Sampling, turns: bool) -> Iterator[Stencil]:
-        """Gaussian means whose width is that of half a cell's side, over what is visible; they sum to one."""
+        """Gaussian means as wide as half a cell's side, over what is visible; they sum to one."""
         geometry = self.samples.geometry
         directions, share, r, radial = ray_rule(2, 1.0, self.nodes)
         v = (r[:, None, None] * directions).flatten(0, 1)
@@ -74,8 +74,6 @@ class MeshQuadrature(NodeQuadrature):
             there = geometry.carry(Frame(here.point[:, None], here.basis[:, None]), steps)
             turned = here.basis[:, 1:].mT @ u.basis[rows][:, 1:]
             there = Frame(there.point, there.basis @ turned[:, None])
-            if self.boundary == "reflect":
-                there = geometry.reflected(there)
             yield self._entries(there, mass, rows, len(side), turns)
 
     def _entries(self, there: Frame, mass: Tensor, rows: Tensor, count: int, turns: bool) -> Stencil:
