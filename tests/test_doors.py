@@ -35,6 +35,16 @@ def atlas():
     return er.Atlas([chart, chart], {(0, 1): across, (1, 0): across}, steps=2)
 
 
+def mesh():
+    """The torus of revolution by triangles."""
+    i, j = (x.flatten() for x in torch.meshgrid(torch.arange(9), torch.arange(7), indexing="ij"))
+    a, b = TURN * i.double() / 9, TURN * j.double() / 7
+    r = 2 + 0.7 * b.cos()
+    p, q = (i + 1) % 9, (j + 1) % 7
+    faces = torch.stack([i * 7 + j, p * 7 + j, p * 7 + q, i * 7 + j, p * 7 + q, i * 7 + q], 1).view(-1, 3)
+    return er.Mesh(torch.stack([r * a.cos(), r * a.sin(), 0.7 * b.sin()], -1), faces)
+
+
 def linear(g, p):
     return (g @ p[..., None])[..., 0]
 
@@ -54,6 +64,7 @@ SPACES = {
     "Implicit": [lambda: er.Implicit(lambda x: x.square().sum(-1) - 1, [0.0, 0.0, 1.0], steps=2)],
     "KleinBottle": [er.KleinBottle],
     "MappingTorus": [lambda: er.MappingTorus(TURN / 3, 1.0, 1.0)],
+    "Mesh": [mesh],
     "Moebius": [er.Moebius],
     "PositionsAndDirections": [er.PositionsAndDirections],
     "Product": [

@@ -58,6 +58,8 @@ EGG = er.Ellipsoid(steps=1)
 ROUND = er.Implicit(round_one, [0.0, 0.0, 1.0], steps=1)
 UNITS = torch.cat([torch.eye(4), -torch.eye(4)])[1:7]
 POLE = torch.tensor([0.0, 0.0, 1.0])
+CORNERS = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+SIDES = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
 
 JUNK = [object(), {}, b"x", 1j]
 NUMBERS = ["3", math.nan, True, torch.tensor(3), torch.ones(2), np.array([1.0, 2.0]), [[3]], *JUNK]
@@ -237,6 +239,12 @@ TABLE = {
         {"decks": "decks", "widths": "extents", "symmetry": "choice?"},
     ),
     "Cylinder": call(er.Cylinder, {}, {"width": "extent", **STRIP}),
+    "Mesh": call(er.Mesh, {"vertices": CORNERS, "faces": SIDES}, {"vertices": "points or none"}),
+    "Mesh.samples": call(
+        er.Mesh(CORNERS, SIDES).samples,
+        {},
+        {"points": "points or none", "nodes": "count", "structure": "choice?", "boundary": "choice", **FIBRE},
+    ),
     "Moebius": call(er.Moebius, {}, {"width": "extent", **STRIP}),
     "KleinBottle": call(er.KleinBottle, {}, {"width": "length", **STRIP}),
     "Moebius.grid": call(lambda size=8: er.Moebius().grid(16, size), {}, {"size": "size of an axis"}),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from erlangen.spaces.homogeneous import HomogeneousSpace
     from erlangen.spaces.hyperbolic import Hyperbolic
     from erlangen.spaces.implicit import Implicit
+    from erlangen.spaces.mesh import Mesh
     from erlangen.spaces.plane import Plane
     from erlangen.spaces.positions import PositionsAndDirections
     from erlangen.spaces.product import Product
@@ -43,6 +44,7 @@ __all__ = [
     "Implicit",
     "KleinBottle",
     "MappingTorus",
+    "Mesh",
     "Moebius",
     "Plane",
     "PositionsAndDirections",
