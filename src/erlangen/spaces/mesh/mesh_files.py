@@ -65,7 +65,7 @@ def _by_trimesh(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     scene = trimesh.load_scene(
         file, file_type=kind, resolver=None, process=False, maintain_order=True, skip_materials=True
     )
-    parts = [part for part in scene.dump() if hasattr(part, "faces")]
+    parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
     if not parts:
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
     starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
