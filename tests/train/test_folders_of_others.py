@@ -66,7 +66,6 @@ def test_what_lies_one_folder_further_in(tmp_path):
     ("names", "mask"),
     [
         (("{i}{c}/image.png", "{i}{c}/mask.png"), "0a/mask.png"),
-        (("{c}/{i}.jpg", "{c}/{i}mask{i}.png", "{c}/{i} mask.png", "{c}/x{i}.jpg"), "a/0mask0.png"),
     ],
 )
 def test_masks_beside_photographs_are_no_classes(tmp_path, names, mask):

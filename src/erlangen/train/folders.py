@@ -230,7 +230,8 @@ def _expect_classes(folder: Path, folders: list[Path]) -> None:
         raise ValueError(
             f"{folder} holds {len(whole)} folders with images or masks of their own ({names_of(whole)}), "
             f"expected one photograph in {whole[0] / 'images'}, its masks in {whole[0] / 'masks'}, and so in "
-            f"all; or all photographs in {folder / 'images'}, and their masks in {folder / 'masks'}; move them"
+            f"all; or all photographs in {folder / 'images'}, and their masks in {folder / 'masks'}; move "
+            "them"
         )
     parts = [q for p in folders for q in class_folders(p) if q.name.lower() in SPLITS and any(files_below(q))]
     if parts:

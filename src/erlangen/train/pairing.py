@@ -23,7 +23,7 @@ class Rule:
         folder, slash, stem = key.rpartition("/")
         before, after = self.image
         core = stem[len(before) : len(stem) - len(after)]
-        if not core or stem != before + core + after:
+        if not any(map(str.isalnum, core)) or stem != before + core + after:
             return None
         ends = ((before, core), (core, after), (self.mask[0], core), (core, self.mask[1]))
         return None if any(map(_cut, *zip(*ends, strict=True))) else folder + slash + _around(self.mask, core)
