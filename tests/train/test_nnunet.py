@@ -91,6 +91,7 @@ def test_what_does_not_count_and_no_json(tmp_path):
     found = find_data(tmp_path / "a")
     assert (found.classes, found.ignore) == (("background", "liver"), 2)
     refused(tmp_path / "a", "ignore=7, but", "as the value 2", "leave --ignore out", ignore=7)
+    refused(put(tmp_path / "c"), "classes=2, but", "expected as many; leave", classes=2)
     refused(tmp_path / "a", "classes=5, but", "names 2", "leave --classes out", classes=5)
     put(tmp_path / "b", labels={"0": "background", "1": "liver"})
     (tmp_path / "b" / "dataset.json").unlink()

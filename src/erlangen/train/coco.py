@@ -34,8 +34,8 @@ EXPORT = "export it again as COCO, with outlines"
 BACKGROUND = "background"
 LONGEST = 2**16  # pixels of a side
 DRAWN = (
-    "a pixel is a thing's if its centre lies inside; where things overlap the later one counts, and crowds "
-    "(iscrowd) count nowhere else"
+    "a pixel is a thing's if its centre lies inside; where things overlap the later one counts; crowds "
+    "(iscrowd) do not count"
 )
 
 

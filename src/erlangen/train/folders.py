@@ -147,14 +147,14 @@ def _data_of(folder: Path, pairs: Pairs, classes: int | None, ignore: int | None
 
 
 def _names_of_layout(pairs: Pairs, classes: int | None) -> tuple[str, ...]:
-    """Those of a layout that has some; two classes are asked of more as one thing."""
+    """Those of a layout that has some; of photographs two classes may be asked, for all as one thing."""
     names = pairs.classes or ()
-    if classes == 2 and len(names) > 2:
+    if classes == 2 and len(names) > 2 and pairs.dim == 2:
         return Task.classes
     if classes not in (None, len(names)):
         raise ValueError(
             f"classes={classes}, but {pairs.named_by} names {len(names)} ({', '.join(names[:8])}), expected "
-            "as many, or 2 for the background and all others as one thing; leave --classes out"
+            f"as many{', or 2, for all as one thing' * (pairs.dim == 2)}; leave --classes out"
         )
     return names
 

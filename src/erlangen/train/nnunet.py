@@ -105,7 +105,9 @@ def _expect_channels(case: str, files: list[Path], first: list[Path], about: _Ab
             f"{case} has {len(files)} channels ({names_of(files)}), expected one file for each photograph, "
             "grey or in colours; join them, or save them as volumes"
         )
-    named = [kind.stem(file).removeprefix(case) for file in files]  # _0000, or nothing in the Decathlon
+    named = [
+        same_name(kind.stem(file)).removeprefix(case) for file in files
+    ]  # _0000, or nothing in the Decathlon
     found = [int(number[1:] or 0) for number in named]
     wanted = about.channels if about.channels and all(named) else len(first)
     if found != list(range(wanted)):
