@@ -67,11 +67,11 @@ def test_channels_and_classes(tmp_path):
 def test_labels_of_the_old_style_and_of_the_decathlon(tmp_path):
     """Numbers with names; images of the names of their labels, and no ending in the JSON."""
     put(tmp_path, labels={"0": "background", "1": "liver"})
-    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"1": "liver", "0": "background"}}))
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"1": "aorta", "0": "background"}}))
     for file in (tmp_path / "imagesTr").iterdir():
         file.rename(file.with_name(file.name.replace("_0000.", ".")))
     found = find_data(tmp_path)
-    assert found.classes == ("background", "liver")
+    assert found.classes == ("background", "aorta")
     assert [image.name for image in found.images] == [mask.name for mask in found.masks]
 
 
