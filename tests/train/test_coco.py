@@ -126,7 +126,7 @@ def test_compressed_run_lengths():
     for text in ("~", "o", "oooooooo0"):
         with pytest.raises(ValueError, match="compressed run lengths"):
             runs_of(text)
-    for wrong in ([1, 2], [-1, 5], [True, 3], [1.5, 2.5]):
+    for wrong in ([1, 2], [-1, 5], [True, 3], [1.5, 2.5], [None, 4]):
         with pytest.raises(ValueError, match="expected"):
             of_runs(wrong, 2, 2)
 
@@ -223,6 +223,7 @@ def image(**changed):
         (image(width=10**9), ("1000000000 x 10 pixels", "from 1 to 65536")),
         (image(width=WIDTH + 1), ("says that 0.png has 13 x 10 pixels, expected 12 x 10", "export both")),
         (image(file_name=3), ('"file_name" 3',)),
+        (image(file_name="\ud800"), ("\"file_name\" '\\ud800'",)),
         (image(file_name="z.png"), ("names 1 of 1 images that are not in", "add them")),
         (annotation(image_id=77), ('"image_id" 77', "one of the 3 that are listed")),
         (annotation(category_id=[1]), ('"category_id" [1]',)),

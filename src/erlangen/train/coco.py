@@ -1,5 +1,6 @@
 """COCO's JSON: outlines and run lengths of things in photographs, read as masks."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -197,7 +198,7 @@ class _File:
         Raises:
             ValueError: for what leads out of the folder.
         """
-        if not isinstance(name, str) or not name or "\0" in name:
+        if not isinstance(name, str) or not _may_be_file(name):
             raise ValueError(
                 f'{self.path} has an image with the "file_name" {name!r:.80}, expected a name; {EXPORT}'
             )
@@ -252,6 +253,13 @@ def _size(path: Path, image: dict[str, Any]) -> tuple[int, int]:
             f" expected whole numbers from 1 to {LONGEST}; {EXPORT}"
         )
     return image["width"], image["height"]
+
+
+def _may_be_file(name: str) -> bool:
+    try:
+        return bool(name) and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _list(path: Path, found: dict[str, Any], name: str) -> list[dict[str, Any]]:

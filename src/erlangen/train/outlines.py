@@ -34,9 +34,9 @@ def of_runs(runs: Sequence[int], height: int, width: int) -> Bool[Array, "height
     Raises:
         ValueError: for runs that are not as many pixels as there are.
     """
-    wrong = next((run for run in runs if isinstance(run, bool) or not isinstance(run, int) or run < 0), None)
-    if wrong is not None:
-        raise ValueError(f"a run of {wrong!r} pixels, expected whole numbers from 0 on")
+    wrong = [run for run in runs if isinstance(run, bool) or not isinstance(run, int) or run < 0]
+    if wrong:
+        raise ValueError(f"a run of {wrong[0]!r:.40} pixels, expected whole numbers from 0 on")
     if sum(runs) != height * width:
         raise ValueError(f"runs of {sum(runs):,} pixels, expected {height * width:,} ({width} x {height})")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, np.array(runs, int))
