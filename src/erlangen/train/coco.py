@@ -18,8 +18,8 @@ from erlangen.train.listing import (
     PHOTOGRAPHS,
     SPLITS,
     below,
-    class_folders,
     files_in,
+    folders_named,
     names_of,
     same_name,
     words_of,
@@ -138,7 +138,7 @@ def coco(folder: Path) -> Pairs | None:
 
 def _photographs(folder: Path) -> Path | None:
     """The folder of photographs: one of that name, or this one."""
-    named = [p for p in class_folders(folder) if p.name.lower() in PHOTOGRAPHS and below(p)]
+    named = [path for path in folders_named(folder, PHOTOGRAPHS) if below(path)]
     exact = [path for path in named if path.name == "images"]
     loose = [folder] if files_in(folder) else []
     return next(iter(exact or named or loose), None)
@@ -149,8 +149,7 @@ def _annotations(folder: Path, photographs: Path) -> list[Path]:
 
     As many as photographs, with their stems, are another program's.
     """
-    places = [p for p in class_folders(folder) if p.name.lower() in MASKS]
-    for place in (*places, folder, photographs):
+    for place in (*folders_named(folder, MASKS), folder, photographs):
         found = [p for p in sorted(place.iterdir()) if p.suffix.lower() == ".json" and p.name[0] != "."]
         if found:
             stems = {path.stem for path in below(photographs)}

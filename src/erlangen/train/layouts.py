@@ -17,9 +17,10 @@ from erlangen.train.listing import (
     by_key,
     class_folders,
     files_in,
+    folders_named,
+    key_of,
     kind_in,
     names_of,
-    same_name,
     words_of,
 )
 from erlangen.train.pairing import Rule, rules_between
@@ -87,7 +88,8 @@ def folder_each(folder: Path) -> Pairs | None:
 
     So is Kaggle's Data Science Bowl 2018.
     """
-    each = [(path, _named(path, PHOTOGRAPHS), _named(path, MASKS)) for path in class_folders(folder)]
+    inside = class_folders(folder)
+    each = [(path, folders_named(path, PHOTOGRAPHS), folders_named(path, MASKS)) for path in inside]
     whole = [(images[0], masks[0]) for _, images, masks in each if len(images) == len(masks) == 1]
     if len(whole) < 2:
         return None
@@ -119,7 +121,7 @@ def beside(folder: Path) -> Pairs | None:
     photographs: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     for file in below(folder, kind):
-        key = same_name((file.relative_to(folder).parent / kind.stem(file)).as_posix())
+        key = key_of(folder, file, kind)
         if key in photographs or key in masks:
             return None  # of one stem, as photographs of a class may be
         (masks if MASKS & set(words_of(kind.stem(file))) else photographs)[key] = file
@@ -189,11 +191,7 @@ def _folders_of(folder: Path, name: str, names: set[str]) -> list[Path]:
     """The folder of this name, or those of names that mean the same and hold files that count."""
     if (folder / name).is_dir():
         return [folder / name]
-    return [path for path in _named(folder, names) if below(path, PICTURES) or below(path, STACKS)]
-
-
-def _named(folder: Path, names: set[str]) -> list[Path]:
-    return [path for path in class_folders(folder) if path.name.lower() in names]
+    return [path for path in folders_named(folder, names) if below(path, PICTURES) or below(path, STACKS)]
 
 
 def _expect_no_parts(folder: Path, photographs: Path, images: Mapping[str, Path]) -> None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,14 @@ def kind_in(folder: Path) -> Kind:
 
 def below(folder: Path, kind: Kind = PICTURES) -> list[Path]:
     """The files of a kind in a folder and those within, but in folders of systems."""
+    depth = len(folder.parts)
     found = files_below(folder, kind.wanted)
-    return [p for p in found if not any(part[0] in SYSTEMS for part in p.relative_to(folder).parts[:-1])]
+    return [path for path in found if not any(name[0] in SYSTEMS for name in path.parts[depth:-1])]
+
+
+def key_of(folder: Path, file: Path, kind: Kind) -> str:
+    """The path from a folder to a file, without its ending."""
+    return same_name("/".join((*file.parts[len(folder.parts) : -1], kind.stem(file))))
 
 
 def by_key(folder: Path, kind: Kind) -> dict[str, Path]:
@@ -79,7 +86,7 @@ def by_key(folder: Path, kind: Kind) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for file in below(folder, kind):
-        key = same_name((file.relative_to(folder).parent / kind.stem(file)).as_posix())
+        key = key_of(folder, file, kind)
         if key in found:
             raise ValueError(
                 f"{found[key]} and {file.name} have one stem, expected one file of each; rename one"
@@ -98,6 +105,11 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(
         p for p in folder.iterdir() if p.is_dir() and p.name[0] not in SYSTEMS and not _only_written(p)
     )
+
+
+def folders_named(folder: Path, names: set[str]) -> list[Path]:
+    """The folders inside of these names, capital letters or not."""
+    return sorted(p for p in folder.iterdir() if p.name.lower() in names and p.is_dir())
 
 
 def class_file(folder: Path) -> Path | None:
@@ -128,8 +140,13 @@ def is_written(folder: Path) -> bool:
 
 
 def _only_written(folder: Path) -> bool:
+    if is_written(folder):
+        return True
+    with suppress(OSError):  # of one that may not be read, which the walk names
+        if any(is_image(path) and not path.is_dir() for path in folder.iterdir()):
+            return False  # without a walk through thousands
     inside = (p for p in folder.rglob("*") if p.is_dir())
-    return is_written(folder) or (not any(files_below(folder)) and any(map(is_written, inside)))
+    return not any(files_below(folder)) and any(map(is_written, inside))
 
 
 def files_below(folder: Path, wanted: Callable[[Path], bool] = is_image) -> Iterator[Path]:
