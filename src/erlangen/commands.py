@@ -30,10 +30,14 @@ Images = Positional[Annotated[Path, arg(metavar="IMAGES")]]
 class Train:
     """Train a network on a folder of photographs or volumes, and prove its equivariance.
 
-    DIR/images and DIR/masks with files of equal stems: segmentation. A mask is not zero where the thing is,
-    or more than half of the range of all masks where compression or resampling left shades; with --classes
-    3 or more its values are the classes, whose names may stand in DIR/classes.txt, one in a line (then
-    --classes is not needed). How the files are read stands in --out/reading.html before the first step.
+    DIR/images and DIR/masks with files of equal stems: segmentation. Other names by one rule (a_mask), masks
+    beside their photographs, a folder for each, nnU-Net's data sets and COCO's JSON are read too.
+
+    A mask is not zero where the thing is, or more than half of the range of all masks where compression or
+    resampling left shades; with --classes 3 or more its values are the classes, whose names may stand in
+    DIR/classes.txt, one in a line (then --classes is not needed). How the files are read stands in
+    --out/reading.html before the first step.
+
     Files of several slices are volumes: NIfTI, stacks of TIFF, npz. The network has the cube's turns where
     voxels are cubes, else turns about the axis across the slices; --rotations, --axis, --degree and --spacing
     say otherwise.

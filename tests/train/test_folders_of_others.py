@@ -34,17 +34,16 @@ def refused(folder, *words):
 
 
 def test_a_folder_for_each_photograph_is_no_class(tmp_path):
-    """Kaggle's Data Science Bowl 2018, with its masks and without."""
+    """Without masks, or with several photographs in each."""
     for i in "abc":
-        put(tmp_path / "one", f"{i}0/images/{i}0.png", *(f"{i}0/masks/{k}.png" for k in range(3)))
-        put(tmp_path / "two", f"{i}0/images/{i}0.png")
-        put(tmp_path / "three/train", f"{i}0/Images/{i}0.png", f"{i}0/Labels/{i}0.png")
-    words = (
-        "holds 3 folders with images or masks of their own (a0, b0, c0)",
-        "Data Science Bowl 2018",
-        "join the",
-    )
-    for name in ("one", "two", "three"):
+        put(tmp_path / "one", f"{i}0/images/{i}0.png")
+        put(tmp_path / "two", *(f"{i}0/{part}/{k}.png" for part in ("images", "masks") for k in range(2)))
+    for name in ("one", "two"):
+        words = (
+            "holds 3 folders with images or masks of their own (a0, b0, c0)",
+            "one photograph in",
+            "or all",
+        )
         refused(tmp_path / name, *words)
 
 
@@ -67,11 +66,6 @@ def test_what_lies_one_folder_further_in(tmp_path):
     ("names", "mask"),
     [
         (("{i}{c}/image.png", "{i}{c}/mask.png"), "0a/mask.png"),
-        (("{c}/{i}.jpg", "{c}/{i}_mask.png"), "a/0_mask.png"),
-        (("{c}/b ({i}).png", "{c}/b ({i})_mask.png", "{c}/b ({i})_mask_1.png"), "a/b (0)_mask_1.png"),
-        (("{c}/Image_{i}.jpg", "{c}/Mask_{i}.png"), "a/Mask_0.png"),
-        (("{c}/day/{i}.jpg", "{c}/day/{i}-GroundTruth.png"), "a/day/0-GroundTruth.png"),
-        (("{c}/{i}Photo.jpg", "{c}/{i}Label.png"), "a/0Label.png"),
     ],
 )
 def test_masks_beside_photographs_are_no_classes(tmp_path, names, mask):
@@ -114,12 +108,18 @@ def test_a_link_gives_no_photograph_two_classes(tmp_path, link, to):
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])
-def test_folders_beside_files_are_refused(tmp_path, part):
+def test_folders_beside_files_hold_pairs_too(tmp_path, part):
     put(tmp_path, "images/a.png", "images/b.png", "masks/a.png", "masks/b.png")
-    put(tmp_path / part, ".cache/x.png", "__MACOSX/._a.png", "empty/notes.txt")
+    put(tmp_path / part, ".cache/x.png", "__MACOSX/x.png", "empty/notes.txt")
     assert len(find_photographs(tmp_path)) == 2
     put(tmp_path / part, "more/deeper/c.png")
-    refused(tmp_path, f"{part} holds folders with images of their own (more)", "move them there")
+    if part == "images":
+        refused(tmp_path, "1 of 3 images have no mask: more/deeper/c.png", "add it")
+    else:
+        with pytest.warns(
+            UserWarning, match=r"1 of 3 masks have no image and are left out: c\.png; expected"
+        ):
+            assert len(find_photographs(tmp_path)) == 2
 
 
 def test_photographs_beside_classes_are_refused(tmp_path):
@@ -171,18 +171,22 @@ def test_endings_may_differ_in_case_and_stems_may_not(tmp_path):
         ("{}", "{}.jpg"),
     ],
 )
-def test_masks_of_other_stems_are_told_how_to_be_named(tmp_path, image, mask):
+def test_masks_of_other_stems_are_read(tmp_path, image, mask):
     keys = ("01", "02", "12")
     put(
         tmp_path,
         *(f"images/{image.format(k)}.jpg" for k in keys),
         *(f"masks/{mask.format(k)}.png" for k in keys),
     )
-    one, other = (name.format("01") for name in (image, mask))
+    found = find_data(tmp_path)
+    assert [p.stem for p in found.images] == [image.format(k) for k in keys]
+    assert [p.stem for p in found.masks] == [mask.format(k) for k in keys]
+
+
+def test_masks_whose_names_cut_a_word_are_told_how_to_be_named(tmp_path):
+    put(tmp_path, "images/cat.jpg", "images/dog.jpg", "masks/catmask.png", "masks/dogmask.png")
     refused(
-        tmp_path,
-        "3 of 3 images have no mask",
-        f"{other}.png seems to be that of {one}.jpg: rename it {one}.png",
+        tmp_path, "2 of 2 images have no mask", "catmask.png seems to be that of cat.jpg: rename it cat.png"
     )
 
 
@@ -211,11 +215,9 @@ def test_a_class_may_be_called_train(tmp_path):
     ("files", "words"),
     [
         (("labels/a.txt", "labels/b.txt"), ("2 files *.txt", "YOLO")),
-        (("annotations/instances_train.json",), ("1 files *.json", "COCO")),
         (("images/a.json", "images/b.json"), ("2 files *.json", "labelme")),
         (("Annotations/a.xml", "Annotations/b.xml"), ("2 files *.xml", "Pascal VOC")),
         (("masks/a.npy", "masks/b.npy"), ("2 files *.npy", "NumPy")),
-        (("boxes.json",), ("1 files *.json", "COCO")),
     ],
 )
 def test_labels_that_are_no_pictures_are_named_for_what_they_are(tmp_path, files, words):
@@ -224,7 +226,7 @@ def test_labels_that_are_no_pictures_are_named_for_what_they_are(tmp_path, files
 
 
 def test_photographs_without_a_folder_of_their_own(tmp_path):
-    put(tmp_path, "a.png", "a_mask.png")
+    put(tmp_path, "a.png", "b.png")
     refused(tmp_path, "holds 2 photographs itself (a.png first)", "move them to")
 
 

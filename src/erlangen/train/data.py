@@ -12,9 +12,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from erlangen.train.ahead import ahead
-from erlangen.train.decoding import examine
+from erlangen.train.decoding import Source, examine
 from erlangen.train.images import Shrinking, as_bytes, read_image, resampled, turned_and_shrunk
 from erlangen.train.masks import MaskReading, how_to_read, read_mask
+from erlangen.train.pairing import EQUAL
+from erlangen.train.parts import files_of
 from erlangen.train.scale import Values, values_of
 from erlangen.train.task import Task
 from erlangen.train.volume_files import Spacing
@@ -31,12 +33,16 @@ class Data(ABC):
     Attributes:
         images: files.
         values: the numbers that are black and white in all of them; None for what each tells by itself.
+        paired: by which rule each has what is true of it.
+        named_by: the file that names the classes, if one does.
         dim: axes of space.
         what: a word for them.
     """
 
     images: tuple[Path, ...]
     values: Values | None = field(default=None, kw_only=True)
+    paired: str = field(default=EQUAL, kw_only=True, compare=False)
+    named_by: Path | None = field(default=None, kw_only=True, compare=False)
     dim = 2
     what = "photographs"
 
@@ -68,7 +74,7 @@ class Data(ABC):
     @property
     def files(self) -> tuple[Path, ...]:
         """All of them, those that hold what is true among them."""
-        return tuple(x for name in self.for_each for x in getattr(self, name) if isinstance(x, Path))
+        return tuple(file for name in self.for_each for x in getattr(self, name) for file in files_of(x))
 
     @property
     @abstractmethod
@@ -133,16 +139,16 @@ class Data(ABC):
 
 @dataclass(frozen=True)
 class Photographs(Data):
-    """Pairs of files, an image and its mask with the same stem.
+    """Pairs of files, an image and its mask.
 
     Attributes:
-        images, masks: files.
+        images, masks: files; a mask may be put together of several.
         classes: names; of two the first is the background.
         ignore: the value of mask pixels that do not count.
         reading: how all masks are read; None decides it from these.
     """
 
-    masks: tuple[Path, ...]
+    masks: tuple[Source, ...]
     classes: tuple[str, ...] = Task.classes
     ignore: int | None = None
     reading: MaskReading | None = None
@@ -188,6 +194,7 @@ class SortedPhotographs(Data):
 
     labels: tuple[int, ...]
     classes: tuple[str, ...]
+    paired: str = field(default="its folder is its class", kw_only=True, compare=False)
 
     @property
     def task(self) -> Task:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Num
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from erlangen.train.parts import Parts
 from erlangen.train.quiet import QUIET
 from erlangen.train.tiff import FLOAT, SIGNED, Layout, read_layout
 
@@ -136,21 +137,26 @@ class Decoded:
         return image.convert("RGB")
 
 
+Source = Path | Parts[Facts, Decoded]  # of pixels: a file, or what is put together of some
+
+
 class Refused(ValueError):
     """A file that is whole, but holds what would be lost silently."""
 
 
-def examine(path: Path) -> Facts:
+def examine(path: Source) -> Facts:
     """How the file holds its pixels, from its head.
 
     Raises:
         ValueError: as `decode`.
     """
+    if isinstance(path, Parts):
+        return path.examine()
     with _named(path, "an image"), _opened(path) as (image, layout):
         return _facts(image, layout, path)
 
 
-def decode(path: Path, kind: str = "an image") -> Decoded:
+def decode(path: Source, kind: str = "an image") -> Decoded:
     """All that the file holds, upright.
 
     Args:
@@ -161,6 +167,8 @@ def decode(path: Path, kind: str = "an image") -> Decoded:
         ValueError: naming the file, for what cannot be decoded, and for what would be decoded in part:
             further pages, bands that are neither colours nor alpha, 16 bits of which 8 would be lost.
     """
+    if isinstance(path, Parts):
+        return path.read()
     with _named(path, kind), _opened(path) as (image, layout):
         facts = _facts(image, layout, path)
         return _decoded(image, facts, layout, path)

@@ -51,8 +51,8 @@ def fit(
 
     Args:
         data: a folder with ``images`` and ``masks`` (files of equal stems: photographs, or volumes as NIfTI,
-            stacks of TIFF or npz), or with a folder of photographs for each class; or a folder with such
-            folders in ``train`` and ``val``; or both sets themselves.
+            stacks of TIFF or npz; or another layout that `find_data` reads), or with a folder of photographs
+            for each class; or a folder with such folders in ``train`` and ``val``; or both sets themselves.
         settings: see `Settings`; `changes` replace some of them, or of the network's `Options`, or name a
             ``preset=``, "fast" or "exact", as of `Settings.changed`.
         net: another network to train, from colours or channels to logits; None builds the `UNet`, or the

@@ -1,48 +1,52 @@
 """Where photographs and volumes lie: the folders that a user may give."""
 
-import re
-import unicodedata
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from erlangen.train.coco import coco
 from erlangen.train.data import Photographs, SortedPhotographs
 from erlangen.train.decoding import decode
+from erlangen.train.layouts import Pairs, beside, folder_each, two_folders
+from erlangen.train.listing import (
+    MASKS,
+    PHOTOGRAPHS,
+    PICTURES,
+    SPLITS,
+    STACKS,
+    by_key,
+    class_file,
+    class_folders,
+    files_below,
+    files_in,
+    is_image,
+    kind_in,
+    names_of,
+    same_name,
+    words_of,
+)
+from erlangen.train.masks import MaskReading
+from erlangen.train.nnunet import nnunet
 from erlangen.train.task import Task
-from erlangen.train.volume_files import VOLUMES, is_volume, stem_of
+from erlangen.train.united import UnitedMasks, UnitedVolumes
+from erlangen.train.volume_files import is_volume
 from erlangen.train.volumes import SortedVolumes, Volumes
 
-ENDINGS = {
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
-    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
-    *(".heic", ".heif"),  # which Pillow reads only with a plugin, and what cannot be read is named
-}
-PHOTOGRAPHS = {
-    *("images", "image", "imgs", "img", "photos", "photo", "photographs", "pictures", "jpegimages"),
-    *("leftimg8bit", "input", "inputs"),
-}
-MASKS = {
-    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "gts", "groundtruth"),
-    *("ground_truth", "ground-truth", "gtfine", "segmentation", "segmentations", "segmentationclass"),
-    *("segmentationobject", "seg", "target", "targets", "1st_manual"),
-}
+LAYOUTS = (nnunet, two_folders, folder_each, beside, coco)  # the first that finds something
 ANNOTATED = {*MASKS, "annotated", "annot", "segmented", "truth"}  # words in the names of folders with masks
 FEW = 8  # values of a mask, at most, where nothing but they tell it from a photograph
 LOOKED_AT = 5  # pictures of a folder, to tell that
-SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 DRAWN_ELSEWHERE = {  # what is true of photographs, but in no picture
     ".txt": "text, as YOLO writes: boxes or outlines",
-    ".json": "JSON, as COCO and labelme write: outlines",
+    ".json": "JSON, as labelme writes: outlines",
     ".xml": "XML, as Pascal VOC and CVAT write: boxes or outlines",
     ".csv": "tables",
     ".npy": "arrays of NumPy",
     ".npz": "arrays of NumPy",
     ".mat": "arrays of MATLAB",
 }
-WRITTEN = ("model.safetensors", "model.json", "training.safetensors", "reading.html")  # by a training
+EXACT = "0 is the background, what is not 0 the thing"
 LAYOUT = (
     "expected the photographs there: DIR/images and DIR/masks with files of equal stems, or DIR/CLASS with "
     "the photographs of each class"
@@ -52,7 +56,7 @@ LAYOUT = (
 def find_data(
     folder: str | Path, classes: int | None = None, ignore: int | None = None
 ) -> Photographs | SortedPhotographs | Volumes | SortedVolumes:
-    """Photographs or volumes with masks, if there is a folder ``images``; else those of ``folder/CLASS/``.
+    """Photographs or volumes with masks, in one of several layouts; else those of ``folder/CLASS/``.
 
     Volumes are NIfTI, npz, and TIFF with several pages.
 
@@ -65,8 +69,9 @@ def find_data(
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder, {LAYOUT}")
-    if (folder / "masks").is_dir() and volumes_in(folder / "images"):
-        return find_volumes(folder, classes, ignore)
+    pairs = pairs_in(folder)
+    if pairs is not None:
+        return _data_of(folder, pairs, classes, ignore)
     inside = {path.name for path in class_folders(folder)}
     lower = {name.lower() for name in inside}
     if inside and not {"images", "masks"} & inside and not (PHOTOGRAPHS & lower and MASKS & lower):
@@ -83,96 +88,77 @@ def find_data(
             f"{folder} holds {len(loose)} photographs itself ({loose[0]} first), {LAYOUT}; move them to "
             f"{folder / 'images'}, and their masks to {folder / 'masks'}"
         )
-    return find_photographs(folder, classes, ignore)
+    raise ValueError(_why_no_pairs(folder))
 
 
 def find_photographs(
     folder: str | Path, classes: int | None = None, ignore: int | None = None
 ) -> Photographs:
-    """The pairs in ``folder/images`` and ``folder/masks``, sorted by name.
+    """Photographs with masks, in one of several layouts, such as ``folder/images`` and ``folder/masks``.
 
     The names of the classes are the lines of ``folder/classes.txt`` (or of that beside ``folder``), if there
-    is one; a single line names the thing.
+    is one; a single line names the thing. Layouts that name classes themselves need none.
 
     Args:
         folder: holds both.
         classes: 2 for masks that are not zero where the thing is; more where the values are the classes;
-            None for as many as ``classes.txt`` names, or 2.
+            None for as many as are named, or 2.
         ignore: the value of mask pixels that do not count.
 
     Raises:
         ValueError: naming the folder or file that is missing, and what was expected.
     """
     folder = Path(folder)
-    images, masks = (_by_stem(folder / name) for name in ("images", "masks"))
-    stems, names = _paired(folder, images, masks), _class_names(folder, classes)
-    return Photographs(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+    pairs = pairs_in(folder) if folder.is_dir() else None
+    if pairs is None:
+        raise ValueError(_why_no_pairs(folder))
+    found = _data_of(folder, pairs, classes, ignore)
+    if not isinstance(found, Photographs):
+        raise ValueError(f"{folder} holds volumes, expected photographs; give it to find_data")
+    return found
 
 
-def find_volumes(folder: str | Path, classes: int | None = None, ignore: int | None = None) -> Volumes:
-    """The pairs of volumes in ``folder/images`` and ``folder/masks``, as of `find_photographs`.
-
-    Raises:
-        ValueError: naming the folder or file that is missing, and what was expected.
-    """
-    folder = Path(folder)
-    images, masks = (_volumes_by_stem(folder / name) for name in ("images", "masks"))
-    stems, names = _paired(folder, images, masks), _class_names(folder, classes)
-    return Volumes(tuple(images[s] for s in stems), tuple(masks[s] for s in stems), names, ignore)
+def pairs_in(folder: Path) -> Pairs | None:
+    """The photographs or volumes of a folder with their masks; None if no layout fits."""
+    return next((pairs for layout in LAYOUTS if (pairs := layout(folder)) is not None), None)
 
 
-def volumes_in(folder: Path) -> list[Path]:
-    """The volumes in a folder, if the first of its files is one; a TIFF is one if it has several pages."""
-    if not folder.is_dir():
-        return []
-    files = (p for p in sorted(folder.iterdir()) if not p.is_dir() and p.name[0] != ".")
-    named = [p for p in files if p.name.lower().endswith(VOLUMES)]
-    return named if named and is_volume(named[0]) else []
-
-
-def _volumes_by_stem(folder: Path) -> dict[str, Path]:
-    """The volumes in a folder, each by its stem: a.nii.gz is a."""
-    files: dict[str, Path] = {}
-    for file in volumes_in(folder):
-        stem = same_name(stem_of(file))
-        if stem in files:
-            raise ValueError(
-                f"{files[stem]} and {file.name} have one stem, expected one file of each; rename one"
-            )
-        files[stem] = file
-    if not files:
-        raise ValueError(f"{folder} holds no volumes, expected NIfTI, stacks of TIFF, or npz")
-    return files
-
-
-def _paired(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> list[str]:
-    """The stems of images, sorted.
-
-    Raises:
-        ValueError: for images without a mask; a warning names masks without an image.
-    """
-    missing = sorted(set(images) - set(masks))
-    alone = sorted(set(masks) - set(images))
-    if missing:
-        names = ", ".join(images[stem].name for stem in missing[:5])
-        like = _named_alike(missing, alone)
-        mend = "add it, or take the image away"
-        if like is not None:
-            image, mask = images[like[0]], masks[like[1]]
-            right = f"{image.stem}{mask.suffix}"
-            mend = f"{mask.name} seems to be that of {image.name}: rename it {right}, and so all"
+def _data_of(folder: Path, pairs: Pairs, classes: int | None, ignore: int | None) -> Photographs | Volumes:
+    """What was found, with the names of the classes."""
+    if pairs.classes is None:
+        names, named_by = _class_names(folder, classes), class_file(folder)
+    else:
+        names, named_by = _names_of_layout(pairs, classes), pairs.named_by
+    united = next((mask for mask in pairs.masks if isinstance(mask, UnitedMasks | UnitedVolumes)), None)
+    if united is not None and len(names) > 2:
         raise ValueError(
-            f"{len(missing)} of {len(images)} images have no mask: {names}; expected a file of the same stem "
-            f"in {folder / 'masks'}; {mend}"
+            f"{united} holds a mask for each object, which says no class, expected 2 classes, not "
+            f"{len(names)}; join the masks of each photograph to one, with the numbers of the classes"
         )
-    if alone:
-        warnings.warn(
-            f"{len(alone)} of {len(masks)} masks have no image and are left out: "
-            f"{', '.join(masks[stem].name for stem in alone[:5])}; expected a file of the same stem in "
-            f"{folder / 'images'}",
-            stacklevel=3,
+    if pairs.ignore is not None and ignore not in (None, pairs.ignore):
+        raise ValueError(
+            f"ignore={ignore}, but {pairs.named_by} says what does not count, as the value {pairs.ignore}; "
+            "expected one of both; leave --ignore out"
         )
-    return sorted(images)
+    ignore = ignore if pairs.ignore is None else pairs.ignore
+    said = {"paired": pairs.paired, "named_by": named_by}
+    if pairs.dim == 3:
+        return Volumes(pairs.images, pairs.masks, names, ignore, **said)
+    reading = MaskReading(why=EXACT) if pairs.exact and len(names) == 2 else None
+    return Photographs(pairs.images, pairs.masks, names, ignore, reading, **said)
+
+
+def _names_of_layout(pairs: Pairs, classes: int | None) -> tuple[str, ...]:
+    """Those of a layout that has some; of photographs two classes may be asked, for all as one thing."""
+    names = pairs.classes or ()
+    if classes == 2 and len(names) > 2 and pairs.dim == 2:
+        return Task.classes
+    if classes not in (None, len(names)):
+        raise ValueError(
+            f"classes={classes}, but {pairs.named_by} names {len(names)} ({', '.join(names[:8])}), expected "
+            f"as many{', or 2, for all as one thing' * (pairs.dim == 2)}; leave --classes out"
+        )
+    return names
 
 
 def find_sorted(folder: str | Path) -> SortedPhotographs | SortedVolumes:
@@ -197,17 +183,17 @@ def find_sorted(folder: str | Path) -> SortedPhotographs | SortedVolumes:
             "folder of photographs for each of two classes or more"
         )
     images, labels = [], []
-    of_volumes = any(map(volumes_in, folders))
+    kinds = [kind_in(path) for path in folders]
+    kind = STACKS if all(kind is STACKS for kind in kinds) else PICTURES
     for label, (name, path) in enumerate(sorted(zip(names, folders, strict=True))):
-        files = list(_images_below(path, is_volume if of_volumes else _is_image))
+        files = list(files_below(path, kind.wanted))
         if not files:
-            what = "volumes" if of_volumes else "images"
-            raise ValueError(f"{path} holds no {what}, expected those of the class {name}")
+            raise ValueError(f"{path} holds no {kind.what}, expected those of the class {name}")
         images += files
         labels += [label] * len(files)
     names = tuple(sorted(names))
     _expect_one_class_each(images, [names[label] for label in labels])
-    if of_volumes:
+    if kind.dim == 3:
         return SortedVolumes(tuple(images), tuple(labels), names)
     _expect_no_masks(folder, folders, images)
     return SortedPhotographs(tuple(images), tuple(labels), names)
@@ -233,50 +219,12 @@ def find_images(path: str | Path, dim: int = 2) -> dict[Path, Path]:
         raise ValueError(f"{path} is no folder, expected a photograph, or a folder of them")
     if (path / "images").is_dir():
         path = path / "images"
-    found = {
-        file: file.relative_to(path) for file in _images_below(path, _is_image if dim == 2 else is_volume)
-    }
+    found = {file: file.relative_to(path) for file in files_below(path, is_image if dim == 2 else is_volume)}
     if not found:
         what = "images, expected PNG, JPEG, TIFF or the like"
         what = what if dim == 2 else "volumes, expected NIfTI, stacks of TIFF, or npz"
         raise ValueError(f"{path} holds no {what}")
     return found
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The images in a folder, not those within; no hidden ones."""
-    return [p for p in sorted(folder.iterdir()) if _is_image(p) and not p.is_dir()]
-
-
-def class_folders(folder: Path) -> list[Path]:
-    """The folders inside; not hidden ones, nor those with nothing but what a training wrote."""
-    return sorted(
-        p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._@$#" and not _only_written(p)
-    )
-
-
-def class_file(folder: Path) -> Path | None:
-    """The file with the names of the classes, in the folder or beside it; None if there is none."""
-    return next((f for f in (folder / "classes.txt", folder.parent / "classes.txt") if f.is_file()), None)
-
-
-def same_name(name: str) -> str:
-    """One spelling of a name that systems write in two ways: a letter and its accent as one, or as two."""
-    return unicodedata.normalize("NFC", name)
-
-
-def is_written(folder: Path) -> bool:
-    """Whether a training wrote to the folder."""
-    return any((folder / name).exists() for name in WRITTEN)
-
-
-def _only_written(folder: Path) -> bool:
-    inside = (p for p in folder.rglob("*") if p.is_dir())
-    return is_written(folder) or (not any(_images_below(folder)) and any(map(is_written, inside)))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
 
 
 def _expect_classes(folder: Path, folders: list[Path]) -> None:
@@ -286,15 +234,12 @@ def _expect_classes(folder: Path, folders: list[Path]) -> None:
         raise ValueError(f"{folder} holds no photographs, but {whole[0]} does, {LAYOUT}; give {whole[0]}")
     if whole:
         raise ValueError(
-            f"{folder} holds {len(whole)} folders with images or masks of their own ({_some(whole)}), as "
-            "Kaggle's Data Science Bowl 2018 has for each photograph, with a mask for each object; expected "
-            f"all photographs in {folder / 'images'}, and for each one mask of its stem in "
-            f"{folder / 'masks'}; join the masks of a photograph (at every pixel their largest value), and "
-            "move all there"
+            f"{folder} holds {len(whole)} folders with images or masks of their own ({names_of(whole)}), "
+            f"expected one photograph in {whole[0] / 'images'}, its masks in {whole[0] / 'masks'}, and so in "
+            f"all; or all photographs in {folder / 'images'}, and their masks in {folder / 'masks'}; move "
+            "them"
         )
-    parts = [
-        q for p in folders for q in class_folders(p) if q.name.lower() in SPLITS and any(_images_below(q))
-    ]
+    parts = [q for p in folders for q in class_folders(p) if q.name.lower() in SPLITS and any(files_below(q))]
     if parts:
         name = parts[0].parent.name
         raise ValueError(
@@ -304,8 +249,8 @@ def _expect_classes(folder: Path, folders: list[Path]) -> None:
     loose = files_in(folder)
     if loose:
         raise ValueError(
-            f"{folder} holds {len(loose)} photographs beside folders of classes ({_some(loose)}), expected "
-            "each in the folder of its class; move them there, or take them away"
+            f"{folder} holds {len(loose)} photographs beside folders of classes ({names_of(loose)}), "
+            "expected each in the folder of its class; move them there, or take them away"
         )
 
 
@@ -365,7 +310,7 @@ def _beside(files: list[Path]) -> tuple[Path, Path] | None:
     photographs: dict[tuple[str, ...], Path] = {}
     masks: dict[tuple[str, ...], Path] = {}
     for file in files:
-        words = _words(file.stem)
+        words = words_of(file.stem)
         at = next((i for i, word in enumerate(words) if word in MASKS), None)
         if at is None:
             photographs[_without(PHOTOGRAPHS, words)] = file
@@ -380,7 +325,7 @@ def _of_masks(one: Path, other: Path) -> Path | None:
     files = [{same_name(p.stem): p for p in files_in(path)} for path in (one, other)]
     if not files[0] or files[0].keys() != files[1].keys():
         return None
-    named = [path for path in (one, other) if ANNOTATED & set(_words(path.name))]
+    named = [path for path in (one, other) if ANNOTATED & set(words_of(path.name))]
     if named:
         return named[0] if len(named) == 1 else None
     stems = sorted(files[0])[:LOOKED_AT]
@@ -401,94 +346,8 @@ def _is_drawn(file: Path) -> bool:
     return len(np.unique(values[:: max(len(values) // 2**18, 1)])) <= FEW
 
 
-def _words(name: str) -> tuple[str, ...]:
-    """Letters and numbers of a name without what stands between, in small letters: a_Mask1 is a, mask, 1."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
-    return tuple(re.findall(r"[^\W\d_]+|\d+", re.sub(r"ground[\W_]*truth", "groundtruth", apart)))
-
-
 def _without(left_out: set[str], words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in words if word not in left_out)
-
-
-def _some(paths: Iterable[Path], count: int = 3) -> str:
-    names = [path.name for path in paths]
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
-
-
-def _named_alike(images: list[str], masks: list[str]) -> tuple[str, str] | None:
-    """A stem of an image and that of the mask which seems to be its own, such as ``a`` and ``a_mask``."""
-    folded = {mask.casefold(): mask for mask in masks}
-    for image in images:
-        if image.casefold() in folded:
-            return image, folded[image.casefold()]
-    ends = Counter(
-        (before, after)
-        for image in images[:100]
-        for mask in masks
-        for before, found, after in [mask.partition(image)]
-        if found
-    )
-    if ends:
-        (before, after), _ = ends.most_common(1)[0]
-        pairs = [(image, before + image + after) for image in images]
-    elif len(images) > 1 and len(masks) > 1:
-        (core, other) = (_cores(stems) for stems in (images, masks))
-        pairs = [(core[key], other.get(key, "")) for key in sorted(core)]
-    else:
-        return None
-    return next((pair for pair in pairs if pair[1] in masks), None)
-
-
-def _cores(stems: list[str]) -> dict[str, str]:
-    """What is left of stems without what all begin with and all end with."""
-    before = _common(stems)
-    after = _common([stem[before:][::-1] for stem in stems])
-    return {stem[before : len(stem) - after]: stem for stem in stems}
-
-
-def _common(names: list[str]) -> int:
-    """With how many letters all of them begin."""
-    differ = (i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1)
-    return next(differ, min(map(len, names)))
-
-
-def _images_below(folder: Path, wanted: Callable[[Path], bool] = _is_image) -> Iterator[Path]:
-    """The images in a folder and those within, sorted; of a folder with links to it, once."""
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    links = [folder]
-    while links:
-        found += _walked(links.pop(0), seen, links, wanted)
-    return iter(sorted(found))
-
-
-def _walked(
-    folder: Path, seen: set[tuple[int, int]], links: list[Path], wanted: Callable[[Path], bool]
-) -> Iterator[Path]:
-    """The images below that no link leads to; the links to folders are set aside."""
-    try:
-        status, inside = folder.stat(), sorted(folder.iterdir())
-    except OSError as error:
-        raise ValueError(
-            f"{folder} cannot be opened ({error.strerror}), expected a folder that may be read; give the "
-            "right to read it, or take it away"
-        ) from error
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    for path in inside:
-        if path.name.startswith(".") or (path.name == "masks" and (folder / "images").is_dir()):
-            continue
-        if path.is_dir():
-            if is_written(path):
-                continue
-            if path.is_symlink():
-                links.append(path)
-            else:
-                yield from _walked(path, seen, links, wanted)
-        elif wanted(path):
-            yield path
 
 
 def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
@@ -510,34 +369,26 @@ def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
     return names
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """The images in a folder, each by its stem."""
-    if not folder.is_dir():
-        names = PHOTOGRAPHS if folder.name == "images" else MASKS
-        near = [p for p in sorted(folder.parent.glob("*")) if p.is_dir() and p.name.lower() in names]
-        for other in near or [folder.parent / "images", folder.parent]:
+def _why_no_pairs(folder: Path) -> str:
+    """What lacks of folders of images and of masks.
+
+    Raises:
+        ValueError: itself, where files say what is true of photographs, but are no pictures.
+    """
+    for name, names in (("images", PHOTOGRAPHS), ("masks", MASKS)):
+        place = folder / name
+        if place.is_dir():
+            kind = kind_in(place)
+            if not by_key(place, kind):
+                _expect_pictures(place)
+                return f"{place} holds no {kind.what}, expected {kind.formats}"
+            continue
+        near = [p for p in sorted(folder.glob("*")) if p.is_dir() and p.name.lower() in names]
+        for other in near or [folder / "images", folder]:
             if other.is_dir() and not (near and files_in(other)):
                 _expect_pictures(other)
-        mend = f"rename {near[0]}" if near else "make it"
-        raise ValueError(f"{folder} is no folder, {LAYOUT}; {mend}")
-    within = [p for p in class_folders(folder) if any(_images_below(p))]
-    if within:
-        raise ValueError(
-            f"{folder} holds folders with images of their own ({_some(within)}), which are not read; "
-            f"expected all images in {folder} itself; move them there, renamed, or take them away"
-        )
-    files: dict[str, Path] = {}
-    for file in files_in(folder):
-        stem = same_name(file.stem)
-        if stem in files:
-            raise ValueError(
-                f"{files[stem]} and {file.name} have one stem, expected one file of each; rename one"
-            )
-        files[stem] = file
-    if not files:
-        _expect_pictures(folder)
-        raise ValueError(f"{folder} holds no images, expected PNG, JPEG, TIFF or the like")
-    return files
+        return f"{place} is no folder, {LAYOUT}; {f'rename {near[0]}' if near else 'make it'}"
+    return f"{folder} holds no images and masks that go together, {LAYOUT}"
 
 
 def _expect_pictures(folder: Path) -> None:

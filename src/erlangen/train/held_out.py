@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from erlangen.train.data import Data, Photographs, Self
-from erlangen.train.folders import SPLITS, class_folders, find_data
+from erlangen.train.folders import find_data, pairs_in
+from erlangen.train.listing import SPLITS, class_folders
 from erlangen.train.masks import how_to_read
 
 
@@ -67,7 +68,11 @@ def has_parts(folder: Path) -> bool:
         raise ValueError(f"{folder} holds the folder {near[0]}, expected the names train and val; rename it")
     if "val" in inside and "train" not in inside:
         raise ValueError(f"{folder} holds the folder val, expected the folder train beside it; add it")
-    return "train" in inside and ("val" in inside or bool(class_folders(inside["train"])))
+    if "train" not in inside:
+        return False
+    train = inside["train"]
+    alone = {name.lower() for name in inside} <= SPLITS  # else it may be a class of that name
+    return "val" in inside or bool(class_folders(train)) or (alone and pairs_in(train) is not None)
 
 
 def split(data: Self, fraction: float, seed: int) -> tuple[Self, Self]:

@@ -23,8 +23,11 @@ def look(learned: Data, held_out: Data, size: int | None) -> Look:
         ValueError: for a file that cannot be read, and for a mask of another size than its photograph.
     """
     if isinstance(learned, Scans) and isinstance(held_out, Scans):
-        return _of_volumes(learned, held_out)
-    return _of_photographs(learned, held_out, size)
+        rows, lines = _of_volumes(learned, held_out)
+    else:
+        rows, lines = _of_photographs(learned, held_out, size)
+    other = "" if held_out.paired == learned.paired else f"; held out: {held_out.paired}"
+    return {"files": rows.pop("files"), "paired by": learned.paired + other, **rows}, lines
 
 
 def _of_photographs(learned: Data, held_out: Data, size: int | None) -> Look:

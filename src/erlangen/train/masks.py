@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
 
-from erlangen.train.decoding import Decoded, Facts, decode
+from erlangen.train.decoding import Decoded, Facts, Source, decode
 
 Array = np.ndarray
 IGNORED = 255  # the class index of pixels that do not count
@@ -51,7 +50,7 @@ class MaskReading:
 
 
 def read_mask(
-    path: Path, classes: int = 2, ignore: int | None = None, reading: MaskReading | None = None
+    path: Source, classes: int = 2, ignore: int | None = None, reading: MaskReading | None = None
 ) -> UInt8[Array, "height width"]:
     """The class of every pixel; `IGNORED` where the mask has the value `ignore`.
 
@@ -79,7 +78,7 @@ def read_mask(
     return index
 
 
-def how_to_read(masks: Sequence[Path], classes: int = 2, ignore: int | None = None) -> MaskReading:
+def how_to_read(masks: Sequence[Source], classes: int = 2, ignore: int | None = None) -> MaskReading:
     """The one decision for all masks of a data set, from the values of all of them.
 
     Of a thing and its background:
@@ -102,7 +101,7 @@ def how_to_read(masks: Sequence[Path], classes: int = 2, ignore: int | None = No
 class Mask:
     """The file of a mask, decoded."""
 
-    path: Path
+    path: Source
     decoded: Decoded
 
     @cached_property
@@ -261,7 +260,7 @@ class Seen:
         inverted: whether an index of a palette is darker than the index 0.
     """
 
-    path: Path
+    path: Source
     facts: Facts
     values: Num[Array, "n"]
     counts: Num[Array, "n"]
@@ -515,7 +514,7 @@ def _expect_noise(mask: Seen, high: float) -> None:
         )
 
 
-def _expect_classes(path: Path, facts: Facts, numbers: Array, classes: int, ignore: int | None) -> None:
+def _expect_classes(path: Source, facts: Facts, numbers: Array, classes: int, ignore: int | None) -> None:
     """ValueError for values that are no classes."""
     if numbers.ndim == 3:
         raise ValueError(

@@ -18,9 +18,9 @@ from erlangen.legible import legible_line
 from erlangen.train.angles import some
 from erlangen.train.counts import class_counts
 from erlangen.train.data import Data, Photographs
-from erlangen.train.folders import class_file
 from erlangen.train.look import look
 from erlangen.train.masks import IGNORED
+from erlangen.train.nnunet import ABOUT
 from erlangen.train.task import Task
 from erlangen.train.volumes import Volumes
 from erlangen.train.writing import make_folder, writing
@@ -136,8 +136,8 @@ def _of_classes(learned: Data, truths: Sequence[Tensor]) -> dict[str, str]:
             truth.numel() for truth in truths
         )
         rows["not counted"] = f"the value {learned.ignore}: {100 * share:.3g} % of the pixels to learn from"
-    names = class_file(learned.images[0].parent.parent) if task.dense else None
-    return rows | ({"class names": str(names)} if names and task.classes != Task.classes else {})
+    names = learned.named_by if task.classes != Task.classes else None
+    return rows | ({"class names": str(names)} if names else {})
 
 
 def _shares(learned: Data, truth: Tensor) -> list[str]:
@@ -152,7 +152,7 @@ def _left_out(both: Iterable[Data]) -> str:
         known |= {path for file in data.files for path in (file, *file.parents)}
     used = {file.parent for data in both for file in data.files}
     around = used | {folder.parent for folder in used}
-    named = {"classes.txt", *NAMES}
+    named = {"classes.txt", ABOUT, *NAMES}
     beside = [
         p for folder in sorted(around) if folder.is_dir() for p in sorted(folder.iterdir()) if p not in known
     ]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num, UInt8
 
+from erlangen.train.parts import Parts
 from erlangen.train.room import machine_memory
 
 Array = np.ndarray
@@ -71,6 +72,9 @@ class Scan:
     values: Num[Array, "channel depth height width"]
 
 
+Source = Path | Parts[VolumeFacts, Scan]  # of voxels: a file, or what is put together of some
+
+
 @dataclass(frozen=True)
 class _Format:
     """How files of one kind are read and written.
@@ -106,7 +110,7 @@ def stem_of(path: Path) -> str:
     return path.name[: len(path.name) - len(ending_of(path))]
 
 
-def examine_volume(path: Path, mask: bool = False) -> VolumeFacts:
+def examine_volume(path: Source, mask: bool = False) -> VolumeFacts:
     """How a file holds its volume, from its head.
 
     Args:
@@ -117,18 +121,22 @@ def examine_volume(path: Path, mask: bool = False) -> VolumeFacts:
         ValueError: naming the file, for what holds no volume.
         ImportError: where what reads such files is not installed, with the line that installs it.
     """
+    if isinstance(path, Parts):
+        return path.examine()
     with _named(path):
         facts = _format_of(path).head(path, mask)
         _expect_volume(facts)
     return facts
 
 
-def read_volume(path: Path, mask: bool = False) -> Scan:
+def read_volume(path: Source, mask: bool = False) -> Scan:
     """All that the file holds.
 
     Raises:
         ValueError: as `examine_volume`, and for a volume that is more than this machine's memory.
     """
+    if isinstance(path, Parts):
+        return path.read()
     facts = examine_volume(path, mask)
     size = facts.channels * math.prod(facts.shape) * 8  # as whatever numbers it is read
     free = machine_memory()[0]

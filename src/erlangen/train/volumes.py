@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from erlangen.train.data import Data, Self
 from erlangen.train.masks import IGNORED
 from erlangen.train.scale import Values, values_of_numbers
 from erlangen.train.task import Task
-from erlangen.train.volume_files import Scan, Spacing, VolumeFacts, examine_volume, read_volume
+from erlangen.train.volume_files import Scan, Source, Spacing, VolumeFacts, examine_volume, read_volume
 from erlangen.train.volume_views import views
 
 SAME = 0.01  # relative: steps that differ by less are one
@@ -103,15 +102,16 @@ class Scans(Data):
 
 @dataclass(frozen=True)
 class Volumes(Scans):
-    """Pairs of files, a volume and the classes of its voxels, with the same stem.
+    """Pairs of files, a volume and the classes of its voxels.
 
     Attributes:
-        images, masks: files.
+        images, masks: files; either may be put together of several.
         classes: names; of two the first is the background.
         ignore: the value of voxels that do not count.
     """
 
-    masks: tuple[Path, ...]
+    images: tuple[Any, ...]  # of `Source`, as masks
+    masks: tuple[Source, ...]
     classes: tuple[str, ...] = Task.classes
     ignore: int | None = None
 
@@ -147,6 +147,7 @@ class SortedVolumes(Scans):
 
     labels: tuple[int, ...]
     classes: tuple[str, ...]
+    paired: str = field(default="its folder is its class", kw_only=True, compare=False)
 
     @property
     def task(self) -> Task:
@@ -217,7 +218,7 @@ def scaled(numbers: Num[Array, "..."], values: Values) -> Float[Tensor, "..."]:
 
 
 def as_classes(
-    numbers: Num[Array, "*space"], path: Path, classes: int, ignore: int | None
+    numbers: Num[Array, "*space"], path: Source, classes: int, ignore: int | None
 ) -> UInt8[Array, "*space"]:
     """The class of each voxel; of two, what is not 0 is the thing.
 
