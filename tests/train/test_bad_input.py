@@ -71,8 +71,9 @@ def no_folder(folder):
     shutil.rmtree(folder / "masks")
 
 
-def other_name(folder):
+def two_of_masks(folder):
     (folder / "masks").rename(folder / "labels")
+    shutil.copytree(folder / "labels", folder / "gt")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def other_name(folder):
         (empty, ("images holds no images", "expected PNG")),
         (one_only, ("has 1 photographs", "expected at least 2")),
         (no_folder, ("masks is no folder", "expected the photographs there", "make it")),
-        (other_name, ("masks is no folder", "rename", "labels")),
+        (two_of_masks, ("several folders that may be those of the masks (gt, labels)", "rename it masks")),
         (shutil.rmtree, ("photographs is no folder", "DIR/CLASS")),
     ],
 )
