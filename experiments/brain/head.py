@@ -19,8 +19,6 @@ CLASSES = ("rest", "cortex", "deep grey", "hippocampus and amygdala", "cerebellu
 LABELS = {3: range(37, 43), 2: range(71, 79), 4: range(91, 117)}  # of all others that are not 0: cortex
 MIDDLE = 90  # the sagittal plane between the halves, in neither
 BLUR = 0.7  # mm, before means of 2 mm
-IGNORED = 255
-SLAB = 12  # mm; every third one is held out on the fold
 
 
 class Half(NamedTuple):
@@ -105,19 +103,16 @@ class Crops:
         size: voxels along each side, even.
         turns: whether each crop is turned at random, all rotations alike likely.
         jitter: the largest relative change of the contrast.
-        fold: whether every third slab is kept from being learned.
         seed: of all that is random.
     """
 
-    def __init__(self, at_1_mm: Half, size: int, turns: bool, jitter: float, fold: bool, seed: int) -> None:
+    def __init__(self, at_1_mm: Half, size: int, turns: bool, jitter: float, seed: int) -> None:
         x, classes = low_passed(at_1_mm)
-        if fold:
-            classes[:, held_out_slabs(classes.shape[1])] = IGNORED
         self.x, self.classes = (torch.from_numpy(a)[None, None].float() for a in (x, classes))
         self.turns, self.jitter = turns, jitter
         self.generator = np.random.default_rng(seed)
         box = np.zeros(classes.shape, bool)
-        box[around(classes % IGNORED, 4)] = True
+        box[around(classes, 4)] = True
         self.places = [np.argwhere((classes == c) & box).astype(np.int16) for c in range(len(CLASSES))]
         k = 2.0 * (np.arange(size) - (size - 1) / 2)  # mm
         self.grid = np.stack(np.meshgrid(k, k, k, indexing="ij"), -1)
@@ -143,8 +138,3 @@ class Crops:
             return self.grid + centre
         q = self.generator.normal(size=4)
         return self.grid @ _rotation(q / np.linalg.norm(q)).T + centre
-
-
-def held_out_slabs(length: int) -> np.ndarray:
-    """Every third slab from back to front, in mm."""
-    return np.arange(length) // SLAB % 3 == 1

@@ -3,6 +3,7 @@
     python experiments/brain/run.py                        all rows of config.json without results, two seeds
     python experiments/brain/run.py "degree 1" --seed 0    one of them; stopped, it goes on
     python experiments/brain/run.py --count                parameters, and how long a step takes
+    python experiments/brain/run.py --summarize            result.json, table and figure, of what there is
 
 A row trains for 40 minutes of processor time (20 of two cores), whatever else the machine does meanwhile.
 Nothing was chosen by scores: learning rates are those of `er.fit`, and of the other experiments' plain U-Net.
@@ -19,11 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from brain.head import CLASSES, Crops, Half, coarse, half, rotations, turned, turned_half
+from brain.head import CLASSES, Crops, half
 from brain.plain import PlainUNet
+from brain.scores import scores
+from brain.summary import summarize
 from records import keep
 
 import erlangen as er
@@ -59,7 +62,7 @@ class Training:
         )
         self.loss = Loss(Task(CLASSES))
         turns = self.row.get("turned", False)
-        self.crops = Crops(half("left"), CONFIG["crop"], turns, CONFIG["jitter"], False, seed)
+        self.crops = Crops(half("left"), CONFIG["crop"], turns, CONFIG["jitter"], seed)
         self.seconds, self.step, self.losses = 0.0, 0, []
         if self.file.exists():
             self._restore(torch.load(self.file, weights_only=False))
@@ -120,51 +123,6 @@ def _schedule(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - 0.1) / 0.9)) + 1e-3
 
 
-def scores(net: nn.Module) -> dict[str, Any]:
-    """Dice of the right half: mirrored as the left one lies, as it lies itself, and in poses.
-
-    Beside each pose stands what the upright answer scores when it is turned likewise: what a network would
-    score whose answers turned with the head.
-    """
-    head = half("right")
-    upright = _answer(net, coarse(head))
-    result: dict[str, Any] = {"mirrored": _dice(upright, coarse(head).classes), "poses": []}
-    as_it_lies = Half(*(np.ascontiguousarray(a[::-1]) for a in head))
-    result["as it lies"] = _dice(_answer(net, coarse(as_it_lies)), coarse(as_it_lies).classes)
-    quarter = Half(*(np.ascontiguousarray(np.rot90(a, 1, (1, 2))) for a in coarse(head)))
-    result["a quarter turn"] = _dice(_answer(net, quarter), quarter.classes)
-    side = math.ceil(np.linalg.norm(head.classes.shape) / 2) * 2
-    shape = (side,) * 3
-    fine = np.zeros_like(head.classes)
-    whole = upright.repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    part = tuple(slice(0, min(a, b)) for a, b in zip(fine.shape, whole.shape, strict=True))
-    fine[part] = whole[part]
-    for R in rotations(CONFIG["poses"], CONFIG["pose seed"]):
-        here = coarse(turned_half(head, R, shape))
-        answered = Half(np.zeros(shape, np.float32), turned(fine, R, shape, 0))
-        pose = {"score": _dice(_answer(net, here), here.classes)}
-        result["poses"].append(pose | {"turned answer": _dice(coarse(answered).classes, here.classes)})
-    for name in ("score", "turned answer"):
-        result[f"poses, {name}"] = float(np.mean([pose[name]["mean"] for pose in result["poses"]]))
-    return result
-
-
-@torch.no_grad()
-def _answer(net: nn.Module, head: Half) -> np.ndarray:
-    """The likeliest class of each voxel."""
-    x: Tensor = torch.from_numpy(np.ascontiguousarray(head.intensity))[None, None].float()
-    return net.eval()(x)[0].argmax(0).numpy().astype(np.uint8)
-
-
-def _dice(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Of each class but the rest, and their mean."""
-    each = {}
-    for index, name in list(enumerate(CLASSES))[1:]:
-        a, b = found == index, truth == index
-        each[name] = float(2 * (a & b).sum() / max(a.sum() + b.sum(), 1))
-    return {"mean": float(np.mean(list(each.values()))), **each}
-
-
 def run(name: str, seed: int) -> None:
     """Train a row, score it, and keep what came of it."""
     training = Training(name, seed)
@@ -176,7 +134,8 @@ def run(name: str, seed: int) -> None:
         "steps": training.step,
         "minutes of processor time": training.seconds / 60,
         "loss of the last 50 steps": float(np.mean(training.losses[-50:])),
-        **scores(training.net),
+        **scores(training.net, CONFIG["poses"], CONFIG["pose seed"], KEPT / "poses.pt"),
+        "configuration": {name: value for name, value in CONFIG.items() if name != "rows"} | ROWS[name],
     }
     keep(_result(name, seed), result)
     print(json.dumps({k: v for k, v in result.items() if k != "poses"}, indent=1), flush=True)
@@ -207,14 +166,18 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="names of config.json; all, if none")
     parser.add_argument("--seed", type=int, choices=SEEDS)
     parser.add_argument("--count", action="store_true")
+    parser.add_argument("--summarize", action="store_true")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     if options.count:
         count()
         return
-    for seed in SEEDS if options.seed is None else (options.seed,):
+    seeds = SEEDS if options.seed is None else (options.seed,)
+    for seed in () if options.summarize else seeds:
         for name in options.rows or ROWS:
             if not _result(name, seed).exists():
                 run(name, seed)
+    summarize(list(ROWS))
 
 
 if __name__ == "__main__":
