@@ -34,7 +34,7 @@ def scores(net: nn.Module, count: int, seed: int, kept: Path) -> dict:
         kept: a file for the turned volumes, which takes minutes to make.
     """
     net.eval()
-    right = coarse(half("right"))
+    right = _in_air(coarse(half("right")), MARGIN)
     box = around(right.classes, MARGIN)
     x, truth = _within(right, box)
     logits = _logits(net, x)
@@ -75,7 +75,7 @@ def poses(right: Half, count: int, seed: int, kept: Path) -> list[Pose]:
 
 def _turned_poses(right: Half, count: int, seed: int) -> list[tuple]:
     """As tuples."""
-    fine, upright, found = half("right"), around(right.classes, MARGIN), []
+    fine, upright, found = _in_air(half("right"), 2 * MARGIN), around(right.classes, MARGIN), []
     for R in rotations(count, seed):
         there = turned_half(fine, R, (LARGE,) * 3)
         back = _within(coarse(turned_half(there, R.T, fine.classes.shape)), upright)
@@ -83,6 +83,11 @@ def _turned_poses(right: Half, count: int, seed: int) -> list[tuple]:
         box = around(there.classes, MARGIN)
         found.append((R, box, tuple(_within(there, box)), tuple(back)))
     return found
+
+
+def _in_air(head: Half, margin: int) -> Half:
+    """So many voxels more on every side: upright, too, there is air beyond the middle."""
+    return Half(*(np.pad(a, margin) for a in head))
 
 
 def _within(head: Half, box: Box) -> Half:
