@@ -1,7 +1,7 @@
 """What is read from files beside what is computed: in threads, in order, a few at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 def ahead(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1
-) -> Iterator[Callable[[], Result]]:
+) -> Generator[Callable[[], Result], None, None]:
     """For each item, in order, a call that gives ``function(item)`` or raises its error; the next are begun.
 
     Args:

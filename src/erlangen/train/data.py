@@ -1,7 +1,7 @@
 """Photographs with what is true of them."""
 
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -123,9 +123,11 @@ class Data(ABC):
         first = [one(0)] if len(self) else []  # decides how all masks are read
         threads = min(torch.get_num_threads(), MOST)
         others = range(1, len(self))
-        pairs = first + (
-            [read() for read in ahead(one, others, threads)] if threads > 1 else [*map(one, others)]
-        )
+        if threads > 1:
+            with closing(ahead(one, others, threads)) as reads:  # threads end here, whatever one raises
+                pairs = [*first, *(read() for read in reads)]
+        else:
+            pairs = [*first, *map(one, others)]
         return [image for image, _ in pairs], [truth for _, truth in pairs]
 
     def load_one(

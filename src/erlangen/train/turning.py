@@ -1,6 +1,7 @@
 """Squares turned about their centres, as tensors, and how alike logits turn with them."""
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import permutations, product
 
 import torch
@@ -101,8 +102,8 @@ def inscribed_disc(*sides: int, share: float = 1.0, device: torch.device | None 
     Of three sides a ball.
     """
     axes = [torch.arange(side, device=device) - (side - 1) / 2 for side in sides]
-    squared = sum(x.square() for x in torch.meshgrid(*axes, indexing="ij"))
-    return torch.as_tensor(squared).sqrt() <= share * min(sides) / 2
+    spread = [x.view(-1, *[1] * (len(sides) - 1 - k)) for k, x in enumerate(axes)]
+    return reduce(torch.hypot, spread) <= share * min(sides) / 2
 
 
 def lattice_turns(steps: Sequence[float]) -> list[list[tuple[int, bool]]]:
