@@ -24,13 +24,13 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from brain.head import CLASSES, Crops, half
-from brain.plain import PlainUNet
 from brain.scores import scores
 from brain.summary import summarize
 from records import keep
 
 import erlangen as er
 from erlangen.train.losses import Loss
+from erlangen.train.plain import PlainUNet
 from erlangen.train.settings import PRESETS
 from erlangen.train.task import Task
 
@@ -45,7 +45,7 @@ SAVE_EVERY = 120.0  # seconds of training
 def network(row: dict[str, Any]) -> nn.Module:
     """The U-Net of a row."""
     if "plain" in row:
-        return PlainUNet(1, len(CLASSES), row["plain"], CONFIG["depth"])
+        return PlainUNet(1, len(CLASSES), row["plain"], CONFIG["depth"], dim=3)
     options = replace(PRESETS["fast"], width=row["width"], depth=CONFIG["depth"])
     return er.models.UNet(er.Volume(**row["volume"]), 1, len(CLASSES), **vars(options))
 

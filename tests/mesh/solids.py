@@ -114,3 +114,8 @@ def flat_patch(n, seed=0):
     i, j = (t.flatten() for t in torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij"))
     a, b, c, d = i * (n + 1) + j, (i + 1) * (n + 1) + j, (i + 1) * (n + 1) + j + 1, i * (n + 1) + j + 1
     return er.Mesh(v / n, torch.stack([a, b, c, a, c, d], 1).view(-1, 3))
+
+
+def relative(a, b):
+    """How far a is from b, beside how much b varies."""
+    return ((a - b).norm() / (b - b.mean()).norm()).item()

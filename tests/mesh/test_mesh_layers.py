@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from solids import cube, flat_patch, icosphere, strip, torus
+from solids import cube, flat_patch, icosphere, relative, strip, torus
 
 import erlangen as er
 from erlangen.domains.builders import ray_rule
@@ -17,17 +17,7 @@ from erlangen.nn import Correlation, Lift, Norm, Project, ReLU
 REGULAR = {"in_field": "regular", "out_field": "regular"}
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(before)
-
-
-def relative(a, b):
-    return ((a - b).norm() / (b - b.mean()).norm()).item()
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def lifted(domain, radius, channels=3):

@@ -6,25 +6,14 @@ import pickle
 
 import pytest
 import torch
-from solids import cube, flat_patch, icosphere, strip, torus
+from solids import cube, flat_patch, icosphere, relative, strip, torus
 from torch.nn.functional import normalize
 
 import erlangen as er
 from erlangen.models import Classifier, UNet
 from erlangen.nn import Correlation, Down, Lift, Norm, Project, ReLU, Up
 
-
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(before)
-
-
-def relative(a, b):
-    return ((a - b).norm() / (b - b.mean()).norm()).item()
+pytestmark = pytest.mark.usefixtures("double")
 
 
 @pytest.mark.parametrize(

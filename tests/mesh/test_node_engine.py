@@ -10,14 +10,7 @@ from erlangen.nn import Correlation
 from erlangen.spaces.mesh import pooling
 from erlangen.spaces.mesh.node_engine import NodeEngine
 
-
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 PLACES = {

@@ -10,6 +10,7 @@ from erlangen.train.angles import score_by_angle, turned_pair
 from erlangen.train.crops import Crops
 from erlangen.train.folders import find_data
 from erlangen.train.images import as_batch
+from erlangen.train.plain import PlainUNet
 from erlangen.train.run_page import write_run
 from erlangen.train.state import save_state
 from erlangen.train.tiles import answer, in_tiles, tiling
@@ -284,6 +285,8 @@ def test_a_network_of_ones_own_and_channels(tmp_path):
         np.savez(folder / f"masks/{i}.npz", labels=labels)
     run = fit(folder, steps=2, net=torch.nn.Conv3d(2, 1, 3, padding=1), crop=8, batch=2)
     assert run.model.channels == 2
+    plain = fit(folder, steps=1, net=PlainUNet(2, 1, width=2, depth=1, dim=3), crop=8, batch=2)
+    assert predict(plain.model, folder / "images")[0].shape == (10, 11, 12)
     assert predict(run.model, torch.rand(2, 2, 9, 8, 7))[1].shape == (9, 8, 7)
     with pytest.raises(ValueError, match=r"expected \(batch, 2, \*space of three axes\)"):
         predict(run.model, torch.rand(2, 1, 9, 8, 7))

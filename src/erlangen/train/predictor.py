@@ -55,7 +55,8 @@ class Predictor(nn.Module):
         spacing: Spacing | None = None,
     ) -> None:
         super().__init__()
-        channels = int(getattr(net, "in_channels", 3))
+        usual = 3 if spacing is None or mean is None else mean.numel()
+        channels = int(getattr(net, "in_channels", usual))
         for name, statistic in (("mean", mean), ("std", std)):
             if statistic is not None:
                 _expect_colours(name, statistic, channels)
